@@ -1,0 +1,1 @@
+//! Appliance configuration, reload, control socket

@@ -1,0 +1,1 @@
+//! The journey of a packet, its reasons and per-core state

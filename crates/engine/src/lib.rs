@@ -1,0 +1,1 @@
+//! Decide and apply: plan x fields -> edits -> bytes

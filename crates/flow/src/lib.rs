@@ -1,0 +1,1 @@
+//! Flow table, stream assembly, sequence maps; sans-I/O

@@ -1,0 +1,1 @@
+//! YAML patches to a checked plan

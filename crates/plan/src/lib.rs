@@ -1,0 +1,1 @@
+//! Compiled, immutable patch tables

@@ -1,0 +1,1 @@
+//! Protocol decoders: bytes in, field spans out

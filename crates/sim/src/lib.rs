@@ -1,0 +1,1 @@
+//! Two hosts, impaired links and the datapath on one virtual clock; pcap NIC

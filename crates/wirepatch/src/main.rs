@@ -1,0 +1,2 @@
+//! The inline patch proxy.
+fn main() {}

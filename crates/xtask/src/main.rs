@@ -1,0 +1,2 @@
+//! Tidy, generated docs, bench records.
+fn main() {}
