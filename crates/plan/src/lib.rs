@@ -1,1 +1,29 @@
-//! Compiled, immutable patch tables
+//! The waist: what patches compile to. `patch` makes it, `engine` runs it, neither sees the other.
+//!
+//! Holds:     immutable tables ([`Plan`], [`Module`], [`Side`], [`Rule`]), the scope look-up, and how cores take up a new one.
+//! Promises:  nothing in it changes once it is built; reading it needs no lock and no allocation.
+//! Never:     YAML, names looked up at run time, diagnostics, packets.
+#![warn(missing_docs)]
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        reason = "a test that panics has failed, which is what it is for"
+    )
+)]
+
+pub mod condition;
+pub mod module;
+pub mod pattern;
+pub mod transform;
+
+pub use condition::{ByteTest, Compare, Condition, Operand, Source, Step, Test};
+pub use module::{
+    FailMode, GroupInfo, GroupNo, Hold, Mode, Module, ModuleNo, PatchInfo, PatchNo, Plan, Rule,
+    RuleNo, Side,
+};
+pub use pattern::Pattern;
+pub use transform::{ByteSet, Normalization, Reply, Scope, Transform};

@@ -1,1 +1,65 @@
-//! Protocol decoders: bytes in, field spans out
+//! Protocol decoders: bytes in, field spans out. One file a protocol.
+//!
+//! Holds:     the interface every decoder implements ([`Decoder`]), the tables that describe fields ([`Protocol`],
+//!            [`FieldDef`]), and the caller-owned scratch they write into ([`Fields`], [`Edits`]).
+//! Promises:  a decoder emits spans into the caller's buffer, never copies of it; it emits only fields that some rule
+//!            reads ([`Wanted`]); the fields it emits do not depend on how the bytes were cut into segments.
+//! Never:     allocates after start, panics on any bytes, keeps a reference, or knows what a rule is.
+#![warn(missing_docs)]
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        reason = "a test that panics has failed, which is what it is for"
+    )
+)]
+
+pub mod decoder;
+pub mod edits;
+pub mod fields;
+pub mod limits;
+pub mod registry;
+pub mod schema;
+pub mod state;
+pub mod wanted;
+
+pub use decoder::{Decoder, Dissection, Need, Refusal, Repair, Step, View};
+pub use edits::{Edit, Edits};
+pub use fields::{Field, Fields, Flags, Span};
+pub use registry::{DECODERS, by_name};
+pub use schema::{Editable, FieldDef, FieldId, Kind, Protocol, Repr, Transport};
+pub use state::State;
+pub use wanted::{Slot, Wanted};
+
+/// Which way bytes travel, by scope: towards the server's port, or from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Direction {
+    /// Towards the server.
+    Request,
+    /// From the server.
+    Response,
+}
+
+impl Direction {
+    /// Both, request first; the order of every `[T; 2]` indexed by direction.
+    pub const BOTH: [Self; 2] = [Self::Request, Self::Response];
+
+    /// 0 for request, 1 for response.
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Request => 0,
+            Self::Response => 1,
+        }
+    }
+
+    /// The other way.
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::Request => Self::Response,
+            Self::Response => Self::Request,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Compiled conditions: typed, names resolved to slots, evaluated by `engine` against one unit's fields.
+
+use proto::Slot;
+
+use crate::pattern::Pattern;
+use crate::transform::ByteSet;
+
+/// A boolean over tests. Trees are shallow (the compiler bounds their depth) and immutable.
+#[derive(Debug)]
+pub enum Condition {
+    /// No `when`.
+    Always,
+    /// All hold; empty is true.
+    All(Box<[Condition]>),
+    /// Any holds; empty is false.
+    Any(Box<[Condition]>),
+    /// Does not hold.
+    Not(Box<Condition>),
+    /// A leaf.
+    Test(Test),
+}
+
+/// A leaf. A test on a field that is absent is false (Wireshark's rule); for a repeated field it is true when any occurrence
+/// in reach passes it, and `!=` when every one does (Wireshark 4's `!=` is "all not equal").
+#[derive(Debug)]
+pub enum Test {
+    /// The field occurs.
+    Present(Slot),
+    /// Integers.
+    Number {
+        /// Left side.
+        left: Operand,
+        /// Operator.
+        compare: Compare,
+        /// Right side.
+        right: Operand,
+    },
+    /// Integers in ranges, both ends included.
+    NumberIn {
+        /// What is looked up.
+        operand: Operand,
+        /// Sorted.
+        ranges: Box<[(u64, u64)]>,
+    },
+    /// Bytes against a constant, or against another field's bytes.
+    Bytes {
+        /// Left side.
+        source: Source,
+        /// The comparison.
+        test: ByteTest,
+    },
+    /// More than one element has the same key (`duplicate(field)`).
+    Duplicate(Slot),
+}
+
+/// Integer comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the operators themselves")]
+pub enum Compare {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// An integer. Arithmetic saturates at 0 and `u64::MAX`: a claim from the network never wraps into a small number.
+#[derive(Debug)]
+pub enum Operand {
+    /// Constant.
+    Constant(u64),
+    /// A uint or bool field (a bool is 0 or 1).
+    Field(Slot),
+    /// `len(x)`, bytes after the steps of `x`.
+    Len(Source),
+    /// `count(field)`: occurrences in reach.
+    Count(Slot),
+    /// How often a byte of the set occurs in `x` (`count(x, "../")` counts a pattern: see `Matches`).
+    CountOf(Source, Pattern),
+    /// `depth(x)`: lowest level a path reaches, as how many levels it climbs out of its root (0: never leaves it).
+    Climbs(Source),
+    /// Greatest nesting of brackets.
+    Nesting(Source),
+    /// Sum.
+    Add(Box<Operand>, Box<Operand>),
+    /// Difference, not below 0.
+    Sub(Box<Operand>, Box<Operand>),
+    /// Product.
+    Mul(Box<Operand>, Box<Operand>),
+    /// Bitwise and.
+    And(Box<Operand>, Box<Operand>),
+    /// The value of ASCII decimal digits in `x`; absent if it is no number; saturates.
+    Decimal(Source),
+}
+
+/// Bytes of a field after some steps (`lower(url_decode(http.request.uri))[0:8]`).
+#[derive(Debug)]
+pub struct Source {
+    /// Which field.
+    pub slot: Slot,
+    /// Applied in order, into the engine's scratch; none means the field's own bytes.
+    pub steps: Box<[Step]>,
+}
+
+/// A step of a [`Source`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Bytes `start..end`; a negative offset counts from the end, as in Wireshark's slices.
+    Slice {
+        /// From.
+        start: i32,
+        /// To; `None` is the end.
+        end: Option<i32>,
+    },
+    /// ASCII lower case.
+    Lower,
+    /// Percent-decoding once (`%zz` is left as it is). Twice: two steps.
+    UrlDecode,
+    /// Strips leading and trailing SP and HTAB.
+    Trim,
+}
+
+/// A test on bytes.
+#[derive(Debug)]
+pub enum ByteTest {
+    /// Byte for byte.
+    Equal(Box<[u8]>),
+    /// Every occurrence differs.
+    NotEqual(Box<[u8]>),
+    /// One of these.
+    In(Box<[Box<[u8]>]>),
+    /// Equals another field's bytes.
+    SameAs(Source),
+    /// A substring.
+    Contains(Pattern),
+    /// A regular expression matches somewhere.
+    Matches(Pattern),
+    /// Begins with.
+    StartsWith(Box<[u8]>),
+    /// Ends with.
+    EndsWith(Box<[u8]>),
+    /// At least one byte of the set.
+    AnyByteIn(ByteSet),
+    /// All bytes in the set (true when empty).
+    AllBytesIn(ByteSet),
+    /// Is the peer's address in text form (`== peer`).
+    IsPeer,
+}

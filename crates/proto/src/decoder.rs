@@ -1,0 +1,155 @@
+//! What a protocol's file implements. The narrowest and most used interface of the house.
+//!
+//! A stream is cut by its decoder into **units**: the smallest runs of bytes whose fields are decided together (an FTP
+//! command line, an HTTP header line or, where a rule asks for it, the whole head, a TLS record, a DNS message). The
+//! caller hands over contiguous bytes that begin where the last unit ended; the decoder either yields the unit
+//! at their front, or says what it lacks, or says what it need not see. Because a unit that is not complete is simply
+//! parsed again from its first byte when more has come, a decoder needs no state inside a unit, and what it finds
+//! cannot depend on how the bytes were cut.
+//!
+//! Units longer than the caller may hold, and rules that need no hold, are served by [`View::open`]: the decoder then
+//! yields what is there with its last field [`crate::Flags::OPEN`], and goes on inside that field at the next call with
+//! [`crate::Flags::CONTINUES`]. Only fields whose table entry says `streams` may be opened.
+
+use crate::edits::Edits;
+use crate::fields::{Field, Fields};
+use crate::schema::Protocol;
+use crate::state::State;
+use crate::wanted::{Slot, Wanted};
+use crate::{Direction, Transport};
+
+/// The bytes a decoder may look at, and what it may do at their end.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// Contiguous bytes; the first one begins a unit (or goes on with an open field).
+    pub input: &'a [u8],
+    /// Whose bytes they are.
+    pub from: Direction,
+    /// The caller will not hold the unit any longer: yield it open at the end of `input` if it is not complete.
+    pub open: bool,
+    /// No byte will follow: the sender has finished its half.
+    pub ended: bool,
+}
+
+/// What a decoder made of the front of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// `input[..bytes]` is a unit; its wanted fields are in `out`. `bytes` is never 0.
+    Unit {
+        /// Length of the unit (or of the piece of it that was there, when opened).
+        bytes: usize,
+        /// A message begins with this unit.
+        first: bool,
+        /// The message ends with this unit.
+        last: bool,
+    },
+    /// The unit is not complete; `state` is as it was. Call again when the need is met, or with `open` set.
+    More(Need),
+    /// No rule reads the next `bytes` bytes (more than 0; may reach past `input`): they need not be seen at all.
+    Skip {
+        /// How many.
+        bytes: u64,
+        /// The message ends with them.
+        last: bool,
+    },
+    /// No rule can read anything more of this half-stream (CONNECT, Upgrade, STARTTLS, an encrypted part).
+    SkipRest,
+    /// These bytes are not this protocol. The rest of the half-stream is not inspected; the caller counts it.
+    NotThisProtocol,
+}
+
+/// What a decoder waits for. A hint that spares useless calls; calling earlier is harmless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// At least this many bytes of input in all, counted from the unit's first.
+    Bytes(usize),
+    /// This byte, somewhere after the present end of input.
+    Byte(u8),
+}
+
+/// What a decoder made of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dissection {
+    /// Its wanted fields are in `out`; a malformed one yields what could be read, and `_ws.malformed`.
+    Message,
+    /// Not this protocol: leave it alone.
+    NotThisProtocol,
+}
+
+/// How putting lengths right went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repair {
+    /// The message is consistent again.
+    Done,
+    /// It cannot be made so (a length field would overflow, a pointer has lost its target): the caller must not send the
+    /// edited message.
+    Impossible,
+}
+
+/// Whether a refusal could be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The reply is in `out`.
+    Reply,
+    /// This message takes no reply in this protocol (it is a response, or too short to answer): swallow it.
+    Silence,
+}
+
+/// One protocol.
+pub trait Decoder: Sync {
+    /// Its tables.
+    fn protocol(&self) -> &'static Protocol;
+
+    /// The state a new connection starts with. Datagram protocols keep none.
+    fn start(&self) -> State {
+        State::None
+    }
+
+    /// Dissects one datagram. Emits wanted fields only, in the order of the wire.
+    fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
+        let _ = (wanted, view, out);
+        Dissection::NotThisProtocol
+    }
+
+    /// Dissects the front of a stream. `out` is empty on entry; `state` changes only with [`Step::Unit`],
+    /// [`Step::Skip`] and [`Step::SkipRest`].
+    fn stream(&self, wanted: &Wanted, state: &mut State, view: View<'_>, out: &mut Fields) -> Step {
+        let _ = (wanted, state, view, out);
+        Step::NotThisProtocol
+    }
+
+    /// Puts right what encloses the edited bytes: length fields, counts, compression pointers, checksums of the protocol.
+    /// `fields` is what `dissect` found in the same `input`; a decoder may parse `input` again. Called only if there are
+    /// edits. Over TCP `input` is one unit.
+    fn repair(
+        &self,
+        transport: Transport,
+        view: View<'_>,
+        fields: &Fields,
+        edits: &mut Edits,
+    ) -> Repair {
+        let _ = (transport, view, fields, edits);
+        Repair::Done
+    }
+
+    /// Turns a new decoded value of a field back into its wire form (DNS labels). Only for fields emitted with
+    /// [`crate::Flags::DECODED`]. `false`: the value has no wire form.
+    fn encode(&self, slot: Slot, field: &Field, text: &[u8], out: &mut Vec<u8>) -> bool {
+        let _ = (slot, field);
+        out.extend_from_slice(text);
+        true
+    }
+
+    /// The answer a patched server gives instead of the message in `view`: the `which`th of
+    /// [`Protocol::refusals`]. `out` is the payload to send back to the message's sender.
+    fn refuse(
+        &self,
+        transport: Transport,
+        which: u8,
+        view: View<'_>,
+        out: &mut Vec<u8>,
+    ) -> Refusal {
+        let _ = (transport, which, view, out);
+        Refusal::Silence
+    }
+}

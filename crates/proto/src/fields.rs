@@ -1,0 +1,206 @@
+//! What a decoder found in one unit: spans into the caller's bytes, in the order of the wire.
+//!
+//! Holds:     at most [`limits::FIELDS_MAX`] fields and [`limits::TEXT_BYTES_MAX`] bytes of decoded text, allocated once.
+//! Promises:  a full table never grows and never loses a field silently: [`Fields::overflowed`] says so.
+//! Never:     copies the bytes a span points at, unless the wire form is not the field's form (DNS names).
+
+use crate::limits;
+use crate::wanted::Slot;
+
+/// A range of bytes, `start..end`, into the input of one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Span {
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// From offsets. An offset past 4 GiB cannot come from one unit and saturates; an end before its start is empty.
+    pub fn new(start: usize, end: usize) -> Self {
+        let start = u32::try_from(start).unwrap_or(u32::MAX);
+        let end = u32::try_from(end).unwrap_or(u32::MAX);
+        Self { start, end: end.max(start) }
+    }
+
+    /// Bytes covered.
+    pub const fn len(self) -> u32 {
+        self.end.saturating_sub(self.start)
+    }
+
+    /// Covers no byte.
+    pub const fn is_empty(self) -> bool {
+        self.end <= self.start
+    }
+
+    /// The bytes it names in `input`; empty where it reaches past the end.
+    pub fn of(self, input: &[u8]) -> &[u8] {
+        input.get(self.range()).unwrap_or_default()
+    }
+
+    /// As a range of indices.
+    pub fn range(self) -> core::ops::Range<usize> {
+        usize::try_from(self.start).unwrap_or(usize::MAX)
+            ..usize::try_from(self.end).unwrap_or(usize::MAX)
+    }
+
+    /// `other` lies wholly inside (or equals) `self`.
+    pub const fn contains(self, other: Self) -> bool {
+        self.start <= other.start && other.end <= self.end
+    }
+
+    /// The two share at least one byte.
+    pub const fn overlaps(self, other: Self) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+}
+
+/// How a field's value is to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(u8);
+
+impl Flags {
+    /// The field's value is complete in this unit.
+    pub const NONE: Self = Self(0);
+    /// `text` holds the field's value in its decoded form; `value` only says which raw bytes it came from.
+    pub const DECODED: Self = Self(1);
+    /// The field began in an earlier unit; `value` is a later piece of it.
+    pub const CONTINUES: Self = Self(2);
+    /// The field goes on after this unit; its length is not known yet.
+    pub const OPEN: Self = Self(4);
+    /// Under a MAC or handshake hash: may be dropped or refused, never edited.
+    pub const MAC_COVERED: Self = Self(8);
+    /// A bit of `number` is a boolean or an integer, so `number` is meaningful.
+    pub const NUMBER: Self = Self(16);
+
+    /// Both sets.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// All of `other` are set.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// One occurrence of a field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Field {
+    /// Which field (or keyed field) this is, as the module numbered it.
+    pub slot: Slot,
+    /// Which element of the unit it belongs to (header line 3, resource record 0); 0 is the message itself. A field of an
+    /// element is compared with its own element's siblings only.
+    pub group: u16,
+    /// How to read it.
+    pub flags: Flags,
+    /// The raw bytes of the value: what `truncate` shortens.
+    pub value: Span,
+    /// The raw bytes of the whole element: what `remove` takes away (a header line with its line end).
+    pub element: Span,
+    /// Decoded form, a span of [`Fields::text`], when [`Flags::DECODED`].
+    pub text: Span,
+    /// The value of a uint or bool field.
+    pub number: u64,
+}
+
+/// Caller-owned output of a decoder.
+#[derive(Debug)]
+pub struct Fields {
+    items: Vec<Field>,
+    text: Vec<u8>,
+    overflowed: bool,
+}
+
+impl Fields {
+    /// Allocates once, for good.
+    pub fn new() -> Self {
+        Self {
+            items: Vec::with_capacity(limits::FIELDS_MAX),
+            text: Vec::with_capacity(limits::TEXT_BYTES_MAX),
+            overflowed: false,
+        }
+    }
+
+    /// Forgets the last unit.
+    pub fn clear(&mut self) {
+        self.items.clear();
+        self.text.clear();
+        self.overflowed = false;
+    }
+
+    /// Adds an occurrence. A full table drops it and remembers that it did.
+    pub fn push(&mut self, field: Field) {
+        if self.items.len() < limits::FIELDS_MAX {
+            self.items.push(field);
+        } else {
+            self.overflowed = true;
+        }
+    }
+
+    /// A bytes or text field whose wire form is its value, and which is its own element.
+    pub fn bytes(&mut self, slot: Slot, value: Span) {
+        self.push(Field { slot, value, element: value, ..Field::default() });
+    }
+
+    /// A number that stands in the bytes of `value`.
+    pub fn number(&mut self, slot: Slot, value: Span, number: u64) {
+        self.push(Field {
+            slot,
+            value,
+            element: value,
+            number,
+            flags: Flags::NUMBER,
+            ..Field::default()
+        });
+    }
+
+    /// Appends decoded text and returns its span; `None` (and overflowed) when the arena is full.
+    pub fn add_text(&mut self, bytes: &[u8]) -> Option<Span> {
+        let start = self.text.len();
+        let end = start.checked_add(bytes.len())?;
+        if end > limits::TEXT_BYTES_MAX {
+            self.overflowed = true;
+            return None;
+        }
+        self.text.extend_from_slice(bytes);
+        Some(Span::new(start, end))
+    }
+
+    /// Everything found, in the order of the wire.
+    pub fn items(&self) -> &[Field] {
+        &self.items
+    }
+
+    /// To put right a field that was pushed before its end was known.
+    pub fn items_mut(&mut self) -> &mut [Field] {
+        &mut self.items
+    }
+
+    /// The arena of decoded text.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The value a condition sees: decoded where the field has a decoded form, else the raw bytes.
+    pub fn value_of<'a>(&'a self, field: &Field, input: &'a [u8]) -> &'a [u8] {
+        if field.flags.has(Flags::DECODED) {
+            field.text.of(&self.text)
+        } else {
+            field.value.of(input)
+        }
+    }
+
+    /// Some field or text did not fit: the unit's rules cannot be decided.
+    pub fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,11 @@
+//! All decoders there are.
+
+use crate::decoder::Decoder;
+
+/// In the order of the manual.
+pub static DECODERS: &[&dyn Decoder] = &[];
+
+/// The decoder a patch's `protocol:` names.
+pub fn by_name(name: &str) -> Option<&'static dyn Decoder> {
+    DECODERS.iter().copied().find(|decoder| decoder.protocol().name == name)
+}

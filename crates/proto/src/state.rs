@@ -1,0 +1,12 @@
+//! What a decoder remembers about a connection between units: both directions together, small, plain, copied freely.
+
+/// One variant a stream protocol. It must stay small: a tracked connection carries one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// A protocol that keeps nothing.
+    #[default]
+    None,
+}
+
+const _: () =
+    assert!(size_of::<State>() <= 72, "a tracked connection is meant to fit a few cache lines");

@@ -1,0 +1,194 @@
+//! Which fields some rule reads: a decoder asks before it does any work for a field.
+//!
+//! Slots number what a rule can name: slot `n` for `n < fields` is the protocol's field `n`; the slots after them are
+//! keyed fields (`http.header["range"]`), in the order they were wanted.
+
+use crate::schema::{FieldId, Protocol};
+
+/// What a rule names: a field, or a keyed field.
+pub type Slot = u16;
+
+/// The fields one side of one module reads. Built once, immutable in use.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    mask: [u64; 4],
+    field_count: u16,
+    keys: Vec<Key>,
+    /// Open addressing, power of two, at most half full: index into `keys` plus one.
+    table: Vec<u16>,
+    /// Some rule needs fields of a message head together, or needs a field whole: see [`Wanted::whole`].
+    whole: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Key {
+    field: FieldId,
+    lower: Box<[u8]>,
+}
+
+impl Wanted {
+    /// Nothing wanted of `protocol` yet.
+    pub fn new(protocol: &Protocol) -> Self {
+        Self {
+            field_count: u16::try_from(protocol.fields.len()).unwrap_or(u16::MAX),
+            ..Self::default()
+        }
+    }
+
+    /// Wants a plain field; its slot.
+    pub fn want(&mut self, field: FieldId) -> Slot {
+        let (word, bit) = Self::place(field);
+        if let Some(word) = self.mask.get_mut(word) {
+            *word |= bit;
+        }
+        field.0
+    }
+
+    /// Wants a keyed field; its slot. Keys compare without ASCII case.
+    pub fn want_key(&mut self, field: FieldId, key: &[u8]) -> Slot {
+        if let Some(slot) = self.key(field, key) {
+            return slot;
+        }
+        let (word, bit) = Self::place(field);
+        // The bit says "look the key up"; whether the plain field is wanted too is `plain`.
+        if let Some(word) = self.mask.get_mut(word.saturating_add(2)) {
+            *word |= bit;
+        }
+        self.keys.push(Key { field, lower: key.to_ascii_lowercase().into() });
+        self.rebuild();
+        self.slot_of_key(self.keys.len().saturating_sub(1))
+    }
+
+    /// Asks decoders for whole heads and whole fields: no field is emitted open before the hold bound is reached.
+    pub fn want_whole(&mut self) {
+        self.whole = true;
+    }
+
+    /// Whether a unit is the whole message head (HTTP), so that all its fields are decided together.
+    pub fn whole(&self) -> bool {
+        self.whole
+    }
+
+    /// Some rule reads this field (plainly, not by key).
+    pub fn has(&self, field: FieldId) -> bool {
+        let (word, bit) = Self::place(field);
+        word < 2 && self.mask.get(word).is_some_and(|mask| mask & bit != 0)
+    }
+
+    /// Some rule reads this field by some key.
+    pub fn has_keys(&self, field: FieldId) -> bool {
+        let (word, bit) = Self::place(field);
+        word < 2 && self.mask.get(word.saturating_add(2)).is_some_and(|mask| mask & bit != 0)
+    }
+
+    /// Nothing is read at all.
+    pub fn is_empty(&self) -> bool {
+        self.mask == [0; 4]
+    }
+
+    /// The slot of `field` with this key, if some rule reads it. One hash, no allocation.
+    pub fn key(&self, field: FieldId, key: &[u8]) -> Option<Slot> {
+        let buckets = self.table.len();
+        if buckets == 0 {
+            return None;
+        }
+        let mask = buckets.saturating_sub(1);
+        let mut at = Self::hash(field, key) & mask;
+        loop {
+            let index = usize::from(*self.table.get(at)?).checked_sub(1)?;
+            let entry = self.keys.get(index)?;
+            if entry.field == field && entry.lower.eq_ignore_ascii_case(key) {
+                return Some(self.slot_of_key(index));
+            }
+            at = at.wrapping_add(1) & mask;
+        }
+    }
+
+    /// Slots in use: plain fields and keyed ones.
+    pub fn slot_count(&self) -> usize {
+        usize::from(self.field_count).saturating_add(self.keys.len())
+    }
+
+    /// The field a slot stands for, and its key.
+    pub fn field_of(&self, slot: Slot) -> (FieldId, Option<&[u8]>) {
+        match slot.checked_sub(self.field_count) {
+            None => (FieldId(slot), None),
+            Some(index) => self
+                .keys
+                .get(usize::from(index))
+                .map_or((FieldId(u16::MAX), None), |key| (key.field, Some(&*key.lower))),
+        }
+    }
+
+    fn slot_of_key(&self, index: usize) -> Slot {
+        self.field_count.saturating_add(u16::try_from(index).unwrap_or(u16::MAX))
+    }
+
+    /// Two words of plain bits, then two of keyed bits: at most 128 fields a protocol.
+    fn place(field: FieldId) -> (usize, u64) {
+        (usize::from(field.0 / 64), 1_u64.wrapping_shl(u32::from(field.0)))
+    }
+
+    /// FNV-1a over the lower-cased key: short keys, and the table is ours, not the network's.
+    fn hash(field: FieldId, key: &[u8]) -> usize {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ u64::from(field.0);
+        for byte in key {
+            hash = (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0000_01b3);
+        }
+        usize::try_from((hash ^ (hash >> 32)) & 0xffff_ffff).unwrap_or(0)
+    }
+
+    fn rebuild(&mut self) {
+        let buckets = self.keys.len().saturating_mul(2).next_power_of_two().max(4);
+        let mask = buckets.saturating_sub(1);
+        self.table = vec![0; buckets];
+        for (index, key) in self.keys.iter().enumerate() {
+            let mut at = Self::hash(key.field, &key.lower) & mask;
+            while self.table.get(at).is_some_and(|&taken| taken != 0) {
+                at = at.wrapping_add(1) & mask;
+            }
+            if let Some(cell) = self.table.get_mut(at) {
+                *cell = u16::try_from(index.saturating_add(1)).unwrap_or(0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::FieldDef;
+
+    static PROTOCOL: Protocol = Protocol {
+        name: "t",
+        title: "",
+        ports: &[],
+        fields: &[
+            FieldDef { name: "t.a", ..FieldDef::TEXT },
+            FieldDef { name: "t.b", keyed: true, ..FieldDef::TEXT },
+        ],
+        unit: "",
+        readings: "",
+        refusals: &[],
+    };
+
+    #[test]
+    fn keys_are_found_without_case_and_plain_fields_apart_from_them() {
+        let mut wanted = Wanted::new(&PROTOCOL);
+        assert!(wanted.is_empty());
+        let range = wanted.want_key(FieldId(1), b"Range");
+        let mut slots = vec![range];
+        for n in 0..300 {
+            slots.push(wanted.want_key(FieldId(1), format!("x-{n}").as_bytes()));
+        }
+        assert_eq!(wanted.want_key(FieldId(1), b"RANGE"), range);
+        assert_eq!(wanted.key(FieldId(1), b"rAnGe"), Some(range));
+        assert_eq!(wanted.key(FieldId(1), b"x-299"), slots.last().copied());
+        assert_eq!(wanted.key(FieldId(1), b"x-300"), None);
+        assert_eq!(wanted.key(FieldId(0), b"range"), None);
+        assert!(wanted.has_keys(FieldId(1)) && !wanted.has(FieldId(1)) && !wanted.has(FieldId(0)));
+        assert_eq!(wanted.field_of(range), (FieldId(1), Some(&b"range"[..])));
+        assert_eq!(wanted.want(FieldId(0)), 0);
+        assert!(wanted.has(FieldId(0)));
+    }
+}
