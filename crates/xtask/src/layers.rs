@@ -1,0 +1,45 @@
+//! Who may import whom: the table every `Cargo.toml` is held against.
+
+/// `(crate, the workspace crates it may name in [dependencies])`, low to high.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("dpdk-sys", &[]),
+    ("capsule", &["dpdk-sys"]),
+    ("wire", &[]),
+    ("proto", &[]),
+    ("plan", &["proto"]),
+    ("patch", &["plan", "proto"]),
+    ("engine", &["plan", "proto"]),
+    ("flow", &["wire"]),
+    ("datapath", &["engine", "flow", "plan", "proto", "wire"]),
+    ("telemetry", &["datapath"]),
+    ("control", &["patch", "plan"]),
+    ("sim", &["datapath", "patch", "plan", "wire", "flow"]),
+    (
+        "wirepatch",
+        &[
+            "capsule",
+            "control",
+            "datapath",
+            "engine",
+            "flow",
+            "patch",
+            "plan",
+            "proto",
+            "sim",
+            "telemetry",
+            "wire",
+        ],
+    ),
+    ("xtask", &[]),
+    ("benches", &["datapath", "engine", "flow", "patch", "plan", "proto", "sim", "wire"]),
+];
+
+/// The workspace crates `from` may depend on, or `None` for a crate the table does not know.
+pub(crate) fn may_use(from: &str) -> Option<&'static [&'static str]> {
+    LAYERS.iter().find(|(name, _)| *name == from).map(|(_, allowed)| *allowed)
+}
+
+/// Every crate of the table.
+pub(crate) fn is_ours(name: &str) -> bool {
+    LAYERS.iter().any(|(ours, _)| *ours == name)
+}
