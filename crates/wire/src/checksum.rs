@@ -1,0 +1,233 @@
+//! The Internet checksum (RFC 1071): whole, incremental (RFC 1624), and with the pseudo headers of TCP and UDP.
+//!
+//! Holds:     [`Sum`], a one's-complement sum under way; [`update`] and [`update_words`]; what verifies and fills the
+//!            checksums of a parsed frame.
+//! Promises:  an incremental update gives what a whole computation would, if the old checksum was right; if it was
+//!            wrong it stays wrong by as much, so a receiver still discards the packet.
+//! Never:     reads outside the layers it was given.
+
+use crate::layers::{IpVersion, Layers, Transport};
+use crate::number;
+
+/// A one's-complement sum under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum(u64);
+
+impl Sum {
+    /// Adds bytes; an odd last one counts as the high half of a word, so only the last piece may be odd.
+    #[must_use]
+    pub fn bytes(self, bytes: &[u8]) -> Self {
+        let mut sum = 0_u64;
+        let (words, rest) = bytes.as_chunks::<4>();
+        for word in words {
+            sum = sum.wrapping_add(u64::from(u32::from_be_bytes(*word)));
+        }
+        let tail = match *rest {
+            [a] => u32::from_be_bytes([a, 0, 0, 0]),
+            [a, b] => u32::from_be_bytes([a, b, 0, 0]),
+            [a, b, c] => u32::from_be_bytes([a, b, c, 0]),
+            _ => 0,
+        };
+        Self(self.0.wrapping_add(sum).wrapping_add(u64::from(tail)))
+    }
+
+    /// Adds one word.
+    #[must_use]
+    pub const fn word(self, word: u16) -> Self {
+        Self(self.0.wrapping_add(widen(word)))
+    }
+
+    /// The one's complement of the folded sum: what a checksum field holds.
+    pub const fn finish(self) -> u16 {
+        !self.fold()
+    }
+
+    /// The folded sum: 0xffff over bytes whose checksum field is right.
+    pub const fn fold(self) -> u16 {
+        // Each turn moves 16 bits down; four of them settle 64 bits.
+        let mut sum = self.0;
+        let mut turn = 0;
+        while turn < 4 {
+            sum = (sum & 0xffff).wrapping_add(sum >> 16);
+            turn = next(turn);
+        }
+        low16(sum)
+    }
+}
+
+const fn next(turn: u8) -> u8 {
+    turn.wrapping_add(1)
+}
+
+const fn widen(word: u16) -> u64 {
+    let [high, low] = word.to_be_bytes();
+    u64::from_be_bytes([0, 0, 0, 0, 0, 0, high, low])
+}
+
+const fn low16(sum: u64) -> u16 {
+    let [.., high, low] = sum.to_be_bytes();
+    u16::from_be_bytes([high, low])
+}
+
+//= https://www.rfc-editor.org/rfc/rfc1624#section-3
+//# HC' = ~(~HC + ~m + m')
+/// The checksum after one 16-bit word changed from `before` to `after`.
+pub const fn update(checksum: u16, before: u16, after: u16) -> u16 {
+    Sum(0).word(!checksum).word(!before).word(after).finish()
+}
+
+/// The checksum after an aligned 32-bit number changed.
+pub const fn update_u32(checksum: u16, before: u32, after: u32) -> u16 {
+    let [a, b, c, d] = before.to_be_bytes();
+    let [e, f, g, h] = after.to_be_bytes();
+    let high = update(checksum, u16::from_be_bytes([a, b]), u16::from_be_bytes([e, f]));
+    update(high, u16::from_be_bytes([c, d]), u16::from_be_bytes([g, h]))
+}
+
+/// The checksum after bytes that begin at an even offset changed from `before` to `after`, which are equally long.
+pub fn update_words(checksum: u16, before: &[u8], after: &[u8]) -> u16 {
+    let removed = Sum::default().bytes(before).finish();
+    let added = Sum::default().bytes(after).fold();
+    Sum::default().word(!checksum).word(removed).word(added).finish()
+}
+
+/// The sum of the pseudo header over `len` bytes of transport (RFC 9293 section 3.1, RFC 8200 section 8.1).
+pub fn pseudo(frame: &[u8], layers: &Layers, len: usize) -> Sum {
+    let addresses = match layers.version {
+        IpVersion::V4 => (layers.ip.saturating_add(12), layers.ip.saturating_add(20)),
+        IpVersion::V6 => (layers.ip.saturating_add(8), layers.ip.saturating_add(40)),
+    };
+    let bytes = frame.get(addresses.0..addresses.1).unwrap_or_default();
+    let len = u16::try_from(len).unwrap_or(u16::MAX);
+    Sum::default().bytes(bytes).word(len).word(u16::from(layers.protocol))
+}
+
+/// The transport bytes the checksum covers: UDP may be shorter than IP says.
+fn transport<'a>(frame: &'a [u8], layers: &Layers) -> &'a [u8] {
+    let end = match layers.transport {
+        Transport::Udp => layers.payload_end,
+        Transport::Tcp | Transport::Other | Transport::LaterFragment | Transport::Malformed => {
+            layers.ip_end
+        }
+    };
+    frame.get(layers.l4..end).unwrap_or_default()
+}
+
+/// Where the transport checksum stands.
+const fn field_at(layers: &Layers) -> Option<usize> {
+    match layers.transport {
+        Transport::Tcp => Some(layers.l4.saturating_add(16)),
+        Transport::Udp => Some(layers.l4.saturating_add(6)),
+        Transport::Other | Transport::LaterFragment | Transport::Malformed => None,
+    }
+}
+
+/// The transport checksum is right (or, UDP over IPv4, absent: RFC 768). Not for fragments.
+pub fn transport_is_right(frame: &[u8], layers: &Layers) -> bool {
+    let bytes = transport(frame, layers);
+    if layers.transport == Transport::Udp
+        && let Some(&[_, _, _, _, _, _, 0, 0]) = bytes.first_chunk::<8>()
+    {
+        //= https://www.rfc-editor.org/rfc/rfc8200#section-8.1
+        //# IPv6 receivers must discard UDP packets containing a zero checksum
+        return layers.version == IpVersion::V4;
+    }
+    pseudo(frame, layers, bytes.len()).bytes(bytes).fold() == 0xffff
+}
+
+/// The IPv4 header checksum is right; IPv6 has none.
+pub fn ip_is_right(frame: &[u8], layers: &Layers) -> bool {
+    layers.version == IpVersion::V6
+        || Sum::default().bytes(frame.get(layers.ip..layers.l4).unwrap_or_default()).fold()
+            == 0xffff
+}
+
+/// Computes and writes the TCP or UDP checksum.
+pub fn fill_transport(frame: &mut [u8], layers: &Layers) {
+    let Some(at) = field_at(layers) else { return };
+    write_u16(frame, at, 0);
+    let bytes = transport(frame, layers);
+    let sum = pseudo(frame, layers, bytes.len()).bytes(bytes).finish();
+    //= https://www.rfc-editor.org/rfc/rfc768
+    //# If the computed checksum is zero, it is transmitted as all ones
+    let sum = if layers.protocol == number::UDP && sum == 0 { 0xffff } else { sum };
+    write_u16(frame, at, sum);
+}
+
+/// Computes and writes the IPv4 header checksum.
+pub fn fill_ip(frame: &mut [u8], layers: &Layers) {
+    if layers.version == IpVersion::V6 {
+        return;
+    }
+    let at = layers.ip.saturating_add(10);
+    write_u16(frame, at, 0);
+    let header = frame.get(layers.ip..layers.l4).unwrap_or_default();
+    let sum = Sum::default().bytes(header).finish();
+    write_u16(frame, at, sum);
+}
+
+fn write_u16(frame: &mut [u8], at: usize, value: u16) {
+    if let Some(field) = frame.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<2>()) {
+        *field = value.to_be_bytes();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    //= https://www.rfc-editor.org/rfc/rfc1624#section-4
+    //= type=test
+    #[test]
+    fn the_worked_example_of_the_rfc() {
+        assert_eq!(update(0xDD2F, 0x5555, 0x3285), 0x0000);
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc1071#section-3
+    //= type=test
+    #[test]
+    fn the_numerical_example() {
+        let bytes = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
+        assert_eq!(Sum::default().bytes(&bytes).fold(), 0xddf2);
+    }
+
+    #[test]
+    fn an_update_is_what_a_whole_computation_gives() {
+        let mut state = 1_u32;
+        for _ in 0..2000 {
+            let mut bytes = [0_u8; 24];
+            for byte in &mut bytes {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                *byte = (state >> 24) as u8;
+            }
+            let mut after = bytes;
+            let at = (state as usize % 5) * 4;
+            for byte in &mut after[at..at + 4] {
+                *byte = byte.wrapping_mul(7).wrapping_add(3);
+            }
+            let whole = Sum::default().bytes(&after).finish();
+            let old = Sum::default().bytes(&bytes).finish();
+            let word = |bytes: &[u8]| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+            assert_eq!(update_u32(old, word(&bytes), word(&after)), whole);
+            assert_eq!(update_words(old, &bytes[at..at + 4], &after[at..at + 4]), whole);
+            assert_eq!(update_words(old, &bytes, &after), whole);
+        }
+    }
+
+    #[test]
+    fn filled_is_right_and_one_flipped_bit_is_not() {
+        let mut frame = vec![0x45, 0, 0, 33, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        frame.extend([0, 53, 0, 53, 0, 13, 0, 0, b'h', b'e', b'l', b'l', b'o']);
+        let layers = Layers::ip(&frame, 0).unwrap();
+        assert!(!ip_is_right(&frame, &layers));
+        assert!(transport_is_right(&frame, &layers), "no checksum is a right one over IPv4");
+        fill_ip(&mut frame, &layers);
+        fill_transport(&mut frame, &layers);
+        assert!(ip_is_right(&frame, &layers) && transport_is_right(&frame, &layers));
+        for at in 28..33 {
+            frame[at] ^= 4;
+            assert!(!transport_is_right(&frame, &layers));
+            frame[at] ^= 4;
+        }
+    }
+}
