@@ -18,6 +18,8 @@
 pub mod condition;
 pub mod module;
 pub mod pattern;
+pub mod publish;
+pub mod scope;
 pub mod transform;
 
 pub use condition::{ByteTest, Compare, Condition, Operand, Source, Step, Test};
@@ -26,4 +28,6 @@ pub use module::{
     RuleNo, Side,
 };
 pub use pattern::Pattern;
+pub use publish::{Publisher, Reader};
+pub use scope::{Endpoint, Found, ScopeTable};
 pub use transform::{ByteSet, Normalization, Reply, Scope, Transform};

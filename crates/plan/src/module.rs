@@ -3,6 +3,7 @@
 use proto::{Decoder, Direction, Slot, Transport, Wanted};
 
 use crate::condition::Condition;
+use crate::scope::ScopeTable;
 use crate::transform::Transform;
 
 /// Index into [`Plan::patches`], the label of a patch's counters.
@@ -49,8 +50,29 @@ pub struct Plan {
     pub patches: Box<[PatchInfo]>,
     /// Every server group.
     pub groups: Box<[GroupInfo]>,
+    /// Which module a packet concerns; built from the three above.
+    pub scope: ScopeTable,
     /// Counts up by one with every plan that is put in force.
     pub generation: u64,
+}
+
+impl Plan {
+    /// The only way to get one whose scope look-up agrees with its modules. `generation` is the publisher's to set.
+    pub fn new(modules: Vec<Module>, patches: Vec<PatchInfo>, groups: Vec<GroupInfo>) -> Self {
+        let scope = ScopeTable::new(&modules, &groups);
+        Self {
+            modules: modules.into(),
+            patches: patches.into(),
+            groups: groups.into(),
+            scope,
+            generation: 0,
+        }
+    }
+
+    /// The module of that number.
+    pub fn module(&self, no: ModuleNo) -> Option<&Module> {
+        self.modules.get(usize::from(no.0))
+    }
 }
 
 /// What the outside wants to know of a patch.

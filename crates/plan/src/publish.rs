@@ -1,0 +1,193 @@
+//! How cores take up a new plan: between bursts, without a lock, and freed on the control thread.
+//!
+//! Holds:     [`Publisher`], the control thread's end; [`Reader`], one core's end.
+//! Promises:  with nothing new, [`Reader::refresh`] is one load and a compare; a core never frees a plan, because the
+//!            publisher keeps a reference to each until no core has one; a reader keeps the plan before the current one, so
+//!            that a flow in the middle of a field can finish on the tables it began with.
+//! Never:     blocks a core: where the shelf is locked at that moment, the core looks again at its next burst.
+//!
+//! Generic over what is in force, because cores share more than the plan: `datapath` puts the counters that are laid out by
+//! a plan's patches beside it, so that both are taken up and let go together.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The control thread's end.
+#[derive(Debug)]
+pub struct Publisher<T> {
+    generation: AtomicU64,
+    shelf: Mutex<Shelf<T>>,
+}
+
+#[derive(Debug)]
+struct Shelf<T> {
+    latest: Arc<T>,
+    /// Some core may still hold these.
+    retired: Vec<Arc<T>>,
+}
+
+impl<T> Publisher<T> {
+    /// With what is in force first.
+    pub fn new(first: T) -> Self {
+        let shelf = Shelf { latest: Arc::new(first), retired: Vec::new() };
+        Self { generation: AtomicU64::new(1), shelf: Mutex::new(shelf) }
+    }
+
+    /// Puts `next` in force; every core takes it up at its next burst.
+    pub fn publish(&self, next: T) {
+        let mut shelf = self.shelf();
+        let old = core::mem::replace(&mut shelf.latest, Arc::new(next));
+        shelf.retired.push(old);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// What is in force now.
+    pub fn latest(&self) -> Arc<T> {
+        Arc::clone(&self.shelf().latest)
+    }
+
+    /// Shows the latest and every retired one that is not yet reclaimed, oldest first.
+    pub fn each(&self, mut show: impl FnMut(&T)) {
+        let shelf = self.shelf();
+        shelf.retired.iter().chain([&shelf.latest]).for_each(|held| show(held));
+    }
+
+    /// Takes back what no core holds any more, for its counters to be folded and its memory to be freed by the caller.
+    pub fn reclaim(&self, mut take: impl FnMut(T)) {
+        let mut shelf = self.shelf();
+        let retired = core::mem::take(&mut shelf.retired);
+        for held in retired {
+            match Arc::try_unwrap(held) {
+                Ok(free) => take(free),
+                Err(held) => shelf.retired.push(held),
+            }
+        }
+    }
+
+    /// How many retired ones some core still holds.
+    pub fn retired(&self) -> usize {
+        self.shelf().retired.len()
+    }
+
+    /// Cores only read the shelf, so a panic while it was locked cannot have left it half changed.
+    fn shelf(&self) -> MutexGuard<'_, Shelf<T>> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One core's end.
+#[derive(Debug)]
+pub struct Reader<T> {
+    publisher: Arc<Publisher<T>>,
+    seen: u64,
+    current: Arc<T>,
+    previous: Option<Arc<T>>,
+}
+
+impl<T> Reader<T> {
+    /// Starts on what is in force. Called before the core runs.
+    pub fn new(publisher: Arc<Publisher<T>>) -> Self {
+        // Before the shelf is read: a plan published in between is then taken up once more, never missed.
+        let seen = publisher.generation.load(Ordering::Acquire);
+        let current = publisher.latest();
+        Self { publisher, seen, current, previous: None }
+    }
+
+    /// Called once per burst, never inside one: a burst sees a single plan. `true`: a new one was taken up.
+    pub fn refresh(&mut self) -> bool {
+        let generation = self.publisher.generation.load(Ordering::Acquire);
+        if generation == self.seen {
+            return false;
+        }
+        let Ok(shelf) = self.publisher.shelf.try_lock() else { return false };
+        self.seen = generation;
+        if Arc::ptr_eq(&shelf.latest, &self.current) {
+            return false;
+        }
+        let old = core::mem::replace(&mut self.current, Arc::clone(&shelf.latest));
+        self.previous = Some(old);
+        true
+    }
+
+    /// The one of this burst.
+    pub fn current(&self) -> &T {
+        &self.current
+    }
+
+    /// The one before it, until [`Self::forget_previous`].
+    pub fn previous(&self) -> Option<&T> {
+        self.previous.as_deref()
+    }
+
+    /// No flow of this core runs on the previous one any more: lets the publisher have it back.
+    pub fn forget_previous(&mut self) {
+        self.previous = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_takes_up_the_latest_and_keeps_the_one_before() {
+        let publisher = Arc::new(Publisher::new(1));
+        let mut reader = Reader::new(Arc::clone(&publisher));
+        assert_eq!((*reader.current(), reader.previous()), (1, None));
+        assert!(!reader.refresh());
+        publisher.publish(2);
+        assert_eq!(*reader.current(), 1, "only refresh changes it");
+        assert!(reader.refresh());
+        assert_eq!((*reader.current(), reader.previous()), (2, Some(&1)));
+        publisher.publish(3);
+        publisher.publish(4);
+        assert!(reader.refresh());
+        assert_eq!((*reader.current(), reader.previous()), (4, Some(&2)));
+    }
+
+    #[test]
+    fn what_a_core_holds_is_not_reclaimed() {
+        let publisher = Arc::new(Publisher::new(1));
+        let mut reader = Reader::new(Arc::clone(&publisher));
+        publisher.publish(2);
+        publisher.publish(3);
+        let reclaim = || {
+            let mut taken = Vec::new();
+            publisher.reclaim(|old| taken.push(old));
+            taken
+        };
+        assert_eq!(reclaim(), [2], "the reader holds 1; nobody took up 2");
+        reader.refresh();
+        assert_eq!(reclaim(), [] as [i32; 0], "1 is the reader's previous");
+        reader.forget_previous();
+        assert_eq!(reclaim(), [1]);
+        assert_eq!(publisher.retired(), 0);
+        let mut all = Vec::new();
+        publisher.each(|held| all.push(*held));
+        assert_eq!(all, [3]);
+    }
+
+    #[test]
+    fn a_reader_never_frees_while_many_plans_are_published() {
+        let publisher = Arc::new(Publisher::new(0_u64));
+        let core = {
+            let mut reader = Reader::new(Arc::clone(&publisher));
+            std::thread::spawn(move || {
+                let mut last = 0;
+                while last < 1_000 {
+                    reader.refresh();
+                    assert!(*reader.current() >= last, "generations only rise");
+                    last = *reader.current();
+                }
+            })
+        };
+        let mut freed = 0_u64;
+        for generation in 1..=1_000 {
+            publisher.publish(generation);
+            publisher.reclaim(|_| freed += 1);
+        }
+        core.join().unwrap();
+        publisher.reclaim(|_| freed += 1);
+        assert_eq!(freed, 1_000, "all but the latest came back to the control thread");
+    }
+}
