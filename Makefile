@@ -1,0 +1,32 @@
+# Two commands do everything: `make demo` and `make test`. Both install what they need.
+
+CARGO ?= cargo
+
+.PHONY: demo test deps build lint unit system clean
+
+demo: deps
+	$(CARGO) build --release --locked -p wirepatch
+	./deploy/demo.sh
+
+test: deps lint unit build system
+
+deps:
+	./deploy/install-packages.sh
+
+build:
+	$(CARGO) build --release --locked -p wirepatch
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy -p wirepatch --no-default-features --locked -- -D warnings
+	$(CARGO) run -q --locked -p xtask -- tidy
+
+unit:
+	$(CARGO) test --workspace --locked
+
+system:
+	python3 crates/wirepatch/tests/system/run.py
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""Runs the system tests: every `test_*` function of every `test_*.py` beside this file, or those named on the command line.
+
+A test that raises `NotHere` is counted as skipped with its reason; where CI is set, everything must run and a skip fails.
+"""
+
+import importlib
+import os
+import sys
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "../../../../deploy/lab")]
+from lab import NotHere, isolate  # noqa: E402
+
+
+def tests(wanted):
+    for file in sorted(os.listdir(HERE)):
+        if file.startswith("test_") and file.endswith(".py"):
+            module = importlib.import_module(file[:-3])
+            for name in dir(module):
+                if name.startswith("test_") and (not wanted or any(word in f"{module.__name__}.{name}" for word in wanted)):
+                    yield f"{module.__name__}.{name}", getattr(module, name)
+
+
+def main():
+    try:
+        isolate()
+    except NotHere as why:
+        print(f"SKIP  every system test: {why}")
+        print("0 passed, 0 failed, 1 skipped")
+        return 1 if os.environ.get("CI") else 0
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    for name, test in tests(sys.argv[1:]):
+        start = time.monotonic()
+        try:
+            test()
+            outcome, why = "passed", ""
+        except NotHere as reason:
+            outcome, why = ("failed" if os.environ.get("CI") else "skipped"), f": not here: {reason}"
+        except Exception:
+            outcome, why = "failed", "\n" + traceback.format_exc()
+        counts[outcome] += 1
+        print(f"{outcome:8} {name} ({time.monotonic() - start:.1f} s){why}", flush=True)
+    print(", ".join(f"{count} {what}" for what, count in counts.items()))
+    return 1 if counts["failed"] or not counts["passed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
