@@ -1,0 +1,222 @@
+//! The command line: names are a contract (DESIGN section 8). Exit codes: 0 good, 1 found bad, 2 wrong usage.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+/// Inline patch proxy: applies to all traffic what the vendor's software patch would do.
+#[derive(Debug, Parser)]
+#[command(
+    name = "wirepatch",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_help = "PATCH is a patch file, or a folder that is searched recursively.\n\
+                  Captures are pcap or pcapng: Ethernet, raw IP or Linux cooked.\n\
+                  Exit codes: 0 good, 1 found bad, 2 wrong usage."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs the appliance: joins ports and patches what passes between them.
+    Run(RunArgs),
+    /// Types and compiles patches, and checks a configuration: everything `run` would stumble over.
+    Check(CheckArgs),
+    /// Runs the test cases inside patch files through the whole pipeline, over several segmentations.
+    Test(TestArgs),
+    /// Says what was compiled: scope, fields, streaming or a hold of N bytes, cost.
+    Explain(ExplainArgs),
+    /// Takes a capture through the engine, no DPDK needed; reports every edit.
+    Replay(ReplayArgs),
+    /// Prints the fields of a capture as JSON lines, one object a message.
+    Decode(DecodeArgs),
+    /// Lists the fields there are, with type and meaning.
+    Fields(FieldsArgs),
+    /// Talks to a running appliance.
+    Ctl(CtlArgs),
+    /// Measures the whole journey on in-memory ports.
+    Bench(BenchArgs),
+    /// Prints the JSON Schema of patch files or of the configuration, for editors.
+    Schema(SchemaArgs),
+    /// Prints shell completions.
+    Completions(CompletionsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The appliance's configuration (YAML).
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Check this configuration, and the patches it names.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+    /// Patch files or folders.
+    #[arg(value_name = "PATCH", required_unless_present = "config", value_hint = ValueHint::AnyPath)]
+    pub(crate) patches: Vec<PathBuf>,
+    /// Print diagnostics as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// Patch files or folders.
+    #[arg(value_name = "PATCH", required = true, value_hint = ValueHint::AnyPath)]
+    pub(crate) patches: Vec<PathBuf>,
+    /// Print results as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// Patch files or folders, compiled together as one server group.
+    #[arg(value_name = "PATCH", required = true, value_hint = ValueHint::AnyPath)]
+    pub(crate) patches: Vec<PathBuf>,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The capture to read.
+    #[arg(value_name = "IN", value_hint = ValueHint::FilePath)]
+    pub(crate) input: PathBuf,
+    /// The capture to write; it keeps timestamps, link type and the order of packets.
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    /// Patch files or folders; none: everything comes out as it went in.
+    #[arg(long, value_name = "PATCH", num_args = 0.., value_hint = ValueHint::AnyPath)]
+    pub(crate) patches: Vec<PathBuf>,
+    /// Server ports in scope, where the patch does not name them: `http=8080,8081`.
+    #[arg(long, value_name = "PROTOCOL=PORTS")]
+    pub(crate) ports: Vec<String>,
+    /// Only count what would be edited.
+    #[arg(long)]
+    pub(crate) observe: bool,
+    /// Write every edit to this file as JSON.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) report: Option<PathBuf>,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DecodeArgs {
+    /// The capture to read.
+    #[arg(value_name = "IN", value_hint = ValueHint::FilePath)]
+    pub(crate) input: PathBuf,
+    /// Only this protocol.
+    #[arg(long)]
+    pub(crate) protocol: Option<String>,
+    /// Server ports to decode beside the protocols' own: `http=8080`.
+    #[arg(long, value_name = "PROTOCOL=PORTS")]
+    pub(crate) ports: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FieldsArgs {
+    /// Only this protocol.
+    #[arg(value_name = "PROTOCOL")]
+    pub(crate) protocol: Option<String>,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CtlArgs {
+    /// The appliance's control socket.
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "WIREPATCH_SOCKET",
+        default_value = "/run/wirepatch/control.sock",
+        value_hint = ValueHint::FilePath
+    )]
+    pub(crate) socket: PathBuf,
+    /// Print the answer as JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: CtlCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CtlCommand {
+    /// How the appliance is: ports, workers, plan, what was dropped.
+    Status,
+    /// What each patch has seen and done, since when its fix is out.
+    Patches,
+    /// How many connections are tracked, by worker.
+    Flows,
+    /// Compiles the configuration's patches anew, tests them and puts them in force; a bad set changes nothing.
+    Reload,
+    /// Sets a server group's mode until the next reload.
+    Mode {
+        /// The server group.
+        group: String,
+        /// Edit, or only count.
+        mode: ModeArg,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ModeArg {
+    /// Edit.
+    Enforce,
+    /// Only count what would be edited.
+    Observe,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Which rows; none: all of them.
+    #[arg(value_name = "ROW")]
+    pub(crate) rows: Vec<String>,
+    /// Seconds each row is measured.
+    #[arg(long, default_value_t = 2.0, value_name = "SECONDS")]
+    pub(crate) seconds: f64,
+    /// Patches to load; none: the ones built for each row.
+    #[arg(long, value_name = "PATCH", num_args = 0.., value_hint = ValueHint::AnyPath)]
+    pub(crate) patches: Vec<PathBuf>,
+    /// Use hugepages.
+    #[arg(long)]
+    pub(crate) hugepages: bool,
+    /// Leave out testpmd's forwarding, the machine's own limit.
+    #[arg(long)]
+    pub(crate) no_testpmd: bool,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// Of what.
+    pub(crate) of: SchemaOf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Patch files.
+    Patch,
+    /// The appliance's configuration.
+    Config,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// For which shell.
+    pub(crate) shell: clap_complete::Shell,
+}
