@@ -20,8 +20,12 @@
 pub mod decoder;
 pub mod edits;
 pub mod fields;
+pub mod ftp;
 pub mod limits;
+mod line;
 pub mod registry;
+#[cfg(test)]
+mod replay;
 pub mod schema;
 pub mod state;
 pub mod wanted;

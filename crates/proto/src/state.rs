@@ -6,6 +6,8 @@ pub enum State {
     /// A protocol that keeps nothing.
     #[default]
     None,
+    /// File Transfer Protocol, control connection.
+    Ftp(crate::ftp::State),
 }
 
 const _: () =
