@@ -6,7 +6,7 @@ use crate::pattern::Pattern;
 use crate::transform::ByteSet;
 
 /// A boolean over tests. Trees are shallow (the compiler bounds their depth) and immutable.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Condition {
     /// No `when`.
     Always,
@@ -22,7 +22,7 @@ pub enum Condition {
 
 /// A leaf. A test on a field that is absent is false (Wireshark's rule); for a repeated field it is true when any occurrence
 /// in reach passes it, and `!=` when every one does (Wireshark 4's `!=` is "all not equal").
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Test {
     /// The field occurs.
     Present(Slot),
@@ -66,7 +66,7 @@ pub enum Compare {
 }
 
 /// An integer. Arithmetic saturates at 0 and `u64::MAX`: a claim from the network never wraps into a small number.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Operand {
     /// Constant.
     Constant(u64),
@@ -95,7 +95,7 @@ pub enum Operand {
 }
 
 /// Bytes of a field after some steps (`lower(url_decode(http.request.uri))[0:8]`).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Source {
     /// Which field.
     pub slot: Slot,
@@ -122,7 +122,7 @@ pub enum Step {
 }
 
 /// A test on bytes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum ByteTest {
     /// Byte for byte.
     Equal(Box<[u8]>),

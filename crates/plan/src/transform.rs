@@ -28,7 +28,7 @@ impl ByteSet {
 }
 
 /// What a rule does to its target field. Several rules on one field run in rule order, each on what the one before left.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Transform {
     /// Keeps the first `to` bytes.
     Truncate {
@@ -111,7 +111,7 @@ pub enum Transform {
 }
 
 /// What `refuse` answers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Reply {
     /// The decoder's own, by index into `Protocol::refusals`.
     Protocol(u8),
