@@ -16,6 +16,7 @@
 )]
 
 pub mod condition;
+pub mod index;
 pub mod module;
 pub mod pattern;
 pub mod publish;
@@ -23,11 +24,12 @@ pub mod scope;
 pub mod transform;
 
 pub use condition::{ByteTest, Compare, Condition, Operand, Source, Step, Test};
+pub use index::Index;
 pub use module::{
     FailMode, GroupInfo, GroupNo, Hold, Mode, Module, ModuleNo, PatchInfo, PatchNo, Plan, Rule,
     RuleNo, Side,
 };
-pub use pattern::Pattern;
+pub use pattern::{Pattern, PatternError};
 pub use publish::{Publisher, Reader};
 pub use scope::{Endpoint, Found, ScopeTable};
 pub use transform::{ByteSet, Normalization, Reply, Scope, Transform};

@@ -3,6 +3,7 @@
 use proto::{Decoder, Direction, Slot, Transport, Wanted};
 
 use crate::condition::Condition;
+use crate::index::Index;
 use crate::scope::ScopeTable;
 use crate::transform::Transform;
 
@@ -161,6 +162,21 @@ pub struct Side {
     pub hold: Hold,
     /// Patches with a rule on this side: their "messages seen" count.
     pub patches: Box<[PatchNo]>,
+    /// Which rules can concern a field at all; built from `rules`.
+    pub index: Index,
+}
+
+impl Side {
+    /// The only way to get one whose index agrees with its rules.
+    pub fn new(wanted: Wanted, rules: Vec<Rule>, hold: Hold, patches: Vec<PatchNo>) -> Self {
+        let index = Index::new(&wanted, &rules);
+        Self { wanted, rules: rules.into(), hold, patches: patches.into(), index }
+    }
+
+    /// The rule of that number.
+    pub fn rule(&self, no: RuleNo) -> Option<&Rule> {
+        self.rules.get(usize::from(no))
+    }
 }
 
 /// One `when` and one transform on one field.
