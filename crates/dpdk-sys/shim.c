@@ -7,7 +7,6 @@
 
 WIDTH(buf_addr, sizeof(void *));
 WIDTH(data_off, 2);
-WIDTH(refcnt, 2);
 WIDTH(nb_segs, 2);
 WIDTH(port, 2);
 WIDTH(ol_flags, 8);
@@ -45,11 +44,6 @@ int dpdk_mbuf_alloc_bulk(struct rte_mempool *pool, struct rte_mbuf **frames, uns
 void dpdk_mbuf_free(struct rte_mbuf *frame)
 {
 	rte_pktmbuf_free(frame);
-}
-
-int dpdk_mbuf_linearize(struct rte_mbuf *frame)
-{
-	return rte_pktmbuf_linearize(frame);
 }
 
 void dpdk_mbuf_set_tx_lengths(struct rte_mbuf *frame, uint8_t l2_bytes, uint16_t l3_bytes)

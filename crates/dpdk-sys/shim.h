@@ -34,7 +34,6 @@ uint16_t dpdk_tx_prepare(uint16_t port, uint16_t queue, struct rte_mbuf **frames
 struct rte_mbuf *dpdk_mbuf_alloc(struct rte_mempool *pool);
 int dpdk_mbuf_alloc_bulk(struct rte_mempool *pool, struct rte_mbuf **frames, unsigned int count);
 void dpdk_mbuf_free(struct rte_mbuf *frame);
-int dpdk_mbuf_linearize(struct rte_mbuf *frame);
 void dpdk_mbuf_set_tx_lengths(struct rte_mbuf *frame, uint8_t l2_bytes, uint16_t l3_bytes);
 
 unsigned int dpdk_ring_enqueue_burst(struct rte_ring *ring, struct rte_mbuf **frames,
@@ -107,7 +106,6 @@ static const uint32_t DPDK_RTE_VERSION = RTE_VERSION;
 /* Where the fields of an mbuf are. shim.c asserts how wide they are. */
 static const size_t DPDK_MBUF_BUF_ADDR = offsetof(struct rte_mbuf, buf_addr);
 static const size_t DPDK_MBUF_DATA_OFF = offsetof(struct rte_mbuf, data_off);
-static const size_t DPDK_MBUF_REFCNT = offsetof(struct rte_mbuf, refcnt);
 static const size_t DPDK_MBUF_NB_SEGS = offsetof(struct rte_mbuf, nb_segs);
 static const size_t DPDK_MBUF_PORT = offsetof(struct rte_mbuf, port);
 static const size_t DPDK_MBUF_OL_FLAGS = offsetof(struct rte_mbuf, ol_flags);

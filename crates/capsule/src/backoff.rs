@@ -1,0 +1,107 @@
+//! What a polling core does when there is nothing to poll.
+
+use core::{hint::spin_loop, time::Duration};
+use std::thread::sleep;
+
+/// Empty polls answered with one pause instruction: about a microsecond in all, so that a core
+/// under load never leaves its loop.
+const PAUSES: u32 = 64;
+
+/// Empty polls answered with [`LONG_PAUSES`] of them: some ten microseconds more.
+const LONG_PAUSE_POLLS: u32 = 16;
+const LONG_PAUSES: u32 = 32;
+
+/// The longest sleep. A port's descriptors must last it out: at 14.88 Mpps 50 us are 744 frames,
+/// which fit a ring of 1024.
+const SLEEP_MAX: Duration = Duration::from_micros(50);
+
+/// Spins, then pauses, then sleeps, each empty poll a little longer, up to 50 us.
+///
+/// It reads no clock. A core that busy-polls takes its CPU whole, and two of them starve a
+/// machine of two; this costs a sleeping port at most the sleep and the kernel's wake-up. On an
+/// lcore that [`crate::Eal::launch`] started, the kernel's timer slack is 1 us; on other threads
+/// it is 50 us, which comes on top.
+#[derive(Debug, Default)]
+pub struct Backoff {
+    empty_polls: u32,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Pause(u32),
+    Sleep(Duration),
+}
+
+impl Backoff {
+    /// At the start: as after a poll that found something.
+    pub const fn new() -> Self {
+        Self { empty_polls: 0 }
+    }
+
+    /// The last poll found something.
+    pub const fn busy(&mut self) {
+        self.empty_polls = 0;
+    }
+
+    /// The last poll found nothing: waits a little, longer every time.
+    pub fn idle(&mut self) {
+        match Self::step(self.empty_polls) {
+            Step::Pause(times) => (0..times).for_each(|_| spin_loop()),
+            Step::Sleep(time) => sleep(time),
+        }
+        self.empty_polls = self.empty_polls.saturating_add(1);
+    }
+
+    /// Whether the next [`Backoff::idle`] will sleep. A core that has something of its own to do
+    /// when idle (flush, age flows) does it then.
+    pub fn is_asleep(&self) -> bool {
+        matches!(Self::step(self.empty_polls), Step::Sleep(_))
+    }
+
+    fn step(empty_polls: u32) -> Step {
+        if empty_polls < PAUSES {
+            return Step::Pause(1);
+        }
+        let polls = empty_polls.saturating_sub(PAUSES);
+        if polls < LONG_PAUSE_POLLS {
+            return Step::Pause(LONG_PAUSES);
+        }
+        let doublings = polls.saturating_sub(LONG_PAUSE_POLLS).min(6);
+        Step::Sleep(Duration::from_micros(1 << doublings).min(SLEEP_MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_waits_longer_every_time_and_never_over_the_bound() {
+        let mut slept = Duration::ZERO;
+        let mut pauses = 0;
+        for empty in 0..1000 {
+            match Backoff::step(empty) {
+                Step::Pause(times) => {
+                    assert!(times >= pauses && slept.is_zero(), "pauses come before sleeps");
+                    pauses = times;
+                }
+                Step::Sleep(time) => {
+                    assert!(time >= slept && time <= SLEEP_MAX);
+                    slept = time;
+                }
+            }
+        }
+        assert_eq!(slept, SLEEP_MAX);
+        assert_eq!(Backoff::step(u32::MAX), Step::Sleep(SLEEP_MAX));
+    }
+
+    #[test]
+    fn traffic_brings_it_back_to_the_start() {
+        let mut backoff = Backoff { empty_polls: u32::MAX };
+        assert!(backoff.is_asleep());
+        backoff.busy();
+        assert!(!backoff.is_asleep());
+        backoff.idle();
+        assert_eq!(backoff.empty_polls, 1);
+    }
+}
