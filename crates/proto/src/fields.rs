@@ -184,6 +184,11 @@ impl Fields {
         &self.text
     }
 
+    /// To put right text that was added as it stands on the wire.
+    pub fn text_mut(&mut self) -> &mut [u8] {
+        &mut self.text
+    }
+
     /// The value a condition sees: decoded where the field has a decoded form, else the raw bytes.
     pub fn value_of<'a>(&'a self, field: &Field, input: &'a [u8]) -> &'a [u8] {
         if field.flags.has(Flags::DECODED) {

@@ -18,6 +18,7 @@
 )]
 
 pub mod decoder;
+pub mod dns;
 pub mod edits;
 pub mod fields;
 pub mod ftp;

@@ -6,6 +6,11 @@ pub enum State {
     /// A protocol that keeps nothing.
     #[default]
     None,
+    /// Domain Name System over TCP: bytes of a message that was opened and is still to come, by direction.
+    Dns {
+        /// Bytes that need not be seen.
+        skip: [u32; 2],
+    },
     /// File Transfer Protocol, control connection.
     Ftp(crate::ftp::State),
 }

@@ -75,6 +75,13 @@ impl Wanted {
         word < 2 && self.mask.get(word).is_some_and(|mask| mask & bit != 0)
     }
 
+    /// The plain fields some rule reads, bit `n` for field `n`: a decoder asks for whole groups of fields at once.
+    #[inline]
+    pub fn plain(&self) -> u128 {
+        let [low, high, ..] = self.mask;
+        u128::from(low) | (u128::from(high) << 64)
+    }
+
     /// Some rule reads this field by some key.
     pub fn has_keys(&self, field: FieldId) -> bool {
         let (word, bit) = Self::place(field);

@@ -1,0 +1,137 @@
+//! The Domain Name System (RFC 1035, 6891) over UDP and TCP, requests and responses.
+//!
+//! Holds:     the decoder; its field table (`fields`), names (`name`), records and the shapes of their data (`record`),
+//!            dissection, repair and replies.
+//! Promises:  a message is read once, front to back, as far as its header announces records and its bytes hold them; a
+//!            name costs at most 255 bytes and 128 jumps.
+//! Never:     copies a name that no rule reads, or trusts a length it has not compared with what is there.
+
+mod dissect;
+mod fields;
+mod name;
+mod record;
+mod repair;
+mod reply;
+#[cfg(test)]
+mod tests;
+
+use crate::decoder::{Decoder, Dissection, Need, Refusal, Repair, Step, View};
+use crate::edits::Edits;
+use crate::fields::Span;
+use crate::fields::{Field, Fields};
+use crate::schema::{Protocol, Transport};
+use crate::state::State;
+use crate::wanted::{Slot, Wanted};
+use fields::Id;
+
+/// TCP's length prefix (RFC 1035 section 4.2.2).
+const PREFIX_BYTES: u32 = 2;
+
+/// The decoder.
+pub struct Dns;
+
+static PROTOCOL: Protocol = Protocol {
+    name: "dns",
+    title: "Domain Name System",
+    ports: &[(Transport::Udp, &[53]), (Transport::Tcp, &[53])],
+    fields: fields::FIELDS,
+    unit: "a message; over TCP with its two-byte length, at most 65,537 bytes, held whole",
+    readings: "\
+- **Names** are text as Wireshark prints it: labels joined by dots without a final one, the root as `<Root>`, bytes that do \
+not print as `\\n`, `\\177`. Unlike Wireshark a backslash is doubled, bytes over 127 that are not UTF-8 stay as they are, and \
+a name that cannot be read to its end is shown as far as it can.
+- A rule that changes a name writes it out without compression. Other names that were compressed against it keep what they \
+said: their pointers are moved, pointed at a copy, or written out.
+- **Counts** in the header say how many questions and records are read. Bytes after the last one are `dns.extraneous.data`. \
+A message that ends before them, a name over 255 bytes or one that never ends, and data that does not fit its record make \
+`_ws.malformed`; fields before that are there all the same, since a server may act on them.
+- `dns.name.forward_pointer` holds for every pointer of a name's chain: each must point strictly before the labels it ends, \
+which is what keeps resolvers from going in circles.
+- **Signed messages**: if the last additional record is a TSIG or a SIG(0), every field is under its MAC and cannot be edited, \
+except that the signing record may be removed and `dns.tsig.error` written. A TSIG anywhere else is an error for every \
+server (RFC 8945 section 5.2) and protects nothing.
+- The first bit of mDNS classes (unicast response, cache flush) is part of `dns.qry.class` and `dns.resp.class`.",
+    refusals: reply::REFUSALS,
+};
+
+impl Decoder for Dns {
+    fn protocol(&self) -> &'static Protocol {
+        &PROTOCOL
+    }
+
+    fn start(&self) -> State {
+        State::Dns { skip: [0; 2] }
+    }
+
+    fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
+        dissect::message(wanted.plain(), view.input, 0, true, out);
+        Dissection::Message
+    }
+
+    fn stream(&self, wanted: &Wanted, state: &mut State, view: View<'_>, out: &mut Fields) -> Step {
+        let State::Dns { skip } = state else { return Step::NotThisProtocol };
+        let [request, response] = skip;
+        let skip = if view.from.index() == 0 { request } else { response };
+        if *skip > 0 {
+            let bytes = u64::from(core::mem::take(skip));
+            return Step::Skip { bytes, last: true };
+        }
+        let want = wanted.plain();
+        let bytes = view.input.len();
+        let Some((prefix, rest)) = view.input.split_first_chunk::<2>() else {
+            if !view.ended || bytes == 0 {
+                return Step::More(Need::Bytes(2));
+            }
+            dissect::message(want, &[], 0, true, out);
+            return Step::Unit { bytes, first: true, last: true };
+        };
+        let len = usize::from(u16::from_be_bytes(*prefix));
+        let missing = len.saturating_sub(rest.len());
+        if missing > 0 && !view.open && !view.ended {
+            return Step::More(Need::Bytes(len.saturating_add(2)));
+        }
+        if want & Id::Length.bit() != 0 {
+            let number = u64::from(u16::from_be_bytes(*prefix));
+            out.number(Id::Length.slot(), Span { start: 0, end: PREFIX_BYTES }, number);
+        }
+        let message = rest.get(..len).unwrap_or(rest);
+        let whole = missing == 0 || view.ended;
+        dissect::message(want, message, PREFIX_BYTES, whole, out);
+        if !whole {
+            // The caller could hold no more of it; what is left has no field that could be decided any more.
+            *skip = u32::try_from(missing).unwrap_or(u32::MAX);
+        }
+        Step::Unit { bytes: message.len().saturating_add(2), first: true, last: whole }
+    }
+
+    fn repair(
+        &self,
+        transport: Transport,
+        view: View<'_>,
+        _fields: &Fields,
+        edits: &mut Edits,
+    ) -> Repair {
+        match transport {
+            Transport::Udp => repair::repair(view.input, 0, edits),
+            Transport::Tcp => repair::repair(view.input, PREFIX_BYTES, edits),
+        }
+    }
+
+    fn encode(&self, _slot: Slot, _field: &Field, text: &[u8], out: &mut Vec<u8>) -> bool {
+        name::encode(text, out)
+    }
+
+    fn refuse(
+        &self,
+        transport: Transport,
+        which: u8,
+        view: View<'_>,
+        out: &mut Vec<u8>,
+    ) -> Refusal {
+        let message = match transport {
+            Transport::Udp => view.input,
+            Transport::Tcp => view.input.get(2..).unwrap_or_default(),
+        };
+        reply::refuse(transport, which, message, out)
+    }
+}

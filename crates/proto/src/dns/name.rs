@@ -1,0 +1,300 @@
+//! Domain names (RFC 1035 sections 3.1 and 4.1.4): stepping over them, reading them, writing them.
+//!
+//! Promises:  a name costs at most 255 bytes and 128 jumps, whatever its pointers do, so a message of names costs a
+//!            bounded amount for each, never the square of its length.
+
+use crate::fields::{Fields, Span};
+
+//= https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4
+/// Bytes of a name in wire form, its root label included.
+pub(super) const NAME_BYTES_MAX: u32 = 255;
+const NAME_BYTES_MAX_USIZE: usize = 255;
+
+/// Pointers followed in one name: a name has at most 127 labels, and one pointer a label is the most that says anything.
+const JUMPS_MAX: u32 = 128;
+
+/// Wireshark's text for the root.
+const ROOT: &[u8] = b"<Root>";
+
+/// The byte at `at`.
+pub(super) fn byte(message: &[u8], at: u32) -> Option<u8> {
+    message.get(usize::try_from(at).ok()?).copied()
+}
+
+/// What a byte that begins a label says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Label {
+    /// The name ends.
+    Root,
+    /// This many bytes follow.
+    Bytes(u32),
+    /// High bits of an offset; the low eight follow.
+    Pointer(u32),
+    /// 0b01 and 0b10 are not in use (RFC 6891 section 5).
+    Unknown,
+}
+
+impl Label {
+    /// Reads one.
+    pub(super) fn of(byte: u8) -> Self {
+        match byte {
+            0 => Self::Root,
+            1..=63 => Self::Bytes(u32::from(byte)),
+            64..=191 => Self::Unknown,
+            192..=255 => Self::Pointer(u32::from(byte & 0x3f) << 8),
+        }
+    }
+}
+
+/// Steps over a name without following pointers: where it ends.
+pub(super) fn skip(message: &[u8], start: u32) -> Option<u32> {
+    let last = start.checked_add(NAME_BYTES_MAX)?;
+    let mut at = start;
+    while at < last {
+        match Label::of(byte(message, at)?) {
+            Label::Root => return at.checked_add(1),
+            Label::Bytes(len) => at = at.checked_add(len)?.checked_add(1)?,
+            Label::Pointer(_) => {
+                byte(message, at.checked_add(1)?)?;
+                return at.checked_add(2);
+            }
+            Label::Unknown => return None,
+        }
+    }
+    None
+}
+
+/// What reading a name found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// Where the name ends in place; `None` where that cannot be told.
+    pub(super) end: Option<u32>,
+    /// Bytes in wire form without compression.
+    pub(super) wire_len: u32,
+    /// Labels, the root not counted.
+    pub(super) labels: u32,
+    /// It ends in a root label within all bounds.
+    pub(super) valid: bool,
+    /// Some pointer does not point strictly before the start of the run of labels it ends.
+    pub(super) forward: bool,
+    /// The pointers do not come to an end.
+    pub(super) looped: bool,
+    /// Labels, then a pointer straight to a root label.
+    pub(super) to_root: bool,
+}
+
+/// Reads a name and calls `label` with every label of it.
+pub(super) fn read(message: &[u8], start: u32, mut label: impl FnMut(&[u8])) -> Reading {
+    let mut found = Reading::default();
+    let mut at = start;
+    // Where the labels now being read begin: RFC 1035 section 4.1.4 has a pointer name a "prior occurrence".
+    let mut run_start = start;
+    let mut jumps = 0_u32;
+    while let Some(first) = byte(message, at) {
+        match Label::of(first) {
+            Label::Root => {
+                found.to_root = jumps > 0 && at == run_start && found.labels > 0;
+                found.wire_len = found.wire_len.saturating_add(1);
+                found.end = found.end.or(at.checked_add(1));
+                found.valid = true;
+                break;
+            }
+            Label::Bytes(len) => {
+                let begin = at.saturating_add(1);
+                let end = begin.saturating_add(len);
+                let bytes = Span { start: begin, end }.of(message);
+                let wire_len = found.wire_len.saturating_add(len).saturating_add(1);
+                if bytes.is_empty() || wire_len >= NAME_BYTES_MAX {
+                    found.looped = found.forward && !bytes.is_empty();
+                    break;
+                }
+                label(bytes);
+                found.wire_len = wire_len;
+                found.labels = found.labels.saturating_add(1);
+                at = end;
+            }
+            Label::Pointer(high) => {
+                let Some(low) = byte(message, at.saturating_add(1)) else { break };
+                found.end = found.end.or(at.checked_add(2));
+                let target = high | u32::from(low);
+                found.forward |= target >= run_start;
+                jumps = jumps.saturating_add(1);
+                if jumps > JUMPS_MAX {
+                    found.looped = true;
+                    break;
+                }
+                run_start = target;
+                at = target;
+            }
+            Label::Unknown => break,
+        }
+    }
+    found
+}
+
+/// Reads a name into `out` in its text form; `None`: no room.
+///
+/// The form is Wireshark's: labels joined by dots, the root as `<Root>`, bytes that do not print as C escapes or three
+/// octal digits, bytes over 127 as they are. A backslash is doubled, so that [`encode`] can tell it from an escape.
+pub(super) fn read_text(message: &[u8], start: u32, out: &mut Fields) -> Option<(Reading, Span)> {
+    if let Some((reading, span)) = read_plain(message, start, out) {
+        return Some((reading, span?));
+    }
+    let text_start = out.text().len();
+    let mut room = true;
+    let mut dot: &[u8] = b"";
+    let reading = read(message, start, |label| {
+        room &= out.add_text(dot).is_some();
+        dot = b".";
+        for &byte in label {
+            let (escaped, len) = escape(byte);
+            room &= out.add_text(escaped.get(..len).unwrap_or_default()).is_some();
+        }
+    });
+    if reading.labels == 0 {
+        room &= out.add_text(ROOT).is_some();
+    }
+    room.then(|| (reading, Span::new(text_start, out.text().len())))
+}
+
+/// The common name, without a pointer and without a byte to escape, in one copy. The outer `None`: not such a name.
+fn read_plain(message: &[u8], start: u32, out: &mut Fields) -> Option<(Reading, Option<Span>)> {
+    let name = message.get(usize::try_from(start).ok()?..)?;
+    let mut at = 0_usize;
+    let mut labels = 0_u32;
+    loop {
+        let len = *name.get(at)?;
+        if len.wrapping_sub(1) >= 63 {
+            if len != 0 {
+                return None;
+            }
+            break;
+        }
+        labels = labels.wrapping_add(1);
+        at = at.wrapping_add(usize::from(len)).wrapping_add(1);
+    }
+    let wire_len = u32::try_from(at).ok()?.checked_add(1)?;
+    // Behind the first length byte, before the root label. The root itself is not common.
+    let text = name.get(1..at).unwrap_or_default();
+    if wire_len > NAME_BYTES_MAX || text.is_empty() {
+        return None;
+    }
+    let span = out.add_text(text);
+    if let Some(span) = span
+        && let Some(copy) = out.text_mut().get_mut(span.range())
+    {
+        // The length bytes between labels become dots.
+        let mut dot = usize::from(*name.first()?);
+        while let Some(byte) = copy.get_mut(dot) {
+            dot = dot.wrapping_add(usize::from(*byte)).wrapping_add(1);
+            *byte = b'.';
+        }
+        if needs_escape(copy) {
+            return None;
+        }
+    }
+    let end = start.checked_add(wire_len);
+    Some((Reading { end, wire_len, labels, valid: true, ..Reading::default() }, span))
+}
+
+/// Some byte is a control character or a backslash. Eight bytes at a time: see Hacker's Delight section 6-1 for the
+/// borrow that marks a byte less than another.
+fn needs_escape(text: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let less = |word: u64, than: u64| word.wrapping_sub(ONES.wrapping_mul(than)) & !word & HIGH;
+    let special = |word: u64| {
+        less(word, 0x20)
+            | less(word ^ ONES.wrapping_mul(0x7f), 1)
+            | less(word ^ ONES.wrapping_mul(0x5c), 1)
+    };
+    let (words, rest) = text.as_chunks::<8>();
+    let mut found = words.iter().fold(0, |found, word| found | special(u64::from_ne_bytes(*word)));
+    if !rest.is_empty() {
+        if let Some(last) = text.last_chunk::<8>() {
+            found |= special(u64::from_ne_bytes(*last));
+        } else {
+            return rest.iter().any(|byte| byte.is_ascii_control() || *byte == b'\\');
+        }
+    }
+    found != 0
+}
+
+/// The letters of C escapes and what they stand for.
+const LETTERS: [(u8, u8); 8] = [
+    (b'a', 7),
+    (b'b', 8),
+    (b't', 9),
+    (b'n', 10),
+    (b'v', 11),
+    (b'f', 12),
+    (b'r', 13),
+    (b'\\', b'\\'),
+];
+
+/// A byte of a label as text: so many bytes of the array.
+fn escape(byte: u8) -> ([u8; 4], usize) {
+    if let Some((letter, _)) = LETTERS.iter().find(|(_, stands_for)| *stands_for == byte) {
+        return ([b'\\', *letter, 0, 0], 2);
+    }
+    if !byte.is_ascii_control() {
+        return ([byte, 0, 0, 0], 1);
+    }
+    let digit = |shift: u32| b'0'.wrapping_add(byte.wrapping_shr(shift) & 7);
+    ([b'\\', digit(6), digit(3), digit(0)], 4)
+}
+
+/// The byte an escape stands for (`text` begins behind its backslash) and the bytes it takes there. `None`: cut off.
+fn unescape(text: &[u8]) -> Option<(u8, usize)> {
+    let first = *text.first()?;
+    if let Some((_, stands_for)) = LETTERS.iter().find(|(letter, _)| *letter == first) {
+        return Some((*stands_for, 1));
+    }
+    if !(b'0'..=b'7').contains(&first) {
+        return Some((b'\\', 0));
+    }
+    let digits = text.first_chunk::<3>()?;
+    let value = digits.iter().fold(0_u16, |value, digit| {
+        value.wrapping_mul(8).wrapping_add(u16::from(digit.wrapping_sub(b'0') & 7))
+    });
+    Some((u8::try_from(value).unwrap_or(u8::MAX), 3))
+}
+
+/// Turns text back into labels. Empty labels are left out and an escape that was cut off is dropped, so that every
+/// shortened text has a wire form. `false`: a label over 63 bytes, or a name over 255.
+pub(super) fn encode(text: &[u8], out: &mut Vec<u8>) -> bool {
+    let name_start = out.len();
+    let mut rest = if text == ROOT { &[][..] } else { text };
+    while !rest.is_empty() {
+        let length_at = out.len();
+        out.push(0);
+        while let Some((&byte, behind)) = rest.split_first() {
+            rest = behind;
+            match byte {
+                b'.' => break,
+                b'\\' => {
+                    let Some((byte, taken)) = unescape(rest) else {
+                        rest = &[];
+                        break;
+                    };
+                    out.push(byte);
+                    rest = rest.get(taken..).unwrap_or_default();
+                }
+                _ => out.push(byte),
+            }
+        }
+        let len = out.len().saturating_sub(length_at).saturating_sub(1);
+        let name_len = out.len().saturating_sub(name_start).saturating_add(1);
+        if len > 63 || name_len > NAME_BYTES_MAX_USIZE {
+            out.truncate(name_start);
+            return false;
+        }
+        if len == 0 {
+            out.truncate(length_at);
+        } else if let (Some(at), Ok(len)) = (out.get_mut(length_at), u8::try_from(len)) {
+            *at = len;
+        }
+    }
+    out.push(0);
+    true
+}
