@@ -1,0 +1,350 @@
+//! The streamable rules of one slot, fused into one pass over its bytes.
+//!
+//! Whatever the order in the file, the passes are: masks, then patterns (all literals at once, then regular expressions in
+//! rule order), then the shortest truncation. A cut that came before a replacement could not promise its bound, and
+//! the same bytes must come out whether the field is seen whole or in pieces.
+//!
+//! Patterns are matched on the *output*: [`Literals`] hands out automaton states, which the caller keeps for each byte it
+//! has written, so that after a deletion matching goes on from the state before the deleted bytes.
+
+use std::sync::Arc;
+
+use aho_corasick::automaton::{Automaton as _, StateID};
+use aho_corasick::nfa::contiguous::NFA;
+use aho_corasick::{AhoCorasick, Anchored, MatchKind};
+use regex_automata::dfa::{dense, regex::Regex};
+
+use crate::condition::Condition;
+use crate::module::{Rule, RuleNo};
+use crate::pattern::{Pattern, Search};
+use crate::transform::{ByteSet, Transform};
+
+/// Automata one slot may run: literals with and without case, and two regular expressions. An open field remembers the state
+/// of each. Expressions past it are run on whole fields only.
+pub const AUTOMATA_MAX: usize = 4;
+
+/// Longest match that is looked for across pieces of a field.
+pub const WINDOW_BYTES_MAX: u32 = 4096;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Program {
+    /// The masks without a condition, composed.
+    pub masks: Option<Box<MaskTable>>,
+    /// The shortest truncation without a condition, and whose it is.
+    pub truncate: Option<(usize, RuleNo)>,
+    /// In the order they run.
+    pub automata: Box<[Automaton]>,
+    /// Rules with a condition; their place is their bit in an active set.
+    pub conditional: Box<[RuleNo]>,
+}
+
+/// What every byte becomes.
+#[derive(Debug)]
+pub struct MaskTable {
+    becomes: [u8; 256],
+    /// The first rule that changes the byte; `RuleNo::MAX` for none.
+    rule: [RuleNo; 256],
+}
+
+/// One search for patterns.
+#[derive(Debug)]
+pub enum Automaton {
+    /// All literals with (or without) case.
+    Literals(Box<Literals>),
+    /// One regular expression.
+    Regex {
+        /// Whose.
+        owner: Owner,
+        /// Forward and reverse automata.
+        regex: Arc<Regex>,
+        /// Whether what began at a byte may still become a match.
+        anchored: Arc<dense::DFA<Vec<u32>>>,
+    },
+}
+
+/// Whose a pattern is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The rule.
+    pub rule: RuleNo,
+    /// Its bit in the active set; `None` is always active.
+    pub bit: Option<u8>,
+}
+
+impl Owner {
+    /// Whether the rule is active for a field whose active set is `active`.
+    pub fn is_active(self, active: u32) -> bool {
+        self.bit.is_none_or(|bit| active & 1_u32.wrapping_shl(u32::from(bit)) != 0)
+    }
+}
+
+/// An automaton of literals whose states can be kept as a number.
+#[derive(Debug)]
+pub struct Literals {
+    automaton: NFA,
+    start: StateID,
+    /// The same literals behind a prefilter, to learn quickly that there is none.
+    quick: AhoCorasick,
+    /// By state: how many of the last bytes may be the beginning of a literal. `NO_STATE` where there is no such state.
+    depth: Box<[u16]>,
+    owners: Box<[Owner]>,
+}
+
+/// No state has this number.
+const NO_STATE: u16 = u16::MAX;
+
+/// A state of [`Literals`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiteralState(StateID);
+
+impl LiteralState {
+    /// As a number to keep.
+    pub fn number(self) -> u32 {
+        self.0.as_u32()
+    }
+}
+
+impl Program {
+    /// Whether a slot's program that already has `taken` can also take this rule in.
+    pub(super) fn takes(taken: &[RuleNo], rules: &[Rule], rule: &Rule) -> bool {
+        let of = |no: &RuleNo| rules.get(usize::from(*no));
+        let always = matches!(rule.when, Condition::Always);
+        let conditional = taken
+            .iter()
+            .filter_map(of)
+            .filter(|rule| !matches!(rule.when, Condition::Always))
+            .count();
+        if !rule.transform.streams() || !(always || conditional < super::CONDITIONAL_RULES_MAX) {
+            return false;
+        }
+        let Some(pattern) = rule.transform.pattern() else { return true };
+        let regexes = taken
+            .iter()
+            .filter_map(of)
+            .filter_map(|rule| rule.transform.pattern())
+            .filter(|pattern| pattern.literals.is_empty())
+            .count();
+        pattern.match_bytes_max.is_some_and(|longest| longest <= WINDOW_BYTES_MAX)
+            && (!pattern.literals.is_empty() || regexes < AUTOMATA_MAX.saturating_sub(2))
+    }
+
+    /// `None` if there is nothing to run.
+    pub(super) fn new(streamed: &[RuleNo], rules: &[Rule]) -> Option<Self> {
+        if streamed.is_empty() {
+            return None;
+        }
+        let mut masks: Vec<(ByteSet, u8, RuleNo)> = Vec::new();
+        let mut truncate: Option<(usize, RuleNo)> = None;
+        let mut conditional = Vec::new();
+        // With case, without.
+        let mut literals: [Vec<(Box<[u8]>, Owner)>; 2] = [Vec::new(), Vec::new()];
+        let mut regexes = Vec::new();
+        for &no in streamed {
+            let Some(rule) = rules.get(usize::from(no)) else { continue };
+            let bit = match rule.when {
+                Condition::Always => None,
+                Condition::All(_) | Condition::Any(_) | Condition::Not(_) | Condition::Test(_) => {
+                    conditional.push(no);
+                    u8::try_from(conditional.len().saturating_sub(1)).ok()
+                }
+            };
+            match (&rule.transform, bit) {
+                (Transform::Mask { set, with }, None) => masks.push((*set, *with, no)),
+                (Transform::Truncate { to }, None) => {
+                    let to = usize::try_from(*to).unwrap_or(usize::MAX);
+                    if truncate.is_none_or(|(least, _)| to < least) {
+                        truncate = Some((to, no));
+                    }
+                }
+                (transform, bit) => {
+                    let Some(pattern) = transform.pattern() else { continue };
+                    let owner = Owner { rule: no, bit };
+                    let [with_case, without_case] = &mut literals;
+                    match (&pattern.search, &pattern.anchored) {
+                        (Search::Regex(regex), Some(anchored)) => regexes.push(Automaton::Regex {
+                            owner,
+                            regex: Arc::clone(regex),
+                            anchored: Arc::clone(anchored),
+                        }),
+                        _ => {
+                            let list = if pattern.ignore_case { without_case } else { with_case };
+                            list.extend(
+                                pattern.literals.iter().map(|literal| (literal.clone(), owner)),
+                            );
+                        }
+                    }
+                }
+            }
+        }
+        let [with_case, without_case] = literals;
+        let automata = [Literals::new(&with_case, false), Literals::new(&without_case, true)]
+            .into_iter()
+            .flatten()
+            .map(|literals| Automaton::Literals(Box::new(literals)))
+            .chain(regexes)
+            .collect();
+        Some(Self {
+            masks: MaskTable::new(&masks).map(Box::new),
+            truncate,
+            automata,
+            conditional: conditional.into(),
+        })
+    }
+}
+
+impl Transform {
+    /// The pattern it looks for.
+    pub fn pattern(&self) -> Option<&Pattern> {
+        match self {
+            Self::CutAt { pattern, .. }
+            | Self::Replace { pattern, .. }
+            | Self::MaskPattern { pattern, .. } => Some(pattern),
+            Self::Truncate { .. }
+            | Self::Clamp { .. }
+            | Self::SetNumber(_)
+            | Self::SetBytes(_)
+            | Self::Clear { .. }
+            | Self::Mask { .. }
+            | Self::Remove
+            | Self::KeepFirst { .. }
+            | Self::Dedupe { .. }
+            | Self::Normalize(_)
+            | Self::Pad { .. }
+            | Self::Discard
+            | Self::Drop
+            | Self::Refuse(_)
+            | Self::Close => None,
+        }
+    }
+}
+
+impl MaskTable {
+    fn new(masks: &[(ByteSet, u8, RuleNo)]) -> Option<Self> {
+        if masks.is_empty() {
+            return None;
+        }
+        let mut table = Self { becomes: [0; 256], rule: [RuleNo::MAX; 256] };
+        for byte in 0..=u8::MAX {
+            let mut becomes = byte;
+            let mut first = RuleNo::MAX;
+            for &(set, with, rule) in masks {
+                if set.contains(becomes) {
+                    becomes = with;
+                    first = first.min(rule);
+                }
+            }
+            if let Some(cell) = table.becomes.get_mut(usize::from(byte)) {
+                *cell = becomes;
+            }
+            if let Some(cell) = table.rule.get_mut(usize::from(byte)) {
+                *cell = first;
+            }
+        }
+        Some(table)
+    }
+
+    /// What `byte` becomes.
+    pub fn becomes(&self, byte: u8) -> u8 {
+        self.becomes.get(usize::from(byte)).copied().unwrap_or(byte)
+    }
+
+    /// The rule that changes `byte`.
+    pub fn rule(&self, byte: u8) -> Option<RuleNo> {
+        self.rule.get(usize::from(byte)).copied().filter(|&rule| rule != RuleNo::MAX)
+    }
+}
+
+impl Literals {
+    fn new(literals: &[(Box<[u8]>, Owner)], ignore_case: bool) -> Option<Self> {
+        if literals.is_empty() {
+            return None;
+        }
+        let patterns = || literals.iter().map(|(literal, _)| literal);
+        let automaton = NFA::builder()
+            .match_kind(MatchKind::Standard)
+            .ascii_case_insensitive(ignore_case)
+            .prefilter(false)
+            .build(patterns())
+            .ok()?;
+        let quick = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .ascii_case_insensitive(ignore_case)
+            .build(patterns())
+            .ok()?;
+        let start = automaton.start_state(Anchored::No).ok()?;
+        let mut depth = Vec::new();
+        note_depth(&mut depth, start, 0);
+        for literal in patterns() {
+            let mut state = start;
+            for (at, &byte) in literal.iter().enumerate() {
+                state = automaton.next_state(Anchored::No, state, byte);
+                note_depth(&mut depth, state, at.saturating_add(1));
+            }
+        }
+        Some(Self {
+            automaton,
+            start,
+            quick,
+            depth: depth.into(),
+            owners: literals.iter().map(|&(_, owner)| owner).collect(),
+        })
+    }
+
+    /// Whether `value` holds any of the literals.
+    pub fn occur_in(&self, value: &[u8]) -> bool {
+        self.quick.is_match(value)
+    }
+
+    /// Before the first byte.
+    pub fn start(&self) -> LiteralState {
+        LiteralState(self.start)
+    }
+
+    /// A kept state; the start for a number that is none of this automaton's.
+    pub fn state(&self, number: u32) -> LiteralState {
+        let at = usize::try_from(number).unwrap_or(usize::MAX);
+        let known = self.depth.get(at).is_some_and(|&depth| depth != NO_STATE);
+        match StateID::new(at) {
+            Ok(state) if known => LiteralState(state),
+            _ => self.start(),
+        }
+    }
+
+    /// After one more byte.
+    #[inline]
+    pub fn step(&self, state: LiteralState, byte: u8) -> LiteralState {
+        LiteralState(self.automaton.next_state(Anchored::No, state.0, byte))
+    }
+
+    /// How many of the last bytes may be the beginning of a literal (or are one).
+    pub fn depth(&self, state: LiteralState) -> usize {
+        self.depth.get(state.0.as_usize()).copied().map_or(0, usize::from)
+    }
+
+    /// Some literal ends here.
+    #[inline]
+    pub fn is_match(&self, state: LiteralState) -> bool {
+        self.automaton.is_match(state.0)
+    }
+
+    /// The literals that end here: their owners and lengths, the longest first.
+    pub fn matches(&self, state: LiteralState) -> impl Iterator<Item = (Owner, usize)> + '_ {
+        let count = if self.is_match(state) { self.automaton.match_len(state.0) } else { 0 };
+        (0..count).filter_map(move |at| {
+            let pattern = self.automaton.match_pattern(state.0, at);
+            let owner = self.owners.get(pattern.as_usize())?;
+            Some((*owner, self.automaton.pattern_len(pattern)))
+        })
+    }
+}
+
+fn note_depth(depth: &mut Vec<u16>, state: StateID, bytes: usize) {
+    let at = state.as_usize();
+    if depth.len() <= at {
+        depth.resize(at.saturating_add(1), NO_STATE);
+    }
+    if let Some(cell) = depth.get_mut(at) {
+        *cell = u16::try_from(bytes).unwrap_or(NO_STATE);
+    }
+}
