@@ -151,7 +151,7 @@ pub enum Error {
     },
 
     /// A call into the driver failed.
-    #[error("port {port}: {call} failed: {cause}")]
+    #[error("port {port}: {call} failed: {cause}{}", driver_advice(call, *cause))]
     Driver {
         /// Its name.
         port: String,
@@ -185,4 +185,14 @@ pub enum Error {
         /// DPDK's answer.
         cause: Errno,
     },
+}
+
+/// For the one mistake that drivers report poorly.
+fn driver_advice(call: &str, cause: Errno) -> &'static str {
+    let takes_packets = call == "rte_eth_rx_queue_setup" || call == "rte_eth_dev_start";
+    if takes_packets && cause.raw() == libc::ENOMEM {
+        ". The pool must hold more packets than all receive queues on it have descriptors"
+    } else {
+        ""
+    }
 }

@@ -1,7 +1,7 @@
 //! Cores: which there are, and running a function on one.
 
 use crate::{
-    eal::{Eal, Lease},
+    eal::Eal,
     error::{Errno, Error, Result},
 };
 use core::{
@@ -53,13 +53,8 @@ impl<T> LcoreHandle<T> {
     }
 }
 
-/// What travels through DPDK's `void *`.
-struct Job {
-    /// Catches its own panic and sends its own result.
-    run: Box<dyn FnOnce() + Send>,
-    lcore: usize,
-    lease: Arc<Lease>,
-}
+/// What travels through DPDK's `void *`. It catches its own panic and sends its own result.
+type Job = Box<dyn FnOnce() + Send>;
 
 impl Eal {
     /// All lcores, the main one included, by number.
@@ -102,12 +97,19 @@ impl Eal {
             return Err(Error::LcoreBusy { lcore });
         }
         let (send, result) = mpsc::sync_channel(1);
-        let run = Box::new(move || {
+        let held = Arc::clone(&lease);
+        let run: Job = Box::new(move || {
             let outcome = catch_unwind(AssertUnwindSafe(job));
+            // Whoever gets the result may launch again, or shut down, at once: both wait until
+            // the lcore has returned from here.
+            if let Some(busy) = held.lcores_busy.get(index) {
+                busy.store(false, Ordering::Release);
+            }
+            drop(held);
             // Nobody may be waiting.
             let _unheard = send.send(outcome);
         });
-        let job = Box::into_raw(Box::new(Job { run, lcore: index, lease: Arc::clone(&lease) }));
+        let job = Box::into_raw(Box::new(run));
         // SAFETY: `lcore` is a worker that runs none of our jobs, so this waits at most for it
         // to return from the last one.
         unsafe { dpdk_sys::rte_eal_wait_lcore(lcore) };
@@ -127,15 +129,12 @@ impl Eal {
 /// The border to C: no panic passes it.
 unsafe extern "C" fn run_job(job: *mut c_void) -> c_int {
     // SAFETY: it comes from `Box::into_raw` in `Eal::launch`, which gave it away.
-    let Job { run, lcore, lease } = *unsafe { Box::from_raw(job.cast::<Job>()) };
+    let run = unsafe { Box::from_raw(job.cast::<Job>()) };
     const SLACK_NS: libc::c_ulong = 1_000;
     // SAFETY: concerns the calling thread only, and takes any number.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, SLACK_NS) };
     // The job's own panic is caught inside. What is left is a value that panics when dropped.
     core::mem::forget(catch_unwind(AssertUnwindSafe(run)));
-    if let Some(busy) = lease.lcores_busy.get(lcore) {
-        busy.store(false, Ordering::Release);
-    }
     0
 }
 

@@ -74,7 +74,9 @@ impl Port {
         let applied = self.alone()?.start(config, pool)?;
         let offloads = applied.tx_checksum != ChecksumOffloads::default();
         let device = || Arc::clone(&self.device);
-        let rx = (0..config.rx_queues).map(|queue| RxQueue::new(device(), queue)).collect();
+        let interrupts = config.rx_interrupts;
+        let rx =
+            (0..config.rx_queues).map(|queue| RxQueue::new(device(), queue, interrupts)).collect();
         let tx =
             (0..config.tx_queues).map(|queue| TxQueue::new(device(), queue, offloads)).collect();
         Ok(Started { rx, tx, applied })

@@ -92,9 +92,10 @@ pub struct Applied {
     pub rx_checksum: ChecksumOffloads,
     /// Checksums that may be asked for.
     pub tx_checksum: ChecksumOffloads,
-    /// Whether the NIC itself keeps both directions of a flow on one queue, by the key we gave it.
-    /// Where it is `false` and there are several queues, the driver may still do so (the kernel
-    /// does, behind net_tap and net_af_packet), or a software hash has to.
+    /// Whether the driver took the symmetric key, by which a NIC keeps both directions of a flow
+    /// on one queue. net_null and net_tap take it and do without, but behind net_tap, as behind
+    /// net_af_packet (which does not take it), the kernel's own choice is symmetric. Where it is
+    /// `false` with several queues, and the driver is none of these, a software hash has to do it.
     pub symmetric_rss: bool,
     /// The MTU in force.
     pub mtu: u16,

@@ -21,6 +21,8 @@ const BURST_FRAMES_MAX: usize = 32;
 pub struct RxQueue {
     device: Arc<Device>,
     queue: u16,
+    /// The driver keeps it open while the port runs: while `device` is shared (invariant 1).
+    event: Option<RawFd>,
     dropped_multi_segment: u64,
     _one_core: PhantomData<Cell<()>>,
 }
@@ -38,8 +40,15 @@ pub struct TxQueue {
 }
 
 impl RxQueue {
-    pub(super) const fn new(device: Arc<Device>, queue: u16) -> Self {
-        Self { device, queue, dropped_multi_segment: 0, _one_core: PhantomData }
+    /// Asks the driver for an event descriptor only where it was told to prepare one: others
+    /// would complain in the log.
+    pub(super) fn new(device: Arc<Device>, queue: u16, interrupts: bool) -> Self {
+        let event = interrupts.then(|| {
+            // SAFETY: the port and its queue exist, and `CONTROL` is not needed to read this.
+            unsafe { sys::rte_eth_dev_rx_intr_ctl_q_get_fd(device.index, queue) }
+        });
+        let event = event.filter(|fd| *fd >= 0);
+        Self { device, queue, event, dropped_multi_segment: 0, _one_core: PhantomData }
     }
 
     /// DPDK's number of its port.
@@ -81,13 +90,11 @@ impl RxQueue {
     }
 
     /// A descriptor that becomes readable when packets arrive, for drivers that have one
-    /// (net_tap, and NICs under vfio-pci) on ports with `rx_interrupts`. See [`RxQueue::arm`].
+    /// (net_tap, and NICs under vfio-pci) on ports with `rx_interrupts`: for
+    /// [`crate::Backoff::idle_on`]. NICs want [`RxQueue::arm`] first.
     pub fn event_fd(&self) -> Option<BorrowedFd<'_>> {
-        // SAFETY: invariant 1: the port and its queue exist.
-        let fd: RawFd =
-            unsafe { sys::rte_eth_dev_rx_intr_ctl_q_get_fd(self.device.index, self.queue) };
-        // SAFETY: the driver keeps it open until the port is stopped, which `self` prevents.
-        (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
+        // SAFETY: it is open as long as `self` is about (see the field).
+        self.event.map(|fd| unsafe { BorrowedFd::borrow_raw(fd) })
     }
 
     /// Has the NIC raise its interrupt for the next packet. Poll once more afterwards, for what

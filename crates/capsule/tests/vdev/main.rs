@@ -1,11 +1,14 @@
 //! capsule on virtual devices: no root, no hugepages, no NIC.
 //!
+//! The process moves into a user and network namespace of its own where the kernel lets it: then
+//! net_tap is tested too, against the kernel's own stack. Where not, that test counts as skipped.
+//!
 //! DPDK is started once, on the main thread, where all tests run one after another. At the end
 //! it must be possible to shut it down: nothing is alive and every packet is back in its pool.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 #![allow(clippy::print_stderr, reason = "how a harness reports")]
-#![allow(unsafe_code, reason = "the counting allocator")]
+#![allow(unsafe_code, reason = "the counting allocator, the namespace")]
 
 mod allocations;
 mod lcores;
@@ -13,10 +16,11 @@ mod memory;
 mod pcaps;
 mod ports;
 mod rings;
+mod tap;
 
 use capsule::{Eal, EalArgs, Memory, Mempool, MempoolConfig, Pci};
-use libtest_mimic::{Arguments, Trial};
-use std::{cell::RefCell, process::ExitCode};
+use libtest_mimic::{Arguments, Completion, Trial};
+use std::{cell::RefCell, fs, io, process::ExitCode};
 
 thread_local! {
     static EAL: RefCell<Option<Eal>> = const { RefCell::new(None) };
@@ -28,13 +32,25 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
     let tests = [memory::TESTS, ports::TESTS, pcaps::TESTS, rings::TESTS, lcores::TESTS];
-    let trials = tests.concat().into_iter().map(|(name, test)| {
-        Trial::test(name, move || {
-            with_eal(test);
-            Ok(())
+    let mut trials: Vec<Trial> = tests
+        .concat()
+        .into_iter()
+        .map(|(name, test)| {
+            Trial::test(name, move || {
+                with_eal(test);
+                Ok(())
+            })
         })
-    });
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+        .collect();
+    let own_network = enter_own_network().map_err(|why| why.to_string());
+    trials.push(Trial::ignorable_test("tap::a_socket_talks_through_a_tap", move || {
+        let skipped = match own_network {
+            Ok(()) => with_eal(tap::a_socket_talks_through_a_tap).err(),
+            Err(why) => Some(format!("no network namespace: {why}")),
+        };
+        Ok(skipped.map_or(Completion::Completed, Completion::ignored_with))
+    }));
+    let conclusion = libtest_mimic::run(&arguments, trials);
     if let Some(Err(error)) = EAL.take().map(Eal::shutdown) {
         eprintln!("at the end: {error}");
         return ExitCode::FAILURE;
@@ -43,7 +59,7 @@ fn main() -> ExitCode {
 }
 
 /// Three lcores share one CPU: the machine may have no more, and they have to sleep when idle.
-fn with_eal(test: fn(&Eal)) {
+fn with_eal<T>(test: fn(&Eal) -> T) -> T {
     EAL.with_borrow_mut(|eal| {
         let eal = eal.get_or_insert_with(|| {
             let args = EalArgs {
@@ -55,8 +71,21 @@ fn with_eal(test: fn(&Eal)) {
             };
             Eal::start(&args).unwrap()
         });
-        test(eal);
-    });
+        test(eal)
+    })
+}
+
+/// Before there is a second thread: a namespace of users takes only one.
+fn enter_own_network() -> io::Result<()> {
+    // SAFETY: takes nothing and cannot fail.
+    let (user, group) = (unsafe { libc::getuid() }, unsafe { libc::getgid() });
+    // SAFETY: takes a number; concerns this process only.
+    if unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNET) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
+    fs::write("/proc/self/gid_map", format!("0 {group} 1"))
 }
 
 /// A pool of 255 packets, by a name of its own.
