@@ -28,6 +28,7 @@ pub mod registry;
 #[cfg(test)]
 mod replay;
 pub mod schema;
+pub mod smtp;
 pub mod state;
 pub mod wanted;
 

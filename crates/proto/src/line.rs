@@ -18,7 +18,6 @@ pub(crate) enum Ends {
     /// LF, with or without a CR before it.
     Lf,
     /// LF, CRLF, and a CR that no LF follows.
-    #[allow(dead_code, reason = "for the smtp decoder, which follows")]
     BareCrToo,
 }
 

@@ -3,7 +3,7 @@
 use crate::decoder::Decoder;
 
 /// In the order of the manual.
-pub static DECODERS: &[&dyn Decoder] = &[&crate::dns::Dns, &crate::ftp::Ftp];
+pub static DECODERS: &[&dyn Decoder] = &[&crate::dns::Dns, &crate::ftp::Ftp, &crate::smtp::Smtp];
 
 /// The decoder a patch's `protocol:` names.
 pub fn by_name(name: &str) -> Option<&'static dyn Decoder> {

@@ -13,6 +13,8 @@ pub enum State {
     },
     /// File Transfer Protocol, control connection.
     Ftp(crate::ftp::State),
+    /// Simple Mail Transfer Protocol.
+    Smtp(crate::smtp::State),
 }
 
 const _: () =

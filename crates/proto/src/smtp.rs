@@ -1,0 +1,301 @@
+//! Simple Mail Transfer Protocol (RFC 5321) with its extensions. A unit is a line: of commands, of the mail, of a reply.
+//!
+//! Holds:     per connection, how the client's next line is to be read ([`dialogue`]) and what an opened line goes on with.
+//! Promises:  bytes that some server may read as a command show up as one, whatever the client calls them.
+//! Never:     says "not SMTP": servers answer garbage with an error and read on. Does not look into MIME.
+
+mod command;
+mod dialogue;
+mod emit;
+mod table;
+
+use crate::decoder::{Decoder, Need, Refusal, Step, View};
+use crate::fields::{Fields, Span};
+use crate::line::{self, Ending, Ends};
+use crate::schema::{Protocol, Transport};
+use crate::wanted::Wanted;
+use crate::{Direction, state};
+
+use command::{COMMAND_BYTES_MAX, Head};
+use dialogue::{ClientLine, Dialogue, Mode, Verb};
+use emit::Emit;
+use table::{
+    AUTH_RESPONSE, CODE, COMMAND_LINE, DATA_LINE, EOM, LINE_END, PARAMETER, PIPELINED, PROTOCOL,
+    REFUSALS, REQ, RESPONSE, RSP, RSP_PARAMETER, UNSTUFFED_DOT,
+};
+
+/// The decoder.
+pub struct Smtp;
+
+/// A `250-` line is read whole up to this length even when opened: `250-CHUNKING` has to be recognised.
+const CAPABILITY_BYTES: usize = 13;
+
+/// What is remembered between units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    dialogue: Dialogue,
+    /// The client's line that goes on.
+    open: Option<Reading>,
+    /// The server's.
+    open_reply: Option<Reply>,
+}
+
+/// What the beginning of a reply's line said; it counts when the line ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Reply {
+    code: Option<u16>,
+    /// A hyphen follows the code: another line does.
+    goes_on: bool,
+    /// `250-CHUNKING`.
+    chunking: bool,
+    /// There is text behind the code.
+    parameter: bool,
+}
+
+/// How a line is read, fixed at its beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Reading {
+    command: bool,
+    data: bool,
+    pipelined: bool,
+    auth: bool,
+    /// Its parameter has begun.
+    parameter: bool,
+    verb: Verb,
+}
+
+impl Reading {
+    fn is_only_data(self) -> bool {
+        self.data && !self.command
+    }
+}
+
+impl Decoder for Smtp {
+    fn protocol(&self) -> &'static Protocol {
+        &PROTOCOL
+    }
+
+    fn start(&self) -> state::State {
+        state::State::Smtp(State::default())
+    }
+
+    fn stream(
+        &self,
+        wanted: &Wanted,
+        state: &mut state::State,
+        view: View<'_>,
+        out: &mut Fields,
+    ) -> Step {
+        let state::State::Smtp(smtp) = state else { return Step::NotThisProtocol };
+        if smtp.dialogue.encrypted() {
+            return Step::SkipRest;
+        }
+        let step = match view.from {
+            Direction::Request => smtp.request(wanted, view, out),
+            Direction::Response => smtp.response(wanted, view, out),
+        };
+        step.unwrap_or_else(Step::More)
+    }
+
+    fn refuse(
+        &self,
+        _transport: Transport,
+        which: u8,
+        view: View<'_>,
+        out: &mut Vec<u8>,
+    ) -> Refusal {
+        match REFUSALS.get(usize::from(which)) {
+            Some(reply) if view.from == Direction::Request => {
+                out.extend_from_slice(reply);
+                Refusal::Reply
+            }
+            _ => Refusal::Silence,
+        }
+    }
+}
+
+impl State {
+    fn request(
+        &mut self,
+        wanted: &Wanted,
+        mut view: View<'_>,
+        out: &mut Fields,
+    ) -> Result<Step, Need> {
+        let dialogue = &mut self.dialogue;
+        let chunk = dialogue.chunk_left();
+        if chunk > 0 && dialogue.mode() == Mode::Command && !dialogue.behind_starttls() {
+            dialogue.chunk_passed(chunk);
+            return Ok(Step::Skip { bytes: chunk, last: true });
+        }
+        // Where it is not known whether a chunk is one, a line ends with it too: a command follows at once.
+        if let Some(input) = usize::try_from(chunk).ok().and_then(|chunk| view.input.get(..chunk))
+            && chunk > 0
+        {
+            view = View { input, ended: true, ..view };
+        }
+        let open = self.open;
+        let reading = open.unwrap_or_else(|| self.reading());
+        // A bare CR ends no command: read both ways, a line may hold several of the mail.
+        let ends = if reading.is_only_data() { Ends::BareCrToo } else { Ends::Lf };
+        if reading.is_only_data() {
+            // Nobody waits for a line that no rule reads.
+            view.open |= ![DATA_LINE, UNSTUFFED_DOT, LINE_END].iter().any(|&id| wanted.has(id));
+        }
+        let line = line::first(&view, ends)?;
+        let more = Err(Need::Bytes(view.input.len().saturating_add(1)));
+
+        // What the beginning of the line says, before any of it is given away.
+        let mut reading = reading;
+        let mut found = Head { command: Span::default(), parameter: None };
+        if open.is_none() {
+            if !line.is_complete() && reading.data && line.text == b"." {
+                return more;
+            }
+            if reading.command {
+                found = command::head(line.text);
+                let command_end = usize::try_from(found.command.end).unwrap_or(usize::MAX);
+                if view.open && command_end > COMMAND_BYTES_MAX {
+                    found = Head { command: Span::default(), parameter: None };
+                } else if found.parameter.is_none() && !line.is_complete() {
+                    return more;
+                }
+                reading.verb = Verb::of(found.command.of(line.text));
+                reading.parameter = found.parameter.is_some();
+                // A chunk's size is small, and has to be known whole.
+                let short = line.text.len() <= COMMAND_BYTES_MAX;
+                if reading.verb == Verb::Bdat && !line.is_complete() && short {
+                    return more;
+                }
+            }
+        }
+
+        let begins = open.is_none();
+        let dot = begins && reading.data && line.text == b".";
+        let crlf = line.ending == Ending::CrLf;
+        let end_of_mail = dot && crlf && self.dialogue.after_crlf();
+        let emit = Emit { wanted, line: &line, begins, out };
+        self.emit_request(emit, reading, found, end_of_mail);
+
+        self.open = (!line.is_complete()).then_some(reading);
+        self.dialogue.chunk_passed(u64::try_from(line.bytes).unwrap_or(u64::MAX));
+        if line.is_complete() {
+            let chunk_bytes = found
+                .parameter
+                .filter(|_| reading.verb == Verb::Bdat)
+                .and_then(|parameter| command::chunk_bytes(line.text, parameter));
+            self.dialogue.client_line(ClientLine { verb: reading.verb, dot, crlf, chunk_bytes });
+        }
+        Ok(Step::Unit { bytes: line.bytes, first: begins, last: line.is_complete() })
+    }
+
+    /// How a line that begins now is read.
+    fn reading(&self) -> Reading {
+        let mode = self.dialogue.mode();
+        let challenged = self.dialogue.challenged();
+        Reading {
+            command: mode != Mode::Data && !challenged,
+            data: mode != Mode::Command,
+            pipelined: self.dialogue.behind_starttls(),
+            auth: challenged || self.dialogue.perhaps_challenged(),
+            ..Reading::default()
+        }
+    }
+
+    fn emit_request(
+        &self,
+        mut emit: Emit<'_, '_>,
+        reading: Reading,
+        found: Head,
+        end_of_mail: bool,
+    ) {
+        let line = emit.line;
+        if reading.command {
+            emit.yes(REQ);
+            emit.piece(COMMAND_LINE, 0, line.bytes);
+        }
+        if reading.pipelined {
+            emit.piece_with_end(PIPELINED);
+        }
+        if end_of_mail {
+            emit.yes(EOM);
+        } else if reading.data {
+            emit.lines_of_mail(self.dialogue.after_crlf());
+        }
+        if reading.command && emit.begins {
+            emit.command(found.command);
+        }
+        if reading.parameter {
+            emit.piece(PARAMETER, found.parameter.unwrap_or(0), line.text.len());
+        }
+        if emit.begins && line.is_complete() {
+            if let Some(parameter) = found.parameter {
+                emit.parts(reading.verb, parameter);
+            }
+            if reading.auth {
+                emit.whole(AUTH_RESPONSE, Span::new(0, line.text.len()));
+            }
+        }
+    }
+
+    fn response(
+        &mut self,
+        wanted: &Wanted,
+        view: View<'_>,
+        out: &mut Fields,
+    ) -> Result<Step, Need> {
+        let line = line::first(&view, Ends::Lf)?;
+        let begins = self.open_reply.is_none();
+        let capability = begins && line.text.starts_with(b"250");
+        let enough = if capability { CAPABILITY_BYTES } else { 4 };
+        if begins && line.text.len() < enough && !line.is_complete() {
+            return Err(Need::Bytes(view.input.len().saturating_add(1)));
+        }
+        let reply = self.open_reply.unwrap_or_else(|| Reply::of(line.text));
+        let mut emit = Emit { wanted, line: &line, begins, out };
+        emit.yes(RSP);
+        emit.piece(RESPONSE, 0, line.text.len());
+        if let Some(code) = reply.code
+            && begins
+            && wanted.has(CODE)
+        {
+            emit.out.number(CODE.0, Span::new(0, 3), u64::from(code));
+        }
+        if reply.parameter {
+            emit.piece(RSP_PARAMETER, 4, line.text.len());
+        }
+        let first = begins && !self.dialogue.in_reply();
+        self.open_reply = (!line.is_complete()).then_some(reply);
+        if line.is_complete() {
+            self.dialogue.reply_line(reply.code, reply.chunking, reply.goes_on);
+        }
+        Ok(Step::Unit { bytes: line.bytes, first, last: line.is_complete() && !reply.goes_on })
+    }
+}
+
+impl Reply {
+    //= https://www.rfc-editor.org/rfc/rfc5321#section-4.2.1
+    //# The format for multiline replies requires that every line, except the
+    //# last, begin with the reply code, followed immediately by a hyphen
+    fn of(text: &[u8]) -> Self {
+        let [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', after @ ..] = text else {
+            return Self::default();
+        };
+        let code = decimal([*a, *b, *c]);
+        let keyword = after.get(1..).unwrap_or_default();
+        Self {
+            code: Some(code),
+            goes_on: after.first() == Some(&b'-'),
+            chunking: code == 250 && keyword.eq_ignore_ascii_case(b"CHUNKING"),
+            parameter: !after.is_empty(),
+        }
+    }
+}
+
+fn decimal(digits: [u8; 3]) -> u16 {
+    digits.iter().fold(0, |number: u16, digit| {
+        number.saturating_mul(10).saturating_add(u16::from(digit.saturating_sub(b'0')))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,283 @@
+//! Who waits for what: the part of SMTP that both directions share.
+//!
+//! Holds:     how the client's next line is to be read, and which replies are still to come.
+//! Promises:  a line that the server may read as a command is never read as data only, and the other way round: where the
+//!            server's view is not known, [`Mode::Both`] says so and every rule sees the line.
+//! Never:     trusts the client's word that data begins; the server's 354 decides.
+//!
+//! Replies are matched to commands by their codes first (354 answers DATA and nothing else, 334 AUTH, 220 after the
+//! greeting STARTTLS), and by counting where a refusal has to be told from the reply to a command pipelined before it
+//! (RFC 2920). A wrong count can only leave [`Mode::Both`] standing.
+
+/// How the client's next line is to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// A command.
+    #[default]
+    Command,
+    /// Either: DATA was sent but not answered, or some servers think that the data has ended and others do not.
+    Both,
+    /// A line of the mail.
+    Data,
+}
+
+/// The commands that change how later bytes are read, and those with addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Verb {
+    #[default]
+    Other,
+    Mail,
+    Rcpt,
+    Data,
+    Bdat,
+    StartTls,
+    Auth,
+}
+
+impl Verb {
+    pub(super) fn of(command: &[u8]) -> Self {
+        const VERBS: &[(&[u8], Verb)] = &[
+            (b"MAIL", Verb::Mail),
+            (b"RCPT", Verb::Rcpt),
+            (b"DATA", Verb::Data),
+            (b"BDAT", Verb::Bdat),
+            (b"STARTTLS", Verb::StartTls),
+            (b"AUTH", Verb::Auth),
+        ];
+        let found = VERBS.iter().find(|(name, _)| name.eq_ignore_ascii_case(command));
+        found.map_or(Self::Other, |&(_, verb)| verb)
+    }
+}
+
+/// A command whose reply matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Asked {
+    #[default]
+    No,
+    /// Sent; so many replies come before its own.
+    Sent(u32),
+}
+
+/// A finished line of the client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ClientLine {
+    /// The command, if it is one.
+    pub(super) verb: Verb,
+    /// It consists of one dot.
+    pub(super) dot: bool,
+    /// It ended with CR LF.
+    pub(super) crlf: bool,
+    /// BDAT's chunk size.
+    pub(super) chunk_bytes: Option<u64>,
+}
+
+/// What is remembered of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Dialogue {
+    mode: Mode,
+    /// The line before ended with CR LF, so a dot is at the beginning of a line for every server.
+    after_crlf: bool,
+    /// The server's first reply has come.
+    greeted: bool,
+    /// A reply has begun and goes on.
+    in_reply: bool,
+    /// Commands whose replies are to come.
+    awaited: u32,
+    data: Asked,
+    /// Lines behind an unanswered DATA: each gets a reply only if DATA is refused.
+    perhaps_commands: u32,
+    /// The end of data came before the reply to DATA.
+    data_over: bool,
+    /// DATA was sent again before its reply: which 354 belongs to which is anybody's guess, so lines of the mail are read
+    /// both ways from here on.
+    tangled: bool,
+    starttls: Asked,
+    auth: Asked,
+    /// The server has sent 334 and owes no other reply: the client's next line answers it.
+    challenged: bool,
+    /// The server announced CHUNKING (RFC 3030).
+    chunking: bool,
+    /// Bytes of a BDAT chunk that follow.
+    chunk_left: u64,
+    encrypted: bool,
+}
+
+impl Dialogue {
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(super) fn after_crlf(&self) -> bool {
+        self.after_crlf
+    }
+
+    pub(super) fn in_reply(&self) -> bool {
+        self.in_reply
+    }
+
+    pub(super) fn encrypted(&self) -> bool {
+        self.encrypted
+    }
+
+    /// The next line answers a challenge of AUTH.
+    pub(super) fn challenged(&self) -> bool {
+        self.challenged && self.mode == Mode::Command
+    }
+
+    /// The next line may answer a challenge that has not been seen yet.
+    pub(super) fn perhaps_challenged(&self) -> bool {
+        self.auth != Asked::No && self.mode == Mode::Command
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc3207#section-4.2
+    //# Upon completion of the TLS handshake, the SMTP protocol is reset to
+    //# the initial state [...]  The server MUST discard any knowledge
+    //# obtained from the client
+    /// The next line came behind STARTTLS, before its reply.
+    pub(super) fn behind_starttls(&self) -> bool {
+        self.starttls != Asked::No && self.mode != Mode::Data
+    }
+
+    /// Bytes of a BDAT chunk that come before the next command.
+    pub(super) fn chunk_left(&self) -> u64 {
+        self.chunk_left
+    }
+
+    /// So many of them have gone by.
+    pub(super) fn chunk_passed(&mut self, bytes: u64) {
+        self.chunk_left = self.chunk_left.saturating_sub(bytes);
+    }
+
+    /// The client finished a line.
+    pub(super) fn client_line(&mut self, line: ClientLine) {
+        match self.mode {
+            Mode::Command => self.command(line),
+            Mode::Data if line.dot => self.dot(line),
+            Mode::Both if line.dot => self.dot(line),
+            Mode::Data => {}
+            Mode::Both => self.perhaps_command(line),
+        }
+        // The line end of DATA itself counts as one: an empty mail begins with the dot.
+        self.after_crlf = line.crlf || line.verb == Verb::Data;
+    }
+
+    fn command(&mut self, line: ClientLine) {
+        let before = self.awaited;
+        self.awaited = before.saturating_add(1);
+        if core::mem::take(&mut self.challenged) {
+            // The reply to this line is another 334 or the last word on AUTH.
+            self.auth = Asked::Sent(before);
+            return;
+        }
+        match line.verb {
+            Verb::Data => {
+                self.tangled |= self.data != Asked::No;
+                self.data = Asked::Sent(before);
+                self.perhaps_commands = 0;
+                self.data_over = false;
+                self.mode = Mode::Both;
+            }
+            Verb::StartTls => self.starttls = Asked::Sent(before),
+            Verb::Auth => self.auth = Asked::Sent(before),
+            // A server without CHUNKING answers 500 and reads what follows as commands.
+            Verb::Bdat if self.chunking => self.chunk_left = line.chunk_bytes.unwrap_or(0),
+            Verb::Bdat | Verb::Mail | Verb::Rcpt | Verb::Other => {}
+        }
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc5321#section-4.1.1.4
+    //# The mail data are terminated by a line containing only a period, that
+    //# is, the character sequence "<CRLF>.<CRLF>"
+    fn dot(&mut self, line: ClientLine) {
+        if !(self.after_crlf && line.crlf) {
+            // Some servers stop here, and others do not.
+            self.mode = Mode::Both;
+        } else if self.data == Asked::No {
+            self.mode = Mode::Command;
+            self.awaited = self.awaited.saturating_add(1);
+        } else {
+            self.mode = Mode::Command;
+            self.data_over = true;
+            self.perhaps_commands = self.perhaps_commands.saturating_add(1);
+        }
+    }
+
+    fn perhaps_command(&mut self, line: ClientLine) {
+        if self.data != Asked::No {
+            self.perhaps_commands = self.perhaps_commands.saturating_add(1);
+            self.tangled |= line.verb == Verb::Data;
+        }
+        match line.verb {
+            Verb::StartTls => {
+                self.starttls = Asked::Sent(self.awaited.saturating_add(self.perhaps_commands));
+            }
+            // Its bytes are lines of the mail, or a chunk with a command right behind it.
+            Verb::Bdat if self.chunking => self.chunk_left = line.chunk_bytes.unwrap_or(0),
+            Verb::Bdat | Verb::Data | Verb::Auth | Verb::Mail | Verb::Rcpt | Verb::Other => {}
+        }
+    }
+
+    /// A line of a reply has ended; `goes_on` unless it is the reply's last.
+    pub(super) fn reply_line(&mut self, code: Option<u16>, chunking: bool, goes_on: bool) {
+        self.chunking |= chunking;
+        self.in_reply = goes_on;
+        if goes_on {
+            return;
+        }
+        if !core::mem::replace(&mut self.greeted, true) {
+            return;
+        }
+        self.awaited = self.awaited.saturating_sub(1);
+        match Self::answered(&mut self.data, code == Some(354)) {
+            Answer::Granted if core::mem::take(&mut self.data_over) => {
+                // The dot was the end of the mail, and has its reply to come.
+                self.awaited = self.awaited.saturating_add(1);
+            }
+            Answer::Granted if !self.tangled => self.mode = Mode::Data,
+            Answer::Refused if !self.tangled => {
+                self.data_over = false;
+                self.awaited = self.awaited.saturating_add(self.perhaps_commands);
+                self.mode = Mode::Command;
+            }
+            Answer::ToAnother if code == Some(354) => self.mode = Mode::Both,
+            Answer::Granted | Answer::Refused | Answer::ToAnother => {}
+        }
+        if Self::answered(&mut self.starttls, code == Some(220)) == Answer::Granted {
+            self.encrypted = true;
+        }
+        let in_auth = self.auth != Asked::No;
+        Self::answered(&mut self.auth, false);
+        self.challenged = in_auth && code == Some(334) && self.awaited == 0;
+        if in_auth && code == Some(334) {
+            // The next reply is to the line that answers it.
+            self.auth = Asked::Sent(0);
+        }
+    }
+
+    /// Whether a reply answers what was asked.
+    fn answered(asked: &mut Asked, grants: bool) -> Answer {
+        match *asked {
+            Asked::No => Answer::ToAnother,
+            Asked::Sent(_) if grants => {
+                *asked = Asked::No;
+                Answer::Granted
+            }
+            Asked::Sent(0) => {
+                *asked = Asked::No;
+                Answer::Refused
+            }
+            Asked::Sent(before) => {
+                *asked = Asked::Sent(before.saturating_sub(1));
+                Answer::ToAnother
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// It answers something else.
+    ToAnother,
+    Granted,
+    Refused,
+}
