@@ -22,14 +22,19 @@ static STARTED: AtomicBool = AtomicBool::new(false);
 /// DPDK, started.
 ///
 /// Invariants:
-/// 1. there is at most one in a process, ever ([`STARTED`]);
+/// 1. there is at most one in a process, ever (`STARTED`);
 /// 2. it stays on the thread that made it, DPDK's main lcore: it is neither `Send` nor `Sync`;
-/// 3. whatever was made from it holds a [`Lease`], and DPDK is cleaned up only when this holds
+/// 3. whatever was made from it holds a `Lease`, and DPDK is cleaned up only when this holds
 ///    the last lease and every packet is back in its pool. So a lease, or a packet, is the proof
 ///    that DPDK is up.
 ///
 /// Dropping it cleans DPDK up, or (invariant 3) leaves it as it is: nothing waits, nothing
 /// breaks, and what is left goes with the process. [`Eal::shutdown`] tells which.
+///
+/// ```compile_fail,E0277
+/// fn sent<T: Send>() {}
+/// sent::<capsule::Eal>();
+/// ```
 #[derive(Debug)]
 pub struct Eal {
     lease: Arc<Lease>,

@@ -38,3 +38,19 @@ pub use port::{
     RxQueue, Started, TxQueue, Xstat,
 };
 pub use ring::{RingConsumer, RingGauge, RingProducer, RingProducers, mpsc, spsc};
+
+/// What may cross threads; the types' own examples show what may not.
+const _: () = {
+    const fn sent<T: Send>() {}
+    const fn shared<T: Send + Sync>() {}
+    sent::<RxQueue>();
+    sent::<TxQueue>();
+    sent::<RingProducer>();
+    sent::<RingConsumer>();
+    sent::<LcoreHandle<()>>();
+    shared::<Mbuf>();
+    shared::<Mempool>();
+    shared::<Port>();
+    shared::<RingProducers>();
+    shared::<RingGauge>();
+};

@@ -8,7 +8,12 @@ use dpdk_sys as sys;
 /// It may be sent to another thread, and may be read by several. Growing it over bytes that an
 /// earlier packet left clears them, so that no old packet leaks onto the wire.
 ///
-/// Invariants, set up by [`Mbuf::adopt`] and kept by every method:
+/// ```compile_fail,E0277
+/// fn doubled<T: Clone>() {}
+/// doubled::<capsule::Mbuf>();
+/// ```
+///
+/// Invariants, set up by `Mbuf::adopt` and kept by every method:
 /// 1. `raw` came from a mempool, its reference count is one and no other `Mbuf` holds it. So
 ///    DPDK is up (`Eal` invariant 3) and the buffer is ours;
 /// 2. it is one segment, `data_off + data_len <= buf_len`, `data_len == pkt_len`, and `buf_len`

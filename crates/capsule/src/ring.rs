@@ -32,6 +32,11 @@ unsafe impl Send for Ring {}
 unsafe impl Sync for Ring {}
 
 /// The one end that puts packets in.
+///
+/// ```compile_fail,E0277
+/// fn shared<T: Sync>() {}
+/// shared::<capsule::RingProducer>();
+/// ```
 #[derive(Debug)]
 pub struct RingProducer {
     ring: Arc<Ring>,
@@ -45,6 +50,11 @@ pub struct RingProducers {
 }
 
 /// The one end that takes packets out.
+///
+/// ```compile_fail,E0277
+/// fn shared<T: Sync>() {}
+/// shared::<capsule::RingConsumer>();
+/// ```
 #[derive(Debug)]
 pub struct RingConsumer {
     ring: Arc<Ring>,

@@ -76,7 +76,8 @@ pub struct EalArgs {
     /// PCI devices.
     pub pci: Pci,
     /// Virtual devices made at start, such as `net_null0` or `net_tap0,iface=x`. Ports can also
-    /// be made later, by [`crate::Port::probe`].
+    /// be made later, by [`crate::Port::probe`]. net_tap learns of packets by SIGIO: some thread
+    /// must leave it unblocked.
     pub vdevs: Vec<String>,
     /// Keeps two DPDK processes with files apart. Without one (and with no hugetlbfs) DPDK
     /// leaves no files at all.

@@ -14,6 +14,11 @@ const BURST_FRAMES_MAX: usize = 32;
 
 /// A receive queue: moved to the core that polls it, and used by that one alone.
 ///
+/// ```compile_fail,E0277
+/// fn shared<T: Sync>() {}
+/// shared::<capsule::RxQueue>();
+/// ```
+///
 /// Invariants:
 /// 1. `device` runs with this queue while this is alive (`Device` invariant 2);
 /// 2. there is one `RxQueue` of its number, it is not `Sync`, and polls by `&mut`.
@@ -28,6 +33,11 @@ pub struct RxQueue {
 }
 
 /// A transmit queue: moved to the core that sends on it, and used by that one alone.
+///
+/// ```compile_fail,E0277
+/// fn shared<T: Sync>() {}
+/// shared::<capsule::TxQueue>();
+/// ```
 ///
 /// Invariants: those of [`RxQueue`].
 #[derive(Debug)]
