@@ -24,12 +24,15 @@ pub mod fields;
 pub mod ftp;
 pub mod limits;
 mod line;
+pub mod ntp;
 pub mod registry;
 #[cfg(test)]
 mod replay;
 pub mod schema;
 pub mod smtp;
+pub mod ssrp;
 pub mod state;
+pub mod tftp;
 pub mod wanted;
 
 pub use decoder::{Decoder, Dissection, Need, Refusal, Repair, Step, View};
