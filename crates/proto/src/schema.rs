@@ -83,6 +83,8 @@ pub struct FieldDef {
     pub element: bool,
     /// May be emitted in pieces as its bytes arrive ([`crate::Flags::OPEN`]), so that streaming rules need no hold.
     pub streams: bool,
+    /// Has no end that a hold could wait for (a body, a data stream): over TCP only rules that need no hold work on it.
+    pub endless: bool,
     /// What may be done to it.
     pub editable: Editable,
     /// One sentence for the manual.
@@ -100,6 +102,7 @@ impl FieldDef {
         repeated: false,
         element: false,
         streams: false,
+        endless: false,
         editable: Editable::Freely,
         help: "",
     };
