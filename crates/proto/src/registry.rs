@@ -5,9 +5,14 @@ use crate::decoder::Decoder;
 /// In the order of the manual.
 pub static DECODERS: &[&dyn Decoder] = &[
     &crate::dns::Dns,
-    &crate::ftp::Ftp, &crate::http::Http,
+    &crate::ftp::Ftp,
     &crate::ntp::Ntp,
     &crate::smtp::Smtp,
     &crate::ssrp::Ssrp,
     &crate::tftp::Tftp,
 ];
+
+/// The decoder a patch's `protocol:` names.
+pub fn by_name(name: &str) -> Option<&'static dyn Decoder> {
+    DECODERS.iter().copied().find(|decoder| decoder.protocol().name == name)
+}
