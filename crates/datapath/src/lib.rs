@@ -1,1 +1,53 @@
-//! The journey of a packet, its reasons and per-core state
+//! The journey of a packet: ten steps, each in the file of its name, over a burst.
+//!
+//! Holds:     [`turn`] and the ten steps, [`Core`] (what one core owns), the [`Reason`] every frame leaves with, the counters, and
+//!            [`Nic`], the one door frames come in and go out by.
+//! Promises:  a frame no patch concerns, or that is not understood, leaves exactly as it came; every received frame is
+//!            counted under exactly one [`Reason`]; nothing is shared between cores but the plan and what telemetry reads.
+//! Never:     allocates after start, reads a clock, takes a lock, formats, logs, or panics on any bytes.
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        reason = "a test that panics has failed, which is what it is for"
+    )
+)]
+
+// The ten steps, in order.
+mod apply;
+mod assemble;
+mod classify;
+mod decide;
+mod dissect;
+mod parse;
+mod receive;
+mod repair;
+mod track;
+mod transmit;
+
+mod core;
+pub mod counters;
+mod force;
+mod journey;
+pub mod limits;
+pub mod memory;
+mod nic;
+mod reasons;
+pub mod tcp;
+
+pub use crate::classify::Packet;
+pub use crate::core::{Bridge, Core, CoreConfig, Lane, Parts, Tick};
+pub use crate::counters::{CoreCounters, ModuleCells, PatchCells, Tally};
+pub use crate::force::InForce;
+pub use crate::journey::turn;
+pub use crate::limits::Limits;
+pub use crate::nic::{Frame, FramePool, Nic, PortNo, RxChecksum};
+pub use crate::parse::Link;
+pub use crate::reasons::{Fate, Reason};
+pub use crate::transmit::Outgoing;
+
+#[cfg(test)]
+mod tests;

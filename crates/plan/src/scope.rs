@@ -122,6 +122,11 @@ impl ScopeTable {
         }
     }
 
+    /// Some module names this port: one load, and most traffic needs no more.
+    pub fn names_port(&self, transport: Transport, port: u16) -> bool {
+        self.ports(transport).names(port)
+    }
+
     /// Whether a packet between these addresses could concern some module on some port: the question for an IP fragment
     /// without ports.
     pub fn concerns(

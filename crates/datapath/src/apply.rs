@@ -1,0 +1,139 @@
+//! Step 8: the engine's edits become bytes. The edited packet is put together beside the frame, because it may be longer than
+//! the frame can become; the lengths and checksums in it are step 9's.
+//!
+//! A stream's edits are applied by `flow` ([`crate::tcp`]), which keeps a copy of what it let through.
+
+use proto::{Edits, Span};
+use wire::{IpVersion, Layers, Transport, number};
+
+use crate::classify::Packet;
+use crate::parse::Link;
+
+/// UDP's length field counts its header and has 16 bits (RFC 768).
+const UDP_BYTES_MAX: usize = 65_535;
+const IPV4_BYTES: usize = 20;
+const IPV6_BYTES: usize = 40;
+const UDP_BYTES: usize = 8;
+
+/// Hops an answer of ours may take: the default of IANA's IP parameters (RFC 1700).
+const HOPS: u8 = 64;
+
+/// Writes into `work` the packet with its payload edited; what UDP leaves of the IP packet (RFC 9868) follows as it is. `None`: it
+/// would be more than an IP packet may have, or an edit does not fit the payload.
+pub(crate) fn edits(
+    bytes: &[u8],
+    layers: &Layers,
+    edits: &Edits,
+    work: &mut Vec<u8>,
+) -> Option<Layers> {
+    let payload = layers.payload_of(bytes);
+    let growth = edits.growth_within(Span::new(0, payload.len()));
+    let payload_len = i64::try_from(payload.len()).ok()?.checked_add(growth)?;
+    let payload_len = usize::try_from(payload_len).ok()?;
+    let surplus = bytes.get(layers.payload_end..layers.ip_end)?;
+    let udp_len = layers.payload.checked_sub(layers.l4)?.checked_add(payload_len)?;
+    let payload_end = layers.payload.checked_add(payload_len)?;
+    let ip_end = payload_end.checked_add(surplus.len())?;
+    if udp_len > UDP_BYTES_MAX || ip_end.checked_sub(layers.ip)? > ip_bytes_max(layers.version) {
+        return None;
+    }
+    work.clear();
+    work.extend_from_slice(bytes.get(..layers.payload)?);
+    if !edits.current(payload, Span::new(0, payload.len()), work) || work.len() != payload_end {
+        return None;
+    }
+    work.extend_from_slice(surplus);
+    Some(Layers { payload_end, ip_end, ..*layers })
+}
+
+/// Writes into `work` the answer to `packet`: `reply` in a datagram back to its sender, addresses and ports swapped, options and
+/// extension headers left away. `None`: nobody may answer such a packet, or the reply is too long.
+pub(crate) fn reply(
+    bytes: &[u8],
+    link: Link,
+    packet: &Packet,
+    reply: &[u8],
+    id: u16,
+    work: &mut Vec<u8>,
+) -> Option<Layers> {
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.3
+    //# a host MUST NOT send a datagram whose source address is a broadcast or multicast address
+    if is_multicast(&packet.destination.address) || is_multicast(&packet.source.address) {
+        return None;
+    }
+    let layers = &packet.layers;
+    let udp_len = UDP_BYTES.checked_add(reply.len()).filter(|&len| len <= UDP_BYTES_MAX)?;
+    work.clear();
+    work.extend_from_slice(bytes.get(..layers.ip)?);
+    if link == Link::Ethernet {
+        let (addresses, _) = work.split_first_chunk_mut::<12>()?;
+        addresses.rotate_left(6);
+    }
+    let header = match layers.version {
+        IpVersion::V4 => {
+            let fixed = bytes.get(layers.ip..)?.first_chunk::<IPV4_BYTES>()?;
+            let [.., s0, s1, s2, s3, d0, d1, d2, d3] = *fixed;
+            let [id_high, id_low] = id.to_be_bytes();
+            work.extend_from_slice(&[
+                0x45,
+                0,
+                0,
+                0,
+                id_high,
+                id_low,
+                0,
+                0,
+                HOPS,
+                number::UDP,
+                0,
+                0,
+            ]);
+            work.extend_from_slice(&[d0, d1, d2, d3, s0, s1, s2, s3]);
+            IPV4_BYTES
+        }
+        IpVersion::V6 => {
+            work.extend_from_slice(&[0x60, 0, 0, 0, 0, 0, number::UDP, HOPS]);
+            work.extend_from_slice(&packet.destination.address);
+            work.extend_from_slice(&packet.source.address);
+            IPV6_BYTES
+        }
+    };
+    let l4 = layers.ip.checked_add(header)?;
+    let payload = l4.checked_add(UDP_BYTES)?;
+    let end = payload.checked_add(reply.len())?;
+    if end.checked_sub(layers.ip)? > ip_bytes_max(layers.version) {
+        return None;
+    }
+    work.extend_from_slice(&packet.destination.port.to_be_bytes());
+    work.extend_from_slice(&packet.source.port.to_be_bytes());
+    work.extend_from_slice(&u16::try_from(udp_len).ok()?.to_be_bytes());
+    // Not zero, which over IPv4 would mean "no checksum": repair fills it.
+    work.extend_from_slice(&[0xff, 0xff]);
+    work.extend_from_slice(reply);
+    Some(Layers {
+        fragment: None,
+        protocol: number::UDP,
+        transport: Transport::Udp,
+        l4,
+        payload,
+        payload_end: end,
+        ip_end: end,
+        ..*layers
+    })
+}
+
+/// RFC 791: the total length has 16 bits. RFC 8200: the payload length has.
+const fn ip_bytes_max(version: IpVersion) -> usize {
+    match version {
+        IpVersion::V4 => 65_535,
+        IpVersion::V6 => 65_535_usize.saturating_add(IPV6_BYTES),
+    }
+}
+
+/// IPv4 224.0.0.0/4 and the limited broadcast; IPv6 ff00::/8.
+fn is_multicast(address: &[u8; 16]) -> bool {
+    match *address {
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, first, ..] => first >= 224,
+        [first, ..] => first == 0xff,
+    }
+}

@@ -1,0 +1,131 @@
+//! Step 3: does a patch concern this packet? Most traffic leaves here, after two bits of the scope's port map.
+
+use plan::{Endpoint, Found, ScopeTable};
+use wire::{Layers, Transport, checksum, number};
+
+use crate::core::CoreConfig;
+use crate::nic::{Frame, RxChecksum};
+use crate::parse::parse;
+use crate::reasons::Reason;
+use crate::tcp;
+
+/// A packet on its way through the steps.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet {
+    /// Where its headers stand.
+    pub layers: Layers,
+    /// Who sent it.
+    pub source: Endpoint,
+    /// To whom.
+    pub destination: Endpoint,
+}
+
+/// Which way a frame goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Path {
+    /// On, untouched.
+    Out(Reason),
+    /// A part of a datagram that may be in scope.
+    Fragment(Layers),
+    /// A datagram in scope.
+    Datagram(Packet, Found),
+    /// A TCP segment in scope, or (without `Found`) of a connection whose numbers were shifted before its scope went away.
+    Segment(Packet, Option<Found>),
+}
+
+/// Steps 2 and 3 for one frame.
+pub(crate) fn classify(
+    frame: &impl Frame,
+    config: &CoreConfig,
+    scope: &ScopeTable,
+    tcp: &tcp::State,
+) -> Path {
+    let bytes = frame.as_ref();
+    let layers = match parse(config.link, bytes) {
+        Ok(layers) => layers,
+        Err(reason) => return Path::Out(reason),
+    };
+    let checked = config.trust_checksums || frame.rx_checksum() == RxChecksum::Good;
+    classify_parsed(bytes, layers, checked, scope, tcp)
+}
+
+/// The same for a packet whose headers are known. `checked`: its checksums are taken for right.
+pub(crate) fn classify_parsed(
+    bytes: &[u8],
+    layers: Layers,
+    checked: bool,
+    scope: &ScopeTable,
+    tcp: &tcp::State,
+) -> Path {
+    //= https://www.rfc-editor.org/rfc/rfc6946#section-4
+    //# A host that receives an IPv6 packet that includes a Fragment Header with the "Fragment Offset" equal to 0 and the
+    //# "M" flag equal to 0 MUST process that packet in isolation from any other packets
+    if layers.fragment.is_some_and(|fragment| fragment.more || fragment.offset_bytes > 0) {
+        return fragment(bytes, layers, checked, scope);
+    }
+    let transport = match layers.transport {
+        Transport::Tcp => proto::Transport::Tcp,
+        Transport::Udp => proto::Transport::Udp,
+        Transport::Other | Transport::LaterFragment => return Path::Out(Reason::NotTransport),
+        Transport::Malformed => return Path::Out(Reason::BadTransportHeader),
+    };
+    let Some((source_port, destination_port)) = layers.ports(bytes) else {
+        return Path::Out(Reason::BadTransportHeader);
+    };
+    let named =
+        scope.names_port(transport, source_port) || scope.names_port(transport, destination_port);
+    let may_be_shifted = transport == proto::Transport::Tcp && tcp.tracks_any();
+    if !named && !may_be_shifted {
+        return Path::Out(Reason::NotInPlan);
+    }
+    let Some((source, destination)) = layers.addresses(bytes) else {
+        return Path::Out(Reason::BadHeader);
+    };
+    let source = Endpoint { address: source, port: source_port };
+    let destination = Endpoint { address: destination, port: destination_port };
+    let packet = Packet { layers, source, destination };
+    let found = scope.find(transport, &source, &destination);
+    let path = match (transport, found) {
+        (proto::Transport::Udp, Some(found)) => Path::Datagram(packet, found),
+        (proto::Transport::Tcp, found) if found.is_some() || tcp.tracks(&packet) => {
+            Path::Segment(packet, found)
+        }
+        (proto::Transport::Udp | proto::Transport::Tcp, _) => {
+            return Path::Out(Reason::NotInPlan);
+        }
+    };
+    // The receiver discards these, so they must reach it as they are and must not move our state.
+    if checked {
+        path
+    } else if !checksum::ip_is_right(bytes, &layers) {
+        Path::Out(Reason::BadIpChecksum)
+    } else if !checksum::transport_is_right(bytes, &layers) {
+        Path::Out(Reason::BadChecksum)
+    } else {
+        path
+    }
+}
+
+/// A fragment carries no ports (or only the first one does), so the addresses decide whether the datagram is put together.
+fn fragment(bytes: &[u8], layers: Layers, checked: bool, scope: &ScopeTable) -> Path {
+    let Some((source, destination)) = layers.addresses(bytes) else {
+        return Path::Out(Reason::BadHeader);
+    };
+    let concerns = |transport| scope.concerns(transport, &source, &destination);
+    let concerned = match layers.protocol {
+        number::TCP => concerns(proto::Transport::Tcp),
+        number::UDP => concerns(proto::Transport::Udp),
+        // What follows these is only seen when the datagram is whole.
+        number::DESTINATION | number::HOP_BY_HOP | number::ROUTING => {
+            concerns(proto::Transport::Tcp) || concerns(proto::Transport::Udp)
+        }
+        _ => return Path::Out(Reason::NotTransport),
+    };
+    if !concerned {
+        Path::Out(Reason::NotInPlan)
+    } else if !checked && !checksum::ip_is_right(bytes, &layers) {
+        Path::Out(Reason::BadIpChecksum)
+    } else {
+        Path::Fragment(layers)
+    }
+}

@@ -1,0 +1,203 @@
+//! Counters: one writer per cell, any number of readers, no shared cache lines; summed when asked.
+//!
+//! [`CoreCounters`] live as long as their core. [`Tally`] lives as long as its plan, because its rows are the plan's modules and
+//! patches: telemetry folds it into its totals when the plan is retired.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use plan::{ModuleNo, PatchNo, Plan};
+use proto::Direction;
+
+use crate::limits;
+use crate::nic::PortNo;
+use crate::reasons::Reason;
+
+/// One number.
+#[derive(Debug, Default)]
+pub struct Cell(AtomicU64);
+
+impl Cell {
+    /// By the owning core only: a plain load and store, no locked add.
+    pub fn add(&self, more: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
+    }
+
+    /// By the owning core only: what is so now, for gauges.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Relaxed);
+    }
+
+    /// By anyone.
+    pub fn load(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// One port, as one core sees it.
+#[derive(Debug, Default)]
+pub struct PortCells {
+    /// Frames received.
+    pub rx_packets: Cell,
+    /// Their bytes, without the check sequence.
+    pub rx_bytes: Cell,
+    /// Frames sent.
+    pub tx_packets: Cell,
+    /// Their bytes.
+    pub tx_bytes: Cell,
+}
+
+/// Why a message could not be decided, as a label; in the order of [`engine::Undecided`].
+pub const UNDECIDED: [&str; 6] = [
+    "fields_overflowed",
+    "unit_too_long",
+    "repair_impossible",
+    "not_this_protocol",
+    "edits_full",
+    "panicked",
+];
+
+/// One core's counters. Aligned so that two cores never share a cache line (nor the pair of lines that is fetched together).
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct CoreCounters {
+    reasons: [Cell; Reason::ALL.len()],
+    ports: [PortCells; limits::PORTS_MAX],
+    undecided: [Cell; UNDECIDED.len()],
+    /// Turns taken.
+    pub turns: Cell,
+    /// Turns in which some frame had come.
+    pub busy_turns: Cell,
+    /// Gauge: TCP connections tracked.
+    pub flows: Cell,
+    /// Gauge: TCP segments held.
+    pub held_segments: Cell,
+    /// Gauge: TCP bytes held or kept as copies.
+    pub held_bytes: Cell,
+    /// Gauge: fragments held.
+    pub held_fragments: Cell,
+    /// Datagrams put together from fragments.
+    pub reassembled: Cell,
+    /// Fragments made, of packets over the MTU.
+    pub fragments_made: Cell,
+    /// Generation of the plan this core runs.
+    pub generation: Cell,
+}
+
+impl CoreCounters {
+    /// A frame left the journey.
+    pub fn count(&self, reason: Reason) {
+        self.count_many(reason, 1);
+    }
+
+    /// So many did.
+    pub fn count_many(&self, reason: Reason, frames: u64) {
+        if let Some(cell) = self.reasons.get(reason.index()) {
+            cell.add(frames);
+        }
+    }
+
+    /// A message could not be decided.
+    pub fn count_undecided(&self, why: engine::Undecided) {
+        use engine::Undecided::{
+            EditsFull, FieldsOverflowed, NotThisProtocol, Panicked, RepairImpossible, UnitTooLong,
+        };
+        let at = match why {
+            FieldsOverflowed => 0,
+            UnitTooLong => 1,
+            RepairImpossible => 2,
+            NotThisProtocol => 3,
+            EditsFull => 4,
+            Panicked => 5,
+        };
+        if let Some(cell) = self.undecided.get::<usize>(at) {
+            cell.add(1);
+        }
+    }
+
+    /// Frames that left for this reason.
+    pub fn reason(&self, reason: Reason) -> u64 {
+        self.reasons.get(reason.index()).map_or(0, Cell::load)
+    }
+
+    /// Messages that could not be decided, in the order of [`UNDECIDED`].
+    pub fn undecided(&self) -> [u64; UNDECIDED.len()] {
+        self.undecided.each_ref().map(Cell::load)
+    }
+
+    /// One port's.
+    pub fn port(&self, port: PortNo) -> Option<&PortCells> {
+        self.ports.get(usize::from(port.0))
+    }
+}
+
+/// One side of one module on one core.
+#[derive(Debug, Default)]
+pub struct ModuleCells {
+    /// Messages dissected: datagrams, or messages begun on a stream.
+    pub messages: Cell,
+}
+
+/// One patch on one core.
+#[derive(Debug, Default)]
+pub struct PatchCells {
+    /// Edits made.
+    pub edits: Cell,
+    /// Bytes its edits took away.
+    pub removed_bytes: Cell,
+    /// Bytes its edits put in.
+    pub inserted_bytes: Cell,
+    /// Messages dropped, refused or closed on.
+    pub verdicts: Cell,
+    /// Edits and verdicts that observe mode only counted.
+    pub would_have: Cell,
+}
+
+/// One core's counters of one plan.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Tally {
+    modules: Box<[[ModuleCells; 2]]>,
+    patches: Box<[PatchCells]>,
+}
+
+impl Tally {
+    /// Rows for everything in `plan`. Allocates: the control thread's to call.
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            modules: plan.modules.iter().map(|_| <[ModuleCells; 2]>::default()).collect(),
+            patches: plan.patches.iter().map(|_| PatchCells::default()).collect(),
+        }
+    }
+
+    /// One side of one module.
+    pub fn module(&self, module: ModuleNo, direction: Direction) -> Option<&ModuleCells> {
+        let [request, response] = self.modules.get(usize::from(module.0))?;
+        Some(match direction {
+            Direction::Request => request,
+            Direction::Response => response,
+        })
+    }
+
+    /// One patch.
+    pub fn patch(&self, patch: PatchNo) -> Option<&PatchCells> {
+        self.patches.get(usize::from(patch.0))
+    }
+
+    /// Counts what the engine did for one message or segment.
+    pub fn count_hits(&self, mode: plan::Mode, hits: &[engine::Hit]) {
+        for hit in hits {
+            let Some(cells) = self.patch(hit.patch) else { continue };
+            match mode {
+                plan::Mode::Enforce => {
+                    cells.edits.add(hit.edits.into());
+                    cells.removed_bytes.add(hit.removed_bytes.into());
+                    cells.inserted_bytes.add(hit.inserted_bytes.into());
+                    cells.verdicts.add(hit.verdicts.into());
+                }
+                plan::Mode::Observe => {
+                    cells.would_have.add(u64::from(hit.edits).saturating_add(hit.verdicts.into()));
+                }
+            }
+        }
+    }
+}

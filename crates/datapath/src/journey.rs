@@ -1,0 +1,217 @@
+//! The ten steps in order.
+
+use plan::{FailMode, Found, Mode, Module};
+use wire::Layers;
+
+use crate::apply;
+use crate::assemble::{Fragments, Joined, SlotNo, finish_whole};
+use crate::classify::{Packet, Path, classify, classify_parsed};
+use crate::core::{Core, Lane, Parts, Tick};
+use crate::decide::{self, Decision};
+use crate::dissect;
+use crate::nic::{Frame, FramePool, Nic, PortNo};
+use crate::reasons::Reason;
+use crate::receive::receive;
+use crate::repair::{self, Shape};
+use crate::tcp;
+use crate::track;
+use crate::transmit::{Outgoing, transmit};
+
+/// One turn of a core: a burst from each of its ports through the journey. How many frames came: on none the caller backs off.
+pub fn turn<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, now: Tick) -> usize {
+    core.reader.refresh();
+    if !core.tcp.needs_previous() {
+        core.reader.forget_previous();
+    }
+    let mut frames = 0_usize;
+    for at in 0..core.config.bridges.len() {
+        let lanes = core.config.bridges.get(at).map(|bridge| bridge.lanes());
+        for lane in lanes.into_iter().flatten() {
+            frames = frames.saturating_add(journey(nic, core, lane, now));
+        }
+    }
+    core.fragments.expire(now, &core.counters);
+    track::expire(core, now);
+    core.counters.turns.add(1);
+    core.counters.busy_turns.add(u64::from(frames > 0));
+    frames
+}
+
+/// A burst through all ten steps. Each frame leaves with one reason, and no other function decides which way it goes.
+fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick) -> usize {
+    let Core { config, reader, counters, scratch, work, whole, tcp, next_id, .. } = core;
+    let Core { burst, paths, out, fragments, .. } = core;
+    let (force, previous) = (reader.current(), reader.previous());
+    let frames = receive(nic, lane.from, burst, counters); // 1
+    for frame in burst.iter() {
+        paths.push(classify(frame, config, &force.plan.scope, tcp)); // 2 parse, 3 classify
+    }
+    let mut parts =
+        Parts { force, previous, config, counters, scratch, work, tcp, next_id, lane, now };
+    for (frame, path) in burst.drain(..).zip(paths.drain(..)) {
+        let reason = match path {
+            Path::Out(reason) => pass(frame, reason, lane.to, out),
+            Path::Datagram(packet, found) => datagram(&mut parts, nic, frame, &packet, found, out),
+            Path::Segment(packet, found) => {
+                tcp::segment(&mut parts, nic, frame, &packet, found, out) // 4 to 9
+            }
+            Path::Fragment(layers) => {
+                match fragments.join(frame, &layers, lane, now, whole, counters) {
+                    Joined::Waits(reason) => reason,
+                    Joined::Whole(slot) => {
+                        reassembled(&mut parts, nic, (&mut *fragments, slot), whole, out)
+                    }
+                }
+            }
+        };
+        counters.count(reason);
+    }
+    transmit(nic, lane.to, out, counters); // 10
+    transmit(nic, lane.from, out, counters);
+    frames
+}
+
+/// Sends a frame on as it came.
+fn pass<F: Frame>(frame: F, reason: Reason, port: PortNo, out: &mut Outgoing<F>) -> Reason {
+    out.send(port, frame);
+    reason
+}
+
+/// Steps 6 to 9 for a datagram in one frame; a datagram needs no tracking (4) and no assembly (5).
+fn datagram<P: FramePool>(
+    parts: &mut Parts<'_>,
+    pool: &mut P,
+    frame: P::Frame,
+    packet: &Packet,
+    found: Found,
+    out: &mut Outgoing<P::Frame>,
+) -> Reason {
+    match patch(parts, frame.as_ref(), packet, found) {
+        Patched::Pass(reason) => pass(frame, reason, parts.lane.to, out),
+        Patched::Drop(reason) => reason,
+        Patched::Rewritten(reason, layers, port) => {
+            let shape = Shape::of(frame.as_ref(), &packet.layers);
+            match repair::leave(parts, pool, frame, shape, &layers, port, out) {
+                Ok(()) => reason,
+                Err(reason) => reason,
+            }
+        }
+    }
+}
+
+/// What the modules made of a packet.
+enum Patched {
+    Pass(Reason),
+    Drop(Reason),
+    /// `Parts::work` holds a packet to be sent from this port instead.
+    Rewritten(Reason, Layers, PortNo),
+}
+
+/// Steps 6 to 8, and the lengths and checksums of 9, for a whole datagram wherever its bytes are.
+fn patch(parts: &mut Parts<'_>, bytes: &[u8], packet: &Packet, found: Found) -> Patched {
+    let Some(module) = parts.module(found.module) else {
+        return Patched::Pass(Reason::NotInPlan);
+    };
+    let result = dissect::datagram(parts, module, packet, found, bytes); // 6, 7
+    let (reason, layers, port) = match decide::datagram(parts, module, found, &result) {
+        Decision::Pass(reason) => return Patched::Pass(reason),
+        Decision::Drop(reason) => return Patched::Drop(reason),
+        Decision::Edit => {
+            let layers = apply::edits(bytes, &packet.layers, parts.scratch.edits(), parts.work); // 8
+            (Reason::Edited, layers, parts.lane.to)
+        }
+        Decision::Reply => {
+            let id = parts.take_id();
+            let answer = parts.scratch.reply();
+            let layers = apply::reply(bytes, parts.config.link, packet, answer, id, parts.work);
+            if layers.is_none() {
+                return Patched::Drop(Reason::DroppedByPatch);
+            }
+            (Reason::RefusedByPatch, layers, parts.lane.from)
+        }
+    };
+    let Some(layers) = layers else { return undecided(parts, module) };
+    repair::datagram(parts.work, &layers); // 9
+    Patched::Rewritten(reason, layers, port)
+}
+
+/// The edited datagram would be longer than a datagram may be: the fail mode decides.
+fn undecided(parts: &Parts<'_>, module: &Module) -> Patched {
+    parts.counters.count_undecided(engine::Undecided::RepairImpossible);
+    match (module.mode, module.fail) {
+        (Mode::Enforce, FailMode::Closed) => Patched::Drop(Reason::FailedClosed),
+        (Mode::Enforce, FailMode::Open) | (Mode::Observe, _) => Patched::Pass(Reason::FailedOpen),
+    }
+}
+
+/// Steps 3 to 9 for a packet put together from fragments. One that is not changed leaves as the fragments it came in.
+fn reassembled<P: FramePool>(
+    parts: &mut Parts<'_>,
+    pool: &mut P,
+    (fragments, slot): (&mut Fragments<P::Frame>, SlotNo),
+    whole: &mut Vec<u8>,
+    out: &mut Outgoing<P::Frame>,
+) -> Reason {
+    let (counters, to) = (parts.counters, parts.lane.to);
+    let Some(layers) = finish_whole(whole, parts.config.link) else {
+        fragments.take(slot, drop, counters);
+        return Reason::FragmentImpossible;
+    };
+    let checked = parts.config.trust_checksums;
+    let path = classify_parsed(whole, layers, checked, &parts.force.plan.scope, parts.tcp);
+    let shape = Shape {
+        frame_bytes: whole.len(),
+        ip_end: whole.len(),
+        ip_bytes: fragments.largest_ip_bytes(&slot, layers.ip),
+    };
+    match path {
+        Path::Out(reason) => {
+            fragments.take(slot, |frame| out.send(to, frame), counters);
+            reason
+        }
+        Path::Fragment(_) => {
+            fragments.take(slot, drop, counters);
+            Reason::FragmentImpossible
+        }
+        Path::Datagram(packet, found) => match patch(parts, whole, &packet, found) {
+            Patched::Pass(reason) => {
+                fragments.take(slot, |frame| out.send(to, frame), counters);
+                reason
+            }
+            Patched::Drop(reason) => {
+                fragments.take(slot, drop, counters);
+                reason
+            }
+            Patched::Rewritten(reason, layers, port) => {
+                let mut first = None;
+                fragments.take(slot, |frame| first = first.take().or(Some(frame)), counters);
+                let Some(frame) = first else { return Reason::NoFrames };
+                match repair::leave(parts, pool, frame, shape, &layers, port, out) {
+                    Ok(()) => reason,
+                    Err(reason) => reason,
+                }
+            }
+        },
+        Path::Segment(packet, found) => {
+            let Some(mut frame) = pool.alloc() else {
+                fragments.take(slot, drop, counters);
+                return Reason::NoFrames;
+            };
+            if !frame.load(whole) {
+                fragments.take(slot, drop, counters);
+                return Reason::FragmentsTooLong;
+            }
+            let waiting = out.waiting(to).len();
+            let reason = tcp::segment(parts, pool, frame, &packet, found, out);
+            let sent = out.waiting(to).get(waiting..).unwrap_or_default();
+            let unchanged = matches!(sent, [only] if only.as_ref() == whole.as_slice());
+            if unchanged {
+                out.take_last(to);
+                fragments.take(slot, |frame| out.send(to, frame), counters);
+            } else {
+                fragments.take(slot, drop, counters);
+            }
+            reason
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Step 2: where the headers stand, as offsets. The work is `wire`'s; this file knows the links and names the exits.
+
+use wire::{Layers, NotParsed};
+
+use crate::reasons::Reason;
+
+/// What stands in front of IP. Ports are Ethernet; captures may be anything here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Link {
+    /// Ethernet, VLAN, QinQ.
+    #[default]
+    Ethernet,
+    /// Nothing: the frame is the IP packet.
+    Ip,
+    /// Linux cooked capture.
+    Cooked,
+    /// Linux cooked capture, second version.
+    Cooked2,
+    /// BSD loopback: four bytes of address family.
+    Null,
+    /// Not understood: every frame passes.
+    Unknown,
+}
+
+/// Offsets, or the reason the frame goes on untouched.
+pub(crate) fn parse(link: Link, frame: &[u8]) -> Result<Layers, Reason> {
+    let parsed = match link {
+        Link::Ethernet => Layers::ethernet(frame),
+        Link::Ip => Layers::ip(frame, 0),
+        Link::Cooked => Layers::cooked(frame),
+        Link::Cooked2 => Layers::cooked2(frame),
+        Link::Null => Layers::ip(frame, 4),
+        Link::Unknown => Err(NotParsed::NotIp),
+    };
+    parsed.map_err(|why| match why {
+        NotParsed::NotIp => Reason::NotIp,
+        NotParsed::Truncated => Reason::Truncated,
+        NotParsed::BadHeader => Reason::BadHeader,
+        NotParsed::TooManyHeaders => Reason::TooManyHeaders,
+        NotParsed::SourceRouted => Reason::SourceRouted,
+    })
+}

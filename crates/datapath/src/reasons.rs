@@ -1,0 +1,112 @@
+//! Why a frame left the journey, and what became of it. One table: code, metric and manual read it.
+
+/// What became of the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// Sent on, exactly as it came.
+    Untouched,
+    /// Sent on, changed; or answered.
+    Changed,
+    /// Kept for now.
+    Held,
+    /// Gone.
+    Dropped,
+}
+
+impl Fate {
+    /// As the metric's label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Untouched => "untouched",
+            Self::Changed => "changed",
+            Self::Held => "held",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($name:ident $label:literal $fate:ident $help:literal;)+) => {
+        /// Why a frame left the journey.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason { $(#[doc = $help] $name,)+ }
+
+        impl Reason {
+            /// In the order of the journey.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// Its place in [`Self::ALL`].
+            #[expect(clippy::as_conversions, reason = "the number of a fieldless enum")]
+            pub const fn index(self) -> usize {
+                self as usize
+            }
+
+            /// The metric's label.
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$name => $label,)+ }
+            }
+
+            /// What became of the frame.
+            pub const fn fate(self) -> Fate {
+                match self { $(Self::$name => Fate::$fate,)+ }
+            }
+
+            /// The manual's entry.
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$name => $help,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    // Parse.
+    NotIp "not_ip" Untouched "Neither IPv4 nor IPv6 (ARP, LLC, MPLS); sent on untouched.";
+    Truncated "truncated" Untouched "Shorter than its headers or than the length IP claims; sent on untouched.";
+    BadHeader "bad_header" Untouched "An IP header that contradicts itself, which every receiver discards; sent on untouched.";
+    TooManyHeaders "too_many_headers" Untouched "More VLAN tags or IPv6 extension headers than are followed; sent on untouched.";
+    SourceRouted "source_routed" Untouched "A routing header with stops ahead: this is not yet on its way to the server; sent on untouched.";
+    NotTransport "not_transport" Untouched "IP, but neither TCP nor UDP; sent on untouched.";
+    // Classify.
+    NotInPlan "not_in_plan" Untouched "No patch is in scope of this server and port; sent on untouched.";
+    BadTransportHeader "bad_transport_header" Untouched "A TCP or UDP header that is cut short or contradicts itself, which every receiver discards; sent on untouched.";
+    BadIpChecksum "bad_ip_checksum" Untouched "In scope, with a wrong IP header checksum, so the server discards it; sent on untouched, not inspected.";
+    BadChecksum "bad_checksum" Untouched "In scope, with a wrong UDP or TCP checksum, so the server discards it; sent on untouched, not inspected.";
+    FragmentHeld "fragment_held" Held "A fragment that waits for the rest of its datagram; the one that completes it is counted under what becomes of the whole.";
+    FragmentRepeated "fragment_repeated" Dropped "An exact copy of a fragment that is held already.";
+    FragmentTimedOut "fragment_timed_out" Dropped "The rest of its datagram did not come in time.";
+    FragmentOverlaps "fragment_overlaps" Dropped "Overlaps another fragment of its datagram, which is dropped whole (RFC 5722).";
+    FragmentImpossible "fragment_impossible" Dropped "A fragment that cannot belong to any datagram: past 65,535 bytes, or of an odd length before the end.";
+    FragmentsFull "fragments_full" Dropped "No room to hold another fragment.";
+    FragmentsTooLong "fragments_too_long" Dropped "A TCP segment in fragments that is longer than one frame when whole.";
+    // Assemble (TCP).
+    TcpNotYet "tcp_not_yet" Untouched "TCP in scope, before streams are edited; sent on untouched.";
+    // Decide.
+    Unchanged "unchanged" Untouched "Inspected, and within every bound.";
+    Edited "edited" Changed "At least one field was changed.";
+    DroppedByPatch "dropped_by_patch" Dropped "A patch says that the patched server ignores this message.";
+    RefusedByPatch "refused_by_patch" Changed "A patch answered in the server's stead; the server never sees the message.";
+    FailedOpen "failed_open" Untouched "Could not be decided, and the group fails open: sent on unpatched.";
+    FailedClosed "failed_closed" Dropped "Could not be decided, and the group fails closed.";
+    // Repair.
+    CannotFragment "cannot_fragment" Dropped "Edited to more than the MTU, behind headers that leave no room to fragment.";
+    NoFrames "no_frames" Dropped "The frame pool was empty when a new frame was needed.";
+    // Transmit.
+    TxQueueFull "tx_queue_full" Dropped "The port's queue stayed full; the frame has been counted under another reason before.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_order_and_its_labels_are_unique() {
+        let mut labels = std::collections::HashSet::new();
+        for (at, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(reason.index(), at);
+            assert!(labels.insert(reason.label()), "{} twice", reason.label());
+            assert!(reason.label().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'));
+            assert!(reason.help().ends_with('.'));
+        }
+    }
+}

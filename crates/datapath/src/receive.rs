@@ -1,0 +1,22 @@
+//! Step 1: a burst arrives.
+
+use crate::counters::CoreCounters;
+use crate::nic::{Nic, PortNo};
+
+/// Fills the empty `burst` from `port`; how many frames came.
+pub(crate) fn receive<N: Nic>(
+    nic: &mut N,
+    port: PortNo,
+    burst: &mut Vec<N::Frame>,
+    counters: &CoreCounters,
+) -> usize {
+    nic.receive(port, burst);
+    if !burst.is_empty()
+        && let Some(cells) = counters.port(port)
+    {
+        let bytes: usize = burst.iter().map(|frame| frame.as_ref().len()).sum();
+        cells.rx_packets.add(u64::try_from(burst.len()).unwrap_or(0));
+        cells.rx_bytes.add(u64::try_from(bytes).unwrap_or(0));
+    }
+    burst.len()
+}

@@ -1,0 +1,5 @@
+//! The journey over frames in memory, under plans made by hand.
+
+mod identity;
+mod lab;
+mod limits;
