@@ -33,6 +33,7 @@ pub mod smtp;
 pub mod ssrp;
 pub mod state;
 pub mod tftp;
+pub mod tls;
 pub mod wanted;
 
 pub use decoder::{Decoder, Dissection, Need, Refusal, Repair, Step, View};

@@ -10,6 +10,7 @@ pub static DECODERS: &[&dyn Decoder] = &[
     &crate::smtp::Smtp,
     &crate::ssrp::Ssrp,
     &crate::tftp::Tftp,
+    &crate::tls::Tls,
 ];
 
 /// The decoder a patch's `protocol:` names.

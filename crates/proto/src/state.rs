@@ -15,6 +15,8 @@ pub enum State {
     Ftp(crate::ftp::State),
     /// Simple Mail Transfer Protocol.
     Smtp(crate::smtp::State),
+    /// Transport Layer Security.
+    Tls(crate::tls::State),
 }
 
 const _: () =
