@@ -90,10 +90,23 @@ impl Edits {
         true
     }
 
-    /// Deletes `input[at]`.
+    /// Deletes `input[at]`. Deletions may overlap (two items of a list both take the separator between them along): they
+    /// become one.
     #[must_use]
     pub fn delete(&mut self, at: Span) -> bool {
-        self.replace(at, &[])
+        let first = self.list.partition_point(|edit| Self::wholly_before(edit.at, at));
+        let whole = self
+            .list
+            .get(first..)
+            .unwrap_or_default()
+            .iter()
+            .take_while(|edit| edit.at.start < at.end)
+            .filter(|edit| edit.with.is_empty() && edit.at.overlaps(at))
+            .fold(at, |whole, edit| Span {
+                start: whole.start.min(edit.at.start),
+                end: whole.end.max(edit.at.end),
+            });
+        self.replace(whole, &[])
     }
 
     /// An edit that ends before `at` begins. An insertion at `at.start` counts as inside a non-empty `at`, and as before an
@@ -176,6 +189,18 @@ mod tests {
         assert!(!edits.replace(Span::new(0, 3), b"x"));
         assert!(edits.replace(Span::new(2, 6), b"q"));
         assert_eq!(show(&edits, b"abcdefgh"), "abqgh");
+    }
+
+    #[test]
+    fn overlapping_deletions_become_one() {
+        let mut edits = Edits::new();
+        assert!(edits.delete(Span::new(0, 3)));
+        assert!(edits.delete(Span::new(5, 7)));
+        assert!(edits.delete(Span::new(2, 6)));
+        assert_eq!(show(&edits, b"abcdefgh"), "h");
+        assert_eq!(edits.list().len(), 1);
+        assert!(edits.replace(Span::new(0, 8), b"xy"));
+        assert!(!edits.delete(Span::new(4, 9)), "a replacement is not undone by half");
     }
 
     #[test]

@@ -17,11 +17,15 @@
     )
 )]
 
+#[cfg(test)]
+mod corpus;
+pub mod data;
 pub mod decoder;
 pub mod dns;
 pub mod edits;
 pub mod fields;
 pub mod ftp;
+pub mod http;
 pub mod limits;
 mod line;
 pub mod ntp;

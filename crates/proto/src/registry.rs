@@ -4,13 +4,15 @@ use crate::decoder::Decoder;
 
 /// In the order of the manual.
 pub static DECODERS: &[&dyn Decoder] = &[
+    &crate::data::Data,
     &crate::dns::Dns,
     &crate::ftp::Ftp,
+    &crate::http::Http,
     &crate::ntp::Ntp,
     &crate::smtp::Smtp,
+    &crate::tls::Tls,
     &crate::ssrp::Ssrp,
     &crate::tftp::Tftp,
-    &crate::tls::Tls,
 ];
 
 /// The decoder a patch's `protocol:` names.

@@ -11,6 +11,10 @@ pub enum State {
         /// Bytes that need not be seen.
         skip: [u32; 2],
     },
+    /// Any stream.
+    Data(crate::data::State),
+    /// Hypertext Transfer Protocol.
+    Http(crate::http::State),
     /// File Transfer Protocol, control connection.
     Ftp(crate::ftp::State),
     /// Simple Mail Transfer Protocol.

@@ -14,6 +14,8 @@ pub struct Wanted {
     mask: [u64; 4],
     field_count: u16,
     keys: Vec<Key>,
+    /// Bit `n`: some key has `n` bytes (63: that many or more). Most names are told apart from all keys by it.
+    key_lengths: u64,
     /// Open addressing, power of two, at most half full: index into `keys` plus one.
     table: Vec<u16>,
     /// Some rule needs fields of a message head together, or needs a field whole: see [`Wanted::whole`].
@@ -54,6 +56,7 @@ impl Wanted {
         if let Some(word) = self.mask.get_mut(word.saturating_add(2)) {
             *word |= bit;
         }
+        self.key_lengths |= Self::length_bit(key);
         self.keys.push(Key { field, lower: key.to_ascii_lowercase().into() });
         self.rebuild();
         self.slot_of_key(self.keys.len().saturating_sub(1))
@@ -88,6 +91,16 @@ impl Wanted {
         word < 2 && self.mask.get(word.saturating_add(2)).is_some_and(|mask| mask & bit != 0)
     }
 
+    /// Some rule reads one of the fields `first..=last` (plainly, not by key).
+    pub fn has_any(&self, (first, last): (FieldId, FieldId)) -> bool {
+        let upto = |count: u32| {
+            if count >= 128 { u128::MAX } else { 1_u128.wrapping_shl(count).wrapping_sub(1) }
+        };
+        let [low, high, ..] = self.mask;
+        let mask = u128::from(low) | (u128::from(high) << 64);
+        mask & upto(u32::from(last.0).saturating_add(1)) & !upto(u32::from(first.0)) != 0
+    }
+
     /// Nothing is read at all.
     pub fn is_empty(&self) -> bool {
         self.mask == [0; 4]
@@ -95,10 +108,10 @@ impl Wanted {
 
     /// The slot of `field` with this key, if some rule reads it. One hash, no allocation.
     pub fn key(&self, field: FieldId, key: &[u8]) -> Option<Slot> {
-        let buckets = self.table.len();
-        if buckets == 0 {
+        if self.key_lengths & Self::length_bit(key) == 0 {
             return None;
         }
+        let buckets = self.table.len();
         let mask = buckets.saturating_sub(1);
         let mut at = Self::hash(field, key) & mask;
         loop {
@@ -134,6 +147,10 @@ impl Wanted {
     /// Two words of plain bits, then two of keyed bits: at most 128 fields a protocol.
     fn place(field: FieldId) -> (usize, u64) {
         (usize::from(field.0 / 64), 1_u64.wrapping_shl(u32::from(field.0)))
+    }
+
+    fn length_bit(key: &[u8]) -> u64 {
+        1_u64.wrapping_shl(u32::try_from(key.len().min(63)).unwrap_or(63))
     }
 
     /// FNV-1a over the lower-cased key: short keys, and the table is ours, not the network's.
@@ -197,5 +214,9 @@ mod tests {
         assert_eq!(wanted.field_of(range), (FieldId(1), Some(&b"range"[..])));
         assert_eq!(wanted.want(FieldId(0)), 0);
         assert!(wanted.has(FieldId(0)));
+        assert!(
+            wanted.has_any((FieldId(0), FieldId(1))) && !wanted.has_any((FieldId(1), FieldId(127)))
+        );
+        assert!(wanted.has_any((FieldId(0), FieldId(127))));
     }
 }

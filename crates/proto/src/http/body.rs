@@ -1,0 +1,183 @@
+//! Bodies: of a known length, in chunks, or up to the end of the connection.
+//!
+//! Holds:     the walk over a body and over chunk-size lines.
+//! Promises:  a body nobody reads is skipped, but only where every server agrees how long it is.
+//! Never:     undoes a content coding, or joins the data of two chunks.
+
+use super::state::{Half, Marks, Phase, State};
+use super::table::{AMBIGUOUS, CHUNK_BOUNDARY, CHUNK_EXTENSION, CHUNK_SIZE, FILE_DATA, MALFORMED};
+use super::{NAME_BYTES_MAX, list};
+use crate::{Field, Fields, Flags, Need, Span, Step, View, Wanted};
+
+/// No sender makes chunks that large; servers that keep sizes in 32 bits read a larger one as something else.
+const CHUNK_BYTES_MAX: u64 = 0x7fff_ffff;
+
+/// The body of a known length, or the data of one chunk. It is endless to the caller's mind: never held, always in pieces.
+pub(super) fn counted(
+    wanted: &Wanted,
+    state: &mut State,
+    view: View<'_>,
+    out: &mut Fields,
+) -> Step {
+    let half = state.half_mut(view.from);
+    let chunk = half.phase == Phase::ChunkData;
+    if !wanted.has(FILE_DATA) {
+        let bytes = half.left;
+        finish(half, chunk);
+        return Step::Skip { bytes, last: !chunk };
+    }
+    let there = u64::try_from(view.input.len()).unwrap_or(u64::MAX);
+    let continues = half.marks.has(Marks::OPENED);
+    let bytes = usize::try_from(half.left).unwrap_or(usize::MAX).min(view.input.len());
+    let left = half.left.saturating_sub(there);
+    let flags = if continues { Flags::CONTINUES } else { Flags::NONE };
+    let flags = if left > 0 && !view.ended { flags.with(Flags::OPEN) } else { flags };
+    data(bytes, flags, out);
+    if left == 0 {
+        finish(half, chunk);
+    } else {
+        half.left = left;
+        half.marks.set(Marks::OPENED);
+    }
+    Step::Unit { bytes, first: false, last: left == 0 && !chunk }
+}
+
+fn finish(half: &mut Half, chunk: bool) {
+    if chunk {
+        half.left = 0;
+        half.marks.unset(Marks::OPENED);
+        half.phase = Phase::ChunkEnd;
+    } else {
+        half.next_message();
+    }
+}
+
+/// A body that ends with the connection.
+pub(super) fn until_close(
+    wanted: &Wanted,
+    state: &mut State,
+    view: View<'_>,
+    out: &mut Fields,
+) -> Step {
+    let half = state.half_mut(view.from);
+    if !wanted.has(FILE_DATA) {
+        half.phase = Phase::Done;
+        return Step::SkipRest;
+    }
+    let flags = if half.marks.has(Marks::OPENED) { Flags::CONTINUES } else { Flags::NONE };
+    let flags = if view.ended { flags } else { flags.with(Flags::OPEN) };
+    data(view.input.len(), flags, out);
+    half.marks.set(Marks::OPENED);
+    Step::Unit { bytes: view.input.len(), first: false, last: view.ended }
+}
+
+/// The first `bytes` of the input are body.
+pub(super) fn data(bytes: usize, flags: Flags, out: &mut Fields) {
+    let value = Span::new(0, bytes);
+    out.push(Field { slot: FILE_DATA.0, flags, value, element: value, ..Field::default() });
+}
+
+//= https://www.rfc-editor.org/rfc/rfc9112#section-7.1
+//# chunk = chunk-size [ chunk-ext ] CRLF chunk-data CRLF
+/// The CRLF after a chunk, if one came before, and the line with the next one's size.
+pub(super) fn chunk_line(
+    wanted: &Wanted,
+    state: &mut State,
+    view: View<'_>,
+    out: &mut Fields,
+) -> Step {
+    let input = view.input;
+    let behind_chunk = state.half(view.from).phase == Phase::ChunkEnd;
+    let start = if behind_chunk { 2 } else { 0 };
+    if behind_chunk {
+        match input {
+            [b'\r', b'\n', ..] => {}
+            [b'\r'] if !view.ended => return Step::More(Need::Bytes(3)),
+            // Some servers skip any two bytes here, some look for a line end.
+            _ => return uncertain(wanted, state, view, input.len().min(2), out),
+        }
+    }
+    let line = input.get(start..).unwrap_or_default();
+    let head = line.get(..NAME_BYTES_MAX).unwrap_or(line);
+    let Some(end) = memchr::memchr(b'\n', head) else {
+        if head.len() < NAME_BYTES_MAX && !view.ended {
+            return Step::More(Need::Byte(b'\n'));
+        }
+        return uncertain(wanted, state, view, start.saturating_add(head.len()), out);
+    };
+    let text = line.get(..end).unwrap_or_default();
+    let next = start.saturating_add(end).saturating_add(1);
+    let read = text.strip_suffix(b"\r").and_then(|text| {
+        let (size, digits) = chunk_size(text)?;
+        memchr::memchr(b'\r', text).is_none().then_some((text, size, digits))
+    });
+    let Some((text, size, digits)) = read else {
+        return uncertain(wanted, state, view, next, out);
+    };
+    if behind_chunk && wanted.has(CHUNK_BOUNDARY) {
+        out.bytes(CHUNK_BOUNDARY.0, Span::new(0, 2));
+    }
+    if wanted.has(CHUNK_SIZE) {
+        out.number(CHUNK_SIZE.0, Span::new(start, start.saturating_add(digits)), size);
+    }
+    if wanted.has(CHUNK_EXTENSION)
+        && let Some(semicolon) = memchr::memchr(b';', text)
+    {
+        let element = start.saturating_add(semicolon);
+        let value = Span::new(element.saturating_add(1), start.saturating_add(text.len()));
+        let element = Span { end: value.end, ..Span::new(element, element) };
+        out.push(Field { slot: CHUNK_EXTENSION.0, value, element, ..Field::default() });
+    }
+    let half = state.half_mut(view.from);
+    half.left = size;
+    half.phase = if size > 0 { Phase::ChunkData } else { Phase::Trailers };
+    Step::Unit { bytes: next, first: false, last: false }
+}
+
+/// The size, and how many digits it has. `None` where servers differ: a sign, `0x`, white space before it, anything but
+/// white space or an extension behind it, a size past every sane one.
+fn chunk_size(text: &[u8]) -> Option<(u64, usize)> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let mut size = 0_u64;
+    for digit in text.get(..digits)? {
+        let value = match digit {
+            b'0'..=b'9' => digit.wrapping_sub(b'0'),
+            _ => digit.to_ascii_lowercase().wrapping_sub(b'a').wrapping_add(10),
+        };
+        size = size.wrapping_shl(4) | u64::from(value);
+        if size > CHUNK_BYTES_MAX {
+            return None;
+        }
+    }
+    let rest = text.get(digits..)?;
+    let (white, length) = list::trimmed(rest);
+    let good = digits > 0 && (length == 0 || rest.get(white) == Some(&b';'));
+    good.then_some((size, digits))
+}
+
+/// Servers differ in where this chunk, and so this message, ends.
+fn uncertain(
+    wanted: &Wanted,
+    state: &mut State,
+    view: View<'_>,
+    bytes: usize,
+    out: &mut Fields,
+) -> Step {
+    for field in [AMBIGUOUS, MALFORMED] {
+        if wanted.has(field) {
+            out.number(field.0, Span::new(0, 0), 1);
+        }
+    }
+    let behind_chunk = state.half(view.from).phase == Phase::ChunkEnd;
+    if behind_chunk && wanted.has(CHUNK_BOUNDARY) {
+        out.bytes(CHUNK_BOUNDARY.0, Span::new(0, bytes.min(2)));
+    }
+    let half = state.half_mut(view.from);
+    half.distrust();
+    // What is left of the line is no message; from the next line on, anything may be.
+    if view.input.get(bytes.saturating_sub(1)) != Some(&b'\n') {
+        half.phase = Phase::Ignored;
+    }
+    state.unpaired = true;
+    Step::Unit { bytes: bytes.max(1), first: false, last: false }
+}

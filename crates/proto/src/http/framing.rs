@@ -1,0 +1,208 @@
+//! Where a message ends: what its head says of that, and whether all servers read it alike.
+//!
+//! Holds:     the reading of Content-Length, Transfer-Encoding and Upgrade, and what follows a head.
+//! Promises:  a head that servers may read differently is marked, and never makes the decoder skip a byte.
+//! Never:     looks at a header that has no bearing on framing.
+
+use super::list;
+use super::state::{Half, Kind, Marks, Phase, State};
+use crate::Direction;
+
+/// The headers framing rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    ContentLength,
+    TransferEncoding,
+    Upgrade,
+}
+
+/// Whether a header name, as it stands on the wire, is one of them to any server; and whether it is to every server.
+#[inline]
+pub(super) fn by_name(raw: &[u8]) -> Option<(Framing, bool)> {
+    let (Some(first), Some(last)) = (raw.first(), raw.last()) else { return None };
+    if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
+        return exact(raw);
+    }
+    // Some servers strip, or stop at, bytes that no name has.
+    let odd = |byte: &u8| !byte.is_ascii_alphanumeric();
+    let start = raw.iter().take_while(|byte| odd(byte)).count();
+    let rest = raw.get(start..).unwrap_or_default();
+    let end = rest.len().saturating_sub(rest.iter().rev().take_while(|byte| odd(byte)).count());
+    exact(rest.get(..end).unwrap_or_default()).map(|(framing, _)| (framing, false))
+}
+
+fn exact(name: &[u8]) -> Option<(Framing, bool)> {
+    let (expected, framing): (&[u8], _) = match name.len() {
+        7 => (b"upgrade", Framing::Upgrade),
+        14 => (b"content-length", Framing::ContentLength),
+        17 => (b"transfer-encoding", Framing::TransferEncoding),
+        _ => return None,
+    };
+    if name.eq_ignore_ascii_case(expected) {
+        return Some((framing, true));
+    }
+    // Gateways that hand headers on as variables cannot tell `_` from `-`.
+    let alike = name.iter().zip(expected).all(|(&byte, &expected)| {
+        byte.eq_ignore_ascii_case(&expected) || (byte == b'_' && expected == b'-')
+    });
+    alike.then_some((framing, false))
+}
+
+/// Takes note of such a header. `certain`: every server reads it as that header.
+pub(super) fn note(half: &mut Half, framing: Framing, value: &[u8], certain: bool) {
+    half.marks.set_if(!certain, Marks::AMBIGUOUS);
+    match framing {
+        Framing::Upgrade => half.marks.set(Marks::UPGRADE),
+        //= https://www.rfc-editor.org/rfc/rfc9112#section-6.3
+        //# If a message is received without Transfer-Encoding and with an invalid
+        //# Content-Length header field, then the message framing is invalid
+        Framing::ContentLength => match content_length(value) {
+            Some(length) if !half.marks.has(Marks::CONTENT_LENGTH) || half.left == length => {
+                half.left = length;
+                half.marks.set(Marks::CONTENT_LENGTH);
+            }
+            _ => half.marks.set(Marks::CONTENT_LENGTH.with(Marks::AMBIGUOUS)),
+        },
+        Framing::TransferEncoding => {
+            let (start, length) = list::trimmed(value);
+            let coding = value.get(start..start.saturating_add(length)).unwrap_or_default();
+            if coding.eq_ignore_ascii_case(b"chunked") && !half.marks.has(Marks::TRANSFER_ENCODING)
+            {
+                half.marks.set(Marks::CHUNKED);
+            } else {
+                half.marks.set(Marks::TE_UNKNOWN.with(Marks::AMBIGUOUS));
+            }
+            half.marks.set(Marks::TRANSFER_ENCODING);
+        }
+    }
+}
+
+//= https://www.rfc-editor.org/rfc/rfc9110#section-8.6
+//# Content-Length = 1*DIGIT
+/// The number, if it is one to every server: digits, or the same digits several times (RFC 9110 section 8.6).
+pub(super) fn content_length(value: &[u8]) -> Option<u64> {
+    let mut seen = None;
+    for item in value.split(|&byte| byte == b',') {
+        let start = item.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let item = item.get(start..).unwrap_or_default();
+        let spaces = item.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let digits = item.get(..item.len().saturating_sub(spaces)).unwrap_or_default();
+        let number = decimal(digits)?;
+        if seen.is_some_and(|seen| seen != number) {
+            return None;
+        }
+        seen = Some(number);
+    }
+    seen
+}
+
+fn decimal(digits: &[u8]) -> Option<u64> {
+    let mut number = None;
+    for digit in digits {
+        let value = digit.checked_sub(b'0').filter(|value| *value < 10)?;
+        let shifted = number.unwrap_or(0_u64).checked_mul(10)?;
+        // Many servers keep lengths in signed integers.
+        number =
+            Some(shifted.checked_add(u64::from(value)).filter(|n| *n <= i64::MAX.cast_unsigned())?);
+    }
+    number
+}
+
+/// A message head has ended: is its framing the same for every reader?
+pub(super) fn judge(half: &mut Half, from: Direction) {
+    let marks = half.marks;
+    let framed = marks.has(Marks::TRANSFER_ENCODING)
+        || half.left > 0
+        || marks.has(Marks::UPGRADE)
+        || half.kind == Kind::Connect;
+    let request = from == Direction::Request;
+    //= https://www.rfc-editor.org/rfc/rfc9112#section-6.1
+    //# A server MAY reject a request that contains both Content-Length and Transfer-Encoding
+    let both = marks.has(Marks::TRANSFER_ENCODING.with(Marks::CONTENT_LENGTH));
+    //= https://www.rfc-editor.org/rfc/rfc9112#section-6.1
+    //# A server or client that receives an HTTP/1.0 message containing a Transfer-Encoding header
+    //# field MUST treat the message as if the framing is faulty
+    let old = marks.has(Marks::TRANSFER_ENCODING)
+        && (marks.has(Marks::OLD) || marks.has(Marks::VERSIONLESS));
+    let bare = marks.has(Marks::BARE_CR) || (request && framed && marks.has(Marks::BARE_LF));
+    let tunnel_with_body =
+        half.kind == Kind::Connect && (half.left > 0 || marks.has(Marks::TRANSFER_ENCODING));
+    let two_ways = marks.has(Marks::UPGRADE) && matches!(half.kind, Kind::Head | Kind::Connect);
+    half.marks
+        .set_if(both || old || bare || tunnel_with_body || (request && two_ways), Marks::AMBIGUOUS);
+}
+
+/// Moves on behind a message head. `true`: the message has no body and is over.
+pub(super) fn after_head(state: &mut State, from: Direction) -> bool {
+    match from {
+        Direction::Request => after_request(state),
+        Direction::Response => after_response(state),
+    }
+}
+
+fn after_request(state: &mut State) -> bool {
+    let half = &mut state.request;
+    if half.marks.has(Marks::AMBIGUOUS) || half.marks.has(Marks::DISTRUSTED) {
+        half.distrust();
+        state.unpaired = true;
+        return true;
+    }
+    let kind = if half.marks.has(Marks::UPGRADE) { Kind::Upgrade } else { half.kind };
+    let over = begin_body(half);
+    state.asked(kind);
+    over
+}
+
+//= https://www.rfc-editor.org/rfc/rfc9112#section-6.3
+//# The length of a message body is determined by one of the following
+fn after_response(state: &mut State) -> bool {
+    let status = state.response.status;
+    let asked = state.oldest();
+    if state.unpaired || state.response.marks.has(Marks::AMBIGUOUS) {
+        state.response.distrust();
+        state.unpaired = true;
+        return true;
+    }
+    let half = &mut state.response;
+    if (100..200).contains(&status) {
+        if status == 101 && asked == Some(Kind::Upgrade) {
+            state.tunnel = true;
+        }
+        half.next_message();
+        return true;
+    }
+    match asked {
+        // A server that speaks unasked (408, or a 400 before the head was whole): which of the next responses belongs to
+        // which request is no longer known.
+        None => state.unpaired = true,
+        Some(_) => state.answered(),
+    }
+    if asked == Some(Kind::Connect) && (200..300).contains(&status) {
+        state.tunnel = true;
+        state.response.next_message();
+        return true;
+    }
+    if asked == Some(Kind::Head) || status == 204 || status == 304 {
+        state.response.next_message();
+        return true;
+    }
+    let half = &mut state.response;
+    if half.marks.has(Marks::CHUNKED) || half.marks.has(Marks::CONTENT_LENGTH) {
+        return begin_body(half);
+    }
+    half.next_message();
+    half.phase = Phase::UntilClose;
+    false
+}
+
+fn begin_body(half: &mut Half) -> bool {
+    let (chunked, length) = (half.marks.has(Marks::CHUNKED), half.left);
+    half.next_message();
+    if chunked {
+        half.phase = Phase::ChunkSize;
+    } else if length > 0 {
+        half.phase = Phase::Body;
+        half.left = length;
+    }
+    !chunked && length == 0
+}

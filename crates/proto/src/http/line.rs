@@ -1,0 +1,376 @@
+//! Header and trailer lines: their name, their value, the fields of both.
+//!
+//! Holds:     the reading of one line with its continuation lines, complete or opened.
+//! Promises:  an opened value is made of the same bytes as a complete one; the line's element reaches from its first byte to the
+//!            last one of its line end, continuation lines included.
+//! Never:     unfolds: a folded value keeps its line ends and white space, byte for byte.
+
+use super::scan::{self, Line};
+use super::state::{Half, Marks, NO_FIELD, NO_SLOT, Phase, State};
+use super::table::{
+    BAD_HEADER_NAME, BODY_LENGTH, CONNECTION, CONNECTION_OPTION, CONTENT_LENGTH_HEADER, COOKIE,
+    COOKIE_PAIR, HEADER, HEADER_NAME, KNOWN_FIELDS, MALFORMED, RANGE, RANGE_SPEC, REQUEST_LINE,
+    RESPONSE_LINE, TRAILER, known,
+};
+use super::{NAME_BYTES_MAX, framing, list};
+use crate::{Direction, Field, FieldId, Fields, Flags, Need, Slot, Span, Step, View, Wanted};
+
+/// What of header lines is read at all: asked once a call, not once a line.
+pub(super) struct Interest {
+    /// The whole line.
+    line: Option<FieldId>,
+    /// Every value.
+    value: Option<FieldId>,
+    /// Values by key.
+    keys: Option<FieldId>,
+    name: bool,
+    known: bool,
+    /// Names and values are checked against the grammar.
+    grammar: bool,
+}
+
+/// What of one line is read.
+pub(super) struct Reads {
+    /// Anything.
+    pub any: bool,
+    key: Option<Slot>,
+    known: Option<FieldId>,
+}
+
+impl Interest {
+    pub(super) fn of(wanted: &Wanted, from: Direction, trailer: bool) -> Self {
+        let whole_line = match from {
+            Direction::Request => REQUEST_LINE,
+            Direction::Response => RESPONSE_LINE,
+        };
+        let value = if trailer { TRAILER } else { HEADER };
+        let plain = |field: FieldId| wanted.has(field).then_some(field);
+        Self {
+            line: if trailer { None } else { plain(whole_line) },
+            value: plain(value),
+            keys: wanted.has_keys(value).then_some(value),
+            name: !trailer && wanted.has(HEADER_NAME),
+            known: !trailer && wanted.has_any(KNOWN_FIELDS),
+            grammar: wanted.has(BAD_HEADER_NAME) || wanted.has(MALFORMED),
+        }
+    }
+
+    #[inline]
+    pub(super) fn of_name(&self, wanted: &Wanted, name: &[u8]) -> Reads {
+        let key = self.keys.and_then(|field| wanted.key(field, name));
+        let known = if self.known { known(name) } else { None };
+        let known = known.filter(|&field| {
+            wanted.has(field)
+                || match field {
+                    CONTENT_LENGTH_HEADER => wanted.has(BODY_LENGTH),
+                    CONNECTION => wanted.has(CONNECTION_OPTION),
+                    COOKIE => wanted.has(COOKIE_PAIR),
+                    RANGE => wanted.has(RANGE_SPEC),
+                    _ => false,
+                }
+        });
+        let all = self.line.is_some() || self.value.is_some() || self.name;
+        Reads { any: all || key.is_some() || known.is_some(), key, known }
+    }
+}
+
+/// One complete line with its continuation lines.
+pub(super) struct Reading {
+    start: usize,
+    /// The bytes before the colon; of a line without one, all.
+    name: (usize, usize),
+    has_colon: bool,
+    /// Behind the colon, white space included.
+    after_colon: usize,
+    end: usize,
+    /// Where the next line begins.
+    pub next: usize,
+    folded: bool,
+    bare_lf: bool,
+    bare_cr: bool,
+}
+
+impl Reading {
+    /// The line at `start`; `None` if the byte behind it, which may continue it, is not there yet.
+    #[inline]
+    pub(super) fn of(view: View<'_>, start: usize, line: Line) -> Option<Self> {
+        let colon = line.colon;
+        let has_colon = colon < line.end && colon.saturating_sub(start) <= NAME_BYTES_MAX;
+        let mut reading = Self {
+            start,
+            name: (start, if has_colon { colon } else { line.end }),
+            has_colon,
+            after_colon: if has_colon { colon.saturating_add(1) } else { start },
+            end: line.end,
+            next: line.next,
+            folded: false,
+            bare_lf: line.bare_lf,
+            bare_cr: line.bare_cr,
+        };
+        loop {
+            match view.input.get(reading.next) {
+                Some(b' ' | b'\t') => {
+                    let more = scan::line(view.input, reading.next, view.ended)?;
+                    reading.end = more.end;
+                    reading.next = more.next;
+                    reading.folded = true;
+                    reading.bare_lf |= more.bare_lf;
+                    reading.bare_cr |= more.bare_cr;
+                }
+                None if !view.ended => return None,
+                _ => return Some(reading),
+            }
+        }
+    }
+
+    /// The name without white space around it.
+    pub(super) fn name<'a>(&self, input: &'a [u8]) -> &'a [u8] {
+        let (start, end) = self.trimmed_name(input);
+        input.get(start..end).unwrap_or_default()
+    }
+
+    fn trimmed_name(&self, input: &[u8]) -> (usize, usize) {
+        trim_name(input, self.name)
+    }
+
+    /// What the line says of framing, and what is wrong with it.
+    #[inline]
+    pub(super) fn note(&self, half: &mut Half, input: &[u8], interest: &Interest, trailer: bool) {
+        let raw = input.get(self.name.0..self.name.1).unwrap_or_default();
+        if !trailer
+            && self.has_colon
+            && let Some((framing, certain)) = framing::by_name(raw)
+        {
+            let short = self.next.saturating_sub(self.start) < NAME_BYTES_MAX;
+            let value = input.get(self.after_colon..self.end).unwrap_or_default();
+            framing::note(half, framing, value, certain && short && !self.folded);
+        }
+        if self.bare_lf || self.bare_cr || self.folded {
+            note_line_ends(half, self.bare_lf, self.bare_cr, self.folded);
+        }
+        if interest.grammar {
+            half.marks.set_if(!self.has_colon || !raw.iter().all(is_token), Marks::BAD_NAME);
+            half.marks.set_if(raw.is_empty(), Marks::BAD_NAME);
+            let line = input.get(self.start..self.end).unwrap_or_default();
+            half.marks.set_if(memchr::memchr(0, line).is_some(), Marks::MALFORMED);
+        }
+    }
+
+    pub(super) fn emit(
+        &self,
+        wanted: &Wanted,
+        interest: &Interest,
+        reads: &Reads,
+        input: &[u8],
+        group: u16,
+        out: &mut Fields,
+    ) {
+        let element = Span::new(self.start, self.next);
+        let value_start = skip_white_space(input, self.after_colon, self.end);
+        let value = Span::new(value_start, self.end);
+        let field =
+            |slot: Slot, value: Span| Field { slot, group, value, element, ..Field::default() };
+        if let Some(line) = interest.line {
+            out.push(field(line.0, element));
+        }
+        if interest.name {
+            let (start, end) = self.trimmed_name(input);
+            out.push(field(HEADER_NAME.0, Span::new(start, end)));
+        }
+        if let Some(every) = interest.value {
+            out.push(field(every.0, value));
+        }
+        if let Some(key) = reads.key {
+            out.push(field(key, value));
+        }
+        let Some(known) = reads.known else { return };
+        if wanted.has(known) {
+            out.push(field(known.0, value));
+        }
+        let place = (value_start, self.end);
+        match known {
+            CONTENT_LENGTH_HEADER if wanted.has(BODY_LENGTH) => {
+                if let Some(number) = framing::content_length(value.of(input)) {
+                    let flags = Flags::NUMBER;
+                    out.push(Field { number, flags, ..field(BODY_LENGTH.0, value) });
+                }
+            }
+            CONNECTION if wanted.has(CONNECTION_OPTION) => {
+                list::items(input, place, b',', CONNECTION_OPTION.0, group, out);
+            }
+            COOKIE if wanted.has(COOKIE_PAIR) => {
+                list::items(input, place, b';', COOKIE_PAIR.0, group, out);
+            }
+            RANGE if wanted.has(RANGE_SPEC) => {
+                if let Some(unit) = memchr::memchr(b'=', value.of(input)) {
+                    let specs = value_start.saturating_add(unit).saturating_add(1);
+                    list::items(input, (specs, self.end), b',', RANGE_SPEC.0, group, out);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+//= https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
+//# token = 1*tchar
+fn is_token(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
+}
+
+/// A fold, or a CR alone, is a line end to some servers and not to others.
+fn note_line_ends(half: &mut Half, bare_lf: bool, bare_cr: bool, folded: bool) {
+    half.marks.set_if(bare_lf, Marks::BARE_LF);
+    half.marks.set_if(bare_cr, Marks::BARE_CR);
+    half.marks.set_if(folded, Marks::OBS_FOLD.with(Marks::AMBIGUOUS));
+}
+
+fn trim_name(input: &[u8], (start, end): (usize, usize)) -> (usize, usize) {
+    let raw = input.get(start..end).unwrap_or_default();
+    let space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    if !space(raw.first()) && !space(raw.last()) {
+        return (start, end);
+    }
+    let leading = raw.iter().take_while(|&byte| space(Some(byte))).count();
+    let start = start.saturating_add(leading);
+    let rest = input.get(start..end).unwrap_or_default();
+    let trailing = rest.iter().rev().take_while(|&byte| space(Some(byte))).count();
+    (start, end.saturating_sub(trailing))
+}
+
+/// White space in front of a value, folds included. A line end before `end` is a fold.
+fn skip_white_space(input: &[u8], from: usize, end: usize) -> usize {
+    let mut at = from;
+    while at < end {
+        at = match input.get(at..end) {
+            Some([b' ' | b'\t' | b'\n', ..]) => at.saturating_add(1),
+            Some([b'\r', b'\n', ..]) => at.saturating_add(2),
+            _ => return at,
+        };
+    }
+    at
+}
+
+/// Opens the line at the front of the input. The bytes given away; `None` if its name, or a line that framing rests on, is not
+/// complete.
+pub(super) fn open(
+    wanted: &Wanted,
+    interest: &Interest,
+    half: &mut Half,
+    view: View<'_>,
+    trailer: bool,
+    out: &mut Fields,
+) -> Option<usize> {
+    let input = view.input;
+    let certain = without_line_end(input);
+    let line_end = memchr::memchr(b'\n', input);
+    let first_line = input.get(..line_end.unwrap_or(certain).min(certain)).unwrap_or_default();
+    let colon = memchr::memchr(b':', first_line).filter(|&colon| colon <= NAME_BYTES_MAX);
+    if certain == 0 || (colon.is_none() && line_end.is_none() && certain <= NAME_BYTES_MAX) {
+        return None;
+    }
+    let raw = input.get(..colon.unwrap_or(0)).unwrap_or_default();
+    if !trailer && let Some((framing, _)) = framing::by_name(raw) {
+        if input.len() < NAME_BYTES_MAX {
+            return None;
+        }
+        framing::note(half, framing, b"", false);
+    }
+    if interest.grammar {
+        let good = !raw.is_empty() && raw.iter().all(is_token);
+        half.marks.set_if(!good, Marks::BAD_NAME);
+    }
+    let (start, end) = trim_name(input, (0, colon.unwrap_or(0)));
+    let reads = interest.of_name(wanted, input.get(start..end).unwrap_or_default());
+    half.line = half.line.saturating_add(1);
+    half.key = reads.key.unwrap_or(NO_SLOT);
+    half.known = reads.known.filter(|&known| wanted.has(known)).unwrap_or(NO_FIELD);
+    half.marks.set_if(trailer, Marks::TRAILER);
+    if interest.name && colon.is_some() {
+        let (value, element) = (Span::new(start, end), Span::new(0, certain));
+        let slot = HEADER_NAME.0;
+        out.push(Field { slot, group: half.line, value, element, ..Field::default() });
+    }
+    let value_start = colon.map_or(0, |colon| colon.saturating_add(1));
+    piece(wanted, half, input, (value_start, certain), None, out);
+    Some(certain)
+}
+
+/// Goes on inside an opened line.
+pub(super) fn proceed(
+    wanted: &Wanted,
+    state: &mut State,
+    view: View<'_>,
+    out: &mut Fields,
+) -> Step {
+    let input = view.input;
+    let mut half = *state.half(view.from);
+    let line = scan::line(input, 0, view.ended).and_then(|line| Reading::of(view, 0, line));
+    let bytes = match line {
+        None => {
+            let certain = without_line_end(input);
+            if certain == 0 {
+                return Step::More(Need::Bytes(input.len().saturating_add(1)));
+            }
+            piece(wanted, &mut half, input, (0, certain), None, out);
+            certain
+        }
+        Some(line) => {
+            note_line_ends(&mut half, line.bare_lf, false, false);
+            piece(wanted, &mut half, input, (0, line.end), Some(line.next), out);
+            let trailer = half.marks.has(Marks::TRAILER);
+            half.marks.unset(Marks::OPENED.with(Marks::TRAILER));
+            half.phase = if trailer { Phase::Trailers } else { Phase::Headers };
+            line.next
+        }
+    };
+    *state.half_mut(view.from) = half;
+    Step::Unit { bytes, first: false, last: false }
+}
+
+/// Without what may be the line's end: CR LF, LF, or a CR whose LF is still to come.
+fn without_line_end(input: &[u8]) -> usize {
+    let held = match input {
+        [.., b'\r', b'\n'] => 2,
+        [.., b'\r' | b'\n'] => 1,
+        _ => 0,
+    };
+    input.len().saturating_sub(held)
+}
+
+/// A piece of an opened value; the last one has the line's `next`. White space before the value goes with the first.
+fn piece(
+    wanted: &Wanted,
+    half: &mut Half,
+    input: &[u8],
+    (from, end): (usize, usize),
+    next: Option<usize>,
+    out: &mut Fields,
+) {
+    let bytes = input.get(from..end).unwrap_or_default();
+    let folded = memchr::memchr(b'\n', bytes).is_some();
+    // A CR is never given away before its LF has come.
+    let bare_lf = folded
+        && memchr::memchr_iter(b'\n', bytes)
+            .any(|at| at.checked_sub(1).and_then(|before| bytes.get(before)) != Some(&b'\r'));
+    let bare_cr = scan::has_bare_cr(input, from, end);
+    note_line_ends(half, bare_lf, bare_cr, folded);
+    half.marks.set_if(memchr::memchr(0, bytes).is_some(), Marks::MALFORMED);
+    let continues = half.marks.has(Marks::OPENED);
+    let start = if continues { from } else { skip_white_space(input, from, end) };
+    if start >= end && next.is_none() {
+        return;
+    }
+    let flags = if continues { Flags::CONTINUES } else { Flags::NONE };
+    let flags = if next.is_some() { flags } else { flags.with(Flags::OPEN) };
+    let value = Span::new(start, end);
+    let element = Span::new(0, next.unwrap_or(end));
+    let every = if half.marks.has(Marks::TRAILER) { TRAILER } else { HEADER };
+    let every = if wanted.has(every) { every.0 } else { NO_SLOT };
+    for slot in [every, half.key, half.known.0] {
+        if slot != NO_SLOT {
+            out.push(Field { slot, group: half.line, flags, value, element, ..Field::default() });
+        }
+    }
+    half.marks.set(Marks::OPENED);
+}

@@ -1,0 +1,141 @@
+//! HTTP/1.0 and HTTP/1.1 (RFC 9112), requests and responses.
+//!
+//! Holds:     the decoder: which part of a message is next, and who reads it. A unit is a line (start line, header line, blank
+//!            line, chunk-size line) or a piece of a body; in whole mode the head is one.
+//! Promises:  a message whose end servers may see in different places is never skipped over: from there on, every line that may
+//!            begin a message is read as one.
+//! Never:     joins, unfolds, decodes or decompresses: fields are the bytes of the wire.
+
+mod body;
+mod framing;
+mod head;
+mod line;
+mod list;
+mod scan;
+mod start;
+mod state;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use crate::schema::{Protocol, Transport};
+use crate::{Decoder, Direction, Fields, Flags, Need, Step, View, Wanted, state as connection};
+use head::Head;
+pub use state::State;
+use state::{Marks, Phase};
+use table::FILE_DATA;
+
+/// A method, a header name, a chunk-size line, a line that framing rests on: what may be waited for although the caller asks for
+/// opened fields. Real ones are far shorter; a longer one counts as something else (see the readings).
+const NAME_BYTES_MAX: usize = 256;
+
+/// The decoder.
+pub struct Http;
+
+static PROTOCOL: Protocol = Protocol {
+    name: "http",
+    title: "Hypertext Transfer Protocol",
+    ports: &[(Transport::Tcp, &[80, 8000, 8008, 8080])],
+    fields: table::FIELDS,
+    unit: "a line of the head, a chunk-size line, or a piece of the body; the whole head where a rule reads several of its \
+           lines together",
+    readings: include_str!("readings.md"),
+    refusals: &[],
+};
+
+impl Decoder for Http {
+    fn protocol(&self) -> &'static Protocol {
+        &PROTOCOL
+    }
+
+    fn start(&self) -> connection::State {
+        connection::State::Http(State::new())
+    }
+
+    fn stream(
+        &self,
+        wanted: &Wanted,
+        state: &mut connection::State,
+        view: View<'_>,
+        out: &mut Fields,
+    ) -> Step {
+        let connection::State::Http(state) = state else { return Step::NotThisProtocol };
+        if view.input.is_empty() {
+            return Step::More(Need::Bytes(1));
+        }
+        let distrusted = state.half(view.from).marks.has(Marks::DISTRUSTED);
+        let step = unit(wanted, state, view, out);
+        // Under one reading these bytes are body, whatever they are under the others.
+        if let Step::Unit { bytes, .. } = step
+            && distrusted
+            && wanted.has(FILE_DATA)
+        {
+            let marks = &mut state.half_mut(view.from).marks;
+            let begun = marks.has(Marks::SUSPECT_DATA);
+            marks.set(Marks::SUSPECT_DATA);
+            let flags = if begun { Flags::OPEN.with(Flags::CONTINUES) } else { Flags::OPEN };
+            body::data(bytes, flags, out);
+        }
+        step
+    }
+}
+
+fn unit(wanted: &Wanted, state: &mut State, view: View<'_>, out: &mut Fields) -> Step {
+    let half = *state.half(view.from);
+    let boundary = matches!(half.phase, Phase::Start | Phase::Ignored | Phase::Done);
+    // Once requests and responses are out of step, a response nobody reads tells the request side nothing more.
+    let unread = view.from == Direction::Response && state.unpaired && wanted.is_empty();
+    if boundary && (state.tunnel || unread || half.phase == Phase::Done) {
+        state.half_mut(view.from).phase = Phase::Done;
+        return Step::SkipRest;
+    }
+    let walk = |out| Head { wanted, view, half, out, at: 0, first: false };
+    match half.phase {
+        Phase::Start if half.marks.has(Marks::DISTRUSTED) => suspect(wanted, state, view, out),
+        Phase::Start => walk(out).start(state),
+        Phase::OpenUri => walk(out).continue_target(state),
+        Phase::Headers | Phase::Trailers => walk(out).lines(state),
+        Phase::OpenHeader => line::proceed(wanted, state, view, out),
+        Phase::Ignored => ignored(state, view),
+        Phase::Body | Phase::ChunkData => body::counted(wanted, state, view, out),
+        Phase::UntilClose => body::until_close(wanted, state, view, out),
+        Phase::ChunkSize | Phase::ChunkEnd => body::chunk_line(wanted, state, view, out),
+        Phase::Done => Step::SkipRest,
+    }
+}
+
+/// A line that may begin a message, or may be part of the body of an earlier one.
+fn suspect(wanted: &Wanted, state: &mut State, view: View<'_>, out: &mut Fields) -> Step {
+    let window = view.input.get(..start::LOOKS_BYTES_MAX).unwrap_or(view.input);
+    let line_end = memchr::memchr(b'\n', window);
+    if line_end.is_none() && window.len() < start::LOOKS_BYTES_MAX && !view.ended {
+        return Step::More(Need::Byte(b'\n'));
+    }
+    let line = window.get(..line_end.unwrap_or(window.len())).unwrap_or_default();
+    let begins = match view.from {
+        Direction::Request => start::looks_like_request(line),
+        Direction::Response => {
+            line.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"HTTP/"))
+        }
+    };
+    if begins {
+        let half = *state.half(view.from);
+        return Head { wanted, view, half, out, at: 0, first: false }.start(state);
+    }
+    ignored(state, view)
+}
+
+/// The rest of a line without fields.
+fn ignored(state: &mut State, view: View<'_>) -> Step {
+    let half = state.half_mut(view.from);
+    let line_end = memchr::memchr(b'\n', view.input);
+    let in_head = !half.marks.has(Marks::DISTRUSTED);
+    half.phase = match line_end {
+        None => Phase::Ignored,
+        // The long phrase of a status line has ended.
+        Some(_) if in_head => Phase::Headers,
+        Some(_) => Phase::Start,
+    };
+    let bytes = line_end.map_or(view.input.len(), |end| end.saturating_add(1));
+    Step::Unit { bytes, first: false, last: false }
+}

@@ -1,0 +1,278 @@
+//! What is remembered of an HTTP connection between units.
+//!
+//! Holds:     per direction where in a message it stands, and a short queue of what the requests under way were.
+//! Promises:  64 bytes, plain. A queue that overflows or falls out of step says so ([`State::unpaired`]) and is never
+//!            believed again.
+//! Never:     holds bytes of the stream.
+
+use crate::{Direction, FieldId, Slot};
+
+/// Where a direction stands; the next byte begins this.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// A start line, or the empty lines before it.
+    #[default]
+    Start,
+    /// A header line, or the blank line.
+    Headers,
+    /// A trailer line, or the blank line.
+    Trailers,
+    /// Inside the request target, opened.
+    OpenUri,
+    /// Inside a header line, opened.
+    OpenHeader,
+    /// Inside a line none of whose fields can be opened.
+    Ignored,
+    /// `left` bytes of a body.
+    Body,
+    /// A body that ends with the connection.
+    UntilClose,
+    /// A chunk-size line.
+    ChunkSize,
+    /// `left` bytes of a chunk.
+    ChunkData,
+    /// The CRLF after a chunk, with the chunk-size line that follows it.
+    ChunkEnd,
+    /// Nothing more is read.
+    Done,
+}
+
+/// What a request was, as far as its response's framing depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Any other.
+    #[default]
+    Plain,
+    /// Its response has no body.
+    Head,
+    /// A 2xx response begins a tunnel.
+    Connect,
+    /// A 101 response begins another protocol.
+    Upgrade,
+}
+
+/// Flags of a message head and of a direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Marks(u32);
+
+impl Marks {
+    pub(super) const CONTENT_LENGTH: Self = Self(1);
+    pub(super) const TRANSFER_ENCODING: Self = Self(1 << 1);
+    pub(super) const CHUNKED: Self = Self(1 << 2);
+    pub(super) const TE_UNKNOWN: Self = Self(1 << 3);
+    pub(super) const UPGRADE: Self = Self(1 << 4);
+    /// HTTP/1.0, or less.
+    pub(super) const OLD: Self = Self(1 << 5);
+    /// No version at all: HTTP/0.9.
+    pub(super) const VERSIONLESS: Self = Self(1 << 6);
+    pub(super) const BARE_LF: Self = Self(1 << 7);
+    pub(super) const BARE_CR: Self = Self(1 << 8);
+    pub(super) const OBS_FOLD: Self = Self(1 << 9);
+    pub(super) const BAD_NAME: Self = Self(1 << 10);
+    pub(super) const LEADING_CRLF: Self = Self(1 << 11);
+    /// Servers differ in where this message ends.
+    pub(super) const AMBIGUOUS: Self = Self(1 << 12);
+    /// Pieces of the open field were yielded.
+    pub(super) const OPENED: Self = Self(1 << 13);
+    /// The open request target has reached its query.
+    pub(super) const IN_QUERY: Self = Self(1 << 14);
+    /// The open line is a trailer.
+    pub(super) const TRAILER: Self = Self(1 << 15);
+    /// An earlier message's end is uncertain: every line from here on may begin a message. For good.
+    pub(super) const DISTRUSTED: Self = Self(1 << 16);
+    /// A start line was seen. For good.
+    pub(super) const GREETED: Self = Self(1 << 17);
+
+    /// A start line that is none, or a NUL.
+    pub(super) const MALFORMED: Self = Self(1 << 18);
+
+    /// Lines that may be body were yielded as such. For good.
+    pub(super) const SUSPECT_DATA: Self = Self(1 << 19);
+
+    const FOR_GOOD: Self = Self::DISTRUSTED.with(Self::GREETED).with(Self::SUSPECT_DATA);
+
+    pub(super) const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(super) const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    pub(super) fn set(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    pub(super) fn set_if(&mut self, condition: bool, other: Self) {
+        if condition {
+            self.set(other);
+        }
+    }
+
+    pub(super) fn unset(&mut self, other: Self) {
+        self.0 &= !other.0;
+    }
+
+    /// Only what outlives a message.
+    pub(super) fn next_message(&mut self) {
+        self.0 &= Self::FOR_GOOD.0;
+    }
+}
+
+/// One direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Half {
+    /// Content-Length while the head is read; bytes still to come inside a body or chunk.
+    pub left: u64,
+    pub marks: Marks,
+    /// Number of the current header line, from 1: the group of its fields.
+    pub line: u16,
+    /// Status code (responses).
+    pub status: u16,
+    /// The open header line's keyed slot, or [`NO_SLOT`].
+    pub key: Slot,
+    /// The open header line's own field, or [`NO_FIELD`].
+    pub known: FieldId,
+    pub phase: Phase,
+    /// Method (requests).
+    pub kind: Kind,
+}
+
+/// No slot.
+pub(super) const NO_SLOT: Slot = Slot::MAX;
+/// No field.
+pub(super) const NO_FIELD: FieldId = FieldId(u16::MAX);
+
+impl Half {
+    const fn new() -> Self {
+        Self {
+            left: 0,
+            marks: Marks(0),
+            line: 0,
+            status: 0,
+            key: NO_SLOT,
+            known: NO_FIELD,
+            phase: Phase::Start,
+            kind: Kind::Plain,
+        }
+    }
+
+    /// The message is over.
+    pub(super) fn next_message(&mut self) {
+        *self = Self { marks: self.marks, ..Self::new() };
+        self.marks.next_message();
+    }
+
+    /// Where this message ends is uncertain: what follows is read line by line, for good.
+    pub(super) fn distrust(&mut self) {
+        self.next_message();
+        self.marks.set(Marks::DISTRUSTED);
+    }
+}
+
+/// Requests whose response has not begun. Pipelining clients keep far fewer under way.
+const REQUESTS_MAX: u8 = 32;
+
+/// A connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    pub(super) request: Half,
+    pub(super) response: Half,
+    /// Two bits a request, the oldest lowest.
+    kinds: u64,
+    waiting: u8,
+    /// Requests and responses can no longer be told to belong together: too many under way, a response without a
+    /// request, or a framing that servers read differently.
+    pub(super) unpaired: bool,
+    /// A tunnel, or another protocol, has begun: both directions are over.
+    pub(super) tunnel: bool,
+}
+
+impl State {
+    /// A new connection.
+    pub(super) const fn new() -> Self {
+        Self {
+            request: Half::new(),
+            response: Half::new(),
+            kinds: 0,
+            waiting: 0,
+            unpaired: false,
+            tunnel: false,
+        }
+    }
+
+    pub(super) const fn half(&self, from: Direction) -> &Half {
+        match from {
+            Direction::Request => &self.request,
+            Direction::Response => &self.response,
+        }
+    }
+
+    pub(super) fn half_mut(&mut self, from: Direction) -> &mut Half {
+        match from {
+            Direction::Request => &mut self.request,
+            Direction::Response => &mut self.response,
+        }
+    }
+
+    /// A request's head has ended.
+    pub(super) fn asked(&mut self, kind: Kind) {
+        if self.waiting >= REQUESTS_MAX {
+            self.unpaired = true;
+            return;
+        }
+        let bits = match kind {
+            Kind::Plain => 0_u64,
+            Kind::Head => 1,
+            Kind::Connect => 2,
+            Kind::Upgrade => 3,
+        };
+        self.kinds |= bits.wrapping_shl(u32::from(self.waiting).saturating_mul(2));
+        self.waiting = self.waiting.saturating_add(1);
+    }
+
+    /// The request that the next response answers.
+    pub(super) const fn oldest(&self) -> Option<Kind> {
+        if self.waiting == 0 {
+            return None;
+        }
+        Some(match self.kinds & 3 {
+            0 => Kind::Plain,
+            1 => Kind::Head,
+            2 => Kind::Connect,
+            _ => Kind::Upgrade,
+        })
+    }
+
+    /// Its final response's head has ended.
+    pub(super) fn answered(&mut self) {
+        self.kinds >>= 2;
+        self.waiting = self.waiting.saturating_sub(1);
+    }
+}
+
+const _: () = assert!(size_of::<State>() <= 64, "it is kept for every connection");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_keeps_order_and_says_when_it_overflows() {
+        let mut state = State::new();
+        let kinds = [Kind::Plain, Kind::Head, Kind::Connect, Kind::Upgrade];
+        for n in 0..32 {
+            state.asked(kinds[n % 4]);
+        }
+        assert!(!state.unpaired);
+        for n in 0..32 {
+            assert_eq!(state.oldest(), Some(kinds[n % 4]));
+            state.answered();
+        }
+        assert_eq!(state.oldest(), None);
+        for _ in 0..33 {
+            state.asked(Kind::Head);
+        }
+        assert!(state.unpaired);
+    }
+}
