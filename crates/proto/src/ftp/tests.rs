@@ -1,5 +1,6 @@
 use super::*;
 use crate::Direction::{Request, Response};
+use crate::corpus::all_survive;
 use crate::replay::{check, check_held, check_ids, noise, survives};
 
 const ALL: &[&str] =
@@ -180,4 +181,11 @@ fn noise_is_survived() {
         let (client, server) = (noise(seed, 300), noise(seed + 1_000, 200));
         survives(&Ftp, &[(Request, &client), (Response, &server), (Request, &client)]);
     }
+}
+
+#[test]
+fn the_corpus_is_survived() {
+    all_survive(&Ftp, "profuzz-ftp.c2s", |payload, play| {
+        play(&[(Request, payload), (Response, payload)]);
+    });
 }

@@ -1,6 +1,7 @@
 use super::table::{COMMAND, ESMTP, MAIL_FROM, RCPT_TO};
 use super::*;
 use crate::Direction::{Request, Response};
+use crate::corpus::all_survive;
 use crate::replay::{Cut, check, check_held, check_ids, noise, replay, survives};
 
 const COMMANDS: &[&str] = &["smtp.req.command", "smtp.req.parameter", "smtp.response.code"];
@@ -473,5 +474,15 @@ fn noise_is_survived() {
                 (Request, &client),
             ],
         );
+    }
+}
+
+#[test]
+fn the_corpus_is_survived() {
+    for set in ["profuzz-smtp.c2s", "smtp-smuggling.c2s"] {
+        all_survive(&Smtp, set, |payload, play| {
+            play(&[GREETING, (Request, payload), (Response, payload)]);
+            play(&[GREETING, (Request, b"DATA\r\n"), (Response, b"354 x\r\n"), (Request, payload)]);
+        });
     }
 }

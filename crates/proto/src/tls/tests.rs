@@ -5,6 +5,7 @@ use super::table::{
 };
 use super::*;
 use crate::Direction::{Request, Response};
+use crate::corpus::all_survive;
 use crate::replay::{Cut, check_held, check_ids, noise, replay, survives};
 
 #[test]
@@ -360,5 +361,17 @@ fn noise_is_survived() {
         let typed = [&[20 + rest[1] % 5, 3, rest[2], 0, rest[3]][..], &rest].concat();
         survives(&Tls, &[(Response, &typed), (Request, &typed)]);
         survives(&Tls, &[(Request, &records[..at])]);
+    }
+}
+
+#[test]
+fn the_corpus_is_survived() {
+    for set in ["picotls-clienthello-corpus.c2s", "profuzz-tls.c2s"] {
+        all_survive(&Tls, set, |payload, play| {
+            play(&[(Request, payload), (Response, payload)]);
+            // Some payloads are hellos without their record.
+            let records: Vec<u8> = payload.chunks(200).flat_map(|part| record(22, part)).collect();
+            play(&[(Request, &records)]);
+        });
     }
 }
