@@ -113,6 +113,11 @@ impl<F: Frame> Core<F> {
         &self.counters
     }
 
+    /// What the operator set.
+    pub fn config(&self) -> &CoreConfig {
+        &self.config
+    }
+
     /// What it runs now.
     pub fn in_force(&self) -> &InForce {
         self.reader.current()

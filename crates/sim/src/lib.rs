@@ -1,1 +1,3 @@
-//! Two hosts, impaired links and the datapath on one virtual clock; pcap NIC
+//! Two hosts, impaired links and the datapath on one virtual clock; pcap NIC.
+
+pub mod pcap;

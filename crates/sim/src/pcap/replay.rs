@@ -1,0 +1,412 @@
+//! A capture through one core.
+
+use std::collections::{HashSet, VecDeque};
+use std::ops::Range;
+
+use datapath::counters::{Cell, UNDECIDED};
+use datapath::{Core, Frame, FramePool, InForce, Link, Nic, PortNo, Reason, limits, turn};
+use plan::{PatchNo, Plan};
+use wire::Layers;
+
+use super::records::{Capture, Format, Item, LinkType, Record};
+use super::report::{EditEntry, Fate, Report};
+
+/// Room of one frame: whatever a capture holds, and what an edit may make of a datagram.
+const FRAME_BYTES: usize = 65_536 + limits::LINK_BYTES_MAX;
+
+/// A packet of a capture; it remembers which one.
+#[derive(Debug)]
+pub struct CaptureFrame {
+    bytes: Vec<u8>,
+    /// Index of the packet it came from; none for a new frame.
+    origin: Option<usize>,
+}
+
+impl AsRef<[u8]> for CaptureFrame {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl AsMut<[u8]> for CaptureFrame {
+    fn as_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+}
+
+impl Frame for CaptureFrame {
+    fn capacity_bytes(&self) -> usize {
+        FRAME_BYTES.max(self.bytes.len())
+    }
+
+    fn set_len(&mut self, len_bytes: usize) -> bool {
+        let fits = len_bytes <= self.capacity_bytes();
+        if fits {
+            self.bytes.resize(len_bytes, 0);
+        }
+        fits
+    }
+}
+
+/// Two ports: one packet in at a time, all that comes of it out.
+#[derive(Debug, Default)]
+struct CaptureNic {
+    input: VecDeque<(PortNo, CaptureFrame)>,
+    output: Vec<(PortNo, CaptureFrame)>,
+}
+
+impl FramePool for CaptureNic {
+    type Frame = CaptureFrame;
+
+    fn alloc(&mut self) -> Option<CaptureFrame> {
+        Some(CaptureFrame { bytes: Vec::new(), origin: None })
+    }
+}
+
+impl Nic for CaptureNic {
+    fn receive(&mut self, port: PortNo, burst: &mut Vec<CaptureFrame>) {
+        if let Some((_, frame)) = self.input.pop_front_if(|(at, _)| *at == port) {
+            burst.push(frame);
+        }
+    }
+
+    fn transmit(&mut self, port: PortNo, out: &mut Vec<CaptureFrame>) {
+        self.output.extend(out.drain(..).map(|frame| (port, frame)));
+    }
+}
+
+/// A capture and what was done to it.
+#[derive(Debug)]
+pub struct ReplayOutcome {
+    /// The capture that came out.
+    pub output: Vec<u8>,
+    /// What was done.
+    pub report: Report,
+}
+
+/// What becomes of the record of one packet.
+#[derive(Debug, Default)]
+struct Place {
+    /// The packet leaves as it went in.
+    itself: bool,
+    /// The packet leaves changed.
+    changed: Option<Vec<u8>>,
+    /// New packets behind it.
+    inserted: Vec<Vec<u8>>,
+}
+
+/// Puts every packet of the capture `input` through `core`, whose bridge must be ports 0 and 1. Both directions go through the one
+/// core; time is the capture's. `progress` hears how many bytes of `input` are done.
+///
+/// A packet that comes out as it went in keeps its record and its place, even if others had to come before it was let go. One
+/// that comes out changed takes its record's place; what is new follows the packet that caused it, with its time.
+pub fn replay(
+    input: &[u8],
+    core: &mut Core<CaptureFrame>,
+    mut progress: impl FnMut(usize),
+) -> ReplayOutcome {
+    let capture = Capture::new(input);
+    let format = capture.format();
+    let items: Vec<Item> = capture.collect();
+    let mut session = Session::new(input, core);
+    let before = session.counted();
+    for item in &items {
+        if let Item::Packet(record) = item {
+            session.packet(record);
+            progress(record.range.end);
+        }
+    }
+    let after = session.counted();
+    let Session { places, mut report, .. } = session;
+    report.format = match format {
+        Format::Pcap => "pcap",
+        Format::PcapNg => "pcapng",
+        Format::Unknown => "unknown",
+    };
+    let reasons = Reason::ALL.iter().map(|reason| reason.label()).zip(before.0.iter().zip(after.0));
+    report.reasons = reasons
+        .filter(|(_, (before, after))| after > before)
+        .map(|(label, (b, a))| (label, a - b))
+        .collect();
+    let undecided = UNDECIDED.into_iter().zip(before.1.iter().zip(after.1));
+    report.undecided = undecided
+        .filter(|(_, (before, after))| after > before)
+        .map(|(label, (b, a))| (label, a - b))
+        .collect();
+    complete(&mut report, &items, &places);
+    let output = write(input, &items, &places);
+    progress(input.len());
+    ReplayOutcome { output, report }
+}
+
+struct Session<'a> {
+    input: &'a [u8],
+    core: &'a mut Core<CaptureFrame>,
+    nic: CaptureNic,
+    places: Vec<Place>,
+    /// Where each packet's bytes stand in `input`.
+    data: Vec<Range<usize>>,
+    /// Each patch's counters before the packet at hand.
+    seen: Vec<[u64; 5]>,
+    first_us: Option<u64>,
+    now_ms: u64,
+    report: Report,
+}
+
+impl<'a> Session<'a> {
+    fn new(input: &'a [u8], core: &'a mut Core<CaptureFrame>) -> Self {
+        let seen = patch_cells(core.in_force(), core.config().core);
+        Self {
+            input,
+            core,
+            nic: CaptureNic::default(),
+            places: Vec::new(),
+            data: Vec::new(),
+            seen,
+            first_us: None,
+            now_ms: 0,
+            report: Report::default(),
+        }
+    }
+
+    fn counted(&self) -> (Vec<u64>, [u64; UNDECIDED.len()]) {
+        let counters = self.core.counters();
+        let reasons = Reason::ALL.iter().map(|&reason| counters.reason(reason)).collect();
+        (reasons, counters.undecided())
+    }
+
+    fn packet(&mut self, record: &Record) {
+        let at = self.places.len();
+        let link = link_of(record.link);
+        let untouched = record.is_cut() || link == Link::Unknown;
+        self.report.packets += 1;
+        self.report.cut_short += u64::from(record.is_cut());
+        self.report.other_links += u64::from(untouched && !record.is_cut());
+        self.places.push(Place { itself: untouched, ..Place::default() });
+        self.data.push(record.data.clone());
+        if untouched {
+            return;
+        }
+        // Times may step back, in a capture of several interfaces; the core's clock may not.
+        let first_us = *self.first_us.get_or_insert(record.time_us);
+        self.now_ms = self.now_ms.max(record.time_us.saturating_sub(first_us) / 1_000);
+        self.core.set_link(link);
+        let bytes = self.input.get(record.data.clone()).unwrap_or_default();
+        let side = side_of(link, bytes);
+        let frame = CaptureFrame { bytes: bytes.to_vec(), origin: Some(at) };
+        self.nic.input.push_back((side, frame));
+        while !self.nic.input.is_empty() {
+            turn(&mut self.nic, self.core, self.now_ms);
+        }
+        for (port, frame) in std::mem::take(&mut self.nic.output) {
+            self.came_out(at, frame, port == side);
+        }
+        self.note_hits(at);
+    }
+
+    /// Finds the place of a frame that left while packet `at` was in; `back`: on the side that packet came from.
+    fn came_out(&mut self, at: usize, frame: CaptureFrame, back: bool) {
+        let origin = frame.origin.filter(|_| !back);
+        if let Some(origin) = origin
+            && let Some(place) = self.places.get_mut(origin)
+            && !place.itself
+            && place.changed.is_none()
+        {
+            let original = self.data.get(origin).and_then(|data| self.input.get(data.clone()));
+            if original == Some(&*frame.bytes) {
+                place.itself = true;
+                return;
+            }
+            if origin == at {
+                place.changed = Some(frame.bytes);
+                return;
+            }
+        }
+        if let Some(place) = self.places.get_mut(at) {
+            place.inserted.push(frame.bytes);
+        }
+    }
+
+    /// Which patches had something to do since the last packet. What became of the packet is known at the end only.
+    fn note_hits(&mut self, at: usize) {
+        let plan = &self.core.in_force().plan;
+        let cells = patch_cells(self.core.in_force(), self.core.config().core);
+        for (no, (now, before)) in cells.iter().zip(&self.seen).enumerate() {
+            if now == before {
+                continue;
+            }
+            let [edits, removed_bytes, inserted_bytes, verdicts, would_have] =
+                std::array::from_fn(|cell| {
+                    now.get(cell).zip(before.get(cell)).map_or(0, |(now, before)| now - before)
+                });
+            self.report.edits.push(EditEntry {
+                packet: number(at),
+                patch: plan.patches.get(no).map(|patch| patch.name.to_string()),
+                fields: fields_of(plan, no),
+                fate: Fate::Unchanged,
+                edits,
+                removed_bytes,
+                inserted_bytes,
+                verdicts,
+                would_have,
+                before_bytes: 0,
+                after_bytes: 0,
+            });
+        }
+        self.seen = cells;
+    }
+}
+
+/// Fills in what only the end shows: what became of each packet.
+fn complete(report: &mut Report, items: &[Item], places: &[Place]) {
+    let told: HashSet<u64> = report.edits.iter().map(|entry| entry.packet).collect();
+    for (at, place) in places.iter().enumerate() {
+        report.unchanged += u64::from(place.itself);
+        report.changed += u64::from(place.changed.is_some());
+        report.left_out += u64::from(fate_of(place) == Fate::LeftOut);
+        report.inserted += place.inserted.len() as u64;
+        let quiet = place.itself && place.inserted.is_empty();
+        if !quiet && !told.contains(&number(at)) {
+            report.edits.push(EditEntry { packet: number(at), ..EditEntry::default() });
+        }
+    }
+    report.edits.sort_by_key(|entry| entry.packet);
+    let lens: Vec<u64> = items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Packet(record) => Some(record.data.len() as u64),
+            Item::Verbatim(_) | Item::Section { .. } => None,
+        })
+        .collect();
+    for entry in &mut report.edits {
+        let at = usize::try_from(entry.packet - 1).unwrap_or(usize::MAX);
+        let (Some(place), Some(&len)) = (places.get(at), lens.get(at)) else { continue };
+        let itself = if place.itself { len } else { 0 };
+        let new = place.changed.iter().chain(&place.inserted).map(|bytes| bytes.len() as u64);
+        entry.fate = fate_of(place);
+        entry.before_bytes = len;
+        entry.after_bytes = itself + new.sum::<u64>();
+    }
+}
+
+fn fate_of(place: &Place) -> Fate {
+    match (place.itself, &place.changed) {
+        (true, _) => Fate::Unchanged,
+        (false, Some(_)) => Fate::Changed,
+        (false, None) => Fate::LeftOut,
+    }
+}
+
+/// The file again, with the records of changed packets written anew.
+fn write(input: &[u8], items: &[Item], places: &[Place]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(input.len());
+    let mut places = places.iter();
+    let mut section_length_at = None;
+    for item in items {
+        let record = match item {
+            Item::Verbatim(range) => {
+                out.extend_from_slice(input.get(range.clone()).unwrap_or_default());
+                continue;
+            }
+            Item::Section { range, length_at } => {
+                section_length_at = Some(out.len() + (length_at - range.start));
+                out.extend_from_slice(input.get(range.clone()).unwrap_or_default());
+                continue;
+            }
+            Item::Packet(record) => record,
+        };
+        let Some(place) = places.next() else { continue };
+        if place.itself {
+            out.extend_from_slice(input.get(record.range.clone()).unwrap_or_default());
+        } else if let Some(packet) = &place.changed {
+            record.write(input, packet, false, &mut out);
+        }
+        for packet in &place.inserted {
+            record.write(input, packet, true, &mut out);
+        }
+        // A section that says how long it is would now be wrong: all ones says that it does not say.
+        if !(place.itself && place.inserted.is_empty())
+            && let Some(at) = section_length_at.take()
+            && let Some(length) = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<8>)
+        {
+            *length = [0xff; 8];
+        }
+    }
+    out
+}
+
+/// What a link type is to the data path; packets of others pass. So do packets with a check sequence behind them, which an edit
+/// would make wrong.
+pub fn link_of(link: LinkType) -> Link {
+    match (link.number, link.fcs_bytes) {
+        (_, 1..) => Link::Unknown,
+        (1, 0) => Link::Ethernet,
+        (12 | 101 | 228 | 229, 0) => Link::Ip,
+        (113, 0) => Link::Cooked,
+        (276, 0) => Link::Cooked2,
+        (0 | 108, 0) => Link::Null,
+        _ => Link::Unknown,
+    }
+}
+
+/// The side a packet comes from: any rule will do that puts the two ends of a conversation on different sides for good.
+fn side_of(link: Link, bytes: &[u8]) -> PortNo {
+    let layers = match link {
+        Link::Ethernet => Layers::ethernet(bytes),
+        Link::Ip => Layers::ip(bytes, 0),
+        Link::Cooked => Layers::cooked(bytes),
+        Link::Cooked2 => Layers::cooked2(bytes),
+        Link::Null => Layers::ip(bytes, 4),
+        Link::Unknown => return PortNo(0),
+    };
+    let ends = layers.ok().and_then(|layers| {
+        let (source, destination) = layers.addresses(bytes)?;
+        // Fragments have no ports, and must come from the side their first one comes from.
+        let ports = layers.ports(bytes).filter(|_| source == destination).unwrap_or_default();
+        Some(((source, ports.0), (destination, ports.1)))
+    });
+    PortNo(u8::from(ends.is_some_and(|(source, destination)| source > destination)))
+}
+
+fn patch_cells(force: &InForce, core: usize) -> Vec<[u64; 5]> {
+    let Some(tally) = force.tally(core) else { return Vec::new() };
+    let patches = 0..force.plan.patches.len();
+    let cells = patches.filter_map(|no| tally.patch(PatchNo(u16::try_from(no).ok()?)));
+    cells
+        .map(|cells| {
+            [
+                &cells.edits,
+                &cells.removed_bytes,
+                &cells.inserted_bytes,
+                &cells.verdicts,
+                &cells.would_have,
+            ]
+            .map(Cell::load)
+        })
+        .collect()
+}
+
+/// The fields a patch's rules work on, in the order of the rules.
+fn fields_of(plan: &Plan, patch: usize) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for module in &plan.modules {
+        let protocol = module.decoder.protocol();
+        for side in &module.sides {
+            for rule in side.rules.iter().filter(|rule| usize::from(rule.patch.0) == patch) {
+                let Some(slot) = rule.target else { continue };
+                let (field, _) = side.wanted.field_of(slot);
+                if let Some(def) = protocol.def(field)
+                    && !names.contains(&def.name)
+                {
+                    names.push(def.name);
+                }
+            }
+        }
+    }
+    names
+}
+
+/// As Wireshark numbers packets.
+fn number(at: usize) -> u64 {
+    at as u64 + 1
+}
