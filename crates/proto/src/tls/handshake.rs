@@ -101,7 +101,9 @@ fn hello(
     reader.bytes(wanted, out, RANDOM, 32, end, 0)?;
     let (at, length) = reader.uint(1, end)?;
     push(wanted, out, SESSION_ID_LENGTH, at, length, 0);
-    reader.bytes(wanted, out, SESSION_ID, length, end, 0)?;
+    if length > 0 {
+        reader.bytes(wanted, out, SESSION_ID, length, end, 0)?;
+    }
     if of_client {
         let (at, length) = reader.uint(2, end)?;
         push(wanted, out, SUITES_LENGTH, at, length, 0);
