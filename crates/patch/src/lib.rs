@@ -1,1 +1,41 @@
-//! YAML patches to a checked plan
+//! YAML patches to a checked plan.
+//!
+//! Holds:     the patch file's keys ([`file`]), the condition language, the compiler ([`compile`]), the diagnostics, and
+//!            the YAML reader they share with the configuration ([`yaml`]).
+//! Promises:  a patch that is accepted is typed against its protocol's fields and can be run; everything wrong with a file
+//!            is reported at once, each with file, line, column, the source line and what to write instead.
+//! Never:     sees a packet, or runs a rule.
+#![warn(missing_docs)]
+
+pub mod bytes;
+pub mod file;
+pub mod yaml;
+
+mod compile;
+mod condition;
+mod conflict;
+mod diagnostic;
+mod explain;
+mod hold;
+mod library;
+mod names;
+mod pattern;
+mod rule;
+mod schema;
+mod slots;
+mod spelling;
+mod test_case;
+
+pub use compile::{Group, Options, compile};
+pub use diagnostic::{Diagnostic, Location, Place, SourceFile, render};
+pub use explain::{
+    Cost, Explanation, ModuleExplanation, RuleExplanation, SideExplanation, explain,
+};
+pub use file::Equivalence;
+pub use library::{Patch, load};
+pub use schema::patch_schema;
+pub use spelling::nearest;
+pub use test_case::{Expect, TestCase, TestStep};
+
+#[cfg(test)]
+mod tests;

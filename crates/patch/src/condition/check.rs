@@ -1,0 +1,604 @@
+//! From a tree to a typed, compiled condition. Finds every mistake of a condition, not only the first.
+
+use plan::{ByteTest, Compare, Condition, Operand, Source, Step, Test};
+use proto::{Direction, FieldDef, Kind, Protocol, Slot, Wanted};
+
+use super::lexer::Complaint;
+use super::parser::parse;
+use super::tree::{Arithmetic, Expr, ExprKind, Member, Range, Relation, Slice};
+use crate::names;
+use crate::pattern;
+
+/// What a rule is being checked against; shared by its condition and its target.
+pub(crate) struct Known<'a> {
+    pub(crate) protocol: &'static Protocol,
+    /// Every protocol there is, to say whose a strange field is.
+    pub(crate) others: &'a [&'static Protocol],
+    /// Collects slots.
+    pub(crate) wanted: &'a mut Wanted,
+    /// The direction the rule has to have, and what says so.
+    pub(crate) direction: Option<(Direction, String)>,
+}
+
+impl Known<'_> {
+    /// The slot of a field by name and key, and its definition.
+    pub(crate) fn field(
+        &mut self,
+        name: &str,
+        key: Option<&[u8]>,
+        at: Range,
+    ) -> Result<(Slot, &'static FieldDef), Complaint> {
+        let Some((id, def)) = self.protocol.field(name) else {
+            let (message, help) = names::unknown(name, self.protocol, self.others);
+            return Err(Complaint { help, ..Complaint::new(at, message) });
+        };
+        match (def.keyed, key) {
+            // Of a field that may repeat, the bare name means each of them, whatever its key.
+            (true, None) if !def.repeated => {
+                return Err(Complaint::new(at, format!("`{name}` needs a key"))
+                    .help(format!("say which one: {name}[\"…\"]")));
+            }
+            (false, Some(_)) => {
+                return Err(Complaint::new(at, format!("`{name}` takes no key"))
+                    .help("only keyed fields do; `wirepatch fields` says which they are"));
+            }
+            (true, Some([])) => return Err(Complaint::new(at, "the key is empty")),
+            (true, Some(_) | None) | (false, None) => {}
+        }
+        if let Some(direction) = def.direction {
+            match &self.direction {
+                Some((fixed, why)) if *fixed != direction => {
+                    return Err(Complaint::new(
+                        at,
+                        format!("`{name}` is a field of {}", names::messages(direction)),
+                    )
+                    .note(format!("{why} makes this a rule for {}", names::messages(*fixed)))
+                    .help("a rule sees the fields of one message only"));
+                }
+                Some(_) => {}
+                None => self.direction = Some((direction, format!("`{name}`"))),
+            }
+        }
+        let slot = match key {
+            Some(key) => self.wanted.want_key(id, key),
+            None => self.wanted.want(id),
+        };
+        Ok((slot, def))
+    }
+}
+
+/// What an expression yields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sort {
+    Number,
+    /// A field's bytes.
+    Bytes,
+    /// A string or byte string.
+    Constant,
+    Peer,
+    /// A condition.
+    Logic,
+}
+
+pub(crate) struct Checker<'k, 'a> {
+    known: &'k mut Known<'a>,
+    complaints: Vec<Complaint>,
+}
+
+impl<'k, 'a> Checker<'k, 'a> {
+    /// Parses, types and compiles `text`.
+    pub(crate) fn compile(
+        known: &'k mut Known<'a>,
+        text: &str,
+    ) -> Result<Condition, Vec<Complaint>> {
+        let tree = parse(text).map_err(|complaint| vec![complaint])?;
+        let mut checker = Self { known, complaints: Vec::new() };
+        match checker.condition(&tree) {
+            Some(condition) if checker.complaints.is_empty() => Ok(condition),
+            _ => Err(checker.complaints),
+        }
+    }
+
+    fn complain<T>(&mut self, complaint: Complaint) -> Option<T> {
+        self.complaints.push(complaint);
+        None
+    }
+
+    fn field(&mut self, expr: &Expr) -> Option<(Slot, &'static FieldDef)> {
+        let ExprKind::Field(name, key) = &expr.kind else { return None };
+        let key = key.as_ref().map(|(key, _)| key.as_slice());
+        match self.known.field(name, key, expr.at) {
+            Ok(found) => Some(found),
+            Err(complaint) => self.complain(complaint),
+        }
+    }
+
+    fn condition(&mut self, expr: &Expr) -> Option<Condition> {
+        match &expr.kind {
+            ExprKind::And(sides) => self.all(sides).map(Condition::All),
+            ExprKind::Or(sides) => self.all(sides).map(Condition::Any),
+            ExprKind::Not(inner) => {
+                self.condition(inner).map(|inner| Condition::Not(Box::new(inner)))
+            }
+            ExprKind::Compare(left, relation, right) => self.compare(left, *relation, right),
+            ExprKind::In(left, members, negated) => {
+                let inside = self.member(left, members)?;
+                Some(if *negated { Condition::Not(Box::new(inside)) } else { inside })
+            }
+            ExprKind::Field(..) => {
+                let (slot, _) = self.field(expr)?;
+                Some(Condition::Test(Test::Present(slot)))
+            }
+            ExprKind::Call(name, at, arguments) => match name.as_str() {
+                "duplicate" => {
+                    let [field] = self.arguments(name, *at, arguments)?;
+                    let (slot, def) = self.plain_field(field, name)?;
+                    if !def.repeated && !def.keyed {
+                        return self.complain(Complaint::new(
+                            field.at,
+                            format!("`{}` occurs at most once", def.name),
+                        ));
+                    }
+                    Some(Condition::Test(Test::Duplicate(slot)))
+                }
+                "any_byte_in" | "all_bytes_in" => {
+                    let [field, class] = self.arguments(name, *at, arguments)?;
+                    let source = self.source(field);
+                    let class_bytes = self.constant(class)?;
+                    let set = match pattern::byte_set(&class_bytes) {
+                        Ok(set) => set,
+                        Err(message) => return self.complain(Complaint::new(class.at, message)),
+                    };
+                    let test = if name == "any_byte_in" {
+                        ByteTest::AnyByteIn(set)
+                    } else {
+                        ByteTest::AllBytesIn(set)
+                    };
+                    Some(Condition::Test(Test::Bytes { source: source?, test }))
+                }
+                _ => self.not_zero(expr),
+            },
+            ExprKind::Arithmetic(..) => self.not_zero(expr),
+            ExprKind::Truth(_) | ExprKind::Number(_) => self.complain(
+                Complaint::new(expr.at, "this asks nothing of the message")
+                    .help("leave `when` out for a rule that always applies"),
+            ),
+            ExprKind::Slice(..) | ExprKind::Text(..) | ExprKind::Octets(_) | ExprKind::Peer => self
+                .complain(
+                    Complaint::new(expr.at, "expected a condition, found a value")
+                        .help("compare it with something: ==, contains, matches, in {…}"),
+                ),
+        }
+    }
+
+    fn all(&mut self, sides: &[Expr]) -> Option<Box<[Condition]>> {
+        let compiled: Vec<_> = sides.iter().map(|side| self.condition(side)).collect();
+        compiled.into_iter().collect()
+    }
+
+    /// A number standing alone: true unless 0, as in Wireshark's `tcp.flags & 0x02`.
+    fn not_zero(&mut self, expr: &Expr) -> Option<Condition> {
+        let is_number = match self.sort(expr) {
+            Sort::Number => true,
+            Sort::Bytes | Sort::Constant | Sort::Peer | Sort::Logic => false,
+        };
+        if !is_number {
+            return self.complain(
+                Complaint::new(expr.at, "expected a condition, found text")
+                    .help("compare it with something: ==, contains, matches, in {…}"),
+            );
+        }
+        let left = self.number(expr)?;
+        Some(Condition::Test(Test::Number {
+            left,
+            compare: Compare::NotEqual,
+            right: Operand::Constant(0),
+        }))
+    }
+
+    /// What `expr` yields, without complaint: whoever asks goes on to compile it.
+    fn sort(&self, expr: &Expr) -> Sort {
+        match &expr.kind {
+            ExprKind::And(_)
+            | ExprKind::Or(_)
+            | ExprKind::Not(_)
+            | ExprKind::Compare(..)
+            | ExprKind::In(..) => Sort::Logic,
+            ExprKind::Arithmetic(..) | ExprKind::Number(_) | ExprKind::Truth(_) => Sort::Number,
+            ExprKind::Field(name, _) => match self.known.protocol.field(name) {
+                Some((_, def)) => match def.kind {
+                    Kind::Uint(_) | Kind::Bool => Sort::Number,
+                    Kind::Bytes | Kind::Text => Sort::Bytes,
+                },
+                // Compiled as what the other side wants; the field is complained about then.
+                None => Sort::Bytes,
+            },
+            ExprKind::Call(name, ..) => match name.as_str() {
+                "len" | "count" | "climbs" | "nesting" | "decimal" => Sort::Number,
+                "lower" | "url_decode" | "trim" => Sort::Bytes,
+                "duplicate" | "any_byte_in" | "all_bytes_in" => Sort::Logic,
+                _ => Sort::Number,
+            },
+            ExprKind::Slice(..) => Sort::Bytes,
+            ExprKind::Text(..) | ExprKind::Octets(_) => Sort::Constant,
+            ExprKind::Peer => Sort::Peer,
+        }
+    }
+
+    /// An unknown field or function is to be complained about as such, not as a wrong type.
+    fn unknown(&mut self, expr: &Expr) -> bool {
+        let before = self.complaints.len();
+        match &expr.kind {
+            ExprKind::Field(name, _) if self.known.protocol.field(name).is_none() => {
+                let _ = self.field(expr);
+            }
+            ExprKind::Call(name, at, _) if !names::FUNCTIONS.contains(&name.as_str()) => {
+                let (message, help) = names::unknown_function(name);
+                self.complaints.push(Complaint { help, ..Complaint::new(*at, message) });
+            }
+            ExprKind::Slice(inner, _) => return self.unknown(inner),
+            _ => {}
+        }
+        self.complaints.len() > before
+    }
+
+    fn compare(&mut self, left: &Expr, relation: Relation, right: &Expr) -> Option<Condition> {
+        if self.unknown(left) | self.unknown(right) {
+            return None;
+        }
+        let at = (left.at.0, right.at.1);
+        let compare = match relation {
+            Relation::Contains | Relation::Matches | Relation::StartsWith | Relation::EndsWith => {
+                return self.bytes_relation(left, relation, right);
+            }
+            Relation::Equal => Compare::Equal,
+            Relation::NotEqual => Compare::NotEqual,
+            Relation::Less => Compare::Less,
+            Relation::LessOrEqual => Compare::LessOrEqual,
+            Relation::Greater => Compare::Greater,
+            Relation::GreaterOrEqual => Compare::GreaterOrEqual,
+        };
+        let equality = matches!(compare, Compare::Equal | Compare::NotEqual);
+        match (self.sort(left), self.sort(right)) {
+            (Sort::Logic, _) | (_, Sort::Logic) => self.complain(
+                Complaint::new(at, "a condition cannot be compared")
+                    .help("join conditions with and, or, not"),
+            ),
+            (Sort::Peer, Sort::Bytes) if equality => self.peer(right, compare),
+            (Sort::Bytes, Sort::Peer) if equality => self.peer(left, compare),
+            (Sort::Peer, _) | (_, Sort::Peer) => self.complain(
+                Complaint::new(at, "`peer` is the client's address as text")
+                    .help("compare a text field with it: == peer or != peer"),
+            ),
+            (Sort::Number, _) | (_, Sort::Number) => {
+                let (low, high) = (self.number(left), self.number(right));
+                let (low, high) = (low?, high?);
+                self.in_range(left, right)?;
+                Some(Condition::Test(Test::Number { left: low, compare, right: high }))
+            }
+            (Sort::Constant, Sort::Constant) => {
+                self.complain(Complaint::new(at, "two constants are compared"))
+            }
+            _ if !equality => self.complain(
+                Complaint::new(
+                    at,
+                    format!("text has no order: `{}` compares numbers", relation.word()),
+                )
+                .help("compare its length, len(…), or its digits' value, decimal(…)"),
+            ),
+            (Sort::Bytes, Sort::Constant) => self.equals(left, compare, right),
+            (Sort::Constant, Sort::Bytes) => self.equals(right, compare, left),
+            (Sort::Bytes, Sort::Bytes) => {
+                let (left, right) = (self.source(left), self.source(right));
+                let (left, right) = (left?, right?);
+                let present =
+                    [left.slot, right.slot].map(|slot| Condition::Test(Test::Present(slot)));
+                let same =
+                    Condition::Test(Test::Bytes { source: left, test: ByteTest::SameAs(right) });
+                Some(negate_if(compare, present, same))
+            }
+        }
+    }
+
+    fn equals(&mut self, field: &Expr, compare: Compare, constant: &Expr) -> Option<Condition> {
+        let source = self.source(field);
+        let bytes = self.constant(constant)?.into_boxed_slice();
+        let test = if compare == Compare::Equal {
+            ByteTest::Equal(bytes)
+        } else {
+            ByteTest::NotEqual(bytes)
+        };
+        Some(Condition::Test(Test::Bytes { source: source?, test }))
+    }
+
+    fn peer(&mut self, field: &Expr, compare: Compare) -> Option<Condition> {
+        let source = self.source(field)?;
+        let present = [Condition::Test(Test::Present(source.slot))];
+        let same = Condition::Test(Test::Bytes { source, test: ByteTest::IsPeer });
+        Some(negate_if(compare, present, same))
+    }
+
+    fn bytes_relation(
+        &mut self,
+        left: &Expr,
+        relation: Relation,
+        right: &Expr,
+    ) -> Option<Condition> {
+        let source = self.source(left);
+        let (ExprKind::Text(..) | ExprKind::Octets(_)) = &right.kind else {
+            return self.complain(Complaint::new(
+                right.at,
+                format!("`{}` takes a string in quotes on its right", relation.word()),
+            ));
+        };
+        let bytes = self.constant(right)?;
+        let compiled = match relation {
+            Relation::Contains => pattern::literal(&bytes, false).map(ByteTest::Contains),
+            Relation::Matches => {
+                let raw = matches!(right.kind, ExprKind::Text(_, true));
+                let text = pattern::regex_text(&bytes, raw);
+                // Wireshark's `matches` ignores case; `(?-i)` turns that off.
+                pattern::regex(&text, true).map(ByteTest::Matches)
+            }
+            Relation::StartsWith => Ok(ByteTest::StartsWith(bytes.into())),
+            Relation::EndsWith => Ok(ByteTest::EndsWith(bytes.into())),
+            Relation::Equal
+            | Relation::NotEqual
+            | Relation::Less
+            | Relation::LessOrEqual
+            | Relation::Greater
+            | Relation::GreaterOrEqual => return None,
+        };
+        match compiled {
+            Ok(test) => Some(Condition::Test(Test::Bytes { source: source?, test })),
+            Err((message, help)) => {
+                self.complain(Complaint { help, ..Complaint::new(right.at, message) })
+            }
+        }
+    }
+
+    fn member(&mut self, left: &Expr, members: &[Member]) -> Option<Condition> {
+        if self.unknown(left) {
+            return None;
+        }
+        if self.sort(left) == Sort::Number {
+            let operand = self.number(left);
+            let mut ranges = Vec::new();
+            for member in members {
+                let low = self.constant_number(&member.low);
+                let high = match &member.high {
+                    Some(high) => self.constant_number(high),
+                    None => low,
+                };
+                let (Some(low), Some(high)) = (low, high) else { continue };
+                if high < low {
+                    self.complaints.push(Complaint::new(
+                        member.low.at,
+                        format!("the range {low}..{high} is empty"),
+                    ));
+                    continue;
+                }
+                self.in_range(left, &member.low);
+                ranges.push((low, high));
+            }
+            ranges.sort_unstable();
+            return Some(Condition::Test(Test::NumberIn {
+                operand: operand?,
+                ranges: ranges.into(),
+            }));
+        }
+        let source = self.source(left);
+        let mut values = Vec::new();
+        for member in members {
+            if let Some(high) = &member.high {
+                self.complaints
+                    .push(Complaint::new(high.at, "ranges are for numbers, this field is text"));
+                continue;
+            }
+            values.extend(self.constant(&member.low).map(Vec::into_boxed_slice));
+        }
+        Some(Condition::Test(Test::Bytes { source: source?, test: ByteTest::In(values.into()) }))
+    }
+
+    /// Complains about a constant that a field cannot hold.
+    fn in_range(&mut self, left: &Expr, right: &Expr) -> Option<()> {
+        for (field, constant) in [(left, right), (right, left)] {
+            let (ExprKind::Field(name, _), ExprKind::Number(number)) =
+                (&field.kind, &constant.kind)
+            else {
+                continue;
+            };
+            let Some((_, def)) = self.known.protocol.field(name) else { continue };
+            let largest = names::largest(def.kind);
+            if *number > largest {
+                return self.complain(Complaint::new(
+                    constant.at,
+                    format!("`{name}` is never {number}: its largest value is {largest}"),
+                ));
+            }
+        }
+        Some(())
+    }
+
+    fn constant_number(&mut self, expr: &Expr) -> Option<u64> {
+        match &expr.kind {
+            ExprKind::Number(number) => Some(*number),
+            ExprKind::Truth(truth) => Some(u64::from(*truth)),
+            _ => self.complain(Complaint::new(expr.at, "expected a number")),
+        }
+    }
+
+    fn constant(&mut self, expr: &Expr) -> Option<Vec<u8>> {
+        match &expr.kind {
+            ExprKind::Text(bytes, _) | ExprKind::Octets(bytes) => Some(bytes.clone()),
+            ExprKind::Number(number) => self.complain(
+                Complaint::new(expr.at, "expected a string, found a number")
+                    .help(format!("write \"{number}\"")),
+            ),
+            _ => self.complain(Complaint::new(expr.at, "expected a string in double quotes")),
+        }
+    }
+
+    fn arguments<'e, const N: usize>(
+        &mut self,
+        name: &str,
+        at: Range,
+        arguments: &'e [Expr],
+    ) -> Option<[&'e Expr; N]> {
+        let list: Vec<&Expr> = arguments.iter().collect();
+        let found = list.len();
+        match <[&Expr; N]>::try_from(list) {
+            Ok(array) => Some(array),
+            Err(_) => self.complain(Complaint::new(
+                at,
+                format!(
+                    "{name}() takes {N} argument{}, found {found}",
+                    if N == 1 { "" } else { "s" }
+                ),
+            )),
+        }
+    }
+
+    fn plain_field(&mut self, expr: &Expr, name: &str) -> Option<(Slot, &'static FieldDef)> {
+        if let ExprKind::Field(..) = expr.kind {
+            return self.field(expr);
+        }
+        self.complain(Complaint::new(expr.at, format!("{name}() takes a field")))
+    }
+
+    fn number(&mut self, expr: &Expr) -> Option<Operand> {
+        match &expr.kind {
+            ExprKind::Number(number) => Some(Operand::Constant(*number)),
+            ExprKind::Truth(truth) => Some(Operand::Constant(u64::from(*truth))),
+            ExprKind::Field(..) => {
+                let (slot, def) = self.field(expr)?;
+                match def.kind {
+                    Kind::Uint(_) | Kind::Bool => Some(Operand::Field(slot)),
+                    Kind::Bytes | Kind::Text => self.complain(
+                        Complaint::new(expr.at, format!("`{}` is text, not a number", def.name))
+                            .help(format!(
+                                "put the other side in quotes, or take len({0}) or decimal({0})",
+                                def.name
+                            )),
+                    ),
+                }
+            }
+            ExprKind::Arithmetic(left, arithmetic, right) => {
+                let (left, right) = (self.number(left), self.number(right));
+                let (left, right) = (Box::new(left?), Box::new(right?));
+                Some(match arithmetic {
+                    Arithmetic::Add => Operand::Add(left, right),
+                    Arithmetic::Sub => Operand::Sub(left, right),
+                    Arithmetic::Mul => Operand::Mul(left, right),
+                    Arithmetic::And => Operand::And(left, right),
+                })
+            }
+            ExprKind::Call(name, at, arguments) => self.number_call(name, *at, arguments),
+            ExprKind::Slice(inner, _) if self.sort(inner) == Sort::Number => {
+                let _ = self.source(expr);
+                None
+            }
+            _ => self.complain(Complaint::new(expr.at, "expected a number")),
+        }
+    }
+
+    fn number_call(&mut self, name: &str, at: Range, arguments: &[Expr]) -> Option<Operand> {
+        match name {
+            "len" | "climbs" | "nesting" | "decimal" => {
+                let [inner] = self.arguments(name, at, arguments)?;
+                let source = self.source(inner)?;
+                Some(match name {
+                    "len" => Operand::Len(source),
+                    "climbs" => Operand::Climbs(source),
+                    "nesting" => Operand::Nesting(source),
+                    _ => Operand::Decimal(source),
+                })
+            }
+            "count" if arguments.len() == 2 => {
+                let [inner, wanted] = self.arguments(name, at, arguments)?;
+                let source = self.source(inner);
+                let bytes = self.constant(wanted)?;
+                match pattern::literal(&bytes, false) {
+                    Ok(pattern) => Some(Operand::CountOf(source?, pattern)),
+                    Err((message, help)) => {
+                        self.complain(Complaint { help, ..Complaint::new(wanted.at, message) })
+                    }
+                }
+            }
+            "count" => {
+                let [field] = self.arguments(name, at, arguments)?;
+                let (slot, _) = self.plain_field(field, name)?;
+                Some(Operand::Count(slot))
+            }
+            "lower" | "url_decode" | "trim" | "duplicate" | "any_byte_in" | "all_bytes_in" => {
+                self.complain(Complaint::new(at, format!("{name}() yields no number")))
+            }
+            _ => {
+                let (message, help) = names::unknown_function(name);
+                self.complain(Complaint { help, ..Complaint::new(at, message) })
+            }
+        }
+    }
+
+    fn source(&mut self, expr: &Expr) -> Option<Source> {
+        let (slot, steps) = self.steps(expr)?;
+        Some(Source { slot, steps: steps.into() })
+    }
+
+    fn steps(&mut self, expr: &Expr) -> Option<(Slot, Vec<Step>)> {
+        match &expr.kind {
+            ExprKind::Field(..) => {
+                let (slot, def) = self.field(expr)?;
+                match def.kind {
+                    Kind::Bytes | Kind::Text => Some((slot, Vec::new())),
+                    Kind::Uint(_) | Kind::Bool => self.complain(
+                        Complaint::new(expr.at, format!("`{}` is a number, not text", def.name))
+                            .help("numbers take ==, !=, <, <=, >, >=, in {…} and arithmetic"),
+                    ),
+                }
+            }
+            ExprKind::Slice(inner, Slice { start, end }) => {
+                let (slot, mut steps) = self.steps(inner)?;
+                steps.push(Step::Slice { start: *start, end: *end });
+                Some((slot, steps))
+            }
+            ExprKind::Call(name, at, arguments) => {
+                let step = match name.as_str() {
+                    "lower" => Step::Lower,
+                    "url_decode" => Step::UrlDecode,
+                    "trim" => Step::Trim,
+                    known if names::FUNCTIONS.contains(&known) => {
+                        return self.complain(
+                            Complaint::new(*at, format!("{known}() yields no text")).help(
+                                "text comes from a field, lower(), url_decode(), trim() or a slice",
+                            ),
+                        );
+                    }
+                    _ => {
+                        let (message, help) = names::unknown_function(name);
+                        return self.complain(Complaint { help, ..Complaint::new(*at, message) });
+                    }
+                };
+                let [inner] = self.arguments(name, *at, arguments)?;
+                let (slot, mut steps) = self.steps(inner)?;
+                steps.push(step);
+                Some((slot, steps))
+            }
+            _ => self.complain(Complaint::new(expr.at, "expected a field's text")),
+        }
+    }
+}
+
+/// `!=` between fields, and with the peer: all are there, and they differ.
+fn negate_if<const N: usize>(
+    compare: Compare,
+    present: [Condition; N],
+    same: Condition,
+) -> Condition {
+    if compare == Compare::Equal {
+        return same;
+    }
+    let mut all = Vec::from(present);
+    all.push(Condition::Not(Box::new(same)));
+    Condition::All(all.into())
+}

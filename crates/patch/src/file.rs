@@ -1,0 +1,463 @@
+//! A patch file as written: the keys there are and the shapes of their values. Nothing here is promised to make sense
+//! together; [`crate::Patch`] is the checked form. The JSON Schema is generated from these types, their docs being its
+//! descriptions.
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
+
+use crate::bytes::{ByteString, Literal};
+use crate::yaml::{List, Spanned};
+
+/// One patch: which flaw it stands in for, its scope, its rules and its test cases.
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PatchFile {
+    /// The patch's name, unique in a set: metrics and reports carry it. Lower-case letters, digits, `-`, `.` and `_`.
+    pub patch: Spanned<String>,
+    /// One line for people.
+    pub title: String,
+    /// CVE numbers the vendor's fix closes.
+    #[serde(default)]
+    pub cve: Vec<Spanned<String>>,
+    /// The vendor's own fix, which this patch stands in for.
+    #[serde(default)]
+    pub vendor_fix: Option<VendorFix>,
+    /// Which products and versions need it.
+    #[serde(default)]
+    pub affects: Option<String>,
+    /// Until when the real patch is postponed (YYYY-MM-DD): metric and warning once it has passed.
+    #[serde(default)]
+    pub postpone_until: Option<Date>,
+    /// The protocol's name; it brings its transports and default ports. `wirepatch fields` lists them.
+    pub protocol: Spanned<String>,
+    /// Narrows or moves where the patch applies.
+    #[serde(default)]
+    pub scope: Option<ScopeFile>,
+    /// How the patch stands to the vendor's fix.
+    #[serde(default)]
+    pub equivalence: Option<Equivalence>,
+    /// Advisories, commits, write-ups.
+    #[serde(default)]
+    pub references: Vec<String>,
+    /// What it does. They run in this order, each on what the one before left.
+    pub rules: Spanned<List<RuleFile>>,
+    /// Cases that `wirepatch test` runs through the whole pipeline.
+    #[serde(default)]
+    pub tests: List<TestFile>,
+}
+
+/// The vendor's fix.
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VendorFix {
+    /// Bulletin or version.
+    pub id: String,
+    /// When it came out (YYYY-MM-DD).
+    #[serde(default)]
+    pub released: Option<Date>,
+}
+
+/// Where a patch applies.
+#[derive(Clone, Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScopeFile {
+    /// Server ports, instead of the protocol's own.
+    #[serde(default)]
+    pub ports: Option<Spanned<Vec<Spanned<u16>>>>,
+    /// Only this transport.
+    #[serde(default)]
+    pub transport: Option<Spanned<TransportName>>,
+    /// Only this direction, for fields that both have.
+    #[serde(default)]
+    pub direction: Option<Spanned<DirectionName>>,
+}
+
+/// A transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TransportName {
+    /// Streams.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// A direction, by scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DirectionName {
+    /// Towards the server's port.
+    Request,
+    /// From the server's port.
+    Response,
+}
+
+/// How a patch stands to the vendor's fix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Equivalence {
+    /// The server does what the fixed one does, byte for byte.
+    Exact,
+    /// The same requests succeed and fail; an answer's wording may differ.
+    SameDecision,
+    /// Also changes requests that the fixed server would take as they are.
+    Stricter,
+    /// Closes some of the ways in, not all.
+    Partial,
+    /// Not what the fix does, but the flaw cannot be reached.
+    Workaround,
+}
+
+/// One rule: a condition, exactly one verb naming its field, and the verb's operands.
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleFile {
+    /// When the rule applies, in a subset of Wireshark's display filter language. Always, without it.
+    #[serde(default)]
+    pub when: Option<Spanned<String>>,
+
+    /// Verb: keeps the field's first `to` bytes.
+    #[serde(default)]
+    pub truncate: Option<Spanned<String>>,
+    /// Verb: cuts the field from the first match of `pattern` or `regex` on; `keep: true` keeps the match itself.
+    #[serde(default)]
+    pub cut_at: Option<Spanned<String>>,
+    /// Verb: forces a number between `min` and `max`.
+    #[serde(default)]
+    pub clamp: Option<Spanned<String>>,
+    /// Verb: writes the value `to`, a number or bytes.
+    #[serde(default)]
+    pub set: Option<Spanned<String>>,
+    /// Verb: clears the flag `bits` of a number.
+    #[serde(default)]
+    pub clear: Option<Spanned<String>>,
+    /// Verb: replaces every match of `pattern` or `regex` by `with`, until none is left.
+    #[serde(default)]
+    pub replace: Option<Spanned<String>>,
+    /// Verb: overwrites every byte of `bytes`, or every byte of every match of `pattern` or `regex`, by the byte `with`.
+    #[serde(default)]
+    pub mask: Option<Spanned<String>>,
+    /// Verb: takes the element away: header line, record, option, list item.
+    #[serde(default)]
+    pub remove: Option<Spanned<String>>,
+    /// Verb: keeps the first `count` elements and removes the rest.
+    #[serde(default)]
+    pub keep_first: Option<Spanned<String>>,
+    /// Verb: of elements with the same value, keeps the `first` or the `last`.
+    #[serde(default)]
+    pub dedupe: Option<Spanned<String>>,
+    /// Verb: rewrites into canonical form, `as: path`, `white_space` or `line_ends`.
+    #[serde(default)]
+    pub normalize: Option<Spanned<String>>,
+    /// Verb: appends the byte `with` until the field has `to` bytes.
+    #[serde(default)]
+    pub pad: Option<Spanned<String>>,
+    /// Verb: discards the rest of the unit after the field.
+    #[serde(default)]
+    pub discard: Option<Spanned<String>>,
+    /// Verb: the message (`drop: message`) goes no further.
+    #[serde(default, deserialize_with = "given")]
+    pub drop: Option<Spanned<Whole>>,
+    /// Verb: the message (`refuse: message`) is swallowed and answered: `with` names one of the protocol's own answers,
+    /// `reply` gives the bytes. On datagrams.
+    #[serde(default, deserialize_with = "given")]
+    pub refuse: Option<Spanned<Whole>>,
+    /// Verb: both ends of the connection (`close: connection`) are reset.
+    #[serde(default, deserialize_with = "given")]
+    pub close: Option<Spanned<Whole>>,
+
+    /// Operand: a length in bytes, or the value to write.
+    #[serde(default)]
+    pub to: Option<Spanned<Literal>>,
+    /// Operand: the bytes to look for.
+    #[serde(default)]
+    pub pattern: Option<Spanned<ByteString>>,
+    /// Operand: a regular expression over bytes to look for. Write it in single quotes.
+    #[serde(default)]
+    pub regex: Option<Spanned<String>>,
+    /// Operand: the pattern matches without ASCII case.
+    #[serde(default)]
+    pub ignore_case: Option<Spanned<bool>>,
+    /// Operand: of `cut_at`, whether the match stays (`true`); of `dedupe`, which stays (`first`, `last`).
+    #[serde(default)]
+    pub keep: Option<Spanned<Keep>>,
+    /// Operand: lower bound.
+    #[serde(default)]
+    pub min: Option<Spanned<u64>>,
+    /// Operand: upper bound.
+    #[serde(default)]
+    pub max: Option<Spanned<u64>>,
+    /// Operand: flag bits.
+    #[serde(default)]
+    pub bits: Option<Spanned<u64>>,
+    /// Operand: a class of bytes, ranges written `a-z`, as in `"\x00-\x1f\x7f"`.
+    #[serde(default)]
+    pub bytes: Option<Spanned<ByteString>>,
+    /// Operand: the bytes put in, or the name of the protocol's answer.
+    #[serde(default)]
+    pub with: Option<Spanned<ByteString>>,
+    /// Operand: the answer's bytes.
+    #[serde(default)]
+    pub reply: Option<Spanned<ByteString>>,
+    /// Operand: how many.
+    #[serde(default)]
+    pub count: Option<Spanned<u32>>,
+    /// Operand: which canonical form.
+    #[serde(default, rename = "as")]
+    pub form: Option<Spanned<Form>>,
+}
+
+/// What stands behind a verb that takes no field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Whole;
+
+/// `keep:` of `cut_at` and `dedupe`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// `true` or `false`.
+    Match(bool),
+    /// `first`.
+    First,
+    /// `last`.
+    Last,
+}
+
+/// Canonical forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// Dot segments removed (RFC 3986 section 5.2.4), percent-encoded ones included, never above the root.
+    Path,
+    /// Runs of blanks become one; none at the ends.
+    WhiteSpace,
+    /// A CR without LF or an LF without CR becomes CRLF.
+    LineEnds,
+}
+
+/// One test case: what goes in, and what must come out. Either `request` or `response` with its expectation, or a
+/// `conversation` of such steps.
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TestFile {
+    /// What the case shows.
+    pub name: Spanned<String>,
+    /// Bytes towards the server.
+    #[serde(default)]
+    pub request: Option<ByteString>,
+    /// Bytes from the server.
+    #[serde(default)]
+    pub response: Option<ByteString>,
+    /// Expect exactly these bytes instead.
+    #[serde(default)]
+    pub becomes: Option<ByteString>,
+    /// Expect the same bytes.
+    #[serde(default)]
+    pub unchanged: bool,
+    /// Expect nothing to arrive.
+    #[serde(default)]
+    pub dropped: bool,
+    /// Expect the connection to be reset (a datagram: nothing to arrive).
+    #[serde(default)]
+    pub closed: bool,
+    /// Expect nothing to arrive and these bytes to come back.
+    #[serde(default)]
+    pub reply: Option<ByteString>,
+    /// Several messages of one connection, in order. A step without an expectation is expected unchanged.
+    #[serde(default)]
+    pub conversation: List<StepFile>,
+    /// Which transport, where the patch is for both; datagrams by default.
+    #[serde(default)]
+    pub transport: Option<TransportName>,
+    /// The client's address, for conditions on `peer`.
+    #[serde(default)]
+    pub peer: Option<Spanned<String>>,
+}
+
+/// One message of a conversation.
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepFile {
+    /// Bytes towards the server.
+    #[serde(default)]
+    pub request: Option<ByteString>,
+    /// Bytes from the server.
+    #[serde(default)]
+    pub response: Option<ByteString>,
+    /// Expect exactly these bytes instead.
+    #[serde(default)]
+    pub becomes: Option<ByteString>,
+    /// Expect the same bytes.
+    #[serde(default)]
+    pub unchanged: bool,
+    /// Expect nothing to arrive.
+    #[serde(default)]
+    pub dropped: bool,
+    /// Expect the connection to be reset.
+    #[serde(default)]
+    pub closed: bool,
+    /// Expect nothing to arrive and these bytes to come back.
+    #[serde(default)]
+    pub reply: Option<ByteString>,
+}
+
+/// A day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Date {
+    /// As written, `YYYY-MM-DD`.
+    pub text: String,
+    /// Unix seconds of its first second, UTC.
+    pub unix_seconds: i64,
+}
+
+impl Date {
+    /// From `YYYY-MM-DD`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('-');
+        let mut next = |digits: usize| {
+            parts.next().filter(|part| part.len() == digits)?.parse::<u16>().ok().map(i64::from)
+        };
+        let (year, month, day) = (next(4)?, next(2)?, next(2)?);
+        if parts.next().is_some() {
+            return None;
+        }
+        let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+        let month_days = match month {
+            4 | 6 | 9 | 11 => 30,
+            2 if leap => 29,
+            2 => 28,
+            1..=12 => 31,
+            _ => return None,
+        };
+        if !(1..=month_days).contains(&day) || year < 1970 {
+            return None;
+        }
+        // Days since 1970-01-01, years counted from March so that the leap day is the last of its year.
+        let (march_year, march_month) =
+            if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let days = 365 * march_year + march_year / 4 - march_year / 100
+            + march_year / 400
+            + (153 * march_month + 2) / 5
+            + day
+            - 1
+            - 719_468;
+        Some(Self { text: text.to_owned(), unix_seconds: days * 86_400 })
+    }
+}
+
+impl<'de> Deserialize<'de> for Date {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text)
+            .ok_or_else(|| D::Error::custom(format!("`{text}` is not a day written YYYY-MM-DD")))
+    }
+}
+
+impl JsonSchema for Date {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Date".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date", "description": "YYYY-MM-DD" })
+    }
+}
+
+/// `drop:` with nothing behind it still is a verb.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+struct WholeVisitor;
+
+impl Visitor<'_> for WholeVisitor {
+    type Value = Whole;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`message`, `datagram`, `connection` or nothing, as this verb takes no field")
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Whole, E> {
+        Ok(Whole)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Whole, E> {
+        match text {
+            "message" | "datagram" | "connection" => Ok(Whole),
+            _ => Err(E::invalid_type(serde::de::Unexpected::Str(text), &self)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WholeVisitor)
+    }
+}
+
+impl JsonSchema for Whole {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Whole".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "enum": ["message", "datagram", "connection", null] })
+    }
+}
+
+struct KeepVisitor;
+
+impl Visitor<'_> for KeepVisitor {
+    type Value = Keep;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true, false, `first` or `last`")
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, keep: bool) -> Result<Keep, E> {
+        Ok(Keep::Match(keep))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Keep, E> {
+        match text {
+            "first" => Ok(Keep::First),
+            "last" => Ok(Keep::Last),
+            _ => Err(E::invalid_type(serde::de::Unexpected::Str(text), &self)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Keep {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(KeepVisitor)
+    }
+}
+
+impl JsonSchema for Keep {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Keep".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "enum": [true, false, "first", "last"] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_counted_as_the_calendar_does() {
+        let seconds = |text: &str| Date::parse(text).map(|date| date.unix_seconds);
+        assert_eq!(seconds("1970-01-01"), Some(0));
+        assert_eq!(seconds("2002-07-24"), Some(1_027_468_800));
+        assert_eq!(seconds("2024-02-29"), Some(1_709_164_800));
+        for bad in ["2023-02-29", "2023-13-01", "2023-1-01", "2023-01-01-01", "+023-01-01", ""] {
+            assert_eq!(seconds(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Test cases as `wirepatch test` runs them. This file only reads them; the pipeline runs them.
+
+use std::net::IpAddr;
+
+use proto::{Direction, Transport};
+
+use crate::bytes::ByteString;
+use crate::diagnostic::{Diagnostic, Place, SourceFile};
+use crate::file::{StepFile, TestFile, TransportName};
+
+/// One case: messages of one connection (or between one pair of ports), in order, and what each must become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestCase {
+    /// What it shows.
+    pub name: String,
+    /// Where its name stands, for a diagnostic when it fails.
+    pub place: Place,
+    /// What carries it.
+    pub transport: Transport,
+    /// The server's port: the patch's first.
+    pub port: u16,
+    /// The client's address, if the case needs a certain one.
+    pub peer: Option<IpAddr>,
+    /// At least one.
+    pub steps: Vec<TestStep>,
+}
+
+/// One message (or run of bytes of a stream) in one direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestStep {
+    /// Whose.
+    pub direction: Direction,
+    /// What is sent.
+    pub input: Vec<u8>,
+    /// What must come of it.
+    pub expect: Expect,
+}
+
+/// What must come of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// These bytes arrive.
+    Becomes(Vec<u8>),
+    /// The same bytes arrive.
+    Unchanged,
+    /// Nothing arrives.
+    Dropped,
+    /// The connection is reset; a datagram does not arrive.
+    Closed,
+    /// Nothing arrives, and these bytes go back to the sender.
+    Reply(Vec<u8>),
+}
+
+/// What the patch a case belongs to runs on.
+pub(crate) struct Ground<'a> {
+    pub(crate) file: &'a SourceFile,
+    pub(crate) scope: &'a [(Transport, Vec<u16>)],
+}
+
+impl TestCase {
+    pub(crate) fn read(test: &TestFile, ground: &Ground<'_>) -> Result<Self, Box<Diagnostic>> {
+        let place = test.name.place;
+        let wrong = |place: Place, message: &str, help: &str| {
+            Box::new(Diagnostic::new(ground.file, place, message).help(help))
+        };
+        let wanted = test.transport.map(|name| match name {
+            TransportName::Tcp => Transport::Tcp,
+            TransportName::Udp => Transport::Udp,
+        });
+        let preferred = wanted.unwrap_or(Transport::Udp);
+        let at = ground
+            .scope
+            .iter()
+            .find(|(transport, _)| *transport == preferred)
+            .or_else(|| ground.scope.first().filter(|_| wanted.is_none()));
+        let Some((transport, ports)) = at else {
+            return Err(wrong(
+                place,
+                "this case runs on a transport the patch does not cover",
+                "leave `transport` away, or widen the patch's scope",
+            ));
+        };
+        let peer = match &test.peer {
+            None => None,
+            Some(text) => Some(text.parse().map_err(|_| {
+                wrong(text.place, "this is no IP address", "write an IPv4 or IPv6 address")
+            })?),
+        };
+        let own = StepFile {
+            request: test.request.clone(),
+            response: test.response.clone(),
+            becomes: test.becomes.clone(),
+            unchanged: test.unchanged,
+            dropped: test.dropped,
+            closed: test.closed,
+            reply: test.reply.clone(),
+        };
+        let has_own = own.request.is_some() || own.response.is_some() || expectations(&own) > 0;
+        let steps = match (has_own, test.conversation.0.as_slice()) {
+            (true, []) => {
+                if expectations(&own) == 0 {
+                    return Err(wrong(
+                        place,
+                        "this case expects nothing",
+                        "add one of `becomes`, `unchanged: true`, `dropped: true`, `closed: true`, `reply`",
+                    ));
+                }
+                vec![own]
+            }
+            (false, [_, ..]) => test.conversation.0.clone(),
+            (true, [_, ..]) => {
+                return Err(wrong(
+                    place,
+                    "this case has both a message of its own and a `conversation`",
+                    "move the message into the conversation as a step",
+                ));
+            }
+            (false, []) => {
+                return Err(wrong(
+                    place,
+                    "this case sends nothing",
+                    "add `request`, `response` or a `conversation`",
+                ));
+            }
+        };
+        let mut read = Vec::new();
+        for step in steps {
+            read.push(TestStep::read(step).map_err(|(message, help)| wrong(place, message, help))?);
+        }
+        Ok(Self {
+            name: test.name.value.clone(),
+            place,
+            transport: *transport,
+            port: ports.first().copied().unwrap_or_default(),
+            peer,
+            steps: read,
+        })
+    }
+}
+
+fn expectations(step: &StepFile) -> usize {
+    [step.becomes.is_some(), step.unchanged, step.dropped, step.closed, step.reply.is_some()]
+        .into_iter()
+        .filter(|&given| given)
+        .count()
+}
+
+impl TestStep {
+    fn read(step: StepFile) -> Result<Self, (&'static str, &'static str)> {
+        if expectations(&step) > 1 {
+            return Err((
+                "a message is expected to do one thing",
+                "keep one of `becomes`, `unchanged`, `dropped`, `closed`, `reply`",
+            ));
+        }
+        let (direction, ByteString(input)) = match (step.request, step.response) {
+            (Some(input), None) => (Direction::Request, input),
+            (None, Some(input)) => (Direction::Response, input),
+            (Some(_), Some(_)) => {
+                return Err((
+                    "a step goes one way, and this has `request` and `response`",
+                    "write a `conversation` of two steps",
+                ));
+            }
+            (None, None) => return Err(("a step sends nothing", "add `request` or `response`")),
+        };
+        let expect = match (step.becomes, step.reply) {
+            (Some(ByteString(bytes)), _) => Expect::Becomes(bytes),
+            (_, Some(ByteString(bytes))) => Expect::Reply(bytes),
+            _ if step.dropped => Expect::Dropped,
+            _ if step.closed => Expect::Closed,
+            _ => Expect::Unchanged,
+        };
+        Ok(Self { direction, input, expect })
+    }
+}

@@ -1,0 +1,20 @@
+//! YAML with places: a tree of nodes that know where they stand, and a serde deserializer over it that reports every
+//! unknown key and every bad list item, not only the first.
+//!
+//! Holds:     the tree ([`Node`]), [`Spanned`], and [`from_source`].
+//! Promises:  an error names the exact columns of the scalar it is about.
+//! Never:     follows aliases or tags: files for this box need neither, and both let a small file mean a large one.
+
+mod align;
+mod de;
+mod node;
+mod spanned;
+
+pub(crate) use align::place_within;
+pub use de::from_source;
+pub(crate) use de::{BYTES, LITERAL};
+pub use node::{Node, Style, Value};
+pub use spanned::{List, Spanned};
+
+#[cfg(test)]
+mod tests;
