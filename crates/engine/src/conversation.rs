@@ -1,28 +1,139 @@
 //! What the engine remembers about a TCP connection between calls: both directions, small, plain.
 
-use plan::Module;
-use proto::{Direction, State};
+use plan::{Hold, Module, Side};
+use proto::{Direction, Need, Slot, State};
+
+use crate::fused::Resume;
+
+/// Open fields with rules on them that one direction can follow at once: a field and one around or beside it.
+pub(crate) const OPEN_FIELDS_MAX: usize = 2;
 
 /// One per tracked connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Conversation {
     pub(crate) state: State,
+    pub(crate) sides: [SideState; 2],
+}
+
+const _: () = assert!(
+    size_of::<Conversation>() <= 224,
+    "a tracked connection is meant to fit a few cache lines"
+);
+
+/// One direction.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SideState {
+    pub(crate) open: [Option<OpenField>; OPEN_FIELDS_MAX],
+    /// The index the open fields' states belong to.
+    pub(crate) index: u32,
+    /// What the decoder waits for, counted from the first held byte.
+    pub(crate) need: Option<Waiting>,
+    /// The unit at hand was opened, and its open field goes on.
+    pub(crate) inside_field: bool,
+    /// A message has begun whose end has not come.
+    pub(crate) inside_message: bool,
+    /// The message that has begun is being taken away.
+    pub(crate) discarding: bool,
+}
+
+/// [`Need`], small.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Waiting {
+    Bytes(u32),
+    Byte(u8),
+}
+
+/// A field whose end has not come, and which some rule works on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpenField {
+    pub(crate) slot: Slot,
+    /// The rules with a condition that held when it opened.
+    pub(crate) set: u32,
+    pub(crate) resume: Resume,
 }
 
 impl Conversation {
     /// For a connection that has just begun.
     pub fn start(module: &Module) -> Self {
-        Self { state: module.decoder.start() }
+        Self { state: module.decoder.start(), sides: [SideState::default(); 2] }
     }
 
     /// No field is open and no message is being discarded in this direction: a new plan may take over.
     pub fn at_boundary(&self, from: Direction) -> bool {
-        let _ = (from, self.state);
-        true
+        let [request, response] = &self.sides;
+        let side = match from {
+            Direction::Request => request,
+            Direction::Response => response,
+        };
+        !side.inside_field && !side.discarding && side.open.iter().all(Option::is_none)
     }
 
-    /// A new plan's module takes over. Both directions must be at a boundary.
+    /// A new plan's module for the same protocol takes over. Both directions must be at a boundary: what is remembered of
+    /// open fields is forgotten.
     pub fn move_to(&mut self, module: &Module) {
         let _ = module;
+        for side in &mut self.sides {
+            side.open = [None; OPEN_FIELDS_MAX];
+            side.need = None;
+            side.inside_field = false;
+        }
+    }
+}
+
+impl SideState {
+    /// States of another plan's automata mean nothing to this one's.
+    pub(crate) fn belong_to(&mut self, side: &Side) {
+        if self.index != side.index.id() {
+            self.index = side.index.id();
+            self.open = [None; OPEN_FIELDS_MAX];
+        }
+    }
+
+    pub(crate) fn wait_for(&mut self, need: Need) {
+        self.need = Some(match need {
+            Need::Bytes(bytes) => Waiting::Bytes(u32::try_from(bytes).unwrap_or(u32::MAX)),
+            Need::Byte(byte) => Waiting::Byte(byte),
+        });
+    }
+
+    /// The decoder would only ask for more again.
+    pub(crate) fn still_waits(&self, side: &Side, input: &[u8], held: usize) -> bool {
+        let bound = match side.hold {
+            Hold::Streaming => proto::limits::HOLD_BYTES_MAX,
+            Hold::UpTo(bytes) => bytes,
+        };
+        let enough = |bytes: u32| usize::try_from(bytes).is_ok_and(|bytes| input.len() >= bytes);
+        if held == 0 || enough(bound) {
+            return false;
+        }
+        match self.need {
+            None => false,
+            Some(Waiting::Bytes(bytes)) => !enough(bytes),
+            Some(Waiting::Byte(byte)) => !input.iter().skip(held).any(|&come| come == byte),
+        }
+    }
+
+    pub(crate) fn open_field(&mut self, slot: Slot) -> Option<&mut OpenField> {
+        self.open.iter_mut().flatten().find(|open| open.slot == slot)
+    }
+
+    /// `false`: there is no room.
+    pub(crate) fn add_open(&mut self, field: OpenField) -> bool {
+        self.close(field.slot);
+        match self.open.iter_mut().find(|open| open.is_none()) {
+            Some(free) => {
+                *free = Some(field);
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(crate) fn close(&mut self, slot: Slot) {
+        for open in &mut self.open {
+            if open.is_some_and(|open| open.slot == slot) {
+                *open = None;
+            }
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! One datagram: dissect, decide, repair.
 
-use plan::Module;
-use proto::Direction;
+use plan::{FailMode, Mode, Module, Reply};
+use proto::{Direction, Dissection, Refusal, Transport, View};
 
-use crate::outcome::{DatagramResult, DatagramVerdict, Peer};
+use crate::decide::{Unit, Verdict, decide};
+use crate::outcome::{DatagramResult, DatagramVerdict, Peer, Undecided};
 use crate::scratch::Scratch;
 
 /// Runs `module` over one datagram.
@@ -14,9 +15,68 @@ pub fn datagram(
     peer: &Peer,
     scratch: &mut Scratch,
 ) -> DatagramResult {
-    let _ = (module, from, payload, peer);
+    scratch.clear();
+    let side = module.side(from);
+    let mut result =
+        DatagramResult { verdict: DatagramVerdict::Pass, undecided: None, messages: 1 };
+    if side.rules.is_empty() {
+        return result;
+    }
     scratch.fields.clear();
-    scratch.edits.clear();
-    scratch.hits.clear();
-    DatagramResult { verdict: DatagramVerdict::Pass, undecided: None, messages: 1 }
+    let view = View { input: payload, from, open: false, ended: true };
+    let Scratch { fields, edits, reply, desk } = scratch;
+    if module.decoder.datagram(&side.wanted, view, fields) == Dissection::NotThisProtocol {
+        result.messages = 0;
+        return undecided(module, Undecided::NotThisProtocol, result);
+    }
+    let unit = Unit { module, side, transport: Transport::Udp, view, fields, peer };
+    let decision = decide(unit, desk);
+    let enforce = module.mode == Mode::Enforce;
+    if let Some(verdict) = decision.verdict {
+        desk.tally.commit();
+        if enforce {
+            result.verdict = match verdict {
+                Verdict::Drop | Verdict::Close => DatagramVerdict::Drop,
+                Verdict::Refuse(with) => answer(module, view, with, reply),
+            };
+        }
+        return result;
+    }
+    if !desk.edits.is_empty() {
+        desk.tally.commit();
+        if enforce {
+            core::mem::swap(edits, &mut desk.edits);
+            result.verdict = DatagramVerdict::Edited;
+        }
+    }
+    match decision.undecided {
+        Some(why) => undecided(module, why, result),
+        None => result,
+    }
+}
+
+/// The fail mode: open lets the datagram go on with what the other rules made of it.
+fn undecided(module: &Module, why: Undecided, result: DatagramResult) -> DatagramResult {
+    let verdict = match (module.mode, module.fail) {
+        (Mode::Enforce, FailMode::Closed) => DatagramVerdict::Drop,
+        (Mode::Observe, _) | (_, FailMode::Open) => result.verdict,
+    };
+    DatagramResult { verdict, undecided: Some(why), ..result }
+}
+
+fn answer(module: &Module, view: View<'_>, with: &Reply, reply: &mut Vec<u8>) -> DatagramVerdict {
+    reply.clear();
+    match with {
+        Reply::Protocol(which) => {
+            match module.decoder.refuse(Transport::Udp, *which, view, reply) {
+                Refusal::Reply => DatagramVerdict::Reply,
+                Refusal::Silence => DatagramVerdict::Drop,
+            }
+        }
+        Reply::Literal(bytes) if bytes.len() <= reply.capacity() => {
+            reply.extend_from_slice(bytes);
+            DatagramVerdict::Reply
+        }
+        Reply::Literal(_) => DatagramVerdict::Drop,
+    }
 }

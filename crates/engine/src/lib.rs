@@ -16,11 +16,16 @@
     )
 )]
 
+mod condition;
 mod conversation;
 mod datagram;
+mod decide;
+mod fused;
 mod outcome;
 mod scratch;
 mod stream;
+mod tally;
+mod value;
 
 pub use conversation::Conversation;
 pub use datagram::datagram;

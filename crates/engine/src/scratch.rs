@@ -1,21 +1,71 @@
 //! What one core needs while it runs plans: allocated once, reused for every message.
 
+use plan::index::Candidates;
 use proto::{Edits, Fields};
 
+use crate::condition::{Buffers, Chains};
+use crate::decide::Task;
+use crate::fused::Work;
 use crate::outcome::Hit;
+use crate::tally::Tally;
+
+/// Rules to run on occurrences of one unit. More counts as a unit with too many edits.
+pub(crate) const TASKS_MAX: usize = 16 * 1024;
+
+/// Bytes one value may have while transforms work on it.
+pub(crate) const VALUE_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes a reply may have: a UDP datagram.
+const REPLY_BYTES_MAX: usize = 64 * 1024;
 
 /// One per core.
 pub struct Scratch {
     pub(crate) fields: Fields,
+    /// The edits of the whole call.
     pub(crate) edits: Edits,
     pub(crate) reply: Vec<u8>,
-    pub(crate) hits: Vec<Hit>,
+    pub(crate) desk: Desk,
+}
+
+/// Where one unit is decided.
+pub(crate) struct Desk {
+    /// The edits of the unit.
+    pub(crate) edits: Edits,
+    pub(crate) tally: Tally,
+    pub(crate) candidates: Candidates,
+    pub(crate) chains: Chains,
+    pub(crate) buffers: Buffers,
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) elements: Vec<(plan::RuleNo, u16)>,
+    pub(crate) keys: Vec<(u64, u32, u16)>,
+    pub(crate) value: Vec<u8>,
+    pub(crate) next: Vec<u8>,
+    pub(crate) spare: Vec<u8>,
+    pub(crate) work: Work,
 }
 
 impl Scratch {
-    /// Allocates once, for good.
+    /// Allocates once, for good: about 12 MiB.
     pub fn new() -> Self {
-        Self { fields: Fields::new(), edits: Edits::new(), reply: Vec::new(), hits: Vec::new() }
+        Self {
+            fields: Fields::new(),
+            edits: Edits::new(),
+            reply: Vec::with_capacity(REPLY_BYTES_MAX),
+            desk: Desk {
+                edits: Edits::new(),
+                tally: Tally::new(),
+                candidates: Candidates::new(),
+                chains: Chains::new(),
+                buffers: Buffers::new(),
+                tasks: Vec::with_capacity(TASKS_MAX),
+                elements: Vec::with_capacity(TASKS_MAX),
+                keys: Vec::with_capacity(proto::limits::FIELDS_MAX),
+                value: Vec::with_capacity(VALUE_BYTES_MAX),
+                next: Vec::with_capacity(VALUE_BYTES_MAX),
+                spare: Vec::with_capacity(VALUE_BYTES_MAX),
+                work: Work::new(),
+            },
+        }
     }
 
     /// The edits of the last call, against its input.
@@ -30,7 +80,12 @@ impl Scratch {
 
     /// Which patches did something in the last call; one entry a patch.
     pub fn hits(&self) -> &[Hit] {
-        &self.hits
+        self.desk.tally.hits()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.edits.clear();
+        self.desk.tally.clear();
     }
 }
 

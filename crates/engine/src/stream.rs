@@ -1,14 +1,25 @@
 //! The bytes of a half-stream: unit after unit.
+//!
+//! The loop asks the decoder for the unit at the front. A complete unit is decided like a datagram. Where the side holds
+//! nothing back, or a unit has reached the hold bound, the decoder yields what is there with its last field open, and the
+//! rules that can work on pieces do ([`open`]). A unit is opened after exactly the bound's bytes, so that the outcome does not
+//! depend on how many came at once.
 
-use plan::Module;
-use proto::Direction;
+mod open;
 
-use crate::conversation::Conversation;
-use crate::outcome::{Peer, StreamResult, Then};
-use crate::scratch::Scratch;
+use plan::{FailMode, Hold, Mode, Module, Side};
+use proto::{Direction, Edits, Flags, Span, State, Step, Transport, View};
+
+use crate::conversation::{Conversation, OPEN_FIELDS_MAX, SideState};
+use crate::decide::{Unit, Verdict, decide};
+use crate::outcome::{HoldKind, Peer, StreamResult, Then, Undecided};
+use crate::scratch::{Desk, Scratch};
+
+/// Bytes of an open field taken at once, so that even an edit for every one of them has room.
+const PIECE_BYTES: usize = 4096;
 
 /// Runs `module` over contiguous bytes of one direction. `input[..held]` was handed in before, held then; `ended`: no byte
-/// follows; `release`: a [`crate::HoldKind::Window`] hold must be let go now.
+/// follows; `release`: a [`HoldKind::Window`] hold must be let go now.
 #[expect(clippy::too_many_arguments, reason = "the one call of the TCP path: each says one thing")]
 pub fn stream(
     module: &Module,
@@ -21,15 +32,338 @@ pub fn stream(
     peer: &Peer,
     scratch: &mut Scratch,
 ) -> StreamResult {
-    let _ = (module, from, conversation, held, ended, release, peer);
-    scratch.fields.clear();
-    scratch.edits.clear();
-    scratch.hits.clear();
-    StreamResult {
-        decided: input.len(),
-        then: Then::Inspect,
-        close: false,
+    scratch.clear();
+    let side = module.side(from);
+    let Conversation { state, sides: [request, response] } = conversation;
+    let mine = match from {
+        Direction::Request => request,
+        Direction::Response => response,
+    };
+    mine.belong_to(side);
+    if !ended && mine.still_waits(side, input, held) {
+        return Run::result(0, Then::Hold(HoldKind::Unit));
+    }
+    mine.need = None;
+    let mut run = Run {
+        module,
+        side,
+        from,
+        peer,
+        ended,
+        release,
+        state,
+        mine,
+        scratch,
+        piece_bytes: PIECE_BYTES,
+        force: false,
         undecided: None,
         messages: 0,
+    };
+    run.over(input)
+}
+
+/// One call.
+struct Run<'a> {
+    module: &'a Module,
+    side: &'a Side,
+    from: Direction,
+    peer: &'a Peer,
+    ended: bool,
+    release: bool,
+    state: &'a mut State,
+    mine: &'a mut SideState,
+    scratch: &'a mut Scratch,
+    /// Bytes of an open field taken at once.
+    piece_bytes: usize,
+    /// What is pending in the next unit goes on.
+    force: bool,
+    undecided: Option<Undecided>,
+    messages: u32,
+}
+
+/// How a unit ended.
+enum End {
+    /// So many bytes are decided.
+    Decided(usize),
+    /// Its first bytes may belong to a pattern: hold it from its first byte.
+    Pending,
+    /// There is no room for its edits behind those of the units before it.
+    Full,
+    /// The connection is to be closed.
+    Close,
+}
+
+impl Run<'_> {
+    fn result(decided: usize, then: Then) -> StreamResult {
+        StreamResult { decided, then, close: false, undecided: None, messages: 0 }
     }
+
+    fn done(&self, decided: usize, then: Then) -> StreamResult {
+        StreamResult {
+            undecided: self.undecided,
+            messages: self.messages,
+            ..Self::result(decided, then)
+        }
+    }
+
+    fn close(&self, decided: usize) -> StreamResult {
+        StreamResult { close: true, ..self.done(decided, Then::SkipRest { discard: true }) }
+    }
+
+    /// Notes that a rule could not be decided; whether the fail mode closes the connection.
+    fn undecided(&mut self, why: Undecided) -> bool {
+        self.undecided = Some(why);
+        self.module.fail == FailMode::Closed && self.enforces()
+    }
+
+    fn enforces(&self) -> bool {
+        self.module.mode == Mode::Enforce
+    }
+
+    fn over(&mut self, input: &[u8]) -> StreamResult {
+        let mut at = 0_usize;
+        while let Some(rest) = input.get(at..).filter(|rest| !rest.is_empty()) {
+            let before = (*self.state, *self.mine);
+            let (step, view) = self.dissect(rest);
+            match step {
+                Step::Unit { bytes, first, last } if (1..=view.input.len()).contains(&bytes) => {
+                    let unit = view.input.get(..bytes).unwrap_or_default();
+                    let view = View { input: unit, ..view };
+                    let end = self.unit(at, view, rest, first, last, before);
+                    match end {
+                        End::Decided(bytes) => {
+                            at = at.saturating_add(bytes);
+                            self.piece_bytes = PIECE_BYTES;
+                            self.force = false;
+                        }
+                        End::Pending if unit.len() < rest.len() => {
+                            // The piece was too short to tell; one that cannot be longer has to go on.
+                            (*self.state, *self.mine) = before;
+                            self.force = self.piece_bytes >= rest.len();
+                            self.piece_bytes = self.piece_bytes.saturating_mul(4);
+                        }
+                        End::Pending => {
+                            (*self.state, *self.mine) = before;
+                            return self.done(at, Then::Hold(HoldKind::Window));
+                        }
+                        End::Full => {
+                            (*self.state, *self.mine) = before;
+                            return self.done(at, Then::Inspect);
+                        }
+                        End::Close => return self.close(at),
+                    }
+                }
+                Step::Skip { bytes, last } if bytes > 0 => {
+                    let discard = self.mine.discarding && self.enforces();
+                    self.mine.inside_message = !last;
+                    self.mine.discarding &= !last;
+                    let here = usize::try_from(bytes).unwrap_or(usize::MAX).min(rest.len());
+                    let end = at.saturating_add(here);
+                    if discard && !self.scratch.edits.delete(Span::new(at, end)) {
+                        (*self.state, *self.mine) = before;
+                        return self.done(at, Then::Inspect);
+                    }
+                    at = end;
+                    let beyond = bytes.saturating_sub(u64::try_from(here).unwrap_or(u64::MAX));
+                    if beyond > 0 {
+                        return self.done(at, Then::Skip { bytes: beyond, discard });
+                    }
+                }
+                Step::SkipRest => {
+                    let discard = self.mine.discarding && self.enforces();
+                    if discard && !self.scratch.edits.delete(Span::new(at, input.len())) {
+                        (*self.state, *self.mine) = before;
+                        return self.done(at, Then::Inspect);
+                    }
+                    return self.done(input.len(), Then::SkipRest { discard });
+                }
+                // Nobody can act on a unit that will never be complete.
+                Step::More(_) if self.ended && view.input.len() == rest.len() => at = input.len(),
+                Step::More(need) if !self.too_long(view.input.len()) => {
+                    self.mine.wait_for(need);
+                    return self.done(at, Then::Hold(HoldKind::Unit));
+                }
+                Step::More(_) => return self.give_up(Undecided::UnitTooLong, at, input.len()),
+                Step::NotThisProtocol | Step::Unit { .. } | Step::Skip { .. } => {
+                    return self.give_up(Undecided::NotThisProtocol, at, input.len());
+                }
+            }
+        }
+        self.done(at, Then::Inspect)
+    }
+
+    /// The rest of the half-stream cannot be read.
+    fn give_up(&mut self, why: Undecided, at: usize, end: usize) -> StreamResult {
+        if self.undecided(why) {
+            return self.close(at);
+        }
+        self.done(end, Then::SkipRest { discard: false })
+    }
+
+    fn bound(&self) -> usize {
+        let bound = match self.side.hold {
+            Hold::Streaming => proto::limits::HOLD_BYTES_MAX,
+            Hold::UpTo(bytes) => bytes,
+        };
+        usize::try_from(bound).unwrap_or(usize::MAX).max(1)
+    }
+
+    fn too_long(&self, len: usize) -> bool {
+        len >= self.bound()
+    }
+
+    /// Asks the decoder for the unit at the front, opened where it must be. The view is what it was asked with.
+    fn dissect<'b>(&mut self, rest: &'b [u8]) -> (Step, View<'b>) {
+        let bounded = rest.get(..self.bound()).unwrap_or(rest);
+        let streaming = self.side.hold == Hold::Streaming || self.mine.inside_field;
+        if streaming {
+            let piece = bounded.get(..self.piece_bytes).unwrap_or(bounded);
+            let step = self.ask(piece, rest, true);
+            if !matches!(step.0, Step::More(_)) || piece.len() == bounded.len() {
+                return step;
+            }
+            return self.ask(bounded, rest, true);
+        }
+        let (step, view) = self.ask(bounded, rest, false);
+        let must_open = view.ended || self.too_long(bounded.len());
+        if matches!(step, Step::More(_)) && must_open {
+            return self.ask(bounded, rest, true);
+        }
+        (step, view)
+    }
+
+    fn ask<'b>(&mut self, piece: &'b [u8], rest: &[u8], open: bool) -> (Step, View<'b>) {
+        let ended = self.ended && piece.len() == rest.len();
+        let view = View { input: piece, from: self.from, open, ended };
+        self.scratch.fields.clear();
+        let wanted = &self.side.wanted;
+        let step = self.module.decoder.stream(wanted, self.state, view, &mut self.scratch.fields);
+        (step, view)
+    }
+
+    /// Decides the unit in `view`, which begins at `at` of the input, and writes its edits behind the others.
+    fn unit(
+        &mut self,
+        at: usize,
+        view: View<'_>,
+        rest: &[u8],
+        first: bool,
+        last: bool,
+        before: (State, SideState),
+    ) -> End {
+        let enforces = self.enforces();
+        let went_on = self.mine.inside_message && !first;
+        self.mine.inside_field = self.is_open();
+        self.mine.inside_message = !last;
+        let end = at.saturating_add(view.input.len());
+        if self.mine.discarding {
+            self.mine.discarding = !last;
+            self.mine.open = [None; OPEN_FIELDS_MAX];
+            if self.enforces() && !self.scratch.edits.delete(Span::new(at, end)) {
+                return End::Full;
+            }
+            return End::Decided(view.input.len());
+        }
+        if self.side.rules.is_empty() {
+            self.messages = self.messages.saturating_add(u32::from(first));
+            return End::Decided(view.input.len());
+        }
+        let Scratch { fields, edits, desk, .. } = &mut *self.scratch;
+        let unit = Unit {
+            module: self.module,
+            side: self.side,
+            transport: Transport::Tcp,
+            view,
+            fields,
+            peer: self.peer,
+        };
+        let decision = decide(unit, desk);
+        if let Some(verdict) = decision.verdict {
+            desk.tally.commit();
+            self.messages = self.messages.saturating_add(u32::from(first));
+            // The first part of the message is with the server: without its end it must not stay there.
+            let too_late = went_on && !matches!(verdict, Verdict::Close);
+            if matches!(verdict, Verdict::Close) || too_late {
+                return if enforces { End::Close } else { End::Decided(view.input.len()) };
+            }
+            self.mine.discarding = !last && enforces;
+            self.mine.open = [None; OPEN_FIELDS_MAX];
+            if enforces && !edits.delete(Span::new(at, end)) {
+                return End::Full;
+            }
+            return End::Decided(view.input.len());
+        }
+        let mut undecided = decision.undecided;
+        let mut decided = view.input.len();
+        if self.has_pieces() {
+            let release = self.force || (self.release && view.input.len() == rest.len());
+            match self.pieces(view, release) {
+                Ok(bytes) => decided = bytes,
+                Err(why) => undecided = Some(why),
+            }
+            if decided < view.input.len() {
+                match self.again(view, rest, decided, before) {
+                    Again::Done(why) => undecided = undecided.or(why),
+                    Again::Pending => {
+                        self.scratch.desk.tally.abandon();
+                        return End::Pending;
+                    }
+                }
+            }
+        }
+        self.messages = self.messages.saturating_add(u32::from(first));
+        if let Some(why) = undecided
+            && self.undecided(why)
+        {
+            return End::Close;
+        }
+        let Scratch { edits, desk, .. } = &mut *self.scratch;
+        if self.module.mode == Mode::Enforce && !append(at, desk, edits) {
+            desk.tally.abandon();
+            if at > 0 {
+                self.messages = self.messages.saturating_sub(u32::from(first));
+                return End::Full;
+            }
+            if self.undecided(Undecided::EditsFull) {
+                return End::Close;
+            }
+        }
+        self.scratch.desk.tally.commit();
+        End::Decided(decided)
+    }
+
+    fn is_open(&self) -> bool {
+        self.scratch.fields.items().iter().any(|field| field.flags.has(Flags::OPEN))
+    }
+}
+
+/// How a unit that was cut short went.
+enum Again {
+    Done(Option<Undecided>),
+    Pending,
+}
+
+/// Moves the unit's edits behind those of the units before it; all or none.
+fn append(at: usize, desk: &mut Desk, edits: &mut Edits) -> bool {
+    if desk.edits.is_empty() {
+        return true;
+    }
+    if edits.is_empty() && at == 0 {
+        core::mem::swap(edits, &mut desk.edits);
+        return true;
+    }
+    let count = edits.list().len().saturating_add(desk.edits.list().len());
+    let bytes = edits.bytes().len().saturating_add(desk.edits.bytes().len());
+    if count > proto::limits::EDITS_MAX || bytes > proto::limits::EDIT_BYTES_MAX {
+        return false;
+    }
+    let at = u32::try_from(at).unwrap_or(u32::MAX);
+    for edit in desk.edits.list() {
+        let place =
+            Span { start: edit.at.start.saturating_add(at), end: edit.at.end.saturating_add(at) };
+        if !edits.replace(place, edit.with.of(desk.edits.bytes())) {
+            return false;
+        }
+    }
+    true
 }

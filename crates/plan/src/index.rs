@@ -64,6 +64,8 @@ pub struct SlotIndex {
     program: Option<Box<Program>>,
     /// Rules that work on this slot and need it whole, in rule order.
     whole: Box<[RuleNo]>,
+    /// Some rule that waits for this slot cannot be decided before the field is complete.
+    needs_whole: bool,
 }
 
 /// The literals some rule wants to see in one slot.
@@ -203,7 +205,9 @@ impl Index {
             .zip(whole)
             .zip(streamed)
             .map(|((atoms, whole), streamed)| {
+                let foreign = atoms.iter().any(|(_, rule)| !streamed.contains(rule));
                 let mut slot = SlotIndex::new(atoms, literal_count);
+                slot.needs_whole = foreign || !whole.is_empty();
                 literal_count = literal_count
                     .saturating_add(slot.contains.as_ref().map_or(0, |some| some.owners.len()));
                 slot.whole = whole.into();
@@ -290,6 +294,7 @@ impl SlotIndex {
             contains,
             program: None,
             whole: Box::default(),
+            needs_whole: false,
         }
     }
 
@@ -301,6 +306,11 @@ impl SlotIndex {
     /// Rules that work on this slot and need it whole.
     pub fn whole(&self) -> &[RuleNo] {
         &self.whole
+    }
+
+    /// Some rule that waits for this slot cannot be decided before the field is complete.
+    pub fn needs_whole(&self) -> bool {
+        self.needs_whole
     }
 
     /// Some rule changes fields of this slot.
@@ -345,25 +355,6 @@ impl SlotIndex {
         }
         if let Some(contains) = &self.contains {
             contains.look_up(value, out);
-        }
-    }
-
-    /// Adds all rules with a guard here, for a field whose value is not all there yet.
-    pub fn look_up_unknown(&self, out: &mut Candidates) {
-        for &rule in &self.present {
-            out.add(rule);
-        }
-        for &(_, rule) in &self.longer {
-            out.add(rule);
-        }
-        for &(_, rule) in self.equal.iter().chain(&self.above).chain(&self.below) {
-            out.add(rule);
-        }
-        for &(_, rule) in &self.bytes {
-            out.add(rule);
-        }
-        for &rule in self.contains.iter().flat_map(|some| some.owners.iter().flatten()) {
-            out.add(rule);
         }
     }
 }

@@ -19,9 +19,9 @@ use crate::module::{Rule, RuleNo};
 use crate::pattern::{Pattern, Search};
 use crate::transform::{ByteSet, Transform};
 
-/// Automata one slot may run: literals with and without case, and two regular expressions. An open field remembers the state
+/// Automata one slot may run: literals with and without case, and one regular expression. An open field remembers the state
 /// of each. Expressions past it are run on whole fields only.
-pub const AUTOMATA_MAX: usize = 4;
+pub const AUTOMATA_MAX: usize = 3;
 
 /// Longest match that is looked for across pieces of a field.
 pub const WINDOW_BYTES_MAX: u32 = 4096;
@@ -33,6 +33,8 @@ pub struct Program {
     pub masks: Option<Box<MaskTable>>,
     /// The shortest truncation without a condition, and whose it is.
     pub truncate: Option<(usize, RuleNo)>,
+    /// The first rule that cuts at a match: whose the bytes after a cut are.
+    pub first_cut: Option<RuleNo>,
     /// In the order they run.
     pub automata: Box<[Automaton]>,
     /// Rules with a condition; their place is their bit in an active set.
@@ -177,6 +179,10 @@ impl Program {
                 }
             }
         }
+        let cuts = |no: &&RuleNo| {
+            let rule = rules.get(usize::from(**no));
+            rule.is_some_and(|rule| matches!(rule.transform, Transform::CutAt { .. }))
+        };
         let [with_case, without_case] = literals;
         let automata = [Literals::new(&with_case, false), Literals::new(&without_case, true)]
             .into_iter()
@@ -187,6 +193,7 @@ impl Program {
         Some(Self {
             masks: MaskTable::new(&masks).map(Box::new),
             truncate,
+            first_cut: streamed.iter().find(cuts).copied(),
             automata,
             conditional: conditional.into(),
         })
@@ -294,6 +301,11 @@ impl Literals {
     /// Whether `value` holds any of the literals.
     pub fn occur_in(&self, value: &[u8]) -> bool {
         self.quick.is_match(value)
+    }
+
+    /// Bytes of the longest literal.
+    pub fn longest(&self) -> usize {
+        self.automaton.max_pattern_len()
     }
 
     /// Before the first byte.

@@ -1,0 +1,623 @@
+//! Whether a rule's condition holds.
+//!
+//! Holds:     nothing; it reads one unit's fields through [`Chains`] and works in caller-owned [`Buffers`].
+//! Promises:  three answers. A unit that was opened before it was complete may leave a condition unknown, and then no
+//!            longer field, later field or further occurrence can turn an answer of yes or no round.
+//! Never:     allocates, or visits more than [`VISITS_MAX`] occurrences in one unit: past that the answer is unknown.
+
+mod source;
+
+use plan::{ByteTest, Compare, Condition, Operand, Source, Step, Test};
+use proto::{Field, Fields, Flags, Slot};
+
+use crate::outcome::Peer;
+pub(crate) use source::hex;
+use source::{climbs, nesting, stepped};
+
+/// Occurrences, and 64-byte stretches of them, looked at per unit: some rules over 2,000 header lines, but not all rules
+/// over all of them.
+pub(crate) const VISITS_MAX: u32 = 1 << 20;
+
+/// An answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Truth {
+    True,
+    False,
+    /// It depends on bytes that have not come, or would take too long.
+    Unknown,
+}
+
+impl Truth {
+    const fn of(holds: bool) -> Self {
+        if holds { Self::True } else { Self::False }
+    }
+}
+
+/// For every slot the occurrences in a unit, in the order of the wire.
+pub(crate) struct Chains {
+    first: Vec<u16>,
+    next: Vec<u16>,
+    slots: Vec<Slot>,
+}
+
+/// No field has this number.
+const NONE: u16 = u16::MAX;
+
+impl Chains {
+    pub(crate) fn new() -> Self {
+        Self {
+            first: vec![NONE; 1 << 16],
+            next: Vec::with_capacity(proto::limits::FIELDS_MAX),
+            slots: Vec::with_capacity(proto::limits::FIELDS_MAX),
+        }
+    }
+
+    /// Forgets the last unit.
+    pub(crate) fn clear(&mut self) {
+        for slot in self.slots.drain(..) {
+            if let Some(first) = self.first.get_mut(usize::from(slot)) {
+                *first = NONE;
+            }
+        }
+        self.next.clear();
+    }
+
+    /// Links the fields of a unit.
+    pub(crate) fn link(&mut self, fields: &Fields) {
+        self.clear();
+        self.next.resize(fields.items().len(), NONE);
+        for (at, field) in fields.items().iter().enumerate().rev() {
+            let (Some(first), Some(next)) =
+                (self.first.get_mut(usize::from(field.slot)), self.next.get_mut(at))
+            else {
+                continue;
+            };
+            *next = *first;
+            *first = u16::try_from(at).unwrap_or(NONE);
+            self.slots.push(field.slot);
+        }
+    }
+
+    /// Field numbers of a slot's occurrences.
+    pub(crate) fn of(&self, slot: Slot) -> impl Iterator<Item = usize> + '_ {
+        let mut at = self.first.get(usize::from(slot)).copied().unwrap_or(NONE);
+        core::iter::from_fn(move || {
+            let field = usize::from(at);
+            at = *self.next.get(field)?;
+            Some(field)
+        })
+    }
+}
+
+/// Where sources are worked out.
+pub(crate) struct Buffers {
+    left: Vec<u8>,
+    right: Vec<u8>,
+    pub(crate) visits: u32,
+}
+
+impl Buffers {
+    pub(crate) fn new() -> Self {
+        Self {
+            left: Vec::with_capacity(proto::limits::TEXT_BYTES_MAX),
+            right: Vec::with_capacity(proto::limits::TEXT_BYTES_MAX),
+            visits: 0,
+        }
+    }
+}
+
+/// What a condition is asked about.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) input: &'a [u8],
+    pub(crate) fields: &'a Fields,
+    pub(crate) chains: &'a Chains,
+    pub(crate) peer: &'a Peer,
+    /// The unit goes on past what is there: more fields and occurrences may come.
+    pub(crate) open: bool,
+}
+
+/// Whether `condition` holds, `at` being the target's occurrence at hand.
+pub(crate) fn evaluate(
+    condition: &Condition,
+    subject: Subject<'_>,
+    at: Option<usize>,
+    buffers: &mut Buffers,
+) -> Truth {
+    let at = at.and_then(|at| Some((at, *subject.fields.items().get(at)?)));
+    Evaluation { subject, at, buffers }.condition(condition)
+}
+
+struct Evaluation<'a, 'b> {
+    subject: Subject<'a>,
+    at: Option<(usize, Field)>,
+    buffers: &'b mut Buffers,
+}
+
+/// An integer that may still grow.
+#[derive(Clone, Copy)]
+struct Number {
+    value: u64,
+    at_least: bool,
+}
+
+impl Number {
+    const fn known(value: u64) -> Self {
+        Self { value, at_least: false }
+    }
+
+    fn combine(self, other: Self, value: u64) -> Self {
+        Self { value, at_least: self.at_least || other.at_least }
+    }
+
+    /// `self compare other`.
+    fn compare(self, compare: Compare, other: Self) -> Truth {
+        match (self.at_least, other.at_least) {
+            (false, false) => Truth::of(compare.holds(self.value, other.value)),
+            (true, true) => Truth::Unknown,
+            (false, true) => other.compare(compare.mirrored(), self),
+            (true, false) => {
+                let now = compare.holds(self.value, other.value);
+                match compare {
+                    Compare::Greater | Compare::GreaterOrEqual if now => Truth::True,
+                    Compare::Less | Compare::LessOrEqual if !now => Truth::False,
+                    Compare::Equal if self.value > other.value => Truth::False,
+                    Compare::NotEqual if self.value > other.value => Truth::True,
+                    Compare::Greater
+                    | Compare::GreaterOrEqual
+                    | Compare::Less
+                    | Compare::LessOrEqual
+                    | Compare::Equal
+                    | Compare::NotEqual => Truth::Unknown,
+                }
+            }
+        }
+    }
+}
+
+/// Which occurrences of a slot a test speaks of.
+#[derive(Clone, Copy)]
+enum Reach {
+    /// The one at hand.
+    This(usize),
+    /// Those in the element at hand.
+    Group(u16),
+    /// All.
+    All,
+}
+
+/// Gathers the answers of single occurrences.
+#[derive(Clone, Copy, Default)]
+struct Any {
+    yes: bool,
+    no: bool,
+    unknown: bool,
+}
+
+impl Any {
+    fn add(&mut self, truth: Truth) {
+        match truth {
+            Truth::True => self.yes = true,
+            Truth::False => self.no = true,
+            Truth::Unknown => self.unknown = true,
+        }
+    }
+
+    /// True for any occurrence.
+    fn any(self, more_may_come: bool) -> Truth {
+        match self {
+            Self { yes: true, .. } => Truth::True,
+            Self { unknown: true, .. } => Truth::Unknown,
+            Self { .. } if more_may_come => Truth::Unknown,
+            Self { .. } => Truth::False,
+        }
+    }
+
+    /// True for every occurrence, and there is one.
+    fn all(self, more_may_come: bool) -> Truth {
+        match self {
+            Self { no: true, .. } => Truth::False,
+            Self { unknown: true, .. } => Truth::Unknown,
+            Self { .. } if more_may_come => Truth::Unknown,
+            Self { yes, .. } => Truth::of(yes),
+        }
+    }
+}
+
+impl<'a> Evaluation<'a, '_> {
+    fn condition(&mut self, condition: &Condition) -> Truth {
+        match condition {
+            Condition::Always => Truth::True,
+            Condition::All(all) => {
+                let mut truth = Truth::True;
+                for condition in all {
+                    match self.condition(condition) {
+                        Truth::True => {}
+                        Truth::False => return Truth::False,
+                        Truth::Unknown => truth = Truth::Unknown,
+                    }
+                }
+                truth
+            }
+            Condition::Any(any) => {
+                let mut truth = Truth::False;
+                for condition in any {
+                    match self.condition(condition) {
+                        Truth::True => return Truth::True,
+                        Truth::False => {}
+                        Truth::Unknown => truth = Truth::Unknown,
+                    }
+                }
+                truth
+            }
+            Condition::Not(not) => match self.condition(not) {
+                Truth::True => Truth::False,
+                Truth::False => Truth::True,
+                Truth::Unknown => Truth::Unknown,
+            },
+            Condition::Test(test) => self.test(test),
+        }
+    }
+
+    fn test(&mut self, test: &Test) -> Truth {
+        match test {
+            Test::Present(slot) => {
+                let (reach, open) = self.reach(*slot);
+                if self.occurrences(*slot, reach).next().is_some() {
+                    Truth::True
+                } else if open {
+                    Truth::Unknown
+                } else {
+                    Truth::False
+                }
+            }
+            Test::Number { left, compare, right } => {
+                let mut any = Any::default();
+                let open = self.numbers(left, &mut |this, left| {
+                    this.numbers(right, &mut |_, right| {
+                        any.add(left.compare(*compare, right));
+                        false
+                    })
+                }) || self.reads_more(right);
+                match compare {
+                    Compare::NotEqual => any.all(open),
+                    Compare::Equal
+                    | Compare::Less
+                    | Compare::LessOrEqual
+                    | Compare::Greater
+                    | Compare::GreaterOrEqual => any.any(open),
+                }
+            }
+            Test::NumberIn { operand, ranges } => {
+                let mut any = Any::default();
+                let open = self.numbers(operand, &mut |_, number| {
+                    let after = ranges.partition_point(|&(low, _)| low <= number.value);
+                    let inside = after
+                        .checked_sub(1)
+                        .and_then(|at| ranges.get(at))
+                        .is_some_and(|&(_, high)| number.value <= high);
+                    any.add(if number.at_least { Truth::Unknown } else { Truth::of(inside) });
+                    false
+                });
+                any.any(open)
+            }
+            Test::Bytes { source, test } => self.bytes(source, test),
+            Test::Duplicate(slot) => self.duplicate(*slot),
+        }
+    }
+
+    /// Which occurrences a test on `slot` speaks of, and whether more of them may come.
+    fn reach(&mut self, slot: Slot) -> (Reach, bool) {
+        if let Some((at, field)) = self.at {
+            if field.slot == slot {
+                return (Reach::This(at), false);
+            }
+            if field.group != 0 {
+                let items = self.subject.fields.items();
+                let siblings = self.subject.chains.of(slot).any(|other| {
+                    self.buffers.visits = self.buffers.visits.saturating_sub(1);
+                    items.get(other).is_some_and(|other| other.group == field.group)
+                });
+                if siblings {
+                    return (Reach::Group(field.group), self.subject.open);
+                }
+            }
+        }
+        (Reach::All, self.subject.open)
+    }
+
+    fn occurrences(&self, slot: Slot, reach: Reach) -> impl Iterator<Item = Field> + use<'a> {
+        let items = self.subject.fields.items();
+        self.subject.chains.of(slot).filter_map(move |at| {
+            let field = items.get(at)?;
+            let reached = match reach {
+                Reach::This(this) => at == this,
+                Reach::Group(group) => field.group == group,
+                Reach::All => true,
+            };
+            reached.then_some(*field)
+        })
+    }
+
+    /// Pays for a look at `bytes` bytes; `false` when the unit has cost too much.
+    fn pay(&mut self, bytes: usize) -> bool {
+        let cost = u32::try_from(bytes / 64).unwrap_or(u32::MAX).saturating_add(1);
+        match self.buffers.visits.checked_sub(cost) {
+            Some(rest) => {
+                self.buffers.visits = rest;
+                true
+            }
+            None => {
+                self.buffers.visits = 0;
+                false
+            }
+        }
+    }
+
+    /// Hands every value of `operand` to `each`; whether more values may come (or could not be looked at).
+    fn numbers(
+        &mut self,
+        operand: &Operand,
+        each: &mut dyn FnMut(&mut Self, Number) -> bool,
+    ) -> bool {
+        match operand {
+            Operand::Constant(value) => each(self, Number::known(*value)),
+            Operand::Field(slot) => {
+                let (reach, mut open) = self.reach(*slot);
+                for field in self.occurrences(*slot, reach) {
+                    if !self.pay(0) {
+                        return true;
+                    }
+                    if field.flags.has(Flags::NUMBER) {
+                        open |= each(self, Number::known(field.number));
+                    }
+                }
+                open
+            }
+            Operand::Count(slot) => {
+                let (reach, open) = self.reach(*slot);
+                let count = self.occurrences(*slot, reach).count();
+                if !self.pay(count.saturating_mul(64)) {
+                    return true;
+                }
+                let value = u64::try_from(count).unwrap_or(u64::MAX);
+                each(self, Number { value, at_least: open })
+            }
+            Operand::Len(source) => self.measure(source, each, &|bytes| length(bytes)),
+            Operand::Climbs(source) => self.measure(source, each, &|bytes| Some(climbs(bytes))),
+            Operand::Nesting(source) => self.measure(source, each, &|bytes| Some(nesting(bytes))),
+            Operand::CountOf(source, pattern) => self.measure(source, each, &|bytes| {
+                let mut count = 0_u64;
+                let mut from = 0;
+                while let Some((_, end)) = pattern.find(bytes, from) {
+                    count = count.saturating_add(1);
+                    from = end;
+                }
+                Some(count)
+            }),
+            Operand::Decimal(source) => self.measure(source, each, &decimal),
+            Operand::Add(left, right) => self.both(left, right, each, &|left, right| {
+                left.combine(right, left.value.saturating_add(right.value))
+            }),
+            Operand::Mul(left, right) => self.both(left, right, each, &|left, right| {
+                left.combine(right, left.value.saturating_mul(right.value))
+            }),
+            Operand::Sub(left, right) => self.both(left, right, each, &|left, right| {
+                // What is taken away may still grow: then nothing is known but that the rest is not below 0.
+                let value = left.value.saturating_sub(right.value);
+                left.combine(right, if right.at_least { 0 } else { value })
+            }),
+            Operand::And(left, right) => self.both(left, right, each, &|left, right| {
+                let open = left.at_least || right.at_least;
+                left.combine(right, if open { 0 } else { left.value & right.value })
+            }),
+        }
+    }
+
+    fn both(
+        &mut self,
+        left: &Operand,
+        right: &Operand,
+        each: &mut dyn FnMut(&mut Self, Number) -> bool,
+        combine: &dyn Fn(Number, Number) -> Number,
+    ) -> bool {
+        let open = self.numbers(left, &mut |this, left| {
+            this.numbers(right, &mut |this, right| each(this, combine(left, right)))
+        });
+        open || self.reads_more(right)
+    }
+
+    /// Whether occurrences of what `operand` reads may still come; asked where its other side had no value.
+    fn reads_more(&self, operand: &Operand) -> bool {
+        self.subject.open && !matches!(operand, Operand::Constant(_))
+    }
+
+    /// Hands a measure of every value of `source` to `each`.
+    fn measure(
+        &mut self,
+        source: &Source,
+        each: &mut dyn FnMut(&mut Self, Number) -> bool,
+        measure: &dyn Fn(&[u8]) -> Option<u64>,
+    ) -> bool {
+        let Subject { input, fields, .. } = self.subject;
+        let (reach, mut open) = self.reach(source.slot);
+        for field in self.occurrences(source.slot, reach) {
+            let value = fields.value_of(&field, input);
+            if !self.pay(value.len()) {
+                return true;
+            }
+            let Some(bytes) = stepped(&source.steps, value, &mut self.buffers.left) else {
+                open = true;
+                continue;
+            };
+            let Some(value) = measure(bytes) else { continue };
+            let at_least = field.flags.has(Flags::OPEN);
+            // Each measure but the decimal value grows with the bytes; a slice or a trim may take growth away again.
+            let grows = source.steps.iter().all(|step| matches!(step, Step::Lower));
+            let value = if at_least && !grows { 0 } else { value };
+            open |= each(self, Number { value, at_least });
+        }
+        open
+    }
+
+    fn bytes(&mut self, source: &Source, test: &ByteTest) -> Truth {
+        let Subject { input, fields, .. } = self.subject;
+        let (reach, open) = self.reach(source.slot);
+        let mut any = Any::default();
+        for field in self.occurrences(source.slot, reach) {
+            let value = fields.value_of(&field, input);
+            if !self.pay(value.len()) {
+                return Truth::Unknown;
+            }
+            let truth = match test {
+                ByteTest::SameAs(other) => self.same_as(&source.steps, value, other),
+                ByteTest::Equal(_)
+                | ByteTest::NotEqual(_)
+                | ByteTest::In(_)
+                | ByteTest::Contains(_)
+                | ByteTest::Matches(_)
+                | ByteTest::StartsWith(_)
+                | ByteTest::EndsWith(_)
+                | ByteTest::AnyByteIn(_)
+                | ByteTest::AllBytesIn(_)
+                | ByteTest::IsPeer => match stepped(&source.steps, value, &mut self.buffers.left) {
+                    None => Truth::Unknown,
+                    Some(bytes) => {
+                        let holds = holds(test, bytes, self.subject.peer);
+                        let plain = source.steps.iter().all(|step| matches!(step, Step::Lower));
+                        if field.flags.has(Flags::OPEN) {
+                            still_open(test, holds, plain, bytes)
+                        } else {
+                            Truth::of(holds)
+                        }
+                    }
+                },
+            };
+            any.add(truth);
+        }
+        if matches!(test, ByteTest::NotEqual(_)) { any.all(open) } else { any.any(open) }
+    }
+
+    fn same_as(&mut self, steps: &[Step], value: &[u8], other: &Source) -> Truth {
+        let Subject { input, fields, .. } = self.subject;
+        let (reach, open) = self.reach(other.slot);
+        let mut any = Any::default();
+        for field in self.occurrences(other.slot, reach) {
+            let right = fields.value_of(&field, input);
+            if !self.pay(right.len().saturating_add(value.len())) {
+                return Truth::Unknown;
+            }
+            let Buffers { left: left_buffer, right: right_buffer, .. } = &mut *self.buffers;
+            let truth = match (
+                stepped(steps, value, left_buffer),
+                stepped(&other.steps, right, right_buffer),
+            ) {
+                (Some(left), Some(right)) if !field.flags.has(Flags::OPEN) => {
+                    Truth::of(left == right)
+                }
+                _ => Truth::Unknown,
+            };
+            any.add(truth);
+        }
+        any.any(open)
+    }
+
+    /// Two elements with the same value of `slot`, without ASCII case; of the one at hand, where it is the target.
+    fn duplicate(&mut self, slot: Slot) -> Truth {
+        let Subject { input, fields, open, .. } = self.subject;
+        let this = self.at.filter(|(_, field)| field.slot == slot);
+        for (at, one) in self.occurrences(slot, Reach::All).enumerate() {
+            if this.is_some_and(|(_, this)| this.value != one.value) {
+                continue;
+            }
+            let left = fields.value_of(&one, input);
+            for (other_at, other) in self.occurrences(slot, Reach::All).enumerate() {
+                let apart = if this.is_some() { at != other_at } else { at < other_at };
+                if !apart {
+                    continue;
+                }
+                if !self.pay(0) {
+                    return Truth::Unknown;
+                }
+                if fields.value_of(&other, input).eq_ignore_ascii_case(left) {
+                    return Truth::True;
+                }
+            }
+        }
+        if open { Truth::Unknown } else { Truth::False }
+    }
+}
+
+fn length(bytes: &[u8]) -> Option<u64> {
+    Some(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
+}
+
+/// ASCII decimal digits; saturates.
+pub(crate) fn decimal(bytes: &[u8]) -> Option<u64> {
+    if bytes.is_empty() {
+        return None;
+    }
+    bytes.iter().try_fold(0_u64, |number, &byte| {
+        let digit = byte.checked_sub(b'0').filter(|&digit| digit <= 9)?;
+        Some(number.saturating_mul(10).saturating_add(u64::from(digit)))
+    })
+}
+
+fn holds(test: &ByteTest, bytes: &[u8], peer: &Peer) -> bool {
+    match test {
+        ByteTest::Equal(value) => bytes == &**value,
+        ByteTest::NotEqual(value) => bytes != &**value,
+        ByteTest::In(values) => values.iter().any(|value| bytes == &**value),
+        ByteTest::Contains(pattern) | ByteTest::Matches(pattern) => {
+            pattern.find(bytes, 0).is_some()
+        }
+        ByteTest::StartsWith(value) => bytes.starts_with(value),
+        ByteTest::EndsWith(value) => bytes.ends_with(value),
+        ByteTest::AnyByteIn(set) => bytes.iter().any(|&byte| set.contains(byte)),
+        ByteTest::AllBytesIn(set) => bytes.iter().all(|&byte| set.contains(byte)),
+        ByteTest::IsPeer => peer.is(bytes),
+        // Needs a second field: see `same_as`.
+        ByteTest::SameAs(_) => false,
+    }
+}
+
+/// What a test on the first bytes of a value says about the whole of it.
+fn still_open(test: &ByteTest, holds: bool, plain: bool, bytes: &[u8]) -> Truth {
+    match test {
+        ByteTest::Contains(_) | ByteTest::Matches(_) | ByteTest::AnyByteIn(_) if plain && holds => {
+            Truth::True
+        }
+        ByteTest::StartsWith(_) if plain && holds => Truth::True,
+        ByteTest::StartsWith(value) if plain && !value.starts_with(bytes) => Truth::False,
+        ByteTest::AllBytesIn(_) if plain && !holds => Truth::False,
+        ByteTest::Equal(value) if plain && !value.starts_with(bytes) => Truth::False,
+        ByteTest::NotEqual(value) if plain && !value.starts_with(bytes) => Truth::True,
+        ByteTest::Equal(_)
+        | ByteTest::NotEqual(_)
+        | ByteTest::In(_)
+        | ByteTest::SameAs(_)
+        | ByteTest::Contains(_)
+        | ByteTest::Matches(_)
+        | ByteTest::StartsWith(_)
+        | ByteTest::EndsWith(_)
+        | ByteTest::AnyByteIn(_)
+        | ByteTest::AllBytesIn(_)
+        | ByteTest::IsPeer => Truth::Unknown,
+    }
+}
+
+impl Peer {
+    /// Whether `text` is this address, in any of its spellings.
+    fn is(&self, text: &[u8]) -> bool {
+        let Some(address) =
+            core::str::from_utf8(text).ok().and_then(|text| text.parse::<core::net::IpAddr>().ok())
+        else {
+            return false;
+        };
+        let mapped = match address {
+            core::net::IpAddr::V4(address) => address.to_ipv6_mapped(),
+            core::net::IpAddr::V6(address) => address,
+        };
+        mapped.octets() == self.address
+    }
+}

@@ -1,0 +1,178 @@
+//! The bytes a test looks at: a field's value after the steps of its source; and what is counted in paths and brackets.
+
+use core::ops::Range;
+
+use plan::Step;
+
+/// `value` after `steps`. Steps that only narrow cost nothing; others work in `buffer`. `None` where it has no room.
+pub(crate) fn stepped<'a>(
+    steps: &[Step],
+    value: &'a [u8],
+    buffer: &'a mut Vec<u8>,
+) -> Option<&'a [u8]> {
+    if steps.is_empty() {
+        return Some(value);
+    }
+    let rewrites = steps.iter().any(|step| matches!(step, Step::Lower | Step::UrlDecode));
+    if !rewrites {
+        let mut range = 0..value.len();
+        for &step in steps {
+            let inside = narrow(step, value.get(range.clone())?);
+            range = shifted(&range, &inside);
+        }
+        return value.get(range);
+    }
+    if value.len() > buffer.capacity() {
+        return None;
+    }
+    buffer.clear();
+    buffer.extend_from_slice(value);
+    let mut range = 0..value.len();
+    for &step in steps {
+        let bytes = buffer.get_mut(range.clone())?;
+        let inside = match step {
+            Step::Lower => {
+                bytes.make_ascii_lowercase();
+                0..bytes.len()
+            }
+            Step::UrlDecode => 0..url_decode(bytes),
+            Step::Slice { .. } | Step::Trim => narrow(step, bytes),
+        };
+        range = shifted(&range, &inside);
+    }
+    buffer.get(range)
+}
+
+fn shifted(range: &Range<usize>, inside: &Range<usize>) -> Range<usize> {
+    range.start.saturating_add(inside.start)..range.start.saturating_add(inside.end)
+}
+
+/// The part of `bytes` a narrowing step leaves.
+fn narrow(step: Step, bytes: &[u8]) -> Range<usize> {
+    let len = bytes.len();
+    let blank = |byte: &u8| *byte == b' ' || *byte == b'\t';
+    match step {
+        Step::Slice { start, end } => {
+            let place = |offset: i32| {
+                let distance = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
+                if offset < 0 { len.saturating_sub(distance) } else { distance.min(len) }
+            };
+            let start = place(start);
+            start..end.map_or(len, place).max(start)
+        }
+        Step::Trim => {
+            let start = bytes.iter().position(|byte| !blank(byte)).unwrap_or(len);
+            let end =
+                bytes.iter().rposition(|byte| !blank(byte)).map_or(0, |at| at.saturating_add(1));
+            start..end.max(start)
+        }
+        Step::Lower | Step::UrlDecode => 0..len,
+    }
+}
+
+/// Percent-decodes in place (RFC 3986 section 2.1); the new length. What is no valid triplet stays.
+fn url_decode(bytes: &mut [u8]) -> usize {
+    let mut from = 0_usize;
+    let mut to = 0_usize;
+    while let Some(&byte) = bytes.get(from) {
+        let mut value = byte;
+        let mut taken = 1;
+        if byte == b'%'
+            && let Some(&[high, low]) = bytes.get(from.saturating_add(1)..from.saturating_add(3))
+            && let (Some(high), Some(low)) = (hex(high), hex(low))
+        {
+            value = (high << 4) | low;
+            taken = 3;
+        }
+        if let Some(cell) = bytes.get_mut(to) {
+            *cell = value;
+        }
+        to = to.saturating_add(1);
+        from = from.saturating_add(taken);
+    }
+    to
+}
+
+/// The value of a hexadecimal digit.
+pub(crate) fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => digit.checked_sub(b'0'),
+        b'a'..=b'f' => digit.checked_sub(b'a').and_then(|value| value.checked_add(10)),
+        b'A'..=b'F' => digit.checked_sub(b'A').and_then(|value| value.checked_add(10)),
+        _ => None,
+    }
+}
+
+/// How many levels a path climbs out of its root at its lowest: 0 for one that stays inside.
+pub(crate) fn climbs(path: &[u8]) -> u64 {
+    let mut above = 0_u64;
+    let mut below = 0_u64;
+    for segment in path.split(|&byte| byte == b'/' || byte == b'\\') {
+        match segment {
+            b"" | b"." => {}
+            b".." if below > 0 => below = below.saturating_sub(1),
+            b".." => above = above.saturating_add(1),
+            _ => below = below.saturating_add(1),
+        }
+    }
+    above
+}
+
+/// The greatest nesting of `()`, `[]` and `{}`.
+pub(crate) fn nesting(bytes: &[u8]) -> u64 {
+    let mut depth = 0_u64;
+    let mut greatest = 0_u64;
+    for byte in bytes {
+        match byte {
+            b'(' | b'[' | b'{' => depth = depth.saturating_add(1),
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        greatest = greatest.max(depth);
+    }
+    greatest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(steps: &[Step], value: &str, want: &str) {
+        let mut buffer = Vec::with_capacity(100);
+        let got = stepped(steps, value.as_bytes(), &mut buffer).unwrap();
+        assert_eq!(core::str::from_utf8(got).unwrap(), want);
+    }
+
+    #[test]
+    fn steps_run_in_order() {
+        let slice = |start, end| Step::Slice { start, end };
+        check(&[], "AbC", "AbC");
+        check(&[Step::Lower], "AbC", "abc");
+        check(&[slice(1, Some(3))], "abcdef", "bc");
+        check(&[slice(-2, None)], "abcdef", "ef");
+        check(&[slice(0, Some(-2))], "abcdef", "abcd");
+        check(&[slice(9, Some(12))], "abc", "");
+        check(&[Step::Trim], " \t a b\t", "a b");
+        check(&[Step::Trim], " \t", "");
+        check(&[Step::UrlDecode], "%2e%2E/%zz%4", "../%zz%4");
+        check(&[Step::UrlDecode, Step::UrlDecode], "%252e", ".");
+        check(&[Step::UrlDecode, Step::Trim, Step::Lower, slice(0, Some(2))], "%20ABC ", "ab");
+    }
+
+    #[test]
+    fn a_value_too_long_for_the_buffer_has_no_answer() {
+        let mut buffer = Vec::with_capacity(4);
+        assert!(stepped(&[Step::Lower], &[b'a'; 100], &mut buffer).is_none());
+    }
+
+    #[test]
+    fn paths_and_brackets_are_counted() {
+        assert_eq!(climbs(b"/a/../b"), 0);
+        assert_eq!(climbs(b"/a/../../b"), 1);
+        assert_eq!(climbs(b"..\\../a/../.."), 3);
+        assert_eq!(climbs(b"/.../a"), 0);
+        assert_eq!(nesting(b"a(b[c]{d})e("), 2);
+        assert_eq!(nesting(b"))("), 1);
+    }
+}

@@ -1,0 +1,427 @@
+//! One unit or datagram: which rules concern it, and what they make of it.
+//!
+//! Conditions see the message as it came. Transforms run on what the ones before them left: first on values, inner fields
+//! before the fields around them and rules of one field in order (masks, patterns and cuts of a field last, as its fused
+//! program); then on elements, in rule order; then the decoder puts right what encloses the edits. Values are gone over
+//! again until no rule has anything to do, so that one rule's edit cannot undo another's bound.
+
+mod element;
+mod values;
+
+pub(crate) use values::difference;
+
+use core::mem;
+
+use plan::{Module, Reply, Rule, RuleNo, Side, Transform};
+use proto::{Edits, Field, Fields, Flags, Repair, Transport, View};
+
+use crate::condition::{Subject, Truth, VISITS_MAX, evaluate};
+use crate::fused::Active;
+use crate::outcome::{Peer, Undecided};
+use crate::scratch::{Desk, TASKS_MAX};
+
+/// Times the values of a unit are gone over. Rules that still have something to do then contradict each other.
+const ROUNDS_MAX: u32 = 4;
+
+/// A rule, or a slot's program, to run on one occurrence. Orders as they run: short fields before those around them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Task {
+    len: u32,
+    start: u32,
+    field: u16,
+    /// [`PROGRAM`] for the slot's program.
+    rule: RuleNo,
+    /// For the program: the rules with a condition that holds.
+    set: u32,
+}
+
+/// No rule has this number.
+const PROGRAM: RuleNo = RuleNo::MAX;
+
+/// What becomes of a unit. Its edits are in [`Desk::edits`], its hits noted in [`Desk::tally`]; where one rule could not be
+/// decided these are what the others made of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Decision<'m> {
+    pub(crate) verdict: Option<Verdict<'m>>,
+    pub(crate) undecided: Option<Undecided>,
+}
+
+/// The message goes no further.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Verdict<'m> {
+    Drop,
+    Refuse(&'m Reply),
+    Close,
+}
+
+/// A unit, and whose rules it meets.
+#[derive(Clone, Copy)]
+pub(crate) struct Unit<'a> {
+    pub(crate) module: &'a Module,
+    pub(crate) side: &'a Side,
+    pub(crate) transport: Transport,
+    pub(crate) view: View<'a>,
+    pub(crate) fields: &'a Fields,
+    pub(crate) peer: &'a Peer,
+}
+
+/// Decides a unit.
+pub(crate) fn decide<'a>(unit: Unit<'a>, desk: &mut Desk) -> Decision<'a> {
+    desk.edits.clear();
+    if unit.fields.overflowed() {
+        return Decision { undecided: Some(Undecided::FieldsOverflowed), ..Decision::default() };
+    }
+    let found = unit.look_up(desk);
+    if found.nothing {
+        let undecided = found.needs_whole.then_some(Undecided::UnitTooLong);
+        return Decision { undecided, ..Decision::default() };
+    }
+    let mut decision = unit.collect(found, desk);
+    if decision.verdict.is_none() {
+        let result = unit.run(desk);
+        if let Err(undecided) = result {
+            desk.edits.clear();
+            desk.tally.abandon();
+            decision.undecided = Some(undecided);
+        }
+    }
+    decision
+}
+
+/// What the first look at a unit found.
+#[derive(Clone, Copy)]
+struct Found {
+    /// No rule concerns it.
+    nothing: bool,
+    /// A field is open.
+    open: bool,
+    /// A rule needs more of an open field.
+    needs_whole: bool,
+}
+
+/// A field that is complete in this unit.
+fn is_whole(field: &Field) -> bool {
+    !field.flags.has(Flags::OPEN) && !field.flags.has(Flags::CONTINUES)
+}
+
+fn number_of(field: &Field) -> Option<u64> {
+    field.flags.has(Flags::NUMBER).then_some(field.number)
+}
+
+impl<'a> Unit<'a> {
+    fn rule(&self, no: RuleNo) -> Option<&'a Rule> {
+        self.side.rules.get(usize::from(no))
+    }
+
+    /// Finds candidates and programs with work. For most messages this is all that runs.
+    #[inline]
+    fn look_up(&self, desk: &mut Desk) -> Found {
+        desk.candidates.clear();
+        desk.tasks.clear();
+        let mut open = false;
+        let mut needs_whole = false;
+        for (at, field) in self.fields.items().iter().enumerate() {
+            let Some(slot) = self.side.index.slot(field.slot) else { continue };
+            let value = self.fields.value_of(field, self.view.input);
+            if is_whole(field) {
+                slot.look_up(value, number_of(field), &mut desk.candidates);
+                if let Some(program) = slot.program() {
+                    let active = Active { program, rules: &self.side.rules, set: 0 };
+                    if active.touches(value) {
+                        push_task(at, field, PROGRAM, 0, &mut desk.tasks);
+                    }
+                }
+            } else {
+                open |= field.flags.has(Flags::OPEN);
+                if !field.flags.has(Flags::CONTINUES) {
+                    slot.look_up(value, number_of(field), &mut desk.candidates);
+                    needs_whole |= slot.needs_whole();
+                }
+            }
+        }
+        for &rule in self.side.index.every_unit() {
+            desk.candidates.add(rule);
+        }
+        let nothing = desk.candidates.rules().is_empty() && desk.tasks.is_empty();
+        Found { nothing, open, needs_whole }
+    }
+
+    /// Evaluates the candidates' conditions: verdicts at once, the rest as tasks.
+    fn collect(&self, found: Found, desk: &mut Desk) -> Decision<'a> {
+        let mut unknown = found.needs_whole;
+        let mut exhausted = false;
+        desk.elements.clear();
+        if !desk.candidates.rules().is_empty() {
+            desk.candidates.sort();
+            desk.chains.link(self.fields);
+            desk.buffers.visits = VISITS_MAX;
+        }
+        let mut verdict = None;
+        let mut place = 0_usize;
+        while let Some(&no) = desk.candidates.rules().get(place) {
+            place = place.saturating_add(1);
+            let Some(rule) = self.rule(no) else { continue };
+            let truth = self.apply(no, rule, found.open, false, desk);
+            match truth {
+                Truth::True => {
+                    if let Some(this) = verdict_of(&rule.transform) {
+                        desk.tally.verdict(rule.patch);
+                        verdict = Some(this);
+                        break;
+                    }
+                }
+                Truth::False => {}
+                Truth::Unknown if desk.buffers.visits == 0 => exhausted = true,
+                Truth::Unknown => unknown = true,
+            }
+        }
+        let undecided = match (&verdict, exhausted, unknown) {
+            (Some(_), ..) => None,
+            (None, true, _) => Some(Undecided::FieldsOverflowed),
+            (None, false, true) => Some(Undecided::UnitTooLong),
+            (None, false, false) => None,
+        };
+        Decision { verdict, undecided }
+    }
+
+    /// Evaluates one rule for every occurrence it may work on, and notes what it has to do there. `touched`: only values in
+    /// ranges that have been edited.
+    fn apply(&self, no: RuleNo, rule: &Rule, open: bool, touched: bool, desk: &mut Desk) -> Truth {
+        let Some(target) = rule.target else {
+            return if touched { Truth::False } else { self.holds(rule, None, open, desk) };
+        };
+        let place = self.place(no, target);
+        let Desk { chains, buffers, tasks, elements, edits, .. } = desk;
+        let chains = &*chains;
+        let mut truth = Truth::False;
+        for at in chains.of(target) {
+            let Some(field) = self.fields.items().get(at) else { continue };
+            let is_verdict = verdict_of(&rule.transform).is_some();
+            // Pieces of open fields are the stream's: see `stream::open`.
+            if !is_verdict && !is_whole(field) {
+                continue;
+            }
+            if touched && !is_touched(field, edits) {
+                continue;
+            }
+            let subject = Subject {
+                input: self.view.input,
+                fields: self.fields,
+                chains,
+                peer: self.peer,
+                open,
+            };
+            match evaluate(&rule.when, subject, Some(at), buffers) {
+                Truth::True => {}
+                Truth::False => continue,
+                Truth::Unknown => {
+                    truth = Truth::Unknown;
+                    continue;
+                }
+            }
+            if is_verdict {
+                truth = Truth::True;
+                break;
+            }
+            match place {
+                Place::Program(set) => push_task(at, field, PROGRAM, set, tasks),
+                Place::Value => push_task(at, field, no, 0, tasks),
+                Place::Element if touched => {}
+                Place::Element => {
+                    if let (Ok(at), true) = (u16::try_from(at), elements.len() < TASKS_MAX) {
+                        elements.push((no, at));
+                    }
+                }
+            }
+        }
+        truth
+    }
+
+    fn holds(&self, rule: &Rule, at: Option<usize>, open: bool, desk: &mut Desk) -> Truth {
+        let subject = Subject {
+            input: self.view.input,
+            fields: self.fields,
+            chains: &desk.chains,
+            peer: self.peer,
+            open,
+        };
+        evaluate(&rule.when, subject, at, &mut desk.buffers)
+    }
+
+    /// The streamable rules with a condition that hold for an open field, a bit each; and whether one is unknown.
+    pub(crate) fn active_set(&self, at: usize, field: &Field, desk: &mut Desk) -> (u32, bool) {
+        let program = self.side.index.slot(field.slot).and_then(|slot| slot.program());
+        let Some(program) = program.filter(|program| !program.conditional.is_empty()) else {
+            return (0, false);
+        };
+        desk.chains.link(self.fields);
+        desk.buffers.visits = VISITS_MAX;
+        let mut set = 0_u32;
+        let mut unknown = false;
+        for (bit, &no) in program.conditional.iter().enumerate() {
+            let Some(rule) = self.rule(no) else { continue };
+            match self.holds(rule, Some(at), true, desk) {
+                Truth::True => {
+                    set |= 1_u32.wrapping_shl(u32::try_from(bit).unwrap_or(0));
+                }
+                Truth::False => {}
+                Truth::Unknown => unknown = true,
+            }
+        }
+        (set, unknown)
+    }
+
+    /// Where a rule's work is done.
+    fn place(&self, no: RuleNo, target: proto::Slot) -> Place {
+        let Some(rule) = self.rule(no) else { return Place::Value };
+        match rule.transform {
+            Transform::Remove
+            | Transform::KeepFirst { .. }
+            | Transform::Dedupe { .. }
+            | Transform::Discard => Place::Element,
+            Transform::Truncate { .. }
+            | Transform::CutAt { .. }
+            | Transform::Clamp { .. }
+            | Transform::SetNumber(_)
+            | Transform::SetBytes(_)
+            | Transform::Clear { .. }
+            | Transform::Replace { .. }
+            | Transform::Mask { .. }
+            | Transform::MaskPattern { .. }
+            | Transform::Normalize(_)
+            | Transform::Pad { .. }
+            | Transform::Drop
+            | Transform::Refuse(_)
+            | Transform::Close => {
+                let program = self.side.index.slot(target).and_then(|slot| slot.program());
+                let bit = program
+                    .and_then(|program| program.conditional.iter().position(|&other| other == no))
+                    .and_then(|bit| u32::try_from(bit).ok());
+                bit.map_or(Place::Value, |bit| Place::Program(1_u32.wrapping_shl(bit)))
+            }
+        }
+    }
+
+    /// Runs what was collected.
+    fn run(&self, desk: &mut Desk) -> Result<(), Undecided> {
+        for round in 0..ROUNDS_MAX {
+            if desk.tasks.len() >= TASKS_MAX || desk.elements.len() >= TASKS_MAX {
+                return Err(Undecided::EditsFull);
+            }
+            if desk.tasks.is_empty() {
+                break;
+            }
+            desk.tasks.sort_unstable();
+            let tasks = mem::take(&mut desk.tasks);
+            let changed = self.run_values(&tasks, desk);
+            desk.tasks = tasks;
+            desk.tasks.clear();
+            if !changed? {
+                break;
+            }
+            if round.saturating_add(1) < ROUNDS_MAX {
+                self.look_again(desk);
+            }
+        }
+        self.run_elements(desk)?;
+        if desk.edits.is_empty() || self.fields.items().iter().any(|field| !is_whole(field)) {
+            return Ok(());
+        }
+        let Unit { module, transport, view, fields, .. } = *self;
+        match module.decoder.repair(transport, view, fields, &mut desk.edits) {
+            Repair::Done => Ok(()),
+            Repair::Impossible => Err(Undecided::RepairImpossible),
+        }
+    }
+
+    /// Tasks for the values that were edited, as they are now.
+    fn look_again(&self, desk: &mut Desk) {
+        for (at, field) in self.fields.items().iter().enumerate() {
+            let Some(slot) = self.side.index.slot(field.slot).filter(|slot| slot.is_target())
+            else {
+                continue;
+            };
+            // A decoded text was worked on until nothing was left to do, and its edit cannot be read back.
+            if !is_whole(field)
+                || field.flags.has(Flags::DECODED)
+                || !is_touched(field, &desk.edits)
+            {
+                continue;
+            }
+            desk.value.clear();
+            if !desk.edits.current(self.view.input, field.value, &mut desk.value) {
+                continue;
+            }
+            let number = self
+                .number_form(field, true)
+                .and_then(|form| crate::value::read(form.repr, &desk.value));
+            slot.look_up(&desk.value, number, &mut desk.candidates);
+            if let Some(program) = slot.program() {
+                let active = Active { program, rules: &self.side.rules, set: 0 };
+                if active.touches(&desk.value) {
+                    push_task(at, field, PROGRAM, 0, &mut desk.tasks);
+                }
+            }
+        }
+        if desk.candidates.rules().is_empty() {
+            return;
+        }
+        desk.chains.link(self.fields);
+        let mut place = 0_usize;
+        while let Some(&no) = desk.candidates.rules().get(place) {
+            place = place.saturating_add(1);
+            if let Some(rule) = self.rule(no)
+                && verdict_of(&rule.transform).is_none()
+            {
+                self.apply(no, rule, false, true, desk);
+            }
+        }
+    }
+}
+
+/// Adds a task; a full list is noticed when the tasks run.
+fn push_task(at: usize, field: &Field, rule: RuleNo, set: u32, tasks: &mut Vec<Task>) {
+    if let (Ok(at), true) = (u16::try_from(at), tasks.len() < TASKS_MAX) {
+        let (len, start) = (field.value.len(), field.value.start);
+        tasks.push(Task { len, start, field: at, rule, set });
+    }
+}
+
+/// An edit lies in, around or next to the field's value.
+fn is_touched(field: &Field, edits: &Edits) -> bool {
+    let list = edits.list();
+    let from = list.partition_point(|edit| edit.at.end < field.value.start);
+    list.get(from).is_some_and(|edit| edit.at.start <= field.value.end)
+}
+
+/// Where a rule's work is done.
+#[derive(Clone, Copy)]
+enum Place {
+    /// In the slot's program, as this bit.
+    Program(u32),
+    Value,
+    Element,
+}
+
+fn verdict_of(transform: &Transform) -> Option<Verdict<'_>> {
+    match transform {
+        Transform::Drop => Some(Verdict::Drop),
+        Transform::Refuse(reply) => Some(Verdict::Refuse(reply)),
+        Transform::Close => Some(Verdict::Close),
+        Transform::Truncate { .. }
+        | Transform::CutAt { .. }
+        | Transform::Clamp { .. }
+        | Transform::SetNumber(_)
+        | Transform::SetBytes(_)
+        | Transform::Clear { .. }
+        | Transform::Replace { .. }
+        | Transform::Mask { .. }
+        | Transform::MaskPattern { .. }
+        | Transform::Remove
+        | Transform::KeepFirst { .. }
+        | Transform::Dedupe { .. }
+        | Transform::Normalize(_)
+        | Transform::Pad { .. }
+        | Transform::Discard => None,
+    }
+}

@@ -1,0 +1,343 @@
+//! Runs one slot's fused program over a field, whole or in pieces.
+//!
+//! The bytes run through passes, each reading what the one before has finished: the masks, every automaton of the program,
+//! and the truncation. A pass of patterns finishes a byte once no match that begins at or before it can still come; what is
+//! not finished is **pending** and must be handed in again. Matching is over the output: each pass keeps the automaton's
+//! state before every byte it wrote, and when it takes a match away it goes on from the state before the match, so that bytes
+//! that come together match too. Where such a match reaches back into bytes that were finished (and perhaps sent), what is
+//! left of it is taken away, so that the receiver never sees it whole.
+//!
+//! Holds:     [`Resume`], what a half-seen field needs to go on; the rest is scratch in [`Work`].
+//! Promises:  the same bytes come out however the field was cut, but for what a release on demand finishes early.
+//! Never:     allocates, or keeps a byte.
+
+mod machine;
+mod pass;
+
+use plan::index::{AUTOMATA_MAX, Automaton, Program};
+use plan::{ByteSet, Rule, RuleNo, Transform};
+
+use machine::{Expression, Machine, Words};
+use pass::Pass;
+
+/// Bytes a field may have after its program's edits, within one call.
+const TEXT_BYTES_MAX: usize = 256 * 1024;
+
+/// Changes one run of a program may report.
+const EVENTS_MAX: usize = 8 * 1024;
+
+/// Where a field's program stands between two pieces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Resume {
+    /// Bytes of the field that went on so far; saturates.
+    pub(crate) written: u32,
+    /// The rest of the field is taken away.
+    pub(crate) cut: bool,
+    /// The state of every automaton, 0 before the first byte.
+    pub(crate) states: [u32; AUTOMATA_MAX],
+}
+
+/// What follows the piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Follows {
+    /// More of the field.
+    More,
+    /// More of the field, and what is pending has to go on now.
+    MoreReleased,
+    /// Nothing: the field ends here.
+    Nothing,
+}
+
+/// One change.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Event {
+    /// Where in the piece.
+    pub(crate) at: u32,
+    pub(crate) rule: RuleNo,
+    pub(crate) removed: u32,
+    pub(crate) inserted: u32,
+}
+
+/// How a run ended. The finished bytes are in [`Work::text`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ran {
+    /// Bytes of the piece that are finished.
+    pub(crate) decided: usize,
+    /// Where to go on, if all of the piece is finished.
+    pub(crate) resume: Resume,
+    /// The finished bytes are the piece's own, and were not copied.
+    pub(crate) unchanged: bool,
+    /// There was no room for the result.
+    pub(crate) full: bool,
+}
+
+/// Bytes, and which byte of the piece each stands for. Origins never decrease; bytes that were put in have the origin of
+/// the first byte they replaced.
+#[derive(Debug)]
+pub(crate) struct Text {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) origin: Vec<u32>,
+}
+
+impl Text {
+    fn new() -> Self {
+        Self {
+            bytes: Vec::with_capacity(TEXT_BYTES_MAX),
+            origin: Vec::with_capacity(TEXT_BYTES_MAX),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.origin.clear();
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(len);
+        self.origin.truncate(len);
+    }
+
+    fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn push(&mut self, byte: u8, origin: u32) -> bool {
+        let room = self.bytes.len() < TEXT_BYTES_MAX;
+        if room {
+            self.bytes.push(byte);
+            self.origin.push(origin);
+        }
+        room
+    }
+}
+
+/// Scratch of a run.
+pub(crate) struct Work {
+    /// The result.
+    pub(crate) text: Text,
+    next: Text,
+    /// The state of the automaton at work before every byte of `next`.
+    history: Vec<u32>,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Work {
+    pub(crate) fn new() -> Self {
+        Self {
+            text: Text::new(),
+            next: Text::new(),
+            history: Vec::with_capacity(TEXT_BYTES_MAX),
+            events: Vec::with_capacity(EVENTS_MAX),
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        if self.events.len() < EVENTS_MAX {
+            self.events.push(event);
+        }
+    }
+}
+
+/// Some of a program's rules, for one field.
+#[derive(Clone, Copy)]
+pub(crate) struct Active<'a> {
+    pub(crate) program: &'a Program,
+    pub(crate) rules: &'a [Rule],
+    /// The rules with a condition that holds, a bit each.
+    pub(crate) set: u32,
+}
+
+impl<'a> Active<'a> {
+    fn transform(&self, rule: RuleNo) -> Option<&'a Transform> {
+        self.rules.get(usize::from(rule)).map(|rule| &rule.transform)
+    }
+
+    /// The active rules that have a condition.
+    fn conditional(&self) -> impl Iterator<Item = (RuleNo, &'a Transform)> + '_ {
+        let set = self.set;
+        self.program
+            .conditional
+            .iter()
+            .enumerate()
+            .filter(move |(bit, _)| {
+                set.checked_shr(u32::try_from(*bit).unwrap_or(32)).unwrap_or(0) & 1 != 0
+            })
+            .filter_map(|(_, &rule)| Some((rule, self.transform(rule)?)))
+    }
+
+    /// The shortest truncation.
+    fn truncation(&self) -> Option<(usize, RuleNo)> {
+        let mut least = self.program.truncate;
+        if self.set != 0 {
+            for (rule, transform) in self.conditional() {
+                if let Transform::Truncate { to } = transform {
+                    let to = usize::try_from(*to).unwrap_or(usize::MAX);
+                    if least.is_none_or(|(least, _)| to < least) {
+                        least = Some((to, rule));
+                    }
+                }
+            }
+        }
+        least
+    }
+
+    /// The active masks with a condition.
+    fn masks(&self) -> impl Iterator<Item = (RuleNo, ByteSet, u8)> + '_ {
+        self.conditional().filter_map(|(rule, transform)| {
+            let Transform::Mask { set, with } = transform else { return None };
+            Some((rule, *set, *with))
+        })
+    }
+
+    /// What the masks make of `byte`, and whose mask it was.
+    fn mask(&self, byte: u8) -> (u8, Option<RuleNo>) {
+        let mut rule = None;
+        let mut becomes = byte;
+        if let Some(table) = &self.program.masks {
+            becomes = table.becomes(byte);
+            rule = table.rule(byte);
+        }
+        if self.set != 0 {
+            for (mask, set, with) in self.masks() {
+                if set.contains(becomes) {
+                    becomes = with;
+                    rule = rule.or(Some(mask));
+                }
+            }
+        }
+        (becomes, rule)
+    }
+
+    fn has_masks(&self) -> bool {
+        self.program.masks.is_some() || (self.set != 0 && self.masks().next().is_some())
+    }
+
+    /// Whether the program would change a whole value.
+    pub(crate) fn touches(&self, value: &[u8]) -> bool {
+        self.truncation().is_some_and(|(to, _)| value.len() > to)
+            || (self.has_masks() && value.iter().any(|&byte| self.mask(byte).1.is_some()))
+            || self.program.automata.iter().any(|automaton| match automaton {
+                Automaton::Literals(literals) => literals.occur_in(value),
+                Automaton::Regex { regex, .. } => regex.is_match(value),
+            })
+    }
+
+    /// Whether a piece in the middle of a field passes unchanged and leaves nothing pending; where to go on if so.
+    fn passes(&self, resume: &Resume, piece: &[u8]) -> Option<Resume> {
+        let written = resume.written.saturating_add(u32::try_from(piece.len()).unwrap_or(u32::MAX));
+        let fits = self
+            .truncation()
+            .is_none_or(|(to, _)| usize::try_from(written).unwrap_or(usize::MAX) < to);
+        if resume.cut
+            || !fits
+            || (self.has_masks() && piece.iter().any(|&byte| self.mask(byte).1.is_some()))
+        {
+            return None;
+        }
+        let mut next = Resume { written, ..*resume };
+        for (automaton, state) in self.program.automata.iter().zip(&mut next.states) {
+            *state = match automaton {
+                Automaton::Literals(literals) => Words(literals).crosses(*state, piece)?,
+                Automaton::Regex { regex, anchored, .. } => {
+                    Expression { regex, anchored }.crosses(*state, piece)?
+                }
+            };
+        }
+        Some(next)
+    }
+}
+
+/// Runs the program over a piece of a field (or all of it).
+pub(crate) fn run(
+    active: Active<'_>,
+    resume: &Resume,
+    piece: &[u8],
+    follows: Follows,
+    work: &mut Work,
+) -> Ran {
+    work.events.clear();
+    work.text.clear();
+    if let Some(next) = active.passes(resume, piece) {
+        return Ran { decided: piece.len(), resume: next, unchanged: true, full: false };
+    }
+    let end = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+    let mut resume = *resume;
+    if resume.cut {
+        if let (Some(rule), false) = (whose_cut(&active), piece.is_empty()) {
+            work.event(Event { at: 0, rule, removed: end, inserted: 0 });
+        }
+        return Ran { decided: piece.len(), resume, unchanged: piece.is_empty(), full: false };
+    }
+    let mut full = !read(&active, piece, work);
+    let mut decided = end;
+    let mut follows = follows;
+    for (at, automaton) in active.program.automata.iter().enumerate().take(AUTOMATA_MAX) {
+        let state = resume.states.get(at).copied().unwrap_or(0);
+        let mut pass = Pass { active: &active, at, end: decided, follows, work };
+        let done = match automaton {
+            Automaton::Literals(literals) => pass.run(&Words(literals), state),
+            Automaton::Regex { regex, anchored, .. } => {
+                pass.run(&Expression { regex, anchored }, state)
+            }
+        };
+        full |= done.full;
+        decided = done.decided;
+        core::mem::swap(&mut work.text, &mut work.next);
+        if let Some(state) = resume.states.get_mut(at) {
+            *state = done.state;
+        }
+        if done.cut {
+            resume.cut = true;
+            decided = end;
+            follows = Follows::Nothing;
+        }
+    }
+    if truncate(&active, &resume, end, work) {
+        resume.cut = true;
+        decided = end;
+    }
+    let written = u32::try_from(work.text.len()).unwrap_or(u32::MAX);
+    resume.written = resume.written.saturating_add(written);
+    work.events.retain(|event| event.at < decided || decided == end);
+    let decided = usize::try_from(decided).unwrap_or(usize::MAX);
+    let unchanged = !full && piece.get(..decided) == Some(&work.text.bytes);
+    Ran { decided, resume, unchanged, full }
+}
+
+/// Whose rule goes on taking bytes away after a cut.
+fn whose_cut(active: &Active<'_>) -> Option<RuleNo> {
+    active.truncation().map(|(_, rule)| rule).or(active.program.first_cut)
+}
+
+/// The first pass: the masks.
+fn read(active: &Active<'_>, piece: &[u8], work: &mut Work) -> bool {
+    let masks = active.has_masks();
+    let mut room = true;
+    for (at, &byte) in piece.iter().enumerate() {
+        let at = u32::try_from(at).unwrap_or(u32::MAX);
+        let mut becomes = byte;
+        if masks && let (masked, Some(rule)) = active.mask(byte) {
+            becomes = masked;
+            work.event(Event { at, rule, removed: 1, inserted: 1 });
+        }
+        room &= work.text.push(becomes, at);
+    }
+    room
+}
+
+/// The last pass. Whether the bound has been reached, so that nothing more of the field goes on.
+fn truncate(active: &Active<'_>, resume: &Resume, end: u32, work: &mut Work) -> bool {
+    let Some((to, rule)) = active.truncation() else { return false };
+    let left = to.saturating_sub(usize::try_from(resume.written).unwrap_or(usize::MAX));
+    if work.text.len() < left {
+        return false;
+    }
+    let removed = work.text.len().saturating_sub(left);
+    let at = work.text.origin.get(left).copied().unwrap_or(end);
+    if removed > 0 {
+        let removed = u32::try_from(removed).unwrap_or(u32::MAX);
+        work.event(Event { at, rule, removed, inserted: 0 });
+    }
+    work.text.truncate(left);
+    true
+}

@@ -1,0 +1,193 @@
+//! The automata behind one face: literals, and one regular expression.
+
+use plan::RuleNo;
+use plan::index::{LiteralState, Literals};
+use regex_automata::dfa::{Automaton as _, dense, regex::Regex};
+use regex_automata::util::primitives::StateID;
+use regex_automata::util::start;
+use regex_automata::{Anchored, Input};
+
+use super::Active;
+
+/// An automaton that runs over output bytes and can be stopped anywhere.
+pub(super) trait Machine {
+    type State: Copy;
+
+    /// A kept state; 0 is the start.
+    fn resume(&self, number: u32) -> Self::State;
+
+    /// As a number to keep; never 0 but for the start.
+    fn keep(&self, state: Self::State) -> u32;
+
+    fn step(&self, state: Self::State, byte: u8) -> Self::State;
+
+    /// Cheap: whether a match, of whatever rule, ends here.
+    fn may_match(&self, state: Self::State) -> bool;
+
+    /// The active rule whose match ends with `out`, and the match's length; a length of more than `out` where it began
+    /// before.
+    fn matched(
+        &self,
+        state: Self::State,
+        out: &[u8],
+        active: &Active<'_>,
+        at: usize,
+    ) -> Option<(RuleNo, usize)>;
+
+    /// How many of the last bytes of `out` may belong to a match that is still to come.
+    fn pending(&self, state: Self::State, out: &[u8]) -> usize;
+
+    /// Runs over `piece`: the state after it, if there was no match and nothing is pending.
+    fn crosses(&self, state: u32, piece: &[u8]) -> Option<u32> {
+        let mut state = self.resume(state);
+        for &byte in piece {
+            state = self.step(state, byte);
+            if self.may_match(state) {
+                return None;
+            }
+        }
+        (self.pending(state, piece) == 0).then(|| self.keep(state))
+    }
+}
+
+/// All literals of a slot.
+pub(super) struct Words<'a>(pub(super) &'a Literals);
+
+impl Machine for Words<'_> {
+    type State = LiteralState;
+
+    fn resume(&self, number: u32) -> LiteralState {
+        if number == 0 { self.0.start() } else { self.0.state(number) }
+    }
+
+    fn keep(&self, state: LiteralState) -> u32 {
+        if state == self.0.start() { 0 } else { state.number() }
+    }
+
+    #[inline]
+    fn step(&self, state: LiteralState, byte: u8) -> LiteralState {
+        self.0.step(state, byte)
+    }
+
+    #[inline]
+    fn may_match(&self, state: LiteralState) -> bool {
+        self.0.is_match(state)
+    }
+
+    fn matched(
+        &self,
+        state: LiteralState,
+        _: &[u8],
+        active: &Active<'_>,
+        _: usize,
+    ) -> Option<(RuleNo, usize)> {
+        self.0
+            .matches(state)
+            .find(|(owner, _)| owner.is_active(active.set))
+            .map(|(owner, len)| (owner.rule, len))
+    }
+
+    fn pending(&self, state: LiteralState, _: &[u8]) -> usize {
+        self.0.depth(state)
+    }
+
+    fn crosses(&self, state: u32, piece: &[u8]) -> Option<u32> {
+        if state == 0 && self.0.occur_in(piece) {
+            return None;
+        }
+        let mut now = self.resume(state);
+        // From the start, and with no literal in the piece, only its end decides the state.
+        let from = if state == 0 { piece.len().saturating_sub(self.0.longest()) } else { 0 };
+        for &byte in piece.get(from..).unwrap_or_default() {
+            now = self.step(now, byte);
+            if self.may_match(now) {
+                return None;
+            }
+        }
+        (self.0.depth(now) == 0).then(|| self.keep(now))
+    }
+}
+
+/// One regular expression.
+pub(super) struct Expression<'a> {
+    pub(super) regex: &'a Regex,
+    pub(super) anchored: &'a dense::DFA<Vec<u32>>,
+}
+
+impl Expression<'_> {
+    fn start(dfa: &dense::DFA<Vec<u32>>, anchored: Anchored) -> Option<StateID> {
+        dfa.start_state(&start::Config::new().anchored(anchored)).ok()
+    }
+}
+
+/// A state, or none where the automaton could not start: it then matches nothing.
+type ExpressionState = Option<StateID>;
+
+impl Machine for Expression<'_> {
+    type State = ExpressionState;
+
+    fn resume(&self, number: u32) -> ExpressionState {
+        match number.checked_sub(1) {
+            None => Self::start(self.regex.forward(), Anchored::No),
+            Some(number) => StateID::new(usize::try_from(number).ok()?).ok(),
+        }
+    }
+
+    fn keep(&self, state: ExpressionState) -> u32 {
+        if state == Self::start(self.regex.forward(), Anchored::No) {
+            return 0;
+        }
+        state.and_then(|state| state.as_u32().checked_add(1)).unwrap_or(0)
+    }
+
+    fn step(&self, state: ExpressionState, byte: u8) -> ExpressionState {
+        Some(self.regex.forward().next_state(state?, byte))
+    }
+
+    fn may_match(&self, state: ExpressionState) -> bool {
+        let dfa = self.regex.forward();
+        state.is_some_and(|state| dfa.is_match_state(dfa.next_eoi_state(state)))
+    }
+
+    fn matched(
+        &self,
+        _: ExpressionState,
+        out: &[u8],
+        active: &Active<'_>,
+        at: usize,
+    ) -> Option<(RuleNo, usize)> {
+        let Some(plan::index::Automaton::Regex { owner, .. }) = active.program.automata.get(at)
+        else {
+            return None;
+        };
+        if !owner.is_active(active.set) {
+            return None;
+        }
+        let input = Input::new(out).anchored(Anchored::Yes);
+        let start = self.regex.reverse().try_search_rev(&input).ok().flatten();
+        let len = match start {
+            Some(start) => out.len().saturating_sub(start.offset()),
+            // It began in bytes that are finished.
+            None => out.len().saturating_add(1),
+        };
+        Some((owner.rule, len))
+    }
+
+    fn pending(&self, _: ExpressionState, out: &[u8]) -> usize {
+        let Some(start) = Self::start(self.anchored, Anchored::Yes) else { return 0 };
+        let alive = |bytes: &[u8]| {
+            let mut state = start;
+            for &byte in bytes {
+                state = self.anchored.next_state(state, byte);
+                if self.anchored.is_dead_state(state) {
+                    return false;
+                }
+            }
+            true
+        };
+        let longest = out.len();
+        (0..longest)
+            .find(|&from| alive(out.get(from..).unwrap_or_default()))
+            .map_or(0, |from| longest.saturating_sub(from))
+    }
+}

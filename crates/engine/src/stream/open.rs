@@ -1,0 +1,235 @@
+//! Fields that come in pieces.
+
+use proto::{Edits, Field, Flags, Span, State, Step, View};
+
+use super::{Again, Run};
+use crate::conversation::{OpenField, SideState};
+use crate::decide::Unit;
+use crate::fused::{Active, Follows, Ran, Resume, Text, run};
+use crate::outcome::Undecided;
+use crate::scratch::Scratch;
+
+/// Edits one piece makes. With more, its changed part is replaced as a whole.
+const PIECE_EDITS_MAX: usize = 64;
+
+impl Run<'_> {
+    /// Some field of the unit is open, or goes on from before.
+    pub(super) fn has_pieces(&self) -> bool {
+        let piece =
+            |field: &Field| field.flags.has(Flags::OPEN) || field.flags.has(Flags::CONTINUES);
+        self.scratch.fields.items().iter().any(piece)
+    }
+
+    /// Runs the programs of the unit's open fields. How many bytes of the unit are finished; the side's state is right only
+    /// if it is all of them.
+    pub(super) fn pieces(&mut self, view: View<'_>, release: bool) -> Result<usize, Undecided> {
+        let mut finished = view.input.len();
+        let mut failed = None;
+        let count = self.scratch.fields.items().len();
+        for at in 0..count {
+            let Some(field) = self.scratch.fields.items().get(at).copied() else { break };
+            let opens = field.flags.has(Flags::OPEN);
+            let continues = field.flags.has(Flags::CONTINUES);
+            if !opens && !continues {
+                continue;
+            }
+            if !continues && let Err(why) = self.begin(at, &field, view) {
+                failed = Some(why);
+            }
+            let follows = match (opens && !view.ended, release) {
+                (false, _) => Follows::Nothing,
+                (true, true) => Follows::MoreReleased,
+                (true, false) => Follows::More,
+            };
+            match self.piece(&field, view, follows) {
+                Ok(bytes) => finished = finished.min(bytes),
+                Err(why) => failed = Some(why),
+            }
+            if !opens {
+                self.mine.close(field.slot);
+            }
+        }
+        failed.map_or(Ok(finished), Err)
+    }
+
+    /// A field opens: which of its rules are active is settled now.
+    fn begin(&mut self, at: usize, field: &Field, view: View<'_>) -> Result<(), Undecided> {
+        self.mine.close(field.slot);
+        let slot = self.side.index.slot(field.slot);
+        if slot.is_none_or(|slot| slot.program().is_none()) {
+            return Ok(());
+        }
+        let Scratch { fields, desk, .. } = &mut *self.scratch;
+        let unit = Unit {
+            module: self.module,
+            side: self.side,
+            transport: proto::Transport::Tcp,
+            view,
+            fields,
+            peer: self.peer,
+        };
+        let (set, unknown) = unit.active_set(at, field, desk);
+        let open = OpenField { slot: field.slot, set, resume: Resume::default() };
+        if !self.mine.add_open(open) {
+            return Err(Undecided::FieldsOverflowed);
+        }
+        if unknown { Err(Undecided::UnitTooLong) } else { Ok(()) }
+    }
+
+    /// One piece of one field; where in the unit its finished bytes end.
+    fn piece(
+        &mut self,
+        field: &Field,
+        view: View<'_>,
+        follows: Follows,
+    ) -> Result<usize, Undecided> {
+        let all = view.input.len();
+        let program = self.side.index.slot(field.slot).and_then(|slot| slot.program());
+        let (Some(program), Some(open)) = (program, self.mine.open_field(field.slot)) else {
+            return Ok(all);
+        };
+        let Scratch { fields, desk, .. } = &mut *self.scratch;
+        let active = Active { program, rules: &self.side.rules, set: open.set };
+        let raw = field.value.of(view.input);
+        let nested = desk.edits.list().iter().any(|edit| edit.at.overlaps(field.value));
+        let mut follows = follows;
+        if nested {
+            // A field inside this one was edited: work on what it left, which cannot be held back again.
+            desk.value.clear();
+            if !desk.edits.current(view.input, field.value, &mut desk.value) {
+                return Err(Undecided::EditsFull);
+            }
+            if follows == Follows::More {
+                follows = Follows::MoreReleased;
+            }
+        }
+        let bytes = if nested { desk.value.as_slice() } else { raw };
+        let Ran { decided, resume, unchanged, full } =
+            run(active, &open.resume, bytes, follows, &mut desk.work);
+        if full {
+            return Err(Undecided::EditsFull);
+        }
+        open.resume = resume;
+        let finished = nested || decided == bytes.len();
+        if !unchanged {
+            if field.flags.has(Flags::MAC_COVERED) {
+                return Err(Undecided::RepairImpossible);
+            }
+            let unit = Unit {
+                module: self.module,
+                side: self.side,
+                transport: proto::Transport::Tcp,
+                view,
+                fields,
+                peer: self.peer,
+            };
+            unit.may_edit(field, Span::new(0, decided), desk.work.text.bytes.len())?;
+            unit.count_events(desk);
+            let written = if nested {
+                desk.edits.replace(field.value, &desk.work.text.bytes)
+            } else {
+                write(
+                    field.value.start,
+                    raw.get(..decided).unwrap_or(raw),
+                    &desk.work.text,
+                    &mut desk.edits,
+                )
+            };
+            if !written {
+                return Err(Undecided::EditsFull);
+            }
+        }
+        if finished {
+            return Ok(all);
+        }
+        Ok(field.value.range().start.saturating_add(decided))
+    }
+
+    /// The unit is decided up to `decided` only: reads and runs that much of it again, for good.
+    pub(super) fn again(
+        &mut self,
+        view: View<'_>,
+        rest: &[u8],
+        decided: usize,
+        before: (State, SideState),
+    ) -> Again {
+        self.scratch.desk.tally.abandon();
+        if decided == 0 {
+            return Again::Pending;
+        }
+        let (state, mut mine) = before;
+        *self.state = state;
+        mine.need = None;
+        *self.mine = mine;
+        let part = view.input.get(..decided).unwrap_or_default();
+        let (step, view) = self.ask(part, rest, true);
+        let Step::Unit { bytes, last: false, .. } = step else { return Again::Pending };
+        if bytes != decided {
+            return Again::Pending;
+        }
+        self.mine.inside_field = self.is_open();
+        self.mine.inside_message = true;
+        let Scratch { fields, desk, .. } = &mut *self.scratch;
+        let unit = Unit {
+            module: self.module,
+            side: self.side,
+            transport: proto::Transport::Tcp,
+            view,
+            fields,
+            peer: self.peer,
+        };
+        let mut undecided = crate::decide::decide(unit, desk).undecided;
+        if let Err(why) = self.pieces(view, true) {
+            undecided = Some(why);
+        }
+        Again::Done(undecided)
+    }
+}
+
+/// Makes the difference between a piece and what became of it edits at `start` of the unit.
+fn write(start: u32, piece: &[u8], text: &Text, edits: &mut Edits) -> bool {
+    let count = changes(piece, text, |_, _, _| true);
+    if count.is_some_and(|count| count <= PIECE_EDITS_MAX) {
+        let write = |from: u32, to: u32, new: &[u8]| {
+            let at = Span { start: start.saturating_add(from), end: start.saturating_add(to) };
+            edits.replace(at, new)
+        };
+        return changes(piece, text, write).is_some();
+    }
+    let (old, new) = crate::decide::difference(piece, &text.bytes);
+    let from = start.saturating_add(old.start);
+    edits.replace(Span { start: from, end: from.saturating_add(old.len()) }, new.of(&text.bytes))
+}
+
+/// Hands every changed range `from..to` of the piece and its new bytes to `each`; how many there are, or `None` if `each`
+/// refused one.
+fn changes(
+    piece: &[u8],
+    text: &Text,
+    mut each: impl FnMut(u32, u32, &[u8]) -> bool,
+) -> Option<usize> {
+    let mut count = 0_usize;
+    // The next byte of the piece that is not accounted for, and the first new byte that is not.
+    let mut next = 0_u32;
+    let mut new_from = 0_usize;
+    let end = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+    let sentinel = [(end, None)];
+    let bytes = text.origin.iter().zip(&text.bytes).map(|(&origin, &byte)| (origin, Some(byte)));
+    for (place, (origin, byte)) in bytes.chain(sentinel).enumerate() {
+        let original = piece.get(usize::try_from(origin).unwrap_or(usize::MAX)).copied();
+        let kept = origin >= next && original == byte;
+        if !kept {
+            continue;
+        }
+        if origin > next || place > new_from {
+            let new = text.bytes.get(new_from..place).unwrap_or_default();
+            if !each(next, origin, new) {
+                return None;
+            }
+            count = count.saturating_add(1);
+        }
+        next = origin.saturating_add(1);
+        new_from = place.saturating_add(1);
+    }
+    Some(count)
+}
