@@ -49,5 +49,9 @@ pub use crate::parse::Link;
 pub use crate::reasons::{Fate, Reason};
 pub use crate::transmit::Outgoing;
 
+// Types of the waist that stand in this interface, for crates above that have no other business with it.
+pub use plan::{ModuleNo, PatchNo, Publisher};
+pub use proto::Direction;
+
 #[cfg(test)]
 mod tests;
