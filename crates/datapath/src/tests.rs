@@ -3,3 +3,4 @@
 mod identity;
 mod lab;
 mod limits;
+mod patched;

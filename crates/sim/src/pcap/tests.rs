@@ -16,6 +16,8 @@ use wire::{Layers, checksum};
 
 use super::*;
 
+mod edited;
+
 struct Whole;
 
 static WHOLE: Protocol = Protocol {
