@@ -3,7 +3,7 @@
 use proto::Direction::{self, Request, Response};
 
 use crate::feed::Value;
-use crate::{Mismatch, same};
+use crate::{Mismatch, same, streams};
 
 /// A difference that is meant.
 pub(crate) struct Known {
@@ -61,11 +61,15 @@ pub(crate) const CASES: &[Case] = &[
         values_min: 20,
         known: TFTP,
     },
+    streams::FTP,
+    streams::SMTP,
+    streams::TLS,
+    streams::HTTP,
 ];
 
 impl Mismatch<'_> {
     /// As many values of ours as of tshark's, and each pair is the same or `passes`.
-    fn each(&self, passes: impl Fn(&Value, &str) -> bool) -> bool {
+    pub(crate) fn each(&self, passes: impl Fn(&Value, &str) -> bool) -> bool {
         self.ours.len() == self.theirs.len()
             && self.ours.iter().zip(self.theirs).all(|(a, b)| same(a, b) || passes(a, b))
     }

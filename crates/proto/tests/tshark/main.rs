@@ -14,6 +14,7 @@
 mod capture;
 mod cases;
 mod feed;
+mod streams;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
