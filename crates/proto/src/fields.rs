@@ -109,8 +109,12 @@ pub struct Field {
 /// Caller-owned output of a decoder.
 #[derive(Debug)]
 pub struct Fields {
-    items: Vec<Field>,
-    text: Vec<u8>,
+    /// All places there are; the first `items_len` hold a field. (Kept initialised, so that adding one is one bounds check.)
+    items: Box<[Field]>,
+    items_len: usize,
+    /// Likewise.
+    text: Box<[u8]>,
+    text_len: usize,
     overflowed: bool,
 }
 
@@ -118,23 +122,27 @@ impl Fields {
     /// Allocates once, for good.
     pub fn new() -> Self {
         Self {
-            items: Vec::with_capacity(limits::FIELDS_MAX),
-            text: Vec::with_capacity(limits::TEXT_BYTES_MAX),
+            items: vec![Field::default(); limits::FIELDS_MAX].into(),
+            items_len: 0,
+            text: vec![0; limits::TEXT_BYTES_MAX].into(),
+            text_len: 0,
             overflowed: false,
         }
     }
 
     /// Forgets the last unit.
     pub fn clear(&mut self) {
-        self.items.clear();
-        self.text.clear();
+        self.items_len = 0;
+        self.text_len = 0;
         self.overflowed = false;
     }
 
     /// Adds an occurrence. A full table drops it and remembers that it did.
+    #[inline]
     pub fn push(&mut self, field: Field) {
-        if self.items.len() < limits::FIELDS_MAX {
-            self.items.push(field);
+        if let Some(place) = self.items.get_mut(self.items_len) {
+            *place = field;
+            self.items_len = self.items_len.wrapping_add(1);
         } else {
             self.overflowed = true;
         }
@@ -159,34 +167,57 @@ impl Fields {
 
     /// Appends decoded text and returns its span; `None` (and overflowed) when the arena is full.
     pub fn add_text(&mut self, bytes: &[u8]) -> Option<Span> {
-        let start = self.text.len();
+        let start = self.text_len;
         let end = start.checked_add(bytes.len())?;
-        if end > limits::TEXT_BYTES_MAX {
+        let Some(room) = self.text.get_mut(start..end) else {
             self.overflowed = true;
             return None;
-        }
-        self.text.extend_from_slice(bytes);
+        };
+        room.copy_from_slice(bytes);
+        self.text_len = end;
         Some(Span::new(start, end))
     }
 
     /// Everything found, in the order of the wire.
     pub fn items(&self) -> &[Field] {
-        &self.items
+        self.items.get(..self.items_len).unwrap_or_default()
     }
 
     /// To put right a field that was pushed before its end was known.
     pub fn items_mut(&mut self) -> &mut [Field] {
-        &mut self.items
+        self.items.get_mut(..self.items_len).unwrap_or_default()
     }
 
     /// The arena of decoded text.
     pub fn text(&self) -> &[u8] {
-        &self.text
+        self.text.get(..self.text_len).unwrap_or_default()
     }
 
-    /// To put right text that was added as it stands on the wire.
-    pub fn text_mut(&mut self) -> &mut [u8] {
-        &mut self.text
+    /// The room left for fields, to be filled from its front; [`Fields::keep`] keeps what was filled.
+    #[inline]
+    pub fn room(&mut self) -> &mut [Field] {
+        self.items.get_mut(self.items_len..).unwrap_or_default()
+    }
+
+    /// Keeps the first `count` fields of [`Fields::room`], or as many as it has.
+    #[inline]
+    pub fn keep(&mut self, count: usize) {
+        self.items_len = self.items_len.saturating_add(count).min(self.items.len());
+    }
+
+    /// The room left for text, to be written in place; [`Fields::keep_text`] keeps what was written.
+    #[inline]
+    pub fn text_room(&mut self) -> &mut [u8] {
+        self.text.get_mut(self.text_len..).unwrap_or_default()
+    }
+
+    /// Keeps the first `len` bytes of [`Fields::text_room`]; their span, or `None` if there is less room.
+    #[inline]
+    pub fn keep_text(&mut self, len: usize) -> Option<Span> {
+        let start = self.text_len;
+        let end = start.checked_add(len).filter(|end| *end <= self.text.len())?;
+        self.text_len = end;
+        Some(Span::new(start, end))
     }
 
     /// The value a condition sees: decoded where the field has a decoded form, else the raw bytes.

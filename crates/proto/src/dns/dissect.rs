@@ -1,34 +1,11 @@
 //! One message to fields: the header as one load, then only what some rule reads, in the order of the wire.
 
 use super::fields::{HEADER, Id, NAME_CHECKS, QUESTION_NAME, QUESTIONS, RDATA, RECORDS};
-use super::name;
-use super::record::{OPT, Piece, Pieces, Question, Record, TSIG};
+use super::record::{OPT, Piece, Pieces, Question, Record, SIG, TSIG};
+use super::{name, plain};
 use crate::fields::{Field, Fields, Flags, Span};
 
-/// The header bits that are fields of their own: shift and mask.
-const BITS: [(Id, u32, u16); 10] = [
-    (Id::Response, 15, 1),
-    (Id::Opcode, 11, 15),
-    (Id::Authoritative, 10, 1),
-    (Id::Truncated, 9, 1),
-    (Id::RecDesired, 8, 1),
-    (Id::RecAvail, 7, 1),
-    (Id::Z, 6, 1),
-    (Id::Authenticated, 5, 1),
-    (Id::CheckDisable, 4, 1),
-    (Id::Rcode, 0, 15),
-];
-
-const BITS_WANTED: u128 = {
-    let (mut all, mut n) = (0, 0);
-    while n < BITS.len() {
-        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-        let (id, _, _) = BITS[n];
-        all |= id.bit();
-        n = n.wrapping_add(1);
-    }
-    all
-};
+const BITS_WANTED: u128 = Id::Response.to(Id::Rcode);
 
 const COUNTS_WANTED: u128 =
     Id::Queries.bit() | Id::Answers.bit() | Id::Authorities.bit() | Id::Additionals.bit();
@@ -54,7 +31,16 @@ struct Dissector<'a> {
 }
 
 /// Emits the wanted fields of `message`. `whole`: no more of it will come, so that what is missing is an error.
+#[inline]
 pub(super) fn message(want: u128, message: &[u8], base: u32, whole: bool, out: &mut Fields) {
+    if !plain::query(want, message, base, out) {
+        any_message(want, message, base, whole, out);
+    }
+}
+
+/// The general way.
+#[inline(never)]
+fn any_message(want: u128, message: &[u8], base: u32, whole: bool, out: &mut Fields) {
     let mut dissector =
         Dissector { message, base, want, out, groups: 0, malformed: false, signed_by: None };
     if want & Id::MessageLen.bit() != 0 {
@@ -94,10 +80,8 @@ impl Dissector<'_> {
 
     #[inline]
     fn span(&self, span: Span) -> Span {
-        Span {
-            start: span.start.saturating_add(self.base),
-            end: span.end.saturating_add(self.base),
-        }
+        // A message and its prefix are at most 65,537 bytes long.
+        Span { start: span.start.wrapping_add(self.base), end: span.end.wrapping_add(self.base) }
     }
 
     #[inline]
@@ -138,6 +122,21 @@ impl Dissector<'_> {
         }
     }
 
+    /// A name, whose text is there already.
+    #[inline]
+    fn text(&mut self, id: Id, at: Span, text: Span, element: Element) {
+        let (value, whole) = (self.span(at), self.span(element.span));
+        self.out.push(Field {
+            slot: id.slot(),
+            group: element.group,
+            flags: Flags::DECODED,
+            value,
+            element: whole,
+            text,
+            ..Field::default()
+        });
+    }
+
     fn next_element(&mut self, span: Span) -> Element {
         self.groups = self.groups.saturating_add(1);
         Element { group: self.groups, span }
@@ -176,33 +175,46 @@ impl Dissector<'_> {
             self.number(Id::Flags, Span { start: 2, end: 4 }, u64::from(flags));
         }
         if self.want & BITS_WANTED != 0 {
-            for (id, shift, mask) in BITS {
-                if self.wants(id) {
-                    let number = flags.wrapping_shr(shift) & mask;
-                    self.number(id, Span { start: 2, end: 4 }, u64::from(number));
-                }
-            }
+            self.bits(Id::Response, flags, 15, 1);
+            self.bits(Id::Opcode, flags, 11, 15);
+            self.bits(Id::Authoritative, flags, 10, 1);
+            self.bits(Id::Truncated, flags, 9, 1);
+            self.bits(Id::RecDesired, flags, 8, 1);
+            self.bits(Id::RecAvail, flags, 7, 1);
+            self.bits(Id::Z, flags, 6, 1);
+            self.bits(Id::Authenticated, flags, 5, 1);
+            self.bits(Id::CheckDisable, flags, 4, 1);
+            self.bits(Id::Rcode, flags, 0, 15);
         }
         if self.want & COUNTS_WANTED != 0 {
             let [q0, q1, n0, n1, a0, a1, d0, d1] = counts;
-            for (id, at, bytes) in [
-                (Id::Queries, 4, [q0, q1]),
-                (Id::Answers, 6, [n0, n1]),
-                (Id::Authorities, 8, [a0, a1]),
-                (Id::Additionals, 10, [d0, d1]),
-            ] {
-                if self.wants(id) {
-                    let span = Span { start: at, end: at.saturating_add(2) };
-                    self.number(id, span, u64::from(u16::from_be_bytes(bytes)));
-                }
-            }
+            self.count(Id::Queries, 4, [q0, q1]);
+            self.count(Id::Answers, 6, [n0, n1]);
+            self.count(Id::Authorities, 8, [a0, a1]);
+            self.count(Id::Additionals, 10, [d0, d1]);
+        }
+    }
+
+    /// Bits of the flags word. (Inlined, so that which field it is is known when compiled.)
+    #[inline(always)]
+    fn bits(&mut self, id: Id, flags: u16, shift: u32, mask: u16) {
+        if self.wants(id) {
+            let number = flags.wrapping_shr(shift) & mask;
+            self.number(id, Span { start: 2, end: 4 }, u64::from(number));
+        }
+    }
+
+    #[inline(always)]
+    fn count(&mut self, id: Id, at: u32, bytes: [u8; 2]) {
+        if self.wants(id) {
+            let span = Span { start: at, end: at.wrapping_add(2) };
+            self.number(id, span, u64::from(u16::from_be_bytes(bytes)));
         }
     }
 
     /// Emits a question; where it ends.
-    #[inline]
     fn question(&mut self, start: u32) -> Option<u32> {
-        self.groups = self.groups.saturating_add(1);
+        self.groups = self.groups.wrapping_add(1);
         if self.want & (QUESTION_NAME | NAME_CHECKS) == 0 {
             let question = Question::at(self.message, start)?;
             let element = Element { group: self.groups, span: question.span };
@@ -218,12 +230,10 @@ impl Dissector<'_> {
         let reading = self.name(Some(Id::QryName), start, element)?;
         let name_end = reading.end?;
         let name_span = Span { start, end: name_end };
-        if self.want & (Id::QryNameLen.bit() | Id::QryLabels.bit()) != 0 {
-            // As text: a dot for each length byte but the first, and no root label.
-            let text_len = reading.wire_len.saturating_sub(2);
-            self.part(Id::QryNameLen, name_span, u64::from(text_len), element);
-            self.part(Id::QryLabels, name_span, u64::from(reading.labels), element);
-        }
+        // As text: a dot for each length byte but the first, and no root label.
+        let text_len = reading.wire_len.saturating_sub(2);
+        self.part(Id::QryNameLen, name_span, u64::from(text_len), element);
+        self.part(Id::QryLabels, name_span, u64::from(reading.labels), element);
         let question = Question::behind(self.message, start, name_end)?;
         let whole = self.span(question.span);
         for field in self.out.items_mut().get_mut(first..).unwrap_or_default() {
@@ -261,16 +271,7 @@ impl Dissector<'_> {
         let message_end = u32::try_from(self.message.len()).unwrap_or(u32::MAX);
         let at = Span { start, end: reading.end.unwrap_or(message_end) };
         if let Some(id) = id {
-            let (value, whole) = (self.span(at), self.span(element.span));
-            self.out.push(Field {
-                slot: id.slot(),
-                group: element.group,
-                flags: Flags::DECODED,
-                value,
-                element: whole,
-                text,
-                ..Field::default()
-            });
+            self.text(id, at, text, element);
         }
         self.malformed |= !reading.valid;
         if self.want & NAME_CHECKS != 0 {
@@ -291,20 +292,22 @@ impl Dissector<'_> {
     fn records(&mut self, sections: [u16; 3], mut at: u32) -> Option<()> {
         let mut last = None;
         for (section, count) in (1_u8..).zip(sections) {
+            last = None;
             for _ in 0..count {
                 let record = Record::at(self.message, at)?;
-                let element = self.next_element(record.span);
+                self.groups = self.groups.wrapping_add(1);
+                last = Some((self.groups, at, record.kind));
                 if self.want & RECORDS != 0 {
+                    let element = Element { group: self.groups, span: record.span };
                     self.record(&record, section, element);
                 }
                 at = record.span.end;
-                last = Some((record, element.group)).filter(|_| section == 3);
             }
         }
-        if let Some((record, group)) = last
-            && record.signs_message(self.message)
+        if let Some((group, start, kind @ (SIG | TSIG))) = last
+            && Record::at(self.message, start)?.signs_message(self.message)
         {
-            self.signed_by = Some((group, record.kind));
+            self.signed_by = Some((group, kind));
         }
         let rest = Span { start: at, end: u32::try_from(self.message.len()).unwrap_or(u32::MAX) };
         if self.wants(Id::Extraneous) && !rest.is_empty() {
@@ -314,6 +317,7 @@ impl Dissector<'_> {
         Some(())
     }
 
+    #[inline(never)]
     fn record(&mut self, record: &Record, section: u8, element: Element) {
         let start = record.span.start;
         self.bytes(Id::Record, record.span, element);

@@ -212,7 +212,7 @@ impl Id {
     }
 
     /// The bits of this field and of all up to `last`.
-    const fn to(self, last: Self) -> u128 {
+    pub(super) const fn to(self, last: Self) -> u128 {
         let up_to_last = last.bit() | (last.bit().wrapping_sub(1));
         up_to_last & !self.bit().wrapping_sub(1)
     }

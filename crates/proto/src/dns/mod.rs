@@ -9,6 +9,7 @@
 mod dissect;
 mod fields;
 mod name;
+mod plain;
 mod record;
 mod repair;
 mod reply;

@@ -47,21 +47,25 @@ impl Label {
 }
 
 /// Steps over a name without following pointers: where it ends.
+#[inline]
 pub(super) fn skip(message: &[u8], start: u32) -> Option<u32> {
-    let last = start.checked_add(NAME_BYTES_MAX)?;
-    let mut at = start;
-    while at < last {
-        match Label::of(byte(message, at)?) {
-            Label::Root => return at.checked_add(1),
-            Label::Bytes(len) => at = at.checked_add(len)?.checked_add(1)?,
-            Label::Pointer(_) => {
-                byte(message, at.checked_add(1)?)?;
-                return at.checked_add(2);
-            }
-            Label::Unknown => return None,
+    let rest = message.get(usize::try_from(start).ok()?..)?;
+    let mut at = 0_usize;
+    let len = loop {
+        let first = *rest.get(at)?;
+        if first.wrapping_sub(1) >= 63 {
+            break match first {
+                0 => at.wrapping_add(1),
+                192..=255 if rest.len() > at.wrapping_add(1) => at.wrapping_add(2),
+                _ => return None,
+            };
         }
-    }
-    None
+        at = at.wrapping_add(usize::from(first)).wrapping_add(1);
+        if at >= NAME_BYTES_MAX_USIZE {
+            return None;
+        }
+    };
+    start.checked_add(u32::try_from(len).ok()?)
 }
 
 /// What reading a name found.
@@ -137,8 +141,13 @@ pub(super) fn read(message: &[u8], start: u32, mut label: impl FnMut(&[u8])) -> 
 /// The form is Wireshark's: labels joined by dots, the root as `<Root>`, bytes that do not print as C escapes or three
 /// octal digits, bytes over 127 as they are. A backslash is doubled, so that [`encode`] can tell it from an escape.
 pub(super) fn read_text(message: &[u8], start: u32, out: &mut Fields) -> Option<(Reading, Span)> {
-    if let Some((reading, span)) = read_plain(message, start, out) {
-        return Some((reading, span?));
+    if let Some(rest) = usize::try_from(start).ok().and_then(|start| message.get(start..))
+        && let Some((labels, len)) = plain(rest)
+        && let Some(text) = plain_text(rest, len, out)
+    {
+        let wire_len = u32::try_from(len).unwrap_or(u32::MAX);
+        let end = start.checked_add(wire_len);
+        return Some((Reading { end, wire_len, labels, valid: true, ..Reading::default() }, text));
     }
     let text_start = out.text().len();
     let mut room = true;
@@ -157,67 +166,87 @@ pub(super) fn read_text(message: &[u8], start: u32, out: &mut Fields) -> Option<
     room.then(|| (reading, Span::new(text_start, out.text().len())))
 }
 
-/// The common name, without a pointer and without a byte to escape, in one copy. The outer `None`: not such a name.
-fn read_plain(message: &[u8], start: u32, out: &mut Fields) -> Option<(Reading, Option<Span>)> {
-    let name = message.get(usize::try_from(start).ok()?..)?;
+/// The common name, without a pointer, at the front of `rest`: its labels and its length in wire form.
+#[inline]
+pub(super) fn plain(rest: &[u8]) -> Option<(u32, usize)> {
+    let rest = rest.get(..NAME_BYTES_MAX_USIZE).unwrap_or(rest);
     let mut at = 0_usize;
     let mut labels = 0_u32;
     loop {
-        let len = *name.get(at)?;
+        let len = *rest.get(at)?;
+        at = at.wrapping_add(usize::from(len)).wrapping_add(1);
         if len.wrapping_sub(1) >= 63 {
-            if len != 0 {
-                return None;
-            }
-            break;
+            // The root alone, which is text of another kind, is not common.
+            return (len == 0 && labels > 0).then_some((labels, at));
         }
         labels = labels.wrapping_add(1);
-        at = at.wrapping_add(usize::from(len)).wrapping_add(1);
     }
-    let wire_len = u32::try_from(at).ok()?.checked_add(1)?;
-    // Behind the first length byte, before the root label. The root itself is not common.
-    let text = name.get(1..at).unwrap_or_default();
-    if wire_len > NAME_BYTES_MAX || text.is_empty() {
-        return None;
-    }
-    let span = out.add_text(text);
-    if let Some(span) = span
-        && let Some(copy) = out.text_mut().get_mut(span.range())
-    {
-        // The length bytes between labels become dots.
-        let mut dot = usize::from(*name.first()?);
-        while let Some(byte) = copy.get_mut(dot) {
-            dot = dot.wrapping_add(usize::from(*byte)).wrapping_add(1);
-            *byte = b'.';
-        }
-        if needs_escape(copy) {
-            return None;
-        }
-    }
-    let end = start.checked_add(wire_len);
-    Some((Reading { end, wire_len, labels, valid: true, ..Reading::default() }, span))
 }
 
-/// Some byte is a control character or a backslash. Eight bytes at a time: see Hacker's Delight section 6-1 for the
-/// borrow that marks a byte less than another.
-fn needs_escape(text: &[u8]) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let less = |word: u64, than: u64| word.wrapping_sub(ONES.wrapping_mul(than)) & !word & HIGH;
-    let special = |word: u64| {
-        less(word, 0x20)
-            | less(word ^ ONES.wrapping_mul(0x7f), 1)
-            | less(word ^ ONES.wrapping_mul(0x5c), 1)
-    };
-    let (words, rest) = text.as_chunks::<8>();
-    let mut found = words.iter().fold(0, |found, word| found | special(u64::from_ne_bytes(*word)));
-    if !rest.is_empty() {
-        if let Some(last) = text.last_chunk::<8>() {
-            found |= special(u64::from_ne_bytes(*last));
-        } else {
-            return rest.iter().any(|byte| byte.is_ascii_control() || *byte == b'\\');
-        }
+/// The text of a name of `wire_len` bytes that [`plain`] has found at the front of `rest`. `None`: some byte needs an
+/// escape, or there is no room.
+#[inline(always)]
+pub(super) fn plain_text(rest: &[u8], wire_len: usize, out: &mut Fields) -> Option<Span> {
+    let first_len = usize::from(*rest.first()?);
+    // Behind the first length byte, before the root label.
+    let labels = rest.get(1..wire_len.wrapping_sub(1))?;
+    let text = out.text_room().get_mut(..labels.len())?;
+    copy(labels, text);
+    // The length bytes between labels become dots.
+    let mut dot = first_len;
+    while let Some(byte) = text.get_mut(dot) {
+        dot = dot.wrapping_add(usize::from(*byte)).wrapping_add(1);
+        *byte = b'.';
     }
-    found != 0
+    if needs_escape(text) {
+        return None;
+    }
+    out.keep_text(labels.len())
+}
+
+/// Copies bytes, `to` being as long as `from`. Names are too short for a call of `memcpy` to pay: two pieces, which may
+/// overlap, do for nearly all.
+#[inline(always)]
+fn copy(from: &[u8], to: &mut [u8]) {
+    fn two<const N: usize>(from: &[u8], to: &mut [u8]) -> Option<()> {
+        let (first, last) = (*from.first_chunk::<N>()?, *from.last_chunk::<N>()?);
+        *to.first_chunk_mut::<N>()? = first;
+        *to.last_chunk_mut::<N>()? = last;
+        Some(())
+    }
+    let done = match from.len() {
+        8..=16 => two::<8>(from, to),
+        17..=32 => two::<16>(from, to),
+        _ => None,
+    };
+    if done.is_none() {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    }
+}
+
+/// Some byte is a control character or a backslash. Two pieces, which may overlap, as in [`copy`].
+#[inline(always)]
+fn needs_escape(text: &[u8]) -> bool {
+    match (text.first_chunk::<8>(), text.last_chunk::<8>(), text.last_chunk::<16>()) {
+        (Some(first), Some(last), None) => special(first) | special(last),
+        (_, _, Some(last)) => {
+            let (blocks, _) = text.as_chunks::<16>();
+            special(last) || blocks.iter().any(special)
+        }
+        _ => text.iter().any(|byte| is_special(*byte) != 0),
+    }
+}
+
+/// 1 for a control character or a backslash.
+#[inline(always)]
+fn is_special(byte: u8) -> u8 {
+    u8::from(byte < 0x20) | u8::from(byte == 0x7f) | u8::from(byte == b'\\')
+}
+
+/// Some byte of a block is special. Written so that it becomes a few vector instructions.
+#[inline(always)]
+fn special<const N: usize>(block: &[u8; N]) -> bool {
+    block.iter().fold(0, |found, byte| found | is_special(*byte)) != 0
 }
 
 /// The letters of C escapes and what they stand for.

@@ -31,6 +31,7 @@ pub(super) struct Question {
 
 impl Question {
     /// The question whose name, beginning at `start`, ends at `name_end`.
+    #[inline]
     pub(super) fn behind(message: &[u8], start: u32, name_end: u32) -> Option<Self> {
         let rest = message.get(usize::try_from(name_end).ok()?..)?;
         let [a, b, c, d] = *rest.first_chunk::<4>()?;
@@ -67,8 +68,8 @@ pub(super) struct Record {
 
 impl Record {
     /// The record at `start`; `None` where it does not fit into the message.
+    #[inline]
     pub(super) fn at(message: &[u8], start: u32) -> Option<Self> {
-        // Almost every owner is a pointer or, of OPT, the root.
         let name_end = skip(message, start)?;
         let rest = message.get(usize::try_from(name_end).ok()?..)?;
         let [k0, k1, c0, c1, t0, t1, t2, t3, l0, l1] = *rest.first_chunk::<10>()?;

@@ -233,6 +233,30 @@ fn text_that_was_edited_has_a_wire_form() {
 }
 
 #[test]
+fn the_short_way_finds_what_the_general_way_finds() {
+    // With `dns.rr` wanted too, of which a query has none but its OPT, the general way is taken.
+    let short: Vec<_> = PROTOCOL.fields[1..24].iter().map(|field| field.name).collect();
+    let general = [&short[..], &["dns.rr.data"]].concat();
+    let names = [2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 34, 60].map(|len| "x".repeat(len));
+    let odd = ["a.b", "www.example.com", "a.b.c.d.e.f.g.h", r"back\slash", "tab\there"];
+    let opt = record(&[0], 41, &[]);
+    for name in names.iter().map(String::as_str).chain(odd) {
+        for (count, behind) in [(0, vec![]), (1, opt.clone())] {
+            let asked = [question(&named(name), 28), behind];
+            let query = message(0xb7fa, [1, 0, 0, count], &asked);
+            let (a, b) = (datagram(&wanting(&short), &query), datagram(&wanting(&general), &query));
+            let of_question = |fields: &Fields| -> Vec<Field> {
+                let data = Id::RespData.slot();
+                fields.items().iter().copied().filter(|field| field.slot != data).collect()
+            };
+            assert_eq!(of_question(&a.0), of_question(&b.0), "{name}");
+            assert_eq!(a.1, b.1[..a.1.len()], "{name}");
+            assert_eq!(a.1.len(), 23);
+        }
+    }
+}
+
+#[test]
 fn records_are_read_with_compression() {
     check(
         &answer(),
