@@ -123,7 +123,7 @@ impl State {
     ) -> Result<Step, Need> {
         let dialogue = &mut self.dialogue;
         let chunk = dialogue.chunk_left();
-        if chunk > 0 && dialogue.mode() == Mode::Command && !dialogue.behind_starttls() {
+        if chunk > 0 && dialogue.in_clear_chunk() {
             dialogue.chunk_passed(chunk);
             return Ok(Step::Skip { bytes: chunk, last: true });
         }
@@ -179,11 +179,11 @@ impl State {
         self.open = (!line.is_complete()).then_some(reading);
         self.dialogue.chunk_passed(u64::try_from(line.bytes).unwrap_or(u64::MAX));
         if line.is_complete() {
-            let chunk_bytes = found
+            let chunk = found
                 .parameter
                 .filter(|_| reading.verb == Verb::Bdat)
-                .and_then(|parameter| command::chunk_bytes(line.text, parameter));
-            self.dialogue.client_line(ClientLine { verb: reading.verb, dot, crlf, chunk_bytes });
+                .and_then(|parameter| command::chunk(line.text, parameter));
+            self.dialogue.client_line(ClientLine { verb: reading.verb, dot, crlf, chunk });
         }
         Ok(Step::Unit { bytes: line.bytes, first: begins, last: line.is_complete() })
     }

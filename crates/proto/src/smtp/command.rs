@@ -106,16 +106,37 @@ pub(super) fn parameters(text: &[u8], after: usize) -> impl Iterator<Item = Para
     })
 }
 
-/// The chunk size of `BDAT 86 LAST`.
-pub(super) fn chunk_bytes(text: &[u8], parameter: usize) -> Option<u64> {
-    let digits = text.get(skip_blanks(text, parameter)..)?;
+/// The chunk of `BDAT 86 LAST`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Chunk {
+    pub(super) bytes: u64,
+    /// Every server reads this size. A sign, or a number past 31 bits, is refused by some and wraps around in others.
+    pub(super) is_clear: bool,
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3030#section-2
+//# bdat-cmd = "BDAT" SP chunk-size [ SP end-marker ] CR LF
+/// The size in a parameter of BDAT.
+pub(super) fn chunk(text: &[u8], parameter: usize) -> Option<Chunk> {
+    let rest = text.get(skip_blanks(text, parameter)..)?;
+    let (sign, digits) = match rest {
+        [sign @ (b'+' | b'-'), digits @ ..] => (Some(*sign), digits),
+        digits => (None, digits),
+    };
     let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let mut number = None;
-    for digit in digits.iter().take(length) {
-        let value = u64::from(digit.saturating_sub(b'0'));
-        number = number.unwrap_or(0_u64).checked_mul(10)?.checked_add(value).map(Some)?;
+    let digits = digits.get(..length).filter(|digits| !digits.is_empty())?;
+    let mut number = 0_u32;
+    let mut is_clear = sign.is_none();
+    for digit in digits {
+        let value = u32::from(digit.saturating_sub(b'0'));
+        is_clear &= number.checked_mul(10).and_then(|ten| ten.checked_add(value)).is_some();
+        number = number.wrapping_mul(10).wrapping_add(value);
     }
-    number
+    is_clear &= i32::try_from(number).is_ok();
+    if sign == Some(b'-') {
+        number = number.wrapping_neg();
+    }
+    Some(Chunk { bytes: u64::from(number), is_clear })
 }
 
 /// The initial response of `AUTH PLAIN dGVzdA==`, if there is one.

@@ -9,6 +9,8 @@
 //! greeting STARTTLS), and by counting where a refusal has to be told from the reply to a command pipelined before it
 //! (RFC 2920). A wrong count can only leave [`Mode::Both`] standing.
 
+use super::command::Chunk;
+
 /// How the client's next line is to be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -67,8 +69,8 @@ pub(super) struct ClientLine {
     pub(super) dot: bool,
     /// It ended with CR LF.
     pub(super) crlf: bool,
-    /// BDAT's chunk size.
-    pub(super) chunk_bytes: Option<u64>,
+    /// BDAT's chunk.
+    pub(super) chunk: Option<Chunk>,
 }
 
 /// What is remembered of a connection.
@@ -99,6 +101,8 @@ pub(super) struct Dialogue {
     chunking: bool,
     /// Bytes of a BDAT chunk that follow.
     chunk_left: u64,
+    /// Every server takes them for one.
+    chunk_is_clear: bool,
     encrypted: bool,
 }
 
@@ -136,6 +140,11 @@ impl Dialogue {
     /// The next line came behind STARTTLS, before its reply.
     pub(super) fn behind_starttls(&self) -> bool {
         self.starttls != Asked::No && self.mode != Mode::Data
+    }
+
+    /// The bytes that follow are a chunk and nothing else.
+    pub(super) fn in_clear_chunk(&self) -> bool {
+        self.chunk_is_clear && self.mode == Mode::Command && !self.behind_starttls()
     }
 
     /// Bytes of a BDAT chunk that come before the next command.
@@ -180,7 +189,7 @@ impl Dialogue {
             Verb::StartTls => self.starttls = Asked::Sent(before),
             Verb::Auth => self.auth = Asked::Sent(before),
             // A server without CHUNKING answers 500 and reads what follows as commands.
-            Verb::Bdat if self.chunking => self.chunk_left = line.chunk_bytes.unwrap_or(0),
+            Verb::Bdat if self.chunking => self.chunk(line.chunk),
             Verb::Bdat | Verb::Mail | Verb::Rcpt | Verb::Other => {}
         }
     }
@@ -212,9 +221,14 @@ impl Dialogue {
                 self.starttls = Asked::Sent(self.awaited.saturating_add(self.perhaps_commands));
             }
             // Its bytes are lines of the mail, or a chunk with a command right behind it.
-            Verb::Bdat if self.chunking => self.chunk_left = line.chunk_bytes.unwrap_or(0),
+            Verb::Bdat if self.chunking => self.chunk(line.chunk),
             Verb::Bdat | Verb::Data | Verb::Auth | Verb::Mail | Verb::Rcpt | Verb::Other => {}
         }
+    }
+
+    fn chunk(&mut self, chunk: Option<Chunk>) {
+        self.chunk_left = chunk.map_or(0, |chunk| chunk.bytes);
+        self.chunk_is_clear = chunk.is_some_and(|chunk| chunk.is_clear);
     }
 
     /// A line of a reply has ended; `goes_on` unless it is the reply's last.
@@ -224,7 +238,10 @@ impl Dialogue {
         if goes_on {
             return;
         }
-        if !core::mem::replace(&mut self.greeted, true) {
+        //= https://www.rfc-editor.org/rfc/rfc5321#section-4.3.2
+        //# CONNECTION ESTABLISHMENT S: 220 E: 554
+        let greets = !core::mem::replace(&mut self.greeted, true);
+        if greets && matches!(code, None | Some(220 | 421 | 554)) {
             return;
         }
         self.awaited = self.awaited.saturating_sub(1);

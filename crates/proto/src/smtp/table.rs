@@ -156,7 +156,9 @@ commands and as lines of the mail; so are lines after a dot that ends the mail f
 `smtp.data.unstuffed_dot` show them. Setting every line end to CRLF and every unstuffed dot to two keeps a smuggled mail \
 inside the message, for all servers.
 - A NUL before a dot makes it no end of mail here; some servers drop NUL.
-- BDAT chunks (RFC 3030) are stepped over if the server has announced CHUNKING, else the bytes are read as commands.
+- BDAT chunks (RFC 3030) are stepped over if the server has announced CHUNKING, else the bytes are read as commands. A chunk \
+size with a sign or past 31 bits, which servers read differently, is not stepped over: its bytes are read as commands, and a \
+command may begin behind it too.
 - The line after a 334 answers AUTH and is no command, unless the client has pipelined others behind AUTH; then both.
 - Lines behind STARTTLS are `smtp.starttls.pipelined` as well as commands until the reply. After 220 both directions are \
 encrypted and no longer read; after a refusal the dialogue goes on.

@@ -249,6 +249,40 @@ fn a_chunk_behind_data_hides_no_command() {
     );
 }
 
+/// `+3` and 2^32 + 3 are 3 to some servers and an error to others.
+#[test]
+fn a_chunk_of_doubtful_size_hides_no_command() {
+    for size in ["+3", "4294967299", "-4294967293"] {
+        let bdat = format!("BDAT {size}\r\nfooVRFY x\r\n");
+        check(
+            &Smtp,
+            &["smtp.req.command"],
+            &[
+                GREETING,
+                (Request, b"EHLO h\r\n"),
+                (Response, b"250 CHUNKING\r\n"),
+                (Request, bdat.as_bytes()),
+            ],
+            &[
+                ">smtp.req.command=EHLO",
+                ">smtp.req.command=BDAT",
+                ">smtp.req.command=FOO",
+                ">smtp.req.command=VRFY",
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_conversation_may_be_seen_without_its_greeting() {
+    check(
+        &Smtp,
+        &["smtp.req.command", "smtp.data.line"],
+        &[(Request, b"DATA\r\n"), (Response, b"354 go\r\n"), (Request, b"RSET\r\n.\r\nQUIT\r\n")],
+        &[">smtp.req.command=DATA", ">smtp.data.line=RSET", ">smtp.req.command=QUIT"],
+    );
+}
+
 #[test]
 fn answers_to_a_challenge_are_no_commands() {
     check_held(
