@@ -158,6 +158,7 @@ pub struct PatchCells {
 pub struct Tally {
     modules: Box<[[ModuleCells; 2]]>,
     patches: Box<[PatchCells]>,
+    hits: Cell,
 }
 
 impl Tally {
@@ -166,6 +167,7 @@ impl Tally {
         Self {
             modules: plan.modules.iter().map(|_| <[ModuleCells; 2]>::default()).collect(),
             patches: plan.patches.iter().map(|_| PatchCells::default()).collect(),
+            hits: Cell::default(),
         }
     }
 
@@ -183,10 +185,16 @@ impl Tally {
         self.patches.get(usize::from(patch.0))
     }
 
+    /// Counts up whenever some patch's cells do, so that a watcher need not look at all of them.
+    pub fn hits(&self) -> u64 {
+        self.hits.load()
+    }
+
     /// Counts what the engine did for one message or segment.
     pub fn count_hits(&self, mode: plan::Mode, hits: &[engine::Hit]) {
         for hit in hits {
             let Some(cells) = self.patch(hit.patch) else { continue };
+            self.hits.add(1);
             match mode {
                 plan::Mode::Enforce => {
                     cells.edits.add(hit.edits.into());

@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 
 use datapath::counters::{Cell, UNDECIDED};
-use datapath::{Core, Frame, FramePool, InForce, Link, Nic, PortNo, Reason, limits, turn};
+use datapath::{Core, Frame, FramePool, InForce, Link, Nic, PortNo, Reason, Tally, limits, turn};
 use plan::{PatchNo, Plan};
 use wire::Layers;
 
@@ -146,8 +146,9 @@ struct Session<'a> {
     places: Vec<Place>,
     /// Where each packet's bytes stand in `input`.
     data: Vec<Range<usize>>,
-    /// Each patch's counters before the packet at hand.
+    /// Each patch's counters before the packet at hand, and whether any has moved since.
     seen: Vec<[u64; 5]>,
+    hits: u64,
     first_us: Option<u64>,
     now_ms: u64,
     report: Report,
@@ -163,6 +164,7 @@ impl<'a> Session<'a> {
             places: Vec::new(),
             data: Vec::new(),
             seen,
+            hits: 0,
             first_us: None,
             now_ms: 0,
             report: Report::default(),
@@ -229,6 +231,10 @@ impl<'a> Session<'a> {
 
     /// Which patches had something to do since the last packet. What became of the packet is known at the end only.
     fn note_hits(&mut self, at: usize) {
+        let hits = self.core.in_force().tally(self.core.config().core).map_or(0, Tally::hits);
+        if hits == std::mem::replace(&mut self.hits, hits) {
+            return;
+        }
         let plan = &self.core.in_force().plan;
         let cells = patch_cells(self.core.in_force(), self.core.config().core);
         for (no, (now, before)) in cells.iter().zip(&self.seen).enumerate() {
