@@ -14,6 +14,7 @@
 mod capture;
 mod cases;
 mod feed;
+mod hostile;
 mod streams;
 
 use std::collections::{BTreeMap, BTreeSet};
