@@ -1,1 +1,78 @@
-//! Flow table, stream assembly, sequence maps; sans-I/O
+//! The TCP stream editor: flow table, assembly, sequence maps, custody. Sans-I/O.
+//!
+//! Holds:     [`Table`] of [`Connection`]s, the [`Stores`] their bytes wait in, and [`fragment`] reassembly. A caller hands
+//!            a connection one segment and a [`Stage`] that decides about bytes; the answer is a list of segments to
+//!            send, on to the receiver or back to the sender.
+//! Promises:  in inspected ranges the receiver sees one stream, whatever is lost, repeated, reordered or contradicted:
+//!            the first data wins, and what is sent again is sent from the copy. Both ends always make progress without a
+//!            timer here: whoever waits for an acknowledgement resends, and that drives what is resent here.
+//! Never:     allocates after `new`, reads a clock, builds a frame, or knows a protocol above TCP.
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        reason = "a test that panics has failed, which is what it is for"
+    )
+)]
+
+mod blocks;
+mod connection;
+mod data;
+mod flight;
+mod half;
+pub mod limits;
+mod options;
+mod segment;
+mod seq_map;
+mod stage;
+mod waiting;
+
+pub use blocks::BlockPool;
+pub use connection::{Connection, State};
+pub use flight::Stores;
+pub use options::OptionBytes;
+pub use segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
+pub use stage::{Edit, HoldKind, Inspected, Stage, Then};
+
+/// A moment, in milliseconds from any origin; it wraps after 49 days. The caller reads the clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tick(pub u32);
+
+impl Tick {
+    /// Milliseconds from `earlier` until now; 0 where `earlier` is later.
+    pub const fn since(self, earlier: Self) -> u32 {
+        let span = self.0.wrapping_sub(earlier.0);
+        if span.cast_signed() < 0 { 0 } else { span }
+    }
+}
+
+/// Which way bytes travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// From the client.
+    ToServer,
+    /// From the server.
+    ToClient,
+}
+
+impl Way {
+    /// 0 to the server, 1 to the client.
+    pub const fn index(self) -> usize {
+        match self {
+            Self::ToServer => 0,
+            Self::ToClient => 1,
+        }
+    }
+
+    /// The other way.
+    #[must_use]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::ToServer => Self::ToClient,
+            Self::ToClient => Self::ToServer,
+        }
+    }
+}

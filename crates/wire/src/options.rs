@@ -38,6 +38,11 @@ impl<'a> Options<'a> {
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
+
+    /// Where the option after the last one given begins.
+    pub const fn position(&self) -> usize {
+        self.at
+    }
 }
 
 impl<'a> Iterator for Options<'a> {

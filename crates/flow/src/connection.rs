@@ -1,0 +1,673 @@
+//! One connection: both halves, the handshake, the end, and the function that takes a segment.
+//!
+//! Holds:     two [`Half`]s and the state of the connection.
+//! Promises:  every segment has an [`Outcome`]; a connection whose numbers were moved is never let go silently.
+//! Never:     believes a segment's flags further than its state: a stray SYN or RST does not end the bookkeeping.
+
+use crate::blocks::len32;
+use crate::data::{Taken, Turn};
+use crate::flight::Stores;
+use crate::half::{Facts, Half};
+use crate::limits::{DEAD_IDLE_MS, OPEN_IDLE_MS, SEGMENT_BYTES_MIN, TRANSITORY_IDLE_MS};
+use crate::options::{self, OptionBytes, SynOptions};
+use crate::segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
+use crate::seq_map::shifted;
+use crate::stage::Stage;
+use crate::{Tick, Way};
+use wire::options::TcpOption;
+use wire::{Seq, TcpFlags};
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// A SYN was seen.
+    Opening,
+    /// Both ends have spoken.
+    Open,
+    /// A reset, or the end of both halves, was seen; stragglers are still translated.
+    Closing,
+    /// It was reset from here; whatever still comes is answered with a reset.
+    Dead,
+    /// Its segments are signed: it passes as it is.
+    Signed,
+}
+
+/// A tracked connection. Everything it needs only while bytes are in flight is in the [`Stores`].
+#[derive(Debug)]
+pub struct Connection {
+    halves: [Half; 2],
+    seen: Tick,
+    state: State,
+}
+
+impl Connection {
+    /// One of which nothing was seen yet.
+    pub const fn new(now: Tick) -> Self {
+        Self { halves: [Half::UNKNOWN; 2], seen: now, state: State::Opening }
+    }
+
+    /// How far it has come.
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// It has been silent for longer than its state allows (RFC 5382 section 5).
+    pub const fn is_expired(&self, now: Tick) -> bool {
+        let allowed = match self.state {
+            State::Open | State::Signed => OPEN_IDLE_MS,
+            State::Opening | State::Closing => TRANSITORY_IDLE_MS,
+            State::Dead => DEAD_IDLE_MS,
+        };
+        now.since(self.seen) > allowed
+    }
+
+    /// Its two sides differ, so that neither end could go on without the translation.
+    pub fn is_edited(&self) -> bool {
+        self.halves.iter().any(|half| half.is(Facts::EDITED))
+            && matches!(self.state, State::Open | State::Opening)
+    }
+
+    /// Copies bytes an output of the last segment names out of the copy; says how many there were.
+    pub fn copy_out(&self, way: Way, stores: &Stores, at: u32, out: &mut [u8]) -> usize {
+        let [server, client] = &self.halves;
+        let half = match way {
+            Way::ToServer => server,
+            Way::ToClient => client,
+        };
+        stores.flight(half.flight()).map_or(0, |flight| flight.copy.read(&stores.pool, at, out))
+    }
+
+    /// Gives back what it holds in the stores. Call before it is dropped.
+    pub fn let_go(&mut self, stores: &mut Stores) {
+        for half in &mut self.halves {
+            half.land(stores);
+        }
+    }
+
+    /// The sequence numbers of a reset towards the server and towards the client, for a connection that has to go. Any
+    /// other number than the expected one would be challenged (RFC 5961 section 3).
+    pub fn reset(&mut self, stores: &mut Stores) -> [Seq; 2] {
+        self.let_go(stores);
+        self.state = State::Dead;
+        let [server, client] = &self.halves;
+        [server.sent_e, client.sent_e]
+    }
+
+    /// Takes one segment that travels `way`; `out` says what is to be sent for it.
+    pub fn take<S: Stage>(
+        &mut self,
+        way: Way,
+        segment: &SegmentIn<'_>,
+        stores: &mut Stores,
+        stage: &mut S,
+        now: Tick,
+        out: &mut Outputs,
+    ) -> Outcome {
+        out.clear();
+        self.seen = now;
+        let flags = segment.tcp.flags();
+        match self.state {
+            State::Dead => return self.answer_dead(segment, out),
+            State::Signed => {
+                pass(segment, out);
+                return Outcome::Signed;
+            }
+            State::Opening | State::Open | State::Closing => {}
+        }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7
+        //# SYN with FIN or RST, and a segment with neither ACK, SYN nor RST, belong to no state: they are discarded.
+        let contradicts =
+            flags.has(TcpFlags::SYN) && flags.has_any(TcpFlags::FIN.with(TcpFlags::RST));
+        let mute = !flags.has_any(TcpFlags::SYN.with(TcpFlags::ACK).with(TcpFlags::RST));
+        if contradicts || mute {
+            return Outcome::BadFlags;
+        }
+        if flags.has(TcpFlags::SYN) {
+            return self.take_syn(way, segment, stores, out);
+        }
+        if self.state == State::Opening && !flags.has(TcpFlags::RST) {
+            let [server, client] = &self.halves;
+            if server.is(Facts::KNOWN) && client.is(Facts::KNOWN) {
+                self.state = State::Open;
+            }
+        }
+        self.take_in_order(way, segment, stores, stage, out)
+    }
+
+    fn pair(&mut self, way: Way) -> (&mut Half, &mut Half) {
+        let [server, client] = &mut self.halves;
+        match way {
+            Way::ToServer => (server, client),
+            Way::ToClient => (client, server),
+        }
+    }
+
+    /// The handshake: first numbers, options, and no data.
+    fn take_syn(
+        &mut self,
+        way: Way,
+        segment: &SegmentIn<'_>,
+        stores: &mut Stores,
+        out: &mut Outputs,
+    ) -> Outcome {
+        let tcp = &segment.tcp;
+        let first = tcp.seq().advance(1);
+        let answers = tcp.flags().has(TcpFlags::ACK);
+        if self.state == State::Open {
+            return self.take_stray_syn(way, segment, stores, out);
+        }
+        // The ports are used again (RFC 9293 section 3.6.1).
+        if self.state == State::Closing && !answers {
+            self.let_go(stores);
+            self.halves = [Half::UNKNOWN; 2];
+            self.state = State::Opening;
+        }
+        let (found, without) = options::of_a_syn(tcp.option_bytes());
+        if found.signed {
+            self.state = State::Signed;
+            pass(segment, out);
+            return Outcome::Signed;
+        }
+        let (half, other) = self.pair(way);
+        if !half.is(Facts::KNOWN) || (half.next_o != first && half.una_e == half.sent_e) {
+            half.begin(first);
+        }
+        if answers && other.next_o != tcp.ack() && other.sent_e == other.next_e {
+            // The answer settles which of several SYNs counts.
+            other.begin(tcp.ack());
+        }
+        learn(half, other, found, answers, tcp.window());
+        pass(segment, out);
+        out.onward_options = without;
+        let stripped = !segment.payload.is_empty();
+        for output in out.list_mut() {
+            output.payload = Payload::None;
+        }
+        if stripped {
+            // Its sender resends them behind the handshake, where they are inspected (RFC 7413 section 4.2.2 lets a
+            // server take none).
+            Outcome::SynDataStripped
+        } else if out.onward_options.is_some() {
+            Outcome::Moved
+        } else {
+            Outcome::Untouched
+        }
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc5961#section-4
+    //# If the SYN bit is set, irrespective of the sequence number, TCP MUST send an ACK (challenge ACK)
+    /// A SYN in the middle of a connection: its receiver challenges it, and nothing changes here.
+    fn take_stray_syn(
+        &mut self,
+        way: Way,
+        segment: &SegmentIn<'_>,
+        stores: &Stores,
+        out: &mut Outputs,
+    ) -> Outcome {
+        let (_, other) = self.pair(way);
+        let ack = other.to_original(stores, segment.tcp.ack());
+        pass(segment, out);
+        for output in out.list_mut() {
+            output.payload = Payload::None;
+            if segment.tcp.flags().has(TcpFlags::ACK) {
+                output.ack = ack;
+            }
+        }
+        if segment.payload.is_empty() { Outcome::Moved } else { Outcome::SynDataStripped }
+    }
+
+    /// Everything but SYN.
+    fn take_in_order<S: Stage>(
+        &mut self,
+        way: Way,
+        segment: &SegmentIn<'_>,
+        stores: &mut Stores,
+        stage: &mut S,
+        out: &mut Outputs,
+    ) -> Outcome {
+        let tcp = &segment.tcp;
+        let flags = tcp.flags();
+        let stamps = note_stamps(self.pair(way).0, segment);
+        let (half, other) = self.pair(way);
+        let acked = Acked::take(other, segment, stores, out);
+        if !half.is(Facts::KNOWN) {
+            half.begin(tcp.seq());
+        }
+        if flags.has(TcpFlags::RST) {
+            let seq = half.place_of_nothing(stores, tcp.seq());
+            let last = half.right_e.max(half.sent_e);
+            let near = !seq.is_before(half.una_e) && !seq.is_after(last);
+            push_empty(out, seq, &acked, flags.without(TcpFlags::URG));
+            if near {
+                self.state = State::Closing;
+            }
+            return finish(segment, out, Outcome::Moved);
+        }
+
+        note_fin(half, segment);
+        let empty = segment.payload.is_empty();
+        let mut taken = Taken::nothing();
+        if half.is_transparent() && !empty {
+            let end = half.send_as_it_is(segment, out);
+            half.sent_e = half.sent_e.max(end.min(half.right_e.max(half.sent_e)));
+        } else if !empty {
+            out.chunk = chunk_bytes(half, segment);
+            let (start, payload) = (tcp.seq(), segment.payload);
+            let mut turn = Turn { half, stores, stage, out, way, start, payload };
+            taken = turn.take();
+        } else if self.pair(way).0.is_ending() && flags.has(TcpFlags::FIN) {
+            let (half, _) = self.pair(way);
+            out.chunk = chunk_bytes(half, segment);
+            let (start, payload) = (tcp.seq(), segment.payload);
+            let mut turn = Turn { half, stores, stage, out, way, start, payload };
+            taken = turn.take_end();
+        }
+        if taken.close {
+            self.close(way, segment, out, stores);
+            return taken.outcome;
+        }
+
+        let (half, other) = self.pair(way);
+        let ended = send_end(half, stores, out, flags);
+        for output in out.list_mut() {
+            output.ack = acked.ack;
+            output.window = acked.window;
+            output.flags = flags.without(TcpFlags::URG.with(TcpFlags::FIN).with(TcpFlags::PSH));
+        }
+        let last_place = out.list().len().saturating_sub(1);
+        if let Some(last) = out.list_mut().get_mut(last_place) {
+            if !last.payload.is_empty() && flags.has(TcpFlags::PSH) {
+                last.flags = last.flags.with(TcpFlags::PSH);
+            }
+            if ended {
+                last.flags = last.flags.with(TcpFlags::FIN);
+            }
+        }
+        let keep_alive = !empty && is_keep_alive(half, segment) && taken.answer;
+        if out.list().is_empty() && (empty || keep_alive || acked.news) {
+            let seq = if empty || keep_alive {
+                half.place_of_nothing(stores, tcp.seq())
+            } else {
+                half.edge_e_sent()
+            };
+            let quiet = TcpFlags::URG.with(TcpFlags::FIN).with(TcpFlags::PSH);
+            push_empty(out, seq, &acked, flags.without(quiet));
+        }
+        let answer = taken.answer && !keep_alive && !has_bytes(out);
+        send_back(half, other, stores, out, (answer, taken.ahead), stamps);
+        self.note_end(stores);
+        finish(segment, out, taken.outcome)
+    }
+
+    /// Both ends are reset; what still comes is answered by [`Self::answer_dead`].
+    fn close(&mut self, way: Way, segment: &SegmentIn<'_>, out: &mut Outputs, stores: &mut Stores) {
+        out.clear();
+        let [server, client] = self.reset(stores);
+        let (onward, back) = match way {
+            Way::ToServer => (server, client),
+            Way::ToClient => (client, server),
+        };
+        let flags = TcpFlags::RST.with(TcpFlags::ACK);
+        let bytes = len32(segment.payload.len());
+        let ack = segment.tcp.seq().advance(bytes);
+        let payload = Payload::None;
+        let to_receiver =
+            Output { to: To::Receiver, seq: onward, ack: back, flags, window: 0, payload };
+        out.push(to_receiver);
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.1
+        //# <SEQ=SEG.ACK><CTL=RST>
+        let seq = if segment.tcp.flags().has(TcpFlags::ACK) { segment.tcp.ack() } else { back };
+        out.push(Output { to: To::Sender, seq, ack, flags, window: 0, payload });
+    }
+
+    fn answer_dead(&self, segment: &SegmentIn<'_>, out: &mut Outputs) -> Outcome {
+        let flags = segment.tcp.flags();
+        if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::RST) {
+            out.push(Output {
+                to: To::Sender,
+                seq: segment.tcp.ack(),
+                ack: Seq::new(0),
+                flags: TcpFlags::RST,
+                window: 0,
+                payload: Payload::None,
+            });
+        }
+        Outcome::Dead
+    }
+
+    /// Both ends have said and acknowledged all.
+    fn note_end(&mut self, stores: &Stores) {
+        let over = |half: &Half| half.is(Facts::FIN_OUT) && half.una_e.is_after(half.edge_e());
+        let [server, client] = &self.halves;
+        if self.state == State::Open
+            && over(server)
+            && over(client)
+            && server.held(stores) == 0
+            && client.held(stores) == 0
+        {
+            self.state = State::Closing;
+        }
+    }
+}
+
+/// What the acknowledgement of a segment became.
+struct Acked {
+    ack: Seq,
+    window: u16,
+    /// The receiver learns something: more is acknowledged, or the window is another.
+    news: bool,
+}
+
+impl Acked {
+    /// Applies the acknowledgement to the half it speaks of, and translates it.
+    fn take(
+        half: &mut Half,
+        segment: &SegmentIn<'_>,
+        stores: &mut Stores,
+        out: &mut Outputs,
+    ) -> Self {
+        let tcp = &segment.tcp;
+        let (ack, window) = (tcp.ack(), tcp.window());
+        let unchanged = Self { ack, window, news: false };
+        if !tcp.flags().has(TcpFlags::ACK) || !half.is(Facts::KNOWN) {
+            return unchanged;
+        }
+        if half.is_transparent() {
+            let news = ack.is_after(half.una_e) || window != half.window;
+            half.hear(ack, window, stores);
+            half.acked_o = half.una_e;
+            return Self { news, ..unchanged };
+        }
+        if ack.is_before(half.una_e) || ack.is_after(half.furthest_e()) {
+            // It says nothing new, or nothing that can be true.
+            out.onward_options = translated_options(half, segment, stores, half.acked_o);
+            return Self { ack: half.to_original(stores, ack), ..unchanged };
+        }
+        let before = (half.acked_o, half.window);
+        half.hear(ack, window, stores);
+        half.acked_o = half.acked_o.max(half.promised(stores));
+        let told = half.acked_o;
+        out.onward_options = translated_options(half, segment, stores, told);
+        let growth = half.growth(stores) >> half.scale.min(14);
+        let grown = u16::try_from(growth).unwrap_or(u16::MAX);
+        let window =
+            if grown == 0 { window } else { window.saturating_sub(grown).saturating_sub(1) };
+        let news = told.is_after(before.0) || before.1 != half.window;
+        Self { ack: told, window, news }
+    }
+}
+
+impl Half {
+    /// One past the furthest edited position that can have been sent.
+    fn furthest_e(&self) -> Seq {
+        let end = u32::from(self.is(Facts::FIN_OUT));
+        self.edge_e().advance(end)
+    }
+
+    /// What the sender of an empty segment, made of one whose bytes do not go on, has sent last.
+    fn edge_e_sent(&self) -> Seq {
+        self.sent_e
+    }
+
+    /// The receiver acknowledges `ack`, not before `una_e`, and opens `window`.
+    fn hear(&mut self, ack: Seq, window: u16, stores: &mut Stores) {
+        if ack.is_before(self.una_e) || ack.is_after(self.furthest_e()) {
+            return;
+        }
+        self.sent_e = self.sent_e.max(ack);
+        self.window = window;
+        let open = u32::from(window) << self.scale.min(14);
+        let right = ack.advance(open);
+        self.right_e = if self.is(Facts::WINDOW) { self.right_e.max(right) } else { right };
+        self.note(Facts::WINDOW);
+        if ack != self.una_e || self.has_flight() {
+            self.acknowledge(stores, ack);
+        }
+    }
+
+    /// Neither inspected nor moved any more: the receiver sorts out what it has already.
+    fn send_as_it_is(&self, segment: &SegmentIn<'_>, out: &mut Outputs) -> Seq {
+        out.push_bytes(segment.tcp.seq(), Payload::Frame(0, segment.payload.len()))
+    }
+
+    /// Its end is known, and there are bytes in flight or held before it.
+    const fn is_ending(&self) -> bool {
+        self.has_flight() && self.is(Facts::FIN_SEEN)
+    }
+}
+
+fn translated_options(
+    half: &Half,
+    segment: &SegmentIn<'_>,
+    stores: &Stores,
+    told: Seq,
+) -> Option<OptionBytes> {
+    let identical = !half.has_flight() && half.next_o == half.next_e;
+    let sack = segment.tcp.options().find_map(|option| match option {
+        TcpOption::Sack { at, blocks } => Some((at, blocks)),
+        TcpOption::MaxSegment(_)
+        | TcpOption::WindowScale(_)
+        | TcpOption::SackPermitted
+        | TcpOption::Timestamps(..)
+        | TcpOption::Other(..) => None,
+    })?;
+    if identical {
+        return None;
+    }
+    let mut options = OptionBytes::from_slice(segment.tcp.option_bytes());
+    let edges = (segment.tcp.ack(), told);
+    match stores.flight(half.flight()) {
+        Some(flight) => {
+            let through = |left, right| options::sack_through(&flight.map, left, right);
+            options::translate_sack(&mut options, sack, edges, &through);
+        }
+        None => {
+            let plain = |left, right| {
+                (shifted(left, half.next_e, half.next_o), shifted(right, half.next_e, half.next_o))
+            };
+            options::translate_sack(&mut options, sack, edges, &plain);
+        }
+    }
+    (options.as_slice() != segment.tcp.option_bytes()).then_some(options)
+}
+
+/// What a SYN (`answers`: with ACK) says about both halves.
+fn learn(half: &mut Half, other: &mut Half, found: SynOptions, answers: bool, window: u16) {
+    if found.sack {
+        half.note(Facts::SACK);
+    }
+    if found.scale.is_some() {
+        half.note(Facts::SCALE);
+    }
+    // The sender of this receives the other half.
+    other.mss = found.mss.unwrap_or(536).max(64);
+    other.scale = found.scale.unwrap_or(0);
+    //= https://www.rfc-editor.org/rfc/rfc7323#section-2.2
+    //# Both sides MUST send Window Scale options in their <SYN> segments to enable window scaling
+    if answers && !(half.is(Facts::SCALE) && other.is(Facts::SCALE)) {
+        half.scale = 0;
+        other.scale = 0;
+    }
+    // The window of a SYN is never scaled.
+    other.window = window >> other.scale.min(14);
+}
+
+/// Remembers the sender's clock, for acknowledgements made here. Answers (value, echo) for one that goes back to it,
+/// without the value: that is the other end's clock.
+fn note_stamps(half: &mut Half, segment: &SegmentIn<'_>) -> Option<u32> {
+    let value = segment.tcp.options().find_map(|option| match option {
+        TcpOption::Timestamps(value, _) => Some(value),
+        TcpOption::MaxSegment(_)
+        | TcpOption::WindowScale(_)
+        | TcpOption::SackPermitted
+        | TcpOption::Sack { .. }
+        | TcpOption::Other(..) => None,
+    })?;
+    half.stamp = value;
+    half.note(Facts::STAMPS);
+    Some(value)
+}
+
+/// Remembers where the half-stream ends, if it can end there.
+fn note_fin(half: &mut Half, segment: &SegmentIn<'_>) {
+    if !segment.tcp.flags().has(TcpFlags::FIN) || half.is(Facts::FIN_SEEN) {
+        return;
+    }
+    let end = segment.tcp.seq().advance(len32(segment.payload.len()));
+    if end.is_before(half.next_o) || end.is_before(half.acked_o) {
+        return;
+    }
+    if half.is(Facts::WINDOW) {
+        // Past everything the receiver lets in, it is forged, or its receiver will not take it yet.
+        let ahead = end.bytes_after(half.next_o);
+        if half
+            .next_e
+            .advance(ahead)
+            .is_after(half.right_e.max(half.edge_or_sent()).advance(131_072))
+        {
+            return;
+        }
+    }
+    half.fin_o = end;
+    half.note(Facts::FIN_SEEN);
+    if !half.is(Facts::DISCARD) {
+        half.skip_left = half.skip_left.min(u64::from(end.bytes_after(half.next_o)));
+    }
+}
+
+impl Half {
+    fn edge_or_sent(&self) -> Seq {
+        self.sent_e.max(self.next_e)
+    }
+}
+
+/// Puts the end behind the last output, or makes an output of it. `true`: the last output carries FIN.
+fn send_end(half: &mut Half, stores: &Stores, out: &mut Outputs, flags: TcpFlags) -> bool {
+    if !half.end_is_due(stores) {
+        return false;
+    }
+    let again = flags.has(TcpFlags::FIN) || has_bytes(out);
+    if half.is(Facts::FIN_OUT) && !again {
+        return false;
+    }
+    let end = half.edge_e();
+    let reaches = out.list().last().is_some_and(|last| last.seq.advance(last.payload.len()) == end);
+    if !reaches {
+        if half.is(Facts::FIN_OUT) && !flags.has(TcpFlags::FIN) {
+            return false;
+        }
+        out.push_end(end);
+    }
+    half.note(Facts::FIN_OUT);
+    half.sent_e = half.sent_e.max(end.advance(1));
+    true
+}
+
+/// The longest payload of a segment made here: what the receiver said, less the options, and no longer than segments of
+/// this sender are (it may know of a narrower path).
+fn chunk_bytes(half: &Half, segment: &SegmentIn<'_>) -> u32 {
+    let options = len32(segment.tcp.option_bytes().len());
+    let said = u32::from(half.mss).saturating_sub(options).max(64);
+    said.min(len32(segment.payload.len()).max(SEGMENT_BYTES_MIN))
+}
+
+/// One byte that was acknowledged long ago, or none, just before what is acknowledged (RFC 9293 section 3.8.4).
+fn is_keep_alive(half: &Half, segment: &SegmentIn<'_>) -> bool {
+    segment.payload.len() <= 1 && segment.tcp.seq() == half.acked_o.retreat(1)
+}
+
+fn has_bytes(out: &Outputs) -> bool {
+    out.list().iter().any(|output| !output.payload.is_empty())
+}
+
+fn push_empty(out: &mut Outputs, seq: Seq, acked: &Acked, flags: TcpFlags) {
+    let payload = Payload::None;
+    out.push(Output {
+        to: To::Receiver,
+        seq,
+        ack: acked.ack,
+        flags,
+        window: acked.window,
+        payload,
+    });
+}
+
+/// Tells the sender what it may forget, where its receiver will not: all that is before a deletion or a hold is
+/// acknowledged, or the segment brought nothing new.
+fn send_back(
+    half: &mut Half,
+    other: &Half,
+    stores: &mut Stores,
+    out: &mut Outputs,
+    (answer, ahead): (bool, Option<Seq>),
+    stamps: Option<u32>,
+) {
+    if half.is_transparent() || !other.is(Facts::KNOWN) {
+        return;
+    }
+    let promised = half.promised(stores);
+    // While something is outstanding the receiver's own acknowledgement will tell, unless the sender asks again.
+    let due = answer || half.una_e == half.sent_e;
+    let news = due && promised.is_after(half.acked_o);
+    if !news && !answer {
+        return;
+    }
+    if news {
+        half.acked_o = promised;
+        // What was deleted and acknowledged is past.
+        half.acknowledge(stores, half.una_e);
+    }
+    let timestamps = stamps.map(|echo| (other.stamp, echo));
+    let sack = ahead
+        .filter(|_| half.is(Facts::SACK) && other.is(Facts::SACK))
+        .and_then(|at| stores.flight(half.flight()).and_then(|flight| flight.waiting.run_at(at)));
+    out.back_options = options::of_an_ack(timestamps, sack);
+    out.push(Output {
+        to: To::Sender,
+        seq: other.sent_e,
+        ack: half.acked_o,
+        flags: TcpFlags::ACK,
+        window: half.window,
+        payload: Payload::None,
+    });
+}
+
+/// The frame goes on as it is.
+fn pass(segment: &SegmentIn<'_>, out: &mut Outputs) {
+    let tcp = &segment.tcp;
+    out.push(Output {
+        to: To::Receiver,
+        seq: tcp.seq(),
+        ack: tcp.ack(),
+        flags: tcp.flags(),
+        window: tcp.window(),
+        payload: Payload::Frame(0, segment.payload.len()),
+    });
+}
+
+/// Tells a frame that goes on untouched from one whose numbers moved.
+fn finish(segment: &SegmentIn<'_>, out: &Outputs, outcome: Outcome) -> Outcome {
+    let tcp = &segment.tcp;
+    if outcome != Outcome::Moved || out.onward_options.is_some() {
+        return outcome;
+    }
+    let whole = match out.list() {
+        [only] => {
+            let all = match only.payload {
+                Payload::Frame(0, end) => end == segment.payload.len(),
+                Payload::None => segment.payload.is_empty(),
+                Payload::Frame(..) | Payload::Copy { .. } => false,
+            };
+            all && only.to == To::Receiver
+                && only.seq == tcp.seq()
+                && (only.ack == tcp.ack() || !tcp.flags().has(TcpFlags::ACK))
+                && only.flags == tcp.flags()
+                && only.window == tcp.window()
+        }
+        _ => false,
+    };
+    if whole { Outcome::Untouched } else { Outcome::Moved }
+}
+
+#[cfg(test)]
+mod tests;

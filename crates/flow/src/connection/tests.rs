@@ -1,0 +1,218 @@
+//! Whole conversations between two ideal endpoints, compared with "edit the whole stream, then compare".
+
+mod endpoint;
+mod stages;
+
+use super::*;
+use endpoint::{Endpoint, Network, Profile, Wire};
+use stages::{Frames, Tokens, Untouched};
+
+/// A number generator small enough to read.
+#[derive(Clone)]
+pub(super) struct Dice(pub(super) u64);
+
+impl Dice {
+    pub(super) fn roll(&mut self, bound: u32) -> u32 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) as u32) % bound.max(1)
+    }
+
+    fn chance(&mut self, percent: u32) -> bool {
+        self.roll(100) < percent
+    }
+}
+
+/// What one run needs besides its stage.
+struct Run {
+    seed: u64,
+    profile: Profile,
+    data: [Vec<u8>; 2],
+}
+
+/// Says which run it was that failed, wherever in it that happened.
+struct Name(u64);
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("failed in the run with seed {}", self.0);
+        }
+    }
+}
+
+/// Plays the conversation to its end and answers what each side received: [server's, client's].
+#[track_caller]
+fn play<S: Stage>(run: &Run, stage: &mut S) -> [Vec<u8>; 2] {
+    let _name = Name(run.seed);
+    let mut stores = Stores::new(512, 4);
+    let mut connection = Connection::new(Tick(0));
+    let mut out = Outputs::new();
+    let mut network = Network::new(run.seed, run.profile);
+    let [request, response] = run.data.clone();
+    let mut dice = Dice(run.seed ^ 0x5eed);
+    let isn = |dice: &mut Dice| u32::MAX.wrapping_sub(dice.roll(60_000));
+    let mut ends = [
+        Endpoint::new(isn(&mut dice), request, true, run.profile, run.seed + 1),
+        Endpoint::new(isn(&mut dice), response, false, run.profile, run.seed + 2),
+    ];
+    let mut now = 0_u32;
+    while now < 4_000_000 {
+        for (index, end) in ends.iter_mut().enumerate() {
+            let mut sent = Vec::new();
+            end.poll(now, &mut sent);
+            for wire in sent {
+                network.send(now, index, true, wire);
+            }
+        }
+        while let Some((from, to_box, wire)) = network.deliver(now) {
+            if !to_box {
+                // It left the box towards the peer of `from`.
+                ends[1 - from].receive(now, &wire);
+                continue;
+            }
+            let way = if from == 0 { Way::ToServer } else { Way::ToClient };
+            let tcp = wire::Tcp::parse(&wire.header).unwrap();
+            let segment = SegmentIn { tcp, payload: &wire.payload };
+            let outcome = connection.take(way, &segment, &mut stores, stage, Tick(now), &mut out);
+            assert!(
+                !matches!(outcome, Outcome::Broken | Outcome::Dead | Outcome::BadFlags),
+                "seed {}: {outcome:?}",
+                run.seed
+            );
+            for output in out.list() {
+                let built = Wire::build(output, &out, &wire, |at, len| {
+                    let mut bytes = vec![0; len];
+                    assert_eq!(connection.copy_out(way, &stores, at, &mut bytes), len);
+                    bytes
+                });
+                match output.to {
+                    To::Receiver => network.send(now, from, false, built),
+                    To::Sender => network.send(now, 1 - from, false, built),
+                }
+            }
+            if outcome == Outcome::Untouched {
+                let [only] = out.list() else { panic!("untouched is one output") };
+                assert_eq!(only.seq, segment.tcp.seq());
+                assert!(out.onward_options().is_none());
+            }
+        }
+        if ends.iter().all(Endpoint::is_done) {
+            break;
+        }
+        let next = ends.iter().filter_map(|end| end.wakes(now)).chain(network.next()).min();
+        now = next.unwrap_or(now + 1).max(now + 1);
+    }
+    for (index, end) in ends.iter().enumerate() {
+        let other = &ends[1 - index];
+        assert!(
+            end.is_done(),
+            "seed {}: end {index} stalled: {end:?}\nother {other:?}\n{connection:?}",
+            run.seed
+        );
+    }
+    connection.let_go(&mut stores);
+    assert_eq!((stores.blocks().0, stores.flights().0), (0, 0), "seed {}: leaked", run.seed);
+    let [client, server] = ends;
+    [server.received, client.received]
+}
+
+fn random_bytes(dice: &mut Dice, len: u32) -> Vec<u8> {
+    (0..len).map(|_| dice.roll(256) as u8).collect()
+}
+
+fn text_with_tokens(dice: &mut Dice, len: u32) -> Vec<u8> {
+    let mut text = Vec::new();
+    while text.len() < len as usize {
+        match dice.roll(6) {
+            0 | 1 => text.extend(b"TOKEN"),
+            2 => text.extend(&b"TOKEN"[..dice.roll(5) as usize]),
+            _ => text.push(b'a' + dice.roll(26) as u8),
+        }
+    }
+    text
+}
+
+fn profile(dice: &mut Dice) -> Profile {
+    let rough = dice.chance(70);
+    Profile {
+        loss: if rough { dice.roll(20) } else { 0 },
+        duplicates: if rough { dice.roll(10) } else { 0 },
+        jitter: if rough { dice.roll(30) } else { 0 },
+        segment: [1, 7, 100, 536, 1460][dice.roll(5) as usize],
+        window: [2_000, 9_000, 40_000, 65_535][dice.roll(4) as usize],
+        nagle: dice.chance(30),
+        mss: [200, 536, 1460][dice.roll(3) as usize],
+        selective: dice.chance(50),
+    }
+}
+
+fn length(dice: &mut Dice, profile: &Profile) -> u32 {
+    // Few bytes in the smallest segments, so that thousands of runs stay quick.
+    let most = match profile.segment {
+        0..=7 => 300,
+        8..=100 => 4_000,
+        _ => 40_000,
+    };
+    dice.roll(most)
+}
+
+#[test]
+fn frames_held_skipped_discarded_grown_and_shrunk() {
+    for seed in 0..1_000_u64 {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let profile = profile(&mut dice);
+        let data = [0; 2].map(|_| {
+            let len = length(&mut dice, &profile);
+            Frames::stream(&mut dice, len)
+        });
+        let want = [0, 1].map(|way| Frames::edited(&data[way]));
+        let got = play(&Run { seed, profile, data }, &mut Frames::default());
+        assert!(got == want, "seed {seed}");
+    }
+}
+
+#[test]
+fn tokens_deleted_wherever_they_fall() {
+    for seed in 0..600_u64 {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 77);
+        let profile = profile(&mut dice);
+        let data = [0; 2].map(|_| {
+            let len = length(&mut dice, &profile) / 4;
+            text_with_tokens(&mut dice, len)
+        });
+        let mut stage = Tokens::default();
+        let run = Run { seed, profile, data };
+        let got = play(&run, &mut stage);
+        for (way, got) in got.iter().enumerate() {
+            assert!(stage.decided(way) == got, "seed {seed}, way {way}");
+            assert!(!got.windows(5).any(|five| five == b"TOKEN"), "seed {seed}, way {way}");
+            if stage.released(way) == 0 {
+                let want = String::from_utf8(run.data[way].clone()).unwrap().replace("TOKEN", "");
+                assert!(got == want.as_bytes(), "seed {seed}, way {way}");
+            }
+        }
+    }
+}
+
+#[test]
+fn identity_when_nothing_is_edited() {
+    for seed in 0..200_u64 {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 99);
+        let profile = profile(&mut dice);
+        let data = [0; 2].map(|_| {
+            let len = length(&mut dice, &profile);
+            random_bytes(&mut dice, len)
+        });
+        let rest = seed % 2 == 0;
+        let run = Run { seed, profile, data };
+        let [server, client] = play(&run, &mut Untouched { rest });
+        assert!(server == run.data[0] && client == run.data[1], "seed {seed}");
+    }
+}
+
+#[test]
+fn an_idle_connection_is_small() {
+    let bytes = size_of::<Connection>();
+    assert!(bytes <= 192, "{bytes}");
+}

@@ -1,0 +1,638 @@
+//! The bytes of one segment: what was seen before, what is to be passed, what is to be inspected, what has to wait.
+//!
+//! Holds:     [`Turn`], one segment's way through its half-stream.
+//! Promises:  a byte is decided once, in order; what is sent of inspected bytes comes out of the copy or is, byte for byte,
+//!            what was just put into it.
+//! Never:     touches acknowledgement numbers: those are the other half's.
+
+use crate::Way;
+use crate::blocks::{index, len32};
+use crate::flight::Stores;
+use crate::half::{Facts, Half};
+use crate::limits::{
+    COPY_BYTES_MAX, GROWTH_RESERVE_BYTES, STAGE_TURNS_MAX, WAITING_BYTES_MAX, WAITING_RUNS_MAX,
+};
+use crate::segment::{Outcome, Outputs, Payload};
+use crate::seq_map::Kind;
+use crate::stage::{HoldKind, Stage, Then};
+use crate::waiting::Put;
+use wire::Seq;
+
+/// What a segment's bytes led to, besides outputs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taken {
+    pub(crate) outcome: Outcome,
+    /// The sender is to be told where we stand, though the receiver will not.
+    pub(crate) answer: bool,
+    /// A position ahead of order that was just stored, for a selective acknowledgement.
+    pub(crate) ahead: Option<Seq>,
+    /// The end of the connection was asked for, or forced.
+    pub(crate) close: bool,
+}
+
+impl Taken {
+    /// A segment without bytes.
+    pub(crate) const fn nothing() -> Self {
+        Self::with(Outcome::Moved)
+    }
+
+    const fn with(outcome: Outcome) -> Self {
+        Self { outcome, answer: false, ahead: None, close: false }
+    }
+
+    const fn answered(outcome: Outcome) -> Self {
+        Self { outcome, answer: true, ahead: None, close: false }
+    }
+}
+
+/// One segment with bytes on its way through its half-stream.
+pub(crate) struct Turn<'a, S> {
+    pub(crate) half: &'a mut Half,
+    pub(crate) stores: &'a mut Stores,
+    pub(crate) stage: &'a mut S,
+    pub(crate) out: &'a mut Outputs,
+    pub(crate) way: Way,
+    /// Position of the payload's first byte.
+    pub(crate) start: Seq,
+    pub(crate) payload: &'a [u8],
+}
+
+/// Where the bytes handed to the stage stand.
+#[derive(Clone, Copy)]
+enum Source {
+    /// In the frame's payload, from here on.
+    Frame(usize),
+    /// Brought together in the work buffer.
+    Work,
+}
+
+impl<S: Stage> Turn<'_, S> {
+    /// Takes all of the payload.
+    pub(crate) fn take(&mut self) -> Taken {
+        let mut end = self.start.advance(len32(self.payload.len()));
+        if self.half.is(Facts::FIN_SEEN) {
+            end = end.min(self.half.fin_o);
+        }
+        let edge = self.half.edge_o();
+        if self.start.is_before(edge) {
+            self.send_seen(end.min(edge));
+        }
+        if !end.is_after(edge) {
+            let silent = self.out.list().is_empty();
+            return if silent {
+                Taken::answered(Outcome::Rebuilt)
+            } else {
+                Taken::with(self.outcome_of_seen())
+            };
+        }
+        let held = self.half.held(self.stores);
+        let held_end = edge.advance(held);
+        let taken = if self.start.is_after(held_end) {
+            self.store_ahead(edge, end)
+        } else if end.is_after(held_end) {
+            self.take_fresh(edge, held, end)
+        } else if held > self.half.shown
+            || self.half.is(Facts::HOLDS_WINDOW)
+            || self.ends_within(held_end)
+        {
+            self.inspect_waiting(self.half.is(Facts::HOLDS_WINDOW))
+        } else {
+            Taken::answered(Outcome::Rebuilt)
+        };
+        self.go_on(taken)
+    }
+
+    /// Where a skipped range ends, bytes may wait that came ahead of it and were not shown to the stage yet.
+    fn go_on(&mut self, mut taken: Taken) -> Taken {
+        for _ in 0..WAITING_RUNS_MAX {
+            if taken.close || self.half.held(self.stores) <= self.half.shown {
+                break;
+            }
+            let more = self.inspect_waiting(false);
+            taken.close |= more.close;
+            if more.outcome == Outcome::Edited || more.close {
+                taken.outcome = more.outcome;
+            }
+            if matches!(more.outcome, Outcome::NoBlocks | Outcome::InFlightFull) {
+                break;
+            }
+        }
+        taken
+    }
+
+    /// The end came without bytes. It stands for whatever the receiver still lacks before it, like any segment; and
+    /// what is held is decided without more.
+    pub(crate) fn take_end(&mut self) -> Taken {
+        let edge = self.half.edge_o();
+        self.send_seen(self.start.min(edge));
+        if self.half.held(self.stores) == 0 {
+            return Taken::nothing();
+        }
+        let taken = self.inspect_waiting(false);
+        self.go_on(taken)
+    }
+
+    /// The stream's end is known and nothing before it is missing: what is held will not grow.
+    fn ends_within(&self, held_end: Seq) -> bool {
+        self.half.is(Facts::FIN_SEEN) && !self.half.fin_o.is_after(held_end)
+    }
+
+    /// Bytes before the edge: those of inspected ranges out of the copy, those of the others as they are.
+    fn send_seen(&mut self, end: Seq) {
+        let Self { half, stores, out, start, .. } = self;
+        let Some(flight) = stores.flight(half.flight()) else {
+            self.send_tail(end);
+            return;
+        };
+        // The receiver lacks bytes that the sender believes acknowledged: its first outstanding segment stands for them.
+        let custody = !start.is_after(half.acked_o)
+            && flight.map.to_original(half.una_e).is_before(half.acked_o);
+        // Neighbouring copied ranges go out as one: (edited position, place in the copy, bytes).
+        let mut run: Option<(Seq, u32, u32)> = None;
+        for placed in flight.map.placed() {
+            let piece = placed.piece;
+            let reaches = placed.original.is_before(end);
+            let touched = reaches && start.is_before(placed.original_end());
+            match piece.kind {
+                Kind::Copied if touched || (custody && reaches) => {
+                    let (mut from, mut to) = (placed.edited, placed.edited_end());
+                    if piece.linear {
+                        to = placed
+                            .edited
+                            .advance(end.min(placed.original_end()).bytes_after(placed.original));
+                        if !custody {
+                            from = from.advance(start.bytes_after(placed.original));
+                        }
+                    }
+                    from = from.max(half.una_e);
+                    if !to.is_after(from) {
+                        continue;
+                    }
+                    let at = placed.copied_before.wrapping_add(from.bytes_after(placed.edited));
+                    let bytes = to.bytes_after(from);
+                    run = match run {
+                        Some((seq, place, len)) if seq.advance(len) == from => {
+                            Some((seq, place, len.saturating_add(bytes)))
+                        }
+                        Some((seq, place, len)) => {
+                            out.push_bytes(seq, Payload::Copy { at: place, len });
+                            Some((from, at, bytes))
+                        }
+                        None => Some((from, at, bytes)),
+                    };
+                }
+                Kind::Passed if touched => {
+                    if let Some((seq, at, len)) = run.take() {
+                        out.push_bytes(seq, Payload::Copy { at, len });
+                    }
+                    let from = start.max(placed.original);
+                    let to = end.min(placed.original_end());
+                    let seq = placed.edited.advance(from.bytes_after(placed.original));
+                    let range = (index(from.bytes_after(*start)), index(to.bytes_after(*start)));
+                    out.push_bytes(seq, Payload::Frame(range.0, range.1));
+                }
+                Kind::Copied | Kind::Passed => {}
+            }
+        }
+        if let Some((seq, at, len)) = run {
+            out.push_bytes(seq, Payload::Copy { at, len });
+        }
+        self.send_tail(end);
+    }
+
+    /// Bytes of the tail go on as they came, in whatever order.
+    fn send_tail(&mut self, end: Seq) {
+        let from = self.start.max(self.half.next_o);
+        if !end.is_after(from) {
+            return;
+        }
+        let seq = self.half.next_e.advance(from.bytes_after(self.half.next_o));
+        let range = (index(from.bytes_after(self.start)), index(end.bytes_after(self.start)));
+        let sent = self.out.push_bytes(seq, Payload::Frame(range.0, range.1));
+        self.note_sent(sent);
+    }
+
+    /// Remembers how far the receiver was sent to. A range that is not inspected may be forged past its window: that the
+    /// receiver discards, and it does not count.
+    fn note_sent(&mut self, end: Seq) {
+        let limit = self.half.right_e.max(self.half.sent_e);
+        if !self.half.is(Facts::WINDOW) || !end.is_after(limit) {
+            self.half.sent_e = self.half.sent_e.max(end);
+        }
+    }
+
+    fn outcome_of_seen(&self) -> Outcome {
+        let copied = |payload: Payload| matches!(payload, Payload::Copy { .. });
+        if self.out.list().iter().any(|output| copied(output.payload)) {
+            Outcome::Rebuilt
+        } else {
+            Outcome::Moved
+        }
+    }
+
+    /// Bytes behind a gap.
+    fn store_ahead(&mut self, edge: Seq, end: Seq) -> Taken {
+        if !self.half.take_off(self.stores) {
+            return Taken::with(Outcome::NoFlights);
+        }
+        let bytes = self.payload.get(..index(end.bytes_after(self.start))).unwrap_or_default();
+        let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) else {
+            return Taken::with(Outcome::NoFlights);
+        };
+        let put = flight.waiting.put(pool, edge, self.start, bytes);
+        self.half.rebase(self.stores);
+        match put {
+            Put::Stored => Taken { ahead: Some(self.start), ..Taken::answered(Outcome::Ahead) },
+            Put::NoRoom => Taken::answered(Outcome::AheadDropped),
+            Put::NoBlocks => Taken::with(Outcome::NoBlocks),
+        }
+    }
+
+    /// Bytes that continue what was inspected or is held.
+    fn take_fresh(&mut self, edge: Seq, held: u32, end: Seq) -> Taken {
+        let old = index(edge.bytes_after(self.start));
+        let len = index(end.bytes_after(self.start));
+        let fresh = self.payload.get(old..len).unwrap_or_default();
+        if !self.half.take_off(self.stores) {
+            return Taken::with(Outcome::NoFlights);
+        }
+        if let Err(outcome) = self.prepare(len32(fresh.len())) {
+            self.half.rebase(self.stores);
+            return Taken::with(outcome);
+        }
+        let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) else {
+            return Taken::with(Outcome::NoFlights);
+        };
+        if flight.waiting.is_empty() {
+            let ended = self.half.is(Facts::FIN_SEEN) && end == self.half.fin_o;
+            return self.run(fresh, 0, ended, false, Source::Frame(old));
+        }
+        let skip = index(edge.advance(held).bytes_after(self.start));
+        let room = index(WAITING_BYTES_MAX.saturating_sub(held));
+        let beyond = self.payload.get(skip..len.min(skip.saturating_add(room))).unwrap_or_default();
+        if beyond.is_empty() {
+            // The stage holds more than it may, and nothing could ever release it.
+            return Taken { close: true, ..Taken::with(Outcome::Broken) };
+        }
+        match flight.waiting.put(pool, edge, edge.advance(held), beyond) {
+            Put::Stored => {}
+            Put::NoRoom => return Taken::with(Outcome::AheadDropped),
+            Put::NoBlocks => return Taken::with(Outcome::NoBlocks),
+        }
+        // Resent bytes among the fresh ones say that their sender waits for what is held.
+        let release = self.start.is_before(edge.advance(held));
+        self.inspect_waiting(release && self.half.is(Facts::HOLDS_WINDOW))
+    }
+
+    /// There is room for everything a decision about `bytes` more may need, or nothing is decided.
+    fn prepare(&mut self, bytes: u32) -> Result<(), Outcome> {
+        let tail = self.half.tail();
+        let edge = (self.half.edge_o(), self.half.edge_e());
+        let una_e = self.half.una_e;
+        let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) else {
+            return Err(Outcome::NoFlights);
+        };
+        let waiting = flight.waiting.front(edge.0);
+        let needed = bytes.saturating_add(waiting);
+        if !pool.has_room_for(needed.saturating_add(GROWTH_RESERVE_BYTES)) {
+            return Err(Outcome::NoBlocks);
+        }
+        if flight.copy.len().saturating_add(needed) > COPY_BYTES_MAX || !flight.map.make_room() {
+            return Err(Outcome::InFlightFull);
+        }
+        if tail == 0 {
+            return Ok(());
+        }
+        // Inspection goes on behind the tail, which becomes a piece of the past.
+        if !flight.map.push_linear(Kind::Passed, tail) {
+            return Err(Outcome::InFlightFull);
+        }
+        self.half.next_o = edge.0;
+        self.half.next_e = edge.1;
+        self.half.skip_left = self.half.skip_left.saturating_sub(u64::from(tail));
+        self.half.acknowledge_again(self.stores, una_e);
+        Ok(())
+    }
+
+    /// Hands everything that waits at the edge to the stage.
+    fn inspect_waiting(&mut self, release: bool) -> Taken {
+        let edge = self.half.edge_o();
+        let held = self.half.shown;
+        let mut front = self.half.held(self.stores);
+        let mut ended = false;
+        if self.half.is(Facts::FIN_SEEN) {
+            front = front.min(self.half.fin_o.bytes_after(edge));
+            ended = edge.advance(front) == self.half.fin_o;
+        }
+        if let Err(outcome) = self.prepare(0) {
+            return Taken::with(outcome);
+        }
+        let mut work = core::mem::take(&mut self.stores.work);
+        work.clear();
+        // The capacity was allocated for the longest front there can be.
+        work.resize(index(front).min(work.capacity()), 0);
+        if let Some(flight) = self.stores.flight(self.half.flight()) {
+            flight.waiting.read(&self.stores.pool, edge, &mut work);
+        }
+        let taken = self.run(&work, index(held.min(front)), ended, release, Source::Work);
+        self.stores.work = work;
+        taken
+    }
+
+    /// The stage decides about `input`, which begins at the edge; what it decides is committed and sent.
+    fn run(
+        &mut self,
+        input: &[u8],
+        held: usize,
+        ended: bool,
+        release: bool,
+        source: Source,
+    ) -> Taken {
+        let (before_o, before_e) = (self.half.next_o, self.half.next_e);
+        self.half.drop_fact(Facts::HOLDS_UNIT);
+        self.half.drop_fact(Facts::HOLDS_WINDOW);
+        let decision = self.decide(input, held, ended, release, matches!(source, Source::Frame(_)));
+        let Ok(Decision { at, edited, hold, passed, close }) = decision else {
+            return Taken { close: true, ..Taken::with(Outcome::Broken) };
+        };
+        let rest = input.get(at..).unwrap_or_default();
+        let mut outcome = match (edited, source) {
+            (true, _) => Outcome::Edited,
+            (false, Source::Work) => Outcome::Released,
+            (false, Source::Frame(_)) => Outcome::Moved,
+        };
+        let (next_o, edge_o) = (self.half.next_o, self.half.edge_o());
+        if let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) {
+            match source {
+                // What waits behind a gap inside the tail goes: it will be resent, and then passed on.
+                Source::Work => flight.waiting.advance(pool, before_o, edge_o),
+                Source::Frame(_) if !passed => {
+                    if flight.waiting.put(pool, next_o, next_o, rest) != Put::Stored {
+                        // They were not acknowledged: the sender brings them again.
+                        outcome = Outcome::NoBlocks;
+                    }
+                }
+                Source::Frame(_) => {}
+            }
+        }
+        self.half.shown = 0;
+        if let Some(kind) = hold
+            && self.half.held(self.stores) > 0
+        {
+            self.half.shown = self.half.held(self.stores);
+            self.half.note(match kind {
+                HoldKind::Unit => Facts::HOLDS_UNIT,
+                HoldKind::Window => Facts::HOLDS_WINDOW,
+            });
+            if at == 0 && outcome != Outcome::NoBlocks {
+                outcome = Outcome::Held;
+            }
+        }
+        if edited {
+            self.half.note(Facts::EDITED);
+        }
+        if !close {
+            self.send_decided(before_e, at, edited, source);
+            if passed && let Source::Frame(from) = source {
+                let seq = self.half.next_e;
+                let frame =
+                    Payload::Frame(from.saturating_add(at), from.saturating_add(input.len()));
+                let sent = self.out.push_bytes(seq, frame);
+                self.note_sent(sent);
+            }
+        }
+        self.half.rebase(self.stores);
+        Taken { close, ..Taken::with(if close { Outcome::Closed } else { outcome }) }
+    }
+
+    /// Sends what was committed since the edited stream ended at `from`.
+    fn send_decided(&mut self, from: Seq, decided: usize, edited: bool, source: Source) {
+        let bytes = self.half.next_e.bytes_after(from);
+        if bytes == 0 {
+            return;
+        }
+        let copied = self.stores.flight(self.half.flight()).map_or(0, |flight| flight.copy.len());
+        let payload = match source {
+            Source::Frame(at) if !edited => Payload::Frame(at, at.saturating_add(decided)),
+            Source::Frame(_) | Source::Work => {
+                Payload::Copy { at: copied.saturating_sub(bytes), len: bytes }
+            }
+        };
+        self.out.push_bytes(from, payload);
+        // What found no room among the outputs counts as sent: like any lost segment it is sent again when its sender asks.
+        self.half.sent_e = self.half.sent_e.max(self.half.next_e);
+    }
+}
+
+/// What a run of the stage decided.
+struct Decision {
+    /// So much of the input is decided.
+    at: usize,
+    edited: bool,
+    hold: Option<HoldKind>,
+    /// The rest of the input is in the tail.
+    passed: bool,
+    close: bool,
+}
+
+/// The edited bytes could not be kept.
+struct Lost;
+
+/// A range of a frame that is skipped is copied like an inspected one up to this length, so that the frame stays one.
+const SKIPPED_COPY_BYTES_MAX: usize = 4_096;
+
+impl<S: Stage> Turn<'_, S> {
+    /// Asks the stage until it has decided about the input, or holds.
+    fn decide(
+        &mut self,
+        input: &[u8],
+        mut held: usize,
+        ended: bool,
+        release: bool,
+        from_frame: bool,
+    ) -> Result<Decision, Lost> {
+        let mut decision =
+            Decision { at: 0, edited: false, hold: None, passed: false, close: false };
+        for turn in 0.. {
+            let rest = input.get(decision.at..).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+            if self.half.skip_left > 0 {
+                let whole = self.half.skip_left >= u64::try_from(rest.len()).unwrap_or(u64::MAX);
+                let discard = self.half.is(Facts::DISCARD);
+                if !discard && whole && from_frame && rest.len() > SKIPPED_COPY_BYTES_MAX {
+                    decision.passed = true;
+                    break;
+                }
+                let bytes = if whole {
+                    rest.len()
+                } else {
+                    usize::try_from(self.half.skip_left).unwrap_or(rest.len())
+                };
+                let range = rest.get(..bytes).unwrap_or_default();
+                if discard {
+                    decision.edited = true;
+                    self.commit_edit(range.len(), &[])?;
+                } else {
+                    self.commit_same(range)?;
+                }
+                if self.half.skip_left != u64::MAX {
+                    let left = u64::try_from(bytes).unwrap_or(u64::MAX);
+                    self.half.skip_left = self.half.skip_left.saturating_sub(left);
+                }
+                if self.half.skip_left == 0 {
+                    self.half.drop_fact(Facts::DISCARD);
+                }
+                decision.at = decision.at.saturating_add(bytes);
+                held = held.saturating_sub(bytes);
+                continue;
+            }
+            if turn >= STAGE_TURNS_MAX {
+                decision.hold = Some(HoldKind::Window);
+                break;
+            }
+            let answer = self.stage.inspect(self.way, rest, held, ended, release);
+            let decided = answer.decided.min(rest.len());
+            let front = rest.get(..decided).unwrap_or_default();
+            if answer.close {
+                decision.close = true;
+                break;
+            }
+            decision.edited |= self.commit(front)?;
+            decision.at = decision.at.saturating_add(decided);
+            held = held.saturating_sub(decided);
+            match answer.then {
+                Then::Skip { bytes, discard } if bytes > 0 => self.skip(bytes, discard),
+                Then::SkipRest { discard } => self.skip(u64::MAX, discard),
+                Then::Skip { .. } | Then::Inspect if decided > 0 => {}
+                Then::Hold(kind) if !ended => {
+                    decision.hold = Some(kind);
+                    break;
+                }
+                Then::Hold(_) => {
+                    // Nothing follows that could release it.
+                    let left = input.get(decision.at..).unwrap_or_default();
+                    self.commit_same(left)?;
+                    decision.at = input.len();
+                }
+                Then::Skip { .. } | Then::Inspect => {
+                    decision.hold = Some(HoldKind::Window);
+                    break;
+                }
+            }
+        }
+        Ok(decision)
+    }
+
+    fn skip(&mut self, bytes: u64, discard: bool) {
+        self.half.skip_left = bytes;
+        if discard {
+            self.half.note(Facts::DISCARD);
+        } else {
+            self.half.drop_fact(Facts::DISCARD);
+        }
+        if self.half.is(Facts::FIN_SEEN) && !discard {
+            let to_end = u64::from(self.half.fin_o.bytes_after(self.half.next_o));
+            self.half.skip_left = self.half.skip_left.min(to_end);
+        }
+    }
+
+    /// Commits `front` with the stage's edits applied. Answers whether there were any.
+    fn commit(&mut self, front: &[u8]) -> Result<bool, Lost> {
+        let mut at = 0_usize;
+        let mut edited = false;
+        // Bytes inserted before the first original one wait for it.
+        let mut before = 0_u32;
+        for nth in 0.. {
+            let Some(edit) = self.stage.edit(nth) else { break };
+            if edit.end > front.len() || edit.start < at || edit.end < edit.start {
+                break;
+            }
+            let (start, end) = (edit.start, edit.end);
+            let with = len32(edit.with.len());
+            let same = front.get(at..start).unwrap_or_default();
+            before = self.commit_after(before, same)?;
+            let Some(edit) = self.stage.edit(nth) else { break };
+            let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) else {
+                return Err(Lost);
+            };
+            if !flight.copy.push(pool, edit.with) {
+                return Err(Lost);
+            }
+            edited = true;
+            let original = len32(end.saturating_sub(start));
+            if original > 0 {
+                let became = with.saturating_add(before);
+                if !flight.map.push_edit(original, became) {
+                    return Err(Lost);
+                }
+                self.step(original, became);
+                before = 0;
+            } else if start == 0 || before > 0 {
+                before = before.saturating_add(with);
+            } else {
+                if !flight.map.insert_behind(with) {
+                    return Err(Lost);
+                }
+                self.step(0, with);
+            }
+            at = end;
+        }
+        let rest = front.get(at..).unwrap_or_default();
+        if self.commit_after(before, rest)? > 0 {
+            // An insertion without a byte to belong to: the stage decided about nothing.
+            return Err(Lost);
+        }
+        Ok(edited)
+    }
+
+    /// Commits bytes that stay as they are, behind `before` inserted ones. Answers how many inserted ones still wait.
+    fn commit_after(&mut self, before: u32, same: &[u8]) -> Result<u32, Lost> {
+        let Some((first, rest)) = same.split_first_chunk::<1>().filter(|_| before > 0) else {
+            self.commit_same(same)?;
+            return Ok(before);
+        };
+        let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) else {
+            return Err(Lost);
+        };
+        let became = before.saturating_add(1);
+        if !flight.copy.push(pool, first) || !flight.map.push_edit(1, became) {
+            return Err(Lost);
+        }
+        self.step(1, became);
+        self.commit_same(rest)?;
+        Ok(0)
+    }
+
+    fn commit_same(&mut self, bytes: &[u8]) -> Result<(), Lost> {
+        let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) else {
+            return Err(Lost);
+        };
+        let len = len32(bytes.len());
+        if !flight.copy.push(pool, bytes) || !flight.map.push_linear(Kind::Copied, len) {
+            return Err(Lost);
+        }
+        self.step(len, len);
+        Ok(())
+    }
+
+    /// `original` bytes (at least one) become `with`.
+    fn commit_edit(&mut self, original: usize, with: &[u8]) -> Result<(), Lost> {
+        let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) else {
+            return Err(Lost);
+        };
+        let (original, edited) = (len32(original), len32(with.len()));
+        if original == 0 || !flight.copy.push(pool, with) || !flight.map.push_edit(original, edited)
+        {
+            return Err(Lost);
+        }
+        self.step(original, edited);
+        Ok(())
+    }
+
+    fn step(&mut self, original: u32, edited: u32) {
+        self.half.next_o = self.half.next_o.advance(original);
+        self.half.next_e = self.half.next_e.advance(edited);
+    }
+}

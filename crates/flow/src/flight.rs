@@ -1,0 +1,99 @@
+//! What a half-stream needs only while it has bytes in flight, apart from the connection's entry, so that an idle
+//! connection is small.
+//!
+//! Holds:     [`Flight`]: the sequence map, the copy of what was sent, the bytes that wait; [`Stores`]: all flights and
+//!            blocks of one core, and the buffer in which held and new bytes are brought together.
+//! Promises:  a flight given back leaves no block behind.
+//! Never:     grows.
+
+use crate::blocks::{BlockPool, Chain, index, len32};
+use crate::limits::WAITING_BYTES_MAX;
+use crate::seq_map::SeqMap;
+use crate::waiting::Waiting;
+use wire::Seq;
+
+/// Number of a flight.
+pub(crate) type FlightId = u32;
+
+/// No flight: nothing is unacknowledged or waiting, both sides differ by one number.
+pub(crate) const NO_FLIGHT: FlightId = u32::MAX;
+
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) map: SeqMap,
+    /// The edited bytes of the map's copied pieces.
+    pub(crate) copy: Chain,
+    /// Original bytes past the inspection edge.
+    pub(crate) waiting: Waiting,
+}
+
+impl Flight {
+    const EMPTY: Self = Self {
+        map: SeqMap::new(Seq::new(0), Seq::new(0)),
+        copy: Chain::EMPTY,
+        waiting: Waiting::EMPTY,
+    };
+}
+
+/// Where one core's connections keep bytes.
+#[derive(Debug)]
+pub struct Stores {
+    pub(crate) pool: BlockPool,
+    flights: Vec<Flight>,
+    free: Vec<FlightId>,
+    /// Held and new bytes, contiguous, for the stage.
+    pub(crate) work: Vec<u8>,
+}
+
+impl Stores {
+    /// Allocates for good: `blocks` of 2 KiB, and room for `flights` half-streams with bytes in flight (1.4 KiB each).
+    pub fn new(blocks: u32, flights: u32) -> Self {
+        Self {
+            pool: BlockPool::new(blocks),
+            flights: (0..flights).map(|_| Flight::EMPTY).collect(),
+            free: (0..flights).rev().collect(),
+            work: Vec::with_capacity(index(WAITING_BYTES_MAX)),
+        }
+    }
+
+    /// Blocks in use and in all.
+    pub fn blocks(&self) -> (u32, u32) {
+        let all = self.pool.capacity();
+        (all.saturating_sub(self.pool.free_count()), all)
+    }
+
+    /// Flights in use and in all.
+    pub fn flights(&self) -> (u32, u32) {
+        let all = len32(self.flights.len());
+        (all.saturating_sub(len32(self.free.len())), all)
+    }
+
+    /// A flight whose map begins at these positions.
+    pub(crate) fn take_flight(&mut self, original: Seq, edited: Seq) -> Option<FlightId> {
+        let id = self.free.pop()?;
+        if let Some(flight) = self.flights.get_mut(index(id)) {
+            flight.map = SeqMap::new(original, edited);
+        }
+        Some(id)
+    }
+
+    pub(crate) fn give_flight(&mut self, id: FlightId) {
+        if let Some(flight) = self.flights.get_mut(index(id)) {
+            flight.copy.clear(&mut self.pool);
+            flight.waiting.clear(&mut self.pool);
+            flight.map = SeqMap::new(Seq::new(0), Seq::new(0));
+            if self.free.len() < self.flights.len() {
+                self.free.push(id);
+            }
+        }
+    }
+
+    pub(crate) fn flight(&self, id: FlightId) -> Option<&Flight> {
+        self.flights.get(index(id))
+    }
+
+    /// The flight and the pool, to be changed together.
+    pub(crate) fn flight_mut(&mut self, id: FlightId) -> Option<(&mut Flight, &mut BlockPool)> {
+        self.flights.get_mut(index(id)).map(|flight| (flight, &mut self.pool))
+    }
+}

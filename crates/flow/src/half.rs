@@ -1,0 +1,277 @@
+//! One direction of a connection: how far its bytes have come, on both sides of the editor.
+//!
+//! Holds:     numbers only; bytes and pieces in flight are in the half's [`crate::flight::Flight`], where it has one.
+//! Promises:  the sender is never told of more than the receiver has, has no use for yet, or will never get: see
+//!            [`Half::promised`].
+//! Never:     reads a segment.
+//!
+//! ```text
+//! original   ... acknowledged | pieces in flight | next_o .. tail .. edge | held | gap | ahead
+//! edited     ...        una_e | pieces in flight | next_e .. tail .. edge |
+//! ```
+//!
+//! What lies before `next` is decided. The *tail* is a range that needs no inspection and may not all have come: it is
+//! passed on as it comes, even out of order. Inspection goes on at the *edge* behind it.
+
+use crate::flight::{FlightId, NO_FLIGHT, Stores};
+use crate::limits::SKIP_AHEAD_BYTES_MAX;
+use crate::seq_map::shifted;
+use wire::Seq;
+
+/// Yes-or-no facts about a half-stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts(u16);
+
+impl Facts {
+    /// Its first sequence number is known.
+    pub(crate) const KNOWN: Self = Self(1);
+    /// Its end is known (`fin_o`).
+    pub(crate) const FIN_SEEN: Self = Self(2);
+    /// Its end was passed on.
+    pub(crate) const FIN_OUT: Self = Self(4);
+    /// What is skipped is to be deleted.
+    pub(crate) const DISCARD: Self = Self(8);
+    /// What is held waits for the rest of a unit.
+    pub(crate) const HOLDS_UNIT: Self = Self(16);
+    /// What is held may be the beginning of a pattern.
+    pub(crate) const HOLDS_WINDOW: Self = Self(32);
+    /// It was edited: its numbers differ, or its bytes do.
+    pub(crate) const EDITED: Self = Self(64);
+    /// Its sender understands selective acknowledgements.
+    pub(crate) const SACK: Self = Self(128);
+    /// `window` and `right_e` are known: its receiver has spoken.
+    pub(crate) const WINDOW: Self = Self(256);
+    /// Its sender offered a window scale.
+    pub(crate) const SCALE: Self = Self(512);
+    /// Its sender stamps its segments.
+    pub(crate) const STAMPS: Self = Self(1024);
+}
+
+#[derive(Debug)]
+pub(crate) struct Half {
+    /// Everything before is decided.
+    pub(crate) next_o: Seq,
+    pub(crate) next_e: Seq,
+    /// What the receiver has acknowledged.
+    pub(crate) una_e: Seq,
+    /// What the sender was told is acknowledged.
+    pub(crate) acked_o: Seq,
+    /// One past the last position that was sent to the receiver.
+    pub(crate) sent_e: Seq,
+    /// One past the last position the receiver's window lets in.
+    pub(crate) right_e: Seq,
+    /// Where FIN stands, once seen.
+    pub(crate) fin_o: Seq,
+    /// Bytes from `next_o` on that need no inspection; all bits set: the rest of the half-stream.
+    pub(crate) skip_left: u64,
+    /// Bytes at the edge that the stage was shown and asked to hold.
+    pub(crate) shown: u32,
+    /// The sender's latest timestamp.
+    pub(crate) stamp: u32,
+    flight: FlightId,
+    facts: Facts,
+    /// The receiver's latest window field, and how far it is to be shifted.
+    pub(crate) window: u16,
+    pub(crate) scale: u8,
+    /// What the receiver said it takes in one segment.
+    pub(crate) mss: u16,
+}
+
+impl Half {
+    pub(crate) const UNKNOWN: Self = Self {
+        next_o: Seq::new(0),
+        next_e: Seq::new(0),
+        una_e: Seq::new(0),
+        acked_o: Seq::new(0),
+        sent_e: Seq::new(0),
+        right_e: Seq::new(0),
+        fin_o: Seq::new(0),
+        skip_left: 0,
+        shown: 0,
+        stamp: 0,
+        flight: NO_FLIGHT,
+        facts: Facts(0),
+        window: 0,
+        scale: 0,
+        mss: 536,
+    };
+
+    /// The half-stream's first byte has number `first`.
+    pub(crate) fn begin(&mut self, first: Seq) {
+        self.next_o = first;
+        self.next_e = first;
+        self.una_e = first;
+        self.acked_o = first;
+        self.sent_e = first;
+        self.skip_left = 0;
+        self.facts.0 &= Facts::WINDOW.0 | Facts::SACK.0 | Facts::SCALE.0 | Facts::STAMPS.0;
+        self.note(Facts::KNOWN);
+    }
+
+    pub(crate) const fn is(&self, fact: Facts) -> bool {
+        self.facts.0 & fact.0 != 0
+    }
+
+    pub(crate) fn note(&mut self, fact: Facts) {
+        self.facts.0 |= fact.0;
+    }
+
+    pub(crate) fn drop_fact(&mut self, fact: Facts) {
+        self.facts.0 &= !fact.0;
+    }
+
+    pub(crate) const fn flight(&self) -> FlightId {
+        self.flight
+    }
+
+    pub(crate) const fn has_flight(&self) -> bool {
+        self.flight != NO_FLIGHT
+    }
+
+    /// Nothing more of it is to be inspected, and none of it was ever edited: both sides are the same.
+    pub(crate) const fn is_transparent(&self) -> bool {
+        !self.is(Facts::EDITED)
+            && self.skip_left == u64::MAX
+            && !self.has_flight()
+            && !self.is(Facts::DISCARD)
+    }
+
+    /// Bytes behind `next` that are passed on as they come.
+    pub(crate) fn tail(&self) -> u32 {
+        if self.is(Facts::DISCARD) {
+            return 0;
+        }
+        u32::try_from(self.skip_left).unwrap_or(u32::MAX).min(SKIP_AHEAD_BYTES_MAX)
+    }
+
+    /// Where inspection goes on.
+    pub(crate) fn edge_o(&self) -> Seq {
+        self.next_o.advance(self.tail())
+    }
+
+    pub(crate) fn edge_e(&self) -> Seq {
+        self.next_e.advance(self.tail())
+    }
+
+    /// The position of the end, as the receiver sees it, may be told: everything before it is decided.
+    pub(crate) fn end_is_due(&self, stores: &Stores) -> bool {
+        self.is(Facts::FIN_SEEN) && self.edge_o() == self.fin_o && self.held(stores) == 0
+    }
+
+    /// Bytes that wait at the edge without a gap.
+    pub(crate) fn held(&self, stores: &Stores) -> u32 {
+        stores.flight(self.flight).map_or(0, |flight| flight.waiting.front(self.edge_o()))
+    }
+
+    pub(crate) fn to_edited(&self, stores: &Stores, at: Seq) -> Seq {
+        stores.flight(self.flight).map_or_else(
+            || shifted(at, self.next_o, self.next_e),
+            |flight| flight.map.to_edited(at),
+        )
+    }
+
+    pub(crate) fn to_original(&self, stores: &Stores, at: Seq) -> Seq {
+        stores.flight(self.flight).map_or_else(
+            || shifted(at, self.next_e, self.next_o),
+            |flight| flight.map.to_original(at),
+        )
+    }
+
+    /// The furthest original position that may be acknowledged to the sender: everything before it was acknowledged by the
+    /// receiver, or deleted, or is held for a unit the receiver can't act on without its rest.
+    ///
+    /// The bytes that will release a hold, and the last byte before an insertion, are never in it, so the sender
+    /// always has something outstanding while the receiver still lacks something.
+    pub(crate) fn promised(&self, stores: &Stores) -> Seq {
+        let reached = self.to_original(stores, self.una_e);
+        if self.is(Facts::HOLDS_UNIT) && self.una_e == self.edge_e() {
+            return reached.advance(self.shown);
+        }
+        reached
+    }
+
+    /// The sequence number of a segment without bytes.
+    pub(crate) fn place_of_nothing(&self, stores: &Stores, at: Seq) -> Seq {
+        if self.is(Facts::FIN_OUT) && at.is_after(self.fin_o) {
+            return shifted(at, self.edge_o(), self.edge_e());
+        }
+        let place =
+            if at.is_before(self.edge_o()) { self.to_edited(stores, at) } else { self.edge_e() };
+        // A keep-alive stands one before what its sender believes acknowledged (RFC 9293 section 3.8.4), and must stand so
+        // before what the receiver has acknowledged, or it would go unanswered.
+        if at.is_before(self.acked_o) { place.min(self.una_e.retreat(1)) } else { place }
+    }
+
+    /// The receiver has acknowledged edited `at`, which lies between `una_e` and `sent_e`.
+    pub(crate) fn acknowledge(&mut self, stores: &mut Stores, at: Seq) {
+        self.una_e = at;
+        if let Some((flight, pool)) = stores.flight_mut(self.flight) {
+            let freed = flight.map.acknowledge(at);
+            flight.copy.pop(pool, freed);
+        }
+        // The tail begins where the acknowledged part ends, so that it never falls half a circle behind.
+        let into = at.bytes_after(self.next_e).min(self.tail());
+        if into > 0 {
+            self.next_o = self.next_o.advance(into);
+            self.next_e = self.next_e.advance(into);
+            if self.skip_left != u64::MAX {
+                self.skip_left = self.skip_left.saturating_sub(u64::from(into));
+            }
+        }
+        self.rebase(stores);
+    }
+
+    /// What the receiver had acknowledged inside the tail before the tail became a piece.
+    pub(crate) fn acknowledge_again(&mut self, stores: &mut Stores, at: Seq) {
+        if let Some((flight, pool)) = stores.flight_mut(self.flight) {
+            let freed = flight.map.acknowledge(at);
+            flight.copy.pop(pool, freed);
+        }
+    }
+
+    /// Keeps the map's end at `next`, and gives back a flight that has nothing in it.
+    pub(crate) fn rebase(&mut self, stores: &mut Stores) {
+        let (next_o, next_e) = (self.next_o, self.next_e);
+        let Some((flight, _)) = stores.flight_mut(self.flight) else { return };
+        if flight.map.is_empty() {
+            if flight.waiting.is_empty() {
+                self.land(stores);
+                return;
+            }
+            flight.map = crate::seq_map::SeqMap::new(next_o, next_e);
+        }
+    }
+
+    /// Has a flight from now on. `false`: there is none left.
+    #[must_use]
+    pub(crate) fn take_off(&mut self, stores: &mut Stores) -> bool {
+        if self.has_flight() {
+            return true;
+        }
+        match stores.take_flight(self.next_o, self.next_e) {
+            Some(id) => {
+                self.flight = id;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Gives its flight back, with all bytes in it.
+    pub(crate) fn land(&mut self, stores: &mut Stores) {
+        if self.has_flight() {
+            stores.give_flight(self.flight);
+            self.flight = NO_FLIGHT;
+        }
+        self.shown = 0;
+        self.drop_fact(Facts::HOLDS_UNIT);
+        self.drop_fact(Facts::HOLDS_WINDOW);
+    }
+
+    /// How many bytes more are in flight to the receiver than the sender knows of.
+    pub(crate) fn growth(&self, stores: &Stores) -> u32 {
+        let Some(flight) = stores.flight(self.flight) else { return 0 };
+        let (base_o, base_e) = flight.map.base();
+        self.next_e.bytes_after(base_e).saturating_sub(self.next_o.bytes_after(base_o))
+    }
+}

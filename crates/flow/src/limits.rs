@@ -1,0 +1,63 @@
+//! Every bound of the stream editor in one place, each with its reason.
+
+/// Bytes of one block of the pool: a full Ethernet segment fits one, and a page holds two.
+pub const BLOCK_BYTES: usize = 2_048;
+
+/// Blocks one half-stream's waiting bytes (held, and ahead of order) are spread over. A power of two, because a position
+/// finds its block by masking.
+pub const WAITING_BLOCKS: usize = 64;
+
+/// Bytes past the inspection edge one half-stream may keep: held for a unit, or ahead of order. One block less than the
+/// slots cover, because the edge may stand in the middle of a block. Past that a segment is dropped and counted; TCP
+/// resends it.
+pub const WAITING_BYTES_MAX: u32 = 63 * 2_048;
+
+/// Separate runs of bytes ahead of order. A thirty-third gap in one window means a path that reorders more than it
+/// delivers; the segment is dropped and counted.
+pub const WAITING_RUNS_MAX: usize = 32;
+
+/// Pieces of the sequence map in flight, in one direction. Edits past that are fused with their neighbours, which costs
+/// precision of acknowledgements, never correctness.
+pub const PIECES_MAX: usize = 64;
+
+/// Bytes of edited stream one half-stream may have in flight as copies. More than any default receive window; a segment past
+/// it is dropped and counted, and the sender slows down.
+pub const COPY_BYTES_MAX: u32 = 1 << 20;
+
+/// Free bytes the pool must have over a segment's own before the segment is inspected: room for what its edits insert.
+pub const GROWTH_RESERVE_BYTES: u32 = 16 * 1_024;
+
+/// How far a range that is skipped may reach ahead of the acknowledged edge: TCP's windows are smaller (RFC 7323
+/// section 2.3 ends at 1 GiB), and half the circle must stay free to tell before from after.
+pub const SKIP_AHEAD_BYTES_MAX: u32 = 1 << 30;
+
+/// A receiver takes at least this much in a segment (RFC 9293 section 3.7.1), so splitting never goes below it.
+pub const SEGMENT_BYTES_MIN: u32 = 536;
+
+/// Output segments one input segment may cause. A rebuild that needs more goes on with the next retransmission.
+pub const OUTPUTS_MAX: usize = 256;
+
+/// Times the stage is asked again about one input: each turn consumes at least a byte, and a hostile stream of one-byte
+/// skips must not own the core. What is left is handed in again with the next segment.
+pub const STAGE_TURNS_MAX: u32 = 4_096;
+
+//= https://www.rfc-editor.org/rfc/rfc5382#section-5
+//# the value of the "established connection idle-timeout" MUST NOT be less than 2 hours 4 minutes.
+/// Milliseconds an open connection may be silent.
+pub const OPEN_IDLE_MS: u32 = (2 * 60 + 4) * 60 * 1_000;
+
+//= https://www.rfc-editor.org/rfc/rfc5382#section-5
+//# the value of the "transitory connection idle-timeout" MUST NOT be less than 4 minutes.
+/// Milliseconds a half-open or closing connection may be silent. TIME-WAIT (twice two minutes) fits as well.
+pub const TRANSITORY_IDLE_MS: u32 = 4 * 60 * 1_000;
+
+/// Milliseconds a connection that was reset from here goes on answering stragglers with resets.
+pub const DEAD_IDLE_MS: u32 = 60 * 1_000;
+
+const _: () = assert!(WAITING_BLOCKS.is_power_of_two(), "a position masks, it does not divide");
+const _: () = assert!(BLOCK_BYTES.is_power_of_two(), "a position masks, it does not divide");
+const _: () = assert!(
+    WAITING_BYTES_MAX > 65_537 + 32 * 1_024,
+    "the longest unit that is held whole, and room ahead of it"
+);
+const _: () = assert!(PIECES_MAX <= 128, "a piece is counted in a byte");

@@ -1,0 +1,225 @@
+//! One segment in, segments out.
+//!
+//! Holds:     [`SegmentIn`], what the editor reads of a frame; [`Outputs`], what is to be sent for it; [`Outcome`], what
+//!            became of it.
+//! Promises:  an output names its bytes by place (the frame's payload, or the copy), so nothing is copied twice.
+//! Never:     builds a frame: the frame that came is the template of those that go.
+
+use crate::blocks::len32;
+use crate::limits::OUTPUTS_MAX;
+use crate::options::OptionBytes;
+use wire::{Seq, Tcp, TcpFlags};
+
+/// A segment as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct SegmentIn<'a> {
+    /// Its header.
+    pub tcp: Tcp<'a>,
+    /// Its payload.
+    pub payload: &'a [u8],
+}
+
+/// Whom an output goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// The receiver of the segment that came.
+    Receiver,
+    /// Its sender: addresses and ports of the template are swapped.
+    Sender,
+}
+
+/// Where an output's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// There are none.
+    None,
+    /// In the payload of the frame that came, from..to.
+    Frame(usize, usize),
+    /// In the copy: [`crate::Connection::copy_out`] gets them. Valid until the next segment is taken.
+    Copy {
+        /// Place in the copy.
+        at: u32,
+        /// How many.
+        len: u32,
+    },
+}
+
+impl Payload {
+    /// How many bytes.
+    pub fn len(self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::Frame(from, to) => len32(to.saturating_sub(from)),
+            Self::Copy { len, .. } => len,
+        }
+    }
+
+    /// There are none.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A segment to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// To whom.
+    pub to: To,
+    /// Sequence number.
+    pub seq: Seq,
+    /// Acknowledgement number.
+    pub ack: Seq,
+    /// Control bits. Where URG is gone, the urgent pointer goes as well.
+    pub flags: TcpFlags,
+    /// Window field.
+    pub window: u16,
+    /// Payload.
+    pub payload: Payload,
+}
+
+/// What is to be sent for one segment, caller-owned and reused.
+#[derive(Debug)]
+pub struct Outputs {
+    list: Vec<Output>,
+    /// The options of what goes to the receiver, where they differ from those that came.
+    pub(crate) onward_options: Option<OptionBytes>,
+    /// The options of what goes back.
+    pub(crate) back_options: OptionBytes,
+    /// Longest payload of an output to the receiver that comes out of the copy.
+    pub(crate) chunk: u32,
+}
+
+impl Outputs {
+    /// Allocates once, for good.
+    pub fn new() -> Self {
+        Self {
+            list: Vec::with_capacity(OUTPUTS_MAX),
+            onward_options: None,
+            back_options: OptionBytes::EMPTY,
+            chunk: 0,
+        }
+    }
+
+    /// In the order in which they are to be sent.
+    pub fn list(&self) -> &[Output] {
+        &self.list
+    }
+
+    /// The options of what goes to the receiver; `None`: as they came.
+    pub fn onward_options(&self) -> Option<&[u8]> {
+        self.onward_options.as_ref().map(OptionBytes::as_slice)
+    }
+
+    /// The options of what goes back to the sender.
+    pub fn back_options(&self) -> &[u8] {
+        self.back_options.as_slice()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.list.clear();
+        self.onward_options = None;
+        self.back_options = OptionBytes::EMPTY;
+    }
+
+    pub(crate) fn list_mut(&mut self) -> &mut [Output] {
+        &mut self.list
+    }
+
+    /// `false`: there are too many; TCP resends what is missing.
+    pub(crate) fn push(&mut self, output: Output) -> bool {
+        if self.list.len() >= OUTPUTS_MAX {
+            return false;
+        }
+        self.list.push(output);
+        true
+    }
+
+    /// Bytes for the receiver. Header fields but the sequence number are filled in at the end. Answers where the last
+    /// byte that found room ends.
+    pub(crate) fn push_bytes(&mut self, seq: Seq, payload: Payload) -> Seq {
+        if let Some(last) = self.list.last_mut()
+            && let Payload::Frame(from, to) = last.payload
+            && let Payload::Frame(next, end) = payload
+            && to == next
+            && last.seq.advance(last.payload.len()) == seq
+        {
+            last.payload = Payload::Frame(from, end);
+            return seq.advance(payload.len());
+        }
+        match payload {
+            Payload::None => seq,
+            Payload::Frame(..) => self.push_one(seq, payload),
+            Payload::Copy { mut at, mut len } => {
+                let mut seq = seq;
+                while len > 0 {
+                    let now = len.min(self.chunk.max(1));
+                    let end = self.push_one(seq, Payload::Copy { at, len: now });
+                    if end == seq {
+                        break;
+                    }
+                    seq = end;
+                    at = at.wrapping_add(now);
+                    len = len.wrapping_sub(now);
+                }
+                seq
+            }
+        }
+    }
+
+    /// The end of the stream, without bytes.
+    pub(crate) fn push_end(&mut self, seq: Seq) {
+        self.push_one(seq, Payload::None);
+    }
+
+    fn push_one(&mut self, seq: Seq, payload: Payload) -> Seq {
+        let flags = TcpFlags::ACK;
+        let output =
+            Output { to: To::Receiver, seq, ack: Seq::default(), flags, window: 0, payload };
+        if self.push(output) { seq.advance(payload.len()) } else { seq }
+    }
+}
+
+impl Default for Outputs {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What became of a segment. The outputs say what is to be sent; this says why, for the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The frame goes on exactly as it came.
+    Untouched,
+    /// The frame goes on with its numbers moved.
+    Moved,
+    /// Bytes of it were changed, or deleted.
+    Edited,
+    /// It brought what was sent before: sent again out of the copy, or answered with an acknowledgement.
+    Rebuilt,
+    /// Its bytes wait for the rest of their unit.
+    Held,
+    /// It is ahead of a gap and waits.
+    Ahead,
+    /// It released bytes that were held.
+    Released,
+    /// Dropped: too far ahead, or one gap too many.
+    AheadDropped,
+    /// Dropped: no block is free.
+    NoBlocks,
+    /// Dropped: as many half-streams have bytes in flight as can be kept track of.
+    NoFlights,
+    /// Dropped: more unacknowledged bytes, or pieces of them, than one half-stream may have.
+    InFlightFull,
+    /// Dropped: its control bits contradict each other, or say nothing.
+    BadFlags,
+    /// A SYN whose data was taken off.
+    SynDataStripped,
+    /// The stage asked for the end of the connection: both ends are reset.
+    Closed,
+    /// The connection could not be kept consistent: both ends are reset.
+    Broken,
+    /// It belongs to a connection that was reset from here, and was answered with a reset.
+    Dead,
+    /// The connection is signed (TCP-MD5, TCP-AO): it is not edited.
+    Signed,
+}

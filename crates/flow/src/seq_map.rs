@@ -1,0 +1,285 @@
+//! Where the bytes of one direction of an edited TCP stream now stand.
+//!
+//! Holds:     the *pieces* the original stream was cut into, oldest first, from the acknowledged edge to the end of what
+//!            was decided. A piece is so many original bytes that became so many edited ones.
+//! Promises:  both translations never decrease as their argument advances, so no retransmission can open a gap; what lies
+//!            below the acknowledged edge is one difference, however many edits a connection has seen.
+//! Never:     allocates, knows bytes, or refuses an edit: where it is full, neighbouring pieces are fused.
+//!
+//! Example. The sender wrote 100..120; four bytes at 103 were cut, and two bytes at 110 became five:
+//!
+//! ```text
+//! original   100..103 | 103..107 | 107..110 | 110..112 | 112..120
+//! edited     100..103 | (none)   | 103..106 | 106..111 | 111..119
+//! piece      as it is   deleted    as it is   2 -> 5     as it is
+//! ```
+//!
+//! A retransmission of original 112 is edited 111. An acknowledgement of edited 103 says original 107: the cut bytes are
+//! acknowledged with what stands before them. One of edited 108, in the middle of the replacement, says original 110.
+
+use crate::limits::PIECES_MAX;
+use wire::Seq;
+
+/// What became of the original bytes of a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Inspected: the edited bytes are in the copy.
+    Copied,
+    /// Passed on as they came, without a copy.
+    Passed,
+}
+
+/// A run of the stream, by its length on both sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) original: u32,
+    pub(crate) edited: u32,
+    pub(crate) kind: Kind,
+    /// Byte n of the one side is byte n of the other.
+    pub(crate) linear: bool,
+}
+
+impl Piece {
+    const NONE: Self = Self { original: 0, edited: 0, kind: Kind::Passed, linear: true };
+
+    const fn is_copied(&self) -> bool {
+        matches!(self.kind, Kind::Copied)
+    }
+}
+
+/// A piece and where it stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Placed {
+    pub(crate) piece: Piece,
+    pub(crate) original: Seq,
+    pub(crate) edited: Seq,
+    /// Copied bytes of the pieces before it: where its own begin in the copy.
+    pub(crate) copied_before: u32,
+}
+
+impl Placed {
+    pub(crate) const fn original_end(&self) -> Seq {
+        self.original.advance(self.piece.original)
+    }
+
+    pub(crate) const fn edited_end(&self) -> Seq {
+        self.edited.advance(self.piece.edited)
+    }
+}
+
+/// The pieces in flight.
+#[derive(Clone, Debug)]
+pub(crate) struct SeqMap {
+    /// Where the first piece begins.
+    original: Seq,
+    edited: Seq,
+    pieces: [Piece; PIECES_MAX],
+    count: usize,
+}
+
+impl SeqMap {
+    pub(crate) const fn new(original: Seq, edited: Seq) -> Self {
+        Self { original, edited, pieces: [Piece::NONE; PIECES_MAX], count: 0 }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The pieces in flight, with their places.
+    pub(crate) fn placed(&self) -> impl Iterator<Item = Placed> + '_ {
+        let (mut original, mut edited, mut copied_before) = (self.original, self.edited, 0_u32);
+        self.pieces.iter().take(self.count).map(move |&piece| {
+            let placed = Placed { piece, original, edited, copied_before };
+            original = placed.original_end();
+            edited = placed.edited_end();
+            if piece.is_copied() {
+                copied_before = copied_before.wrapping_add(piece.edited);
+            }
+            placed
+        })
+    }
+
+    /// The two sides of the acknowledged edge.
+    pub(crate) const fn base(&self) -> (Seq, Seq) {
+        (self.original, self.edited)
+    }
+
+    /// At least two more pieces can be put in, fusing where that is possible.
+    pub(crate) fn make_room(&mut self) -> bool {
+        while self.count.saturating_add(2) > PIECES_MAX {
+            if !self.fuse_any() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Bytes that stay as they are.
+    #[must_use]
+    pub(crate) fn push_linear(&mut self, kind: Kind, bytes: u32) -> bool {
+        if bytes == 0 {
+            return true;
+        }
+        if let Some(last) = self.last_mut()
+            && last.kind == kind
+            && last.linear
+        {
+            last.original = last.original.wrapping_add(bytes);
+            last.edited = last.edited.wrapping_add(bytes);
+            return true;
+        }
+        self.push(Piece { original: bytes, edited: bytes, kind, linear: true })
+    }
+
+    /// `original` bytes (at least one) became `edited` others, all of them in the copy.
+    #[must_use]
+    pub(crate) fn push_edit(&mut self, original: u32, edited: u32) -> bool {
+        if original == edited {
+            return self.push_linear(Kind::Copied, original);
+        }
+        self.push(Piece { original, edited, kind: Kind::Copied, linear: false })
+    }
+
+    /// `bytes` were inserted behind the last original byte that was put in. They belong to that byte, so that the byte is
+    /// not acknowledged to the sender before they are: whoever waits for an acknowledgement resends, and so drives
+    /// the resending of the insertion. `false`: there is no such byte.
+    #[must_use]
+    pub(crate) fn insert_behind(&mut self, bytes: u32) -> bool {
+        let Some(last) = self.last_mut().filter(|last| last.is_copied()) else { return false };
+        if last.linear && last.original > 1 {
+            last.original = last.original.wrapping_sub(1);
+            last.edited = last.edited.wrapping_sub(1);
+            return self.push_edit(1, bytes.wrapping_add(1));
+        }
+        last.edited = last.edited.wrapping_add(bytes);
+        last.linear = false;
+        true
+    }
+
+    /// The edited position of original `at`. Inside an edit: where the edit begins.
+    pub(crate) fn to_edited(&self, at: Seq) -> Seq {
+        let mut end = (self.original, self.edited);
+        for placed in self.placed() {
+            let into = at.distance_from(placed.original);
+            if into <= 0 {
+                break;
+            }
+            if at.is_before(placed.original_end()) {
+                return if placed.piece.linear {
+                    placed.edited.advance(into.unsigned_abs())
+                } else {
+                    placed.edited
+                };
+            }
+            end = (placed.original_end(), placed.edited_end());
+        }
+        shifted(at, end.0, end.1)
+    }
+
+    /// The greatest original position of which an acknowledgement of edited `at` speaks: all edited bytes that come from
+    /// the original ones before it lie before `at`.
+    pub(crate) fn to_original(&self, at: Seq) -> Seq {
+        if at.is_before(self.edited) {
+            return shifted(at, self.edited, self.original);
+        }
+        let mut end = (self.edited, self.original);
+        for placed in self.placed() {
+            if at.is_before(placed.edited_end()) {
+                return if placed.piece.linear {
+                    placed.original.advance(at.bytes_after(placed.edited))
+                } else {
+                    placed.original
+                };
+            }
+            end = (placed.edited_end(), placed.original_end());
+        }
+        shifted(at, end.0, end.1)
+    }
+
+    /// The least original position at or behind edited `at`: the left edge of a selective acknowledgement.
+    pub(crate) fn to_original_up(&self, at: Seq) -> Seq {
+        for placed in self.placed() {
+            if at.is_after(placed.edited)
+                && at.is_before(placed.edited_end())
+                && !placed.piece.linear
+            {
+                return placed.original_end();
+            }
+        }
+        self.to_original(at)
+    }
+
+    /// Forgets what lies before edited `at`, which the receiver has acknowledged. Answers how many bytes of the copy go.
+    pub(crate) fn acknowledge(&mut self, at: Seq) -> u32 {
+        let mut freed = 0_u32;
+        let mut gone = 0_usize;
+        for piece in self.pieces.iter_mut().take(self.count) {
+            let acknowledged = at.distance_from(self.edited);
+            if acknowledged < 0 {
+                break;
+            }
+            let bytes = acknowledged.unsigned_abs();
+            if bytes < piece.edited {
+                if piece.linear && bytes > 0 {
+                    piece.original = piece.original.wrapping_sub(bytes);
+                    piece.edited = piece.edited.wrapping_sub(bytes);
+                    self.original = self.original.advance(bytes);
+                    self.edited = self.edited.advance(bytes);
+                    if piece.is_copied() {
+                        freed = freed.wrapping_add(bytes);
+                    }
+                }
+                break;
+            }
+            self.original = self.original.advance(piece.original);
+            self.edited = self.edited.advance(piece.edited);
+            if piece.is_copied() {
+                freed = freed.wrapping_add(piece.edited);
+            }
+            gone = gone.wrapping_add(1);
+        }
+        self.pieces.copy_within(gone.min(self.count)..self.count, 0);
+        self.count = self.count.saturating_sub(gone);
+        freed
+    }
+
+    fn last_mut(&mut self) -> Option<&mut Piece> {
+        self.pieces.get_mut(self.count.checked_sub(1)?)
+    }
+
+    fn push(&mut self, piece: Piece) -> bool {
+        if self.count >= PIECES_MAX && !self.fuse_any() {
+            return false;
+        }
+        let Some(place) = self.pieces.get_mut(self.count) else { return false };
+        *place = piece;
+        self.count = self.count.saturating_add(1);
+        true
+    }
+
+    /// Makes one piece of two neighbours whose bytes are in the copy, the newest first: they were decided together.
+    fn fuse_any(&mut self) -> bool {
+        let live = self.pieces.get(..self.count).unwrap_or_default();
+        let both = |pair: &[Piece]| pair.iter().all(Piece::is_copied);
+        let Some(at) = live.windows(2).rposition(both) else { return false };
+        let after = at.saturating_add(1);
+        let Some(&second) = self.pieces.get(after) else { return false };
+        if let Some(first) = self.pieces.get_mut(at) {
+            first.original = first.original.wrapping_add(second.original);
+            first.edited = first.edited.wrapping_add(second.edited);
+            first.linear = false;
+        }
+        self.pieces.copy_within(after.saturating_add(1)..self.count, after);
+        self.count = self.count.saturating_sub(1);
+        true
+    }
+}
+
+/// `at` moved by as much as `from` is from `to`.
+pub(crate) const fn shifted(at: Seq, from: Seq, to: Seq) -> Seq {
+    Seq::new(at.raw().wrapping_sub(from.raw()).wrapping_add(to.raw()))
+}
+
+#[cfg(test)]
+mod tests;

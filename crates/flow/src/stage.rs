@@ -1,0 +1,72 @@
+//! What decides about the bytes of a stream. The data path implements it over its engine, tests over a few lines.
+
+use crate::Way;
+
+/// The decision about the front of the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inspected {
+    /// `input[..decided]` goes on, with the edits of [`Stage::edit`] applied.
+    pub decided: usize,
+    /// What is to happen behind it.
+    pub then: Then,
+    /// The connection is to be reset, at both ends.
+    pub close: bool,
+}
+
+/// What is to happen behind the decided bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing is left over; the next bytes are to be inspected.
+    Inspect,
+    /// `input[decided..]` waits and is handed in again in front of what follows.
+    Hold(HoldKind),
+    /// The next `bytes` bytes, which may reach past the input, need not be seen.
+    Skip {
+        /// How many.
+        bytes: u64,
+        /// They are to be deleted.
+        discard: bool,
+    },
+    /// Nothing more of this half-stream needs to be seen.
+    SkipRest {
+        /// All of it is to be deleted.
+        discard: bool,
+    },
+}
+
+/// What held bytes wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldKind {
+    /// The rest of a unit: the receiver cannot act on them without it, so they may be acknowledged to the sender.
+    Unit,
+    /// Perhaps the beginning of a pattern: not acknowledged, and let go when the sender resends them.
+    Window,
+}
+
+/// A replacement of `start..end` of the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edit<'a> {
+    /// First replaced byte.
+    pub start: usize,
+    /// One past the last; equal to `start` for an insertion.
+    pub end: usize,
+    /// The new bytes; none for a deletion.
+    pub with: &'a [u8],
+}
+
+/// Decides about bytes, in order, each exactly once unless it asked to see them again.
+pub trait Stage {
+    /// Looks at contiguous bytes. `input[..held]` was handed in before. `ended`: none will follow. `release`: the sender waits
+    /// for the held bytes, so a window must be let go.
+    fn inspect(
+        &mut self,
+        way: Way,
+        input: &[u8],
+        held: usize,
+        ended: bool,
+        release: bool,
+    ) -> Inspected;
+
+    /// The edits of the last [`Stage::inspect`] by number: sorted, not overlapping, within the decided bytes.
+    fn edit(&self, nth: usize) -> Option<Edit<'_>>;
+}
