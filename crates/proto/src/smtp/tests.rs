@@ -1,7 +1,7 @@
 use super::table::{COMMAND, ESMTP, MAIL_FROM, RCPT_TO};
 use super::*;
 use crate::Direction::{Request, Response};
-use crate::corpus::all_survive;
+use crate::corpus::{all_survive, payloads};
 use crate::replay::{Cut, check, check_held, check_ids, noise, replay, survives};
 
 const COMMANDS: &[&str] = &["smtp.req.command", "smtp.req.parameter", "smtp.response.code"];
@@ -479,6 +479,17 @@ fn a_smuggled_mail_stays_inside_once_line_ends_are_canonical() {
     }
     let ordinary = b"Subject: x\r\n\r\n..dot\r\nhi\r\n.\r\n";
     assert_eq!(canonical(ordinary), ordinary, "an ordinary mail is left alone");
+}
+
+/// Every known spelling of a smuggled end of mail, in place.
+#[test]
+fn the_corpus_of_smuggled_mails_stays_inside() {
+    for payload in payloads("smtp-smuggling.c2s").into_iter().flatten() {
+        let data = memchr::memmem::find(&payload, b"DATA\r\n").unwrap();
+        let out = canonical(&payload[data + 6..]);
+        let strict = memchr::memmem::find(&out, b"\r\n.\r\n").map(|at| at + 5);
+        assert_eq!(lenient_end(&out), strict, "{}", out.escape_ascii());
+    }
 }
 
 #[test]
