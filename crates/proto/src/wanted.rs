@@ -16,6 +16,7 @@ pub struct Wanted {
     keys: Vec<Key>,
     /// Bit `n`: some key has `n` bytes (63: that many or more). Most names are told apart from all keys by it.
     key_lengths: u64,
+    key_starts: u32,
     /// Open addressing, power of two, at most half full: index into `keys` plus one.
     table: Vec<u16>,
     /// Some rule needs fields of a message head together, or needs a field whole: see [`Wanted::whole`].
@@ -57,6 +58,7 @@ impl Wanted {
             *word |= bit;
         }
         self.key_lengths |= Self::length_bit(key);
+        self.key_starts |= 1_u32.wrapping_shl(u32::from(key.first().copied().unwrap_or(0) & 31));
         self.keys.push(Key { field, lower: key.to_ascii_lowercase().into() });
         self.rebuild();
         self.slot_of_key(self.keys.len().saturating_sub(1))
@@ -122,6 +124,12 @@ impl Wanted {
             }
             at = at.wrapping_add(1) & mask;
         }
+    }
+
+    /// Lets a decoder pass over most names without a look-up: bit `letter & 31` of the first is set if some key begins with
+    /// this letter, bit `n` of the second if some key has `n` bytes (63: that many or more).
+    pub fn key_filter(&self) -> (u32, u64) {
+        (self.key_starts, self.key_lengths)
     }
 
     /// Slots in use: plain fields and keyed ones.

@@ -32,7 +32,7 @@ pub(super) fn counted(
     let left = half.left.saturating_sub(there);
     let flags = if continues { Flags::CONTINUES } else { Flags::NONE };
     let flags = if left > 0 && !view.ended { flags.with(Flags::OPEN) } else { flags };
-    data(bytes, flags, out);
+    data(Span::new(0, bytes), flags, out);
     if left == 0 {
         finish(half, chunk);
     } else {
@@ -66,14 +66,13 @@ pub(super) fn until_close(
     }
     let flags = if half.marks.has(Marks::OPENED) { Flags::CONTINUES } else { Flags::NONE };
     let flags = if view.ended { flags } else { flags.with(Flags::OPEN) };
-    data(view.input.len(), flags, out);
+    data(Span::new(0, view.input.len()), flags, out);
     half.marks.set(Marks::OPENED);
     Step::Unit { bytes: view.input.len(), first: false, last: view.ended }
 }
 
-/// The first `bytes` of the input are body.
-pub(super) fn data(bytes: usize, flags: Flags, out: &mut Fields) {
-    let value = Span::new(0, bytes);
+/// These bytes are body.
+pub(super) fn data(value: Span, flags: Flags, out: &mut Fields) {
     out.push(Field { slot: FILE_DATA.0, flags, value, element: value, ..Field::default() });
 }
 
@@ -92,7 +91,7 @@ pub(super) fn chunk_line(
     if behind_chunk {
         match input {
             [b'\r', b'\n', ..] => {}
-            [b'\r'] if !view.ended => return Step::More(Need::Bytes(3)),
+            [_] if !view.ended => return Step::More(Need::Bytes(2)),
             // Some servers skip any two bytes here, some look for a line end.
             _ => return uncertain(wanted, state, view, input.len().min(2), out),
         }

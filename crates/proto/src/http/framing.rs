@@ -16,36 +16,56 @@ pub(super) enum Framing {
     Upgrade,
 }
 
-/// Whether a header name, as it stands on the wire, is one of them to any server; and whether it is to every server.
+/// Whether a header line that begins with a letter may be one of them: by eight bytes, chosen so that common names
+/// which begin alike (Content-Type, Upgrade-Insecure-Requests) are told apart.
 #[inline]
-pub(super) fn by_name(raw: &[u8]) -> Option<(Framing, bool)> {
-    let (Some(first), Some(last)) = (raw.first(), raw.last()) else { return None };
-    if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
-        return exact(raw);
+pub(super) fn may_begin(line: &[u8]) -> bool {
+    let four = |at: usize| {
+        let four = line.get(at..).and_then(<[u8]>::first_chunk).copied().map(u32::from_le_bytes);
+        four.map(|four| four | 0x2020_2020)
+    };
+    match four(0) {
+        None => true,
+        CONT => matches!(four(8), None | LENG),
+        TRAN => matches!(four(9), None | ENCO),
+        UPGR => !line.get(7).is_some_and(goes_on),
+        Some(_) => false,
     }
-    // Some servers strip, or stop at, bytes that no name has.
-    let odd = |byte: &u8| !byte.is_ascii_alphanumeric();
-    let start = raw.iter().take_while(|byte| odd(byte)).count();
-    let rest = raw.get(start..).unwrap_or_default();
-    let end = rest.len().saturating_sub(rest.iter().rev().take_while(|byte| odd(byte)).count());
-    exact(rest.get(..end).unwrap_or_default()).map(|(framing, _)| (framing, false))
 }
 
-fn exact(name: &[u8]) -> Option<(Framing, bool)> {
-    let (expected, framing): (&[u8], _) = match name.len() {
-        7 => (b"upgrade", Framing::Upgrade),
-        14 => (b"content-length", Framing::ContentLength),
-        17 => (b"transfer-encoding", Framing::TransferEncoding),
+const CONT: Option<u32> = Some(u32::from_le_bytes(*b"cont"));
+const TRAN: Option<u32> = Some(u32::from_le_bytes(*b"tran"));
+const UPGR: Option<u32> = Some(u32::from_le_bytes(*b"upgr"));
+const LENG: Option<u32> = Some(u32::from_le_bytes(*b"leng"));
+const ENCO: Option<u32> = Some(u32::from_le_bytes(*b"enco"));
+
+/// A name that goes on with this byte is another name.
+fn goes_on(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+}
+
+/// Whether a header line, or its name, begins with one of them as some server may read it; and whether the name is that one and
+/// nothing else. (`name` may go on behind the colon: that is a byte no name has.)
+pub(super) fn by_name(name: &[u8]) -> Option<(Framing, bool)> {
+    // Some servers strip, or stop at, bytes that no name has.
+    let odd = name.iter().take_while(|byte| !byte.is_ascii_alphanumeric()).count();
+    let name = name.get(odd..)?;
+    let (expected, framing): (&[u8], _) = match name.first()?.to_ascii_lowercase() {
+        b'c' => (b"content-length", Framing::ContentLength),
+        b't' => (b"transfer-encoding", Framing::TransferEncoding),
+        b'u' => (b"upgrade", Framing::Upgrade),
         _ => return None,
     };
-    if name.eq_ignore_ascii_case(expected) {
-        return Some((framing, true));
-    }
+    let (begun, rest) = name.split_at_checked(expected.len())?;
     // Gateways that hand headers on as variables cannot tell `_` from `-`.
-    let alike = name.iter().zip(expected).all(|(&byte, &expected)| {
+    let alike = begun.iter().zip(expected).all(|(&byte, &expected)| {
         byte.eq_ignore_ascii_case(&expected) || (byte == b'_' && expected == b'-')
     });
-    alike.then_some((framing, false))
+    if !alike || rest.first().is_some_and(goes_on) {
+        return None;
+    }
+    let certain = odd == 0 && rest.is_empty() && begun.eq_ignore_ascii_case(expected);
+    Some((framing, certain))
 }
 
 /// Takes note of such a header. `certain`: every server reads it as that header.

@@ -13,7 +13,7 @@ use super::table::{
     AMBIGUOUS, BAD_HEADER_NAME, BARE_CR, BARE_LF, LEADING_CRLF, MALFORMED, OBS_FOLD, TE_AND_LENGTH,
     TE_UNKNOWN, VERDICT_FIELDS,
 };
-use super::{NAME_BYTES_MAX, framing};
+use super::{NAME_BYTES_MAX, framing, suspect_data};
 use crate::{Direction, Fields, Need, Span, Step, View, Wanted};
 
 /// Why a walk stopped.
@@ -121,7 +121,10 @@ impl Head<'_> {
         if line.is_some() {
             self.half.phase = Phase::Start;
         }
+        let start = self.at;
         self.at = line.map_or(self.view.input.len(), |line| line.next);
+        let data = Span::new(start, self.at);
+        suspect_data(self.wanted, &mut self.half.marks, data, self.out);
         self.unit(state, false)
     }
 
@@ -228,6 +231,9 @@ impl Head<'_> {
     fn walk(&mut self, interest: &Interest, trailer: bool, line_mode: bool) -> Stop {
         let view = self.view;
         loop {
+            let (at, lines) = interest.pass_over(view.input, self.at);
+            self.at = at;
+            self.half.line = self.half.line.saturating_add(lines);
             let Some(line) = scan::line(view.input, self.at, view.ended) else {
                 return Stop::Short;
             };

@@ -10,7 +10,7 @@ use super::state::{Half, Marks, NO_FIELD, NO_SLOT, Phase, State};
 use super::table::{
     BAD_HEADER_NAME, BODY_LENGTH, CONNECTION, CONNECTION_OPTION, CONTENT_LENGTH_HEADER, COOKIE,
     COOKIE_PAIR, HEADER, HEADER_NAME, KNOWN_FIELDS, MALFORMED, RANGE, RANGE_SPEC, REQUEST_LINE,
-    RESPONSE_LINE, TRAILER, known,
+    RESPONSE_LINE, TRAILER, add_known, known,
 };
 use super::{NAME_BYTES_MAX, framing, list};
 use crate::{Direction, Field, FieldId, Fields, Flags, Need, Slot, Span, Step, View, Wanted};
@@ -27,7 +27,38 @@ pub(super) struct Interest {
     known: bool,
     /// Names and values are checked against the grammar.
     grammar: bool,
+    /// Every line has to be looked at closely.
+    every: bool,
+    /// What tells most lines that nobody reads from the others.
+    filter: Filter,
 }
+
+/// First letters and lengths of names.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Filter {
+    /// Bit `letter & 31`.
+    starts: u32,
+    /// Bit `n`: `n` bytes (63: that many or more).
+    lengths: u64,
+}
+
+impl Filter {
+    pub(super) fn add(&mut self, name: &[u8]) {
+        self.starts |= Self::start(name.first().copied().unwrap_or(0));
+        self.lengths |= Self::length(name.len());
+    }
+
+    fn start(byte: u8) -> u32 {
+        1_u32.wrapping_shl(u32::from(byte & 31))
+    }
+
+    fn length(bytes: usize) -> u64 {
+        1_u64.wrapping_shl(u32::try_from(bytes.min(LENGTH_MAX)).unwrap_or(0))
+    }
+}
+
+/// Longer names count as this long.
+const LENGTH_MAX: usize = 63;
 
 /// What of one line is read.
 pub(super) struct Reads {
@@ -45,14 +76,58 @@ impl Interest {
         };
         let value = if trailer { TRAILER } else { HEADER };
         let plain = |field: FieldId| wanted.has(field).then_some(field);
-        Self {
-            line: if trailer { None } else { plain(whole_line) },
-            value: plain(value),
-            keys: wanted.has_keys(value).then_some(value),
-            name: !trailer && wanted.has(HEADER_NAME),
-            known: !trailer && wanted.has_any(KNOWN_FIELDS),
-            grammar: wanted.has(BAD_HEADER_NAME) || wanted.has(MALFORMED),
+        let line = if trailer { None } else { plain(whole_line) };
+        let value_of_each = plain(value);
+        let name = !trailer && wanted.has(HEADER_NAME);
+        let known = !trailer && wanted.has_any(KNOWN_FIELDS);
+        let grammar = wanted.has(BAD_HEADER_NAME) || wanted.has(MALFORMED);
+        let every = line.is_some() || value_of_each.is_some() || name || grammar;
+        let (starts, lengths) = wanted.key_filter();
+        let mut filter = Filter { starts, lengths };
+        if known && !every {
+            add_known(wanted, &mut filter);
         }
+        Self {
+            line,
+            value: value_of_each,
+            keys: wanted.has_keys(value).then_some(value),
+            name,
+            known,
+            grammar,
+            every,
+            filter,
+        }
+    }
+
+    /// Passes over complete lines that nobody reads, that framing does not rest on, and that end as they should. Where the first
+    /// other one begins, and how many there were.
+    #[inline]
+    pub(super) fn pass_over(&self, input: &[u8], mut at: usize) -> (usize, u16) {
+        let mut lines = 0_u16;
+        if self.every {
+            return (at, lines);
+        }
+        while let Some(rest) = input.get(at..)
+            && let Some(first) = rest.first()
+            && first.is_ascii_alphabetic()
+            && !framing::may_begin(rest)
+            && (self.filter.starts & Filter::start(*first) == 0 || !self.may_be_read(rest))
+            && let Some(end) = scan::low(rest)
+            && let Some([b'\r', b'\n', next, ..]) = rest.get(end..)
+            && !matches!(next, b' ' | b'\t')
+        {
+            at = at.wrapping_add(end).wrapping_add(2);
+            lines = lines.saturating_add(1);
+        }
+        (at, lines)
+    }
+
+    #[inline]
+    fn may_be_read(&self, rest: &[u8]) -> bool {
+        let Some(colon) = scan::colon(rest, 0, rest.len(), LENGTH_MAX) else { return true };
+        let last = colon.checked_sub(1).and_then(|last| rest.get(last));
+        self.filter.lengths & Filter::length(colon) != 0
+            || matches!(last, None | Some(b' ' | b'\t'))
     }
 
     #[inline]
@@ -94,13 +169,12 @@ impl Reading {
     /// The line at `start`; `None` if the byte behind it, which may continue it, is not there yet.
     #[inline]
     pub(super) fn of(view: View<'_>, start: usize, line: Line) -> Option<Self> {
-        let colon = line.colon;
-        let has_colon = colon < line.end && colon.saturating_sub(start) <= NAME_BYTES_MAX;
+        let colon = scan::colon(view.input, start, line.end, NAME_BYTES_MAX);
         let mut reading = Self {
             start,
-            name: (start, if has_colon { colon } else { line.end }),
-            has_colon,
-            after_colon: if has_colon { colon.saturating_add(1) } else { start },
+            name: (start, colon.unwrap_or(line.end)),
+            has_colon: colon.is_some(),
+            after_colon: colon.map_or(start, |colon| colon.saturating_add(1)),
             end: line.end,
             next: line.next,
             folded: false,
@@ -123,8 +197,11 @@ impl Reading {
         }
     }
 
-    /// The name without white space around it.
+    /// The name without white space around it; a line without colon has none that a rule could ask for.
     pub(super) fn name<'a>(&self, input: &'a [u8]) -> &'a [u8] {
+        if !self.has_colon {
+            return &[];
+        }
         let (start, end) = self.trimmed_name(input);
         input.get(start..end).unwrap_or_default()
     }
@@ -292,6 +369,7 @@ pub(super) fn open(
         out.push(Field { slot, group: half.line, value, element, ..Field::default() });
     }
     let value_start = colon.map_or(0, |colon| colon.saturating_add(1));
+    half.marks.set_if(scan::has_bare_cr(input, 0, value_start), Marks::BARE_CR);
     piece(wanted, half, input, (value_start, certain), None, out);
     Some(certain)
 }

@@ -19,7 +19,9 @@ mod table;
 mod tests;
 
 use crate::schema::{Protocol, Transport};
-use crate::{Decoder, Direction, Fields, Flags, Need, Step, View, Wanted, state as connection};
+use crate::{
+    Decoder, Direction, Fields, Flags, Need, Span, Step, View, Wanted, state as connection,
+};
 use head::Head;
 pub use state::State;
 use state::{Marks, Phase};
@@ -65,18 +67,22 @@ impl Decoder for Http {
         }
         let distrusted = state.half(view.from).marks.has(Marks::DISTRUSTED);
         let step = unit(wanted, state, view, out);
-        // Under one reading these bytes are body, whatever they are under the others.
         if let Step::Unit { bytes, .. } = step
             && distrusted
-            && wanted.has(FILE_DATA)
         {
-            let marks = &mut state.half_mut(view.from).marks;
-            let begun = marks.has(Marks::SUSPECT_DATA);
-            marks.set(Marks::SUSPECT_DATA);
-            let flags = if begun { Flags::OPEN.with(Flags::CONTINUES) } else { Flags::OPEN };
-            body::data(bytes, flags, out);
+            suspect_data(wanted, &mut state.half_mut(view.from).marks, Span::new(0, bytes), out);
         }
         step
+    }
+}
+
+/// Under one reading these bytes are body, whatever they are under the others.
+fn suspect_data(wanted: &Wanted, marks: &mut Marks, data: Span, out: &mut Fields) {
+    if wanted.has(FILE_DATA) {
+        let begun = marks.has(Marks::SUSPECT_DATA);
+        marks.set(Marks::SUSPECT_DATA);
+        let flags = if begun { Flags::OPEN.with(Flags::CONTINUES) } else { Flags::OPEN };
+        body::data(data, flags, out);
     }
 }
 

@@ -39,6 +39,13 @@ pub(super) fn method(line: &[u8]) -> Option<(usize, usize)> {
 
 /// Where a target ends in a complete line's text `input[from..end]`, and its version.
 fn target_end(input: &[u8], from: usize, end: usize) -> (usize, Option<(usize, usize)>) {
+    // Nearly every line.
+    if let Some([.., before, b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0' | b'1']) =
+        input.get(from..end)
+        && !is_space(*before)
+    {
+        return (end.saturating_sub(9), Some((end.saturating_sub(8), end)));
+    }
     let last = strip_spaces(input, from, end, SPACES_MAX);
     let word = word_start(input, from, last);
     let version = input.get(word..last).unwrap_or_default();

@@ -4,7 +4,8 @@
 //! Promises:  a number always names the row it was written beside: one macro makes both.
 //! Never:     looks at a message.
 
-use crate::{Direction, Editable, FieldDef, FieldId, Kind, Repr};
+use super::line::Filter;
+use crate::{Direction, Editable, FieldDef, FieldId, Kind, Repr, Wanted};
 
 macro_rules! table {
     ($($id:ident = $def:expr;)+) => {
@@ -110,6 +111,54 @@ pub(super) const KNOWN_FIELDS: (FieldId, FieldId) = (BODY_LENGTH, RANGE_SPEC);
 /// The fields that sum up a head, told at its blank line.
 pub(super) const VERDICT_FIELDS: (FieldId, FieldId) = (TE_AND_LENGTH, MALFORMED);
 
+/// The header of each of [`KNOWN_FIELDS`].
+static KNOWN: &[(&[u8], FieldId)] = &[
+    (b"content-length", BODY_LENGTH),
+    (b"accept", ACCEPT),
+    (b"accept-encoding", ACCEPT_ENCODING),
+    (b"accept-language", ACCEPT_LANGUAGE),
+    (b"authorization", AUTHORIZATION),
+    (b"cache-control", CACHE_CONTROL),
+    (b"connection", CONNECTION),
+    (b"content-encoding", CONTENT_ENCODING),
+    (b"content-length", CONTENT_LENGTH_HEADER),
+    (b"content-type", CONTENT_TYPE),
+    (b"cookie", COOKIE),
+    (b"date", DATE),
+    (b"host", HOST),
+    (b"http2-settings", HTTP2_SETTINGS),
+    (b"last-modified", LAST_MODIFIED),
+    (b"location", LOCATION),
+    (b"proxy-authenticate", PROXY_AUTHENTICATE),
+    (b"proxy-authorization", PROXY_AUTHORIZATION),
+    (b"range", RANGE),
+    (b"referer", REFERER),
+    (b"sec-websocket-accept", SEC_WEBSOCKET_ACCEPT),
+    (b"sec-websocket-extensions", SEC_WEBSOCKET_EXTENSIONS),
+    (b"sec-websocket-key", SEC_WEBSOCKET_KEY),
+    (b"sec-websocket-protocol", SEC_WEBSOCKET_PROTOCOL),
+    (b"sec-websocket-version", SEC_WEBSOCKET_VERSION),
+    (b"server", SERVER),
+    (b"set-cookie", SET_COOKIE),
+    (b"transfer-encoding", TRANSFER_ENCODING),
+    (b"upgrade", UPGRADE),
+    (b"user-agent", USER_AGENT),
+    (b"www-authenticate", WWW_AUTHENTICATE),
+    (b"x-forwarded-for", X_FORWARDED_FOR),
+    (b"connection", CONNECTION_OPTION),
+    (b"cookie", COOKIE_PAIR),
+    (b"range", RANGE_SPEC),
+];
+
+/// Adds the names of the headers whose own fields are read.
+pub(super) fn add_known(wanted: &Wanted, filter: &mut Filter) {
+    for (name, field) in KNOWN {
+        if wanted.has(*field) {
+            filter.add(name);
+        }
+    }
+}
+
 /// The field of a header's own, by its name.
 pub(super) fn known(name: &[u8]) -> Option<FieldId> {
     let candidates: &[(&[u8], FieldId)] = match name.len() {
@@ -162,6 +211,10 @@ mod tests {
             let header = name.trim_end_matches("_header").replace('_', "-").to_ascii_uppercase();
             assert_eq!(known(header.as_bytes()), Some(*id), "{header}");
         }
+        let listed: Vec<_> = KNOWN.iter().map(|(_, field)| field.0).collect();
+        assert_eq!(listed, (KNOWN_FIELDS.0.0..=KNOWN_FIELDS.1.0).collect::<Vec<_>>());
+        let named = |(name, field): &&(&[u8], FieldId)| known(name) == Some(*field);
+        assert_eq!(KNOWN.iter().filter(named).count() + 4, KNOWN.len(), "four are parts");
         assert_eq!(known(b"hosts"), None);
         assert_eq!(known(b"hose"), None);
     }

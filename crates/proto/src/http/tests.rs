@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::Direction::{Request as Q, Response as S};
+use crate::corpus::{all_survive, payloads};
 use crate::replay::{Cut, Turns, noise, replay, survives};
 use crate::{Edits, Field, FieldId, Kind};
 
@@ -416,7 +417,7 @@ fn elements_go_with_their_separators() {
             assert!(edits.delete(fields[n].element), "{name} {n}");
         }
         let mut out = Vec::new();
-        assert!(edits.current(input.as_bytes(), crate::Span::new(0, input.len()), &mut out));
+        assert!(edits.current(input.as_bytes(), Span::new(0, input.len()), &mut out));
         String::from_utf8(out).unwrap()
     };
     let parameter = "http.request.uri.query.parameter";
@@ -573,4 +574,56 @@ fn numbers_of_fields_are_those_of_the_table() {
     }
     assert_eq!(PROTOCOL.fields.len(), table::IDS.len());
     assert!(table::IDS.len() <= 128, "what the mask of wanted fields holds");
+}
+
+const SETS: &[&str] = &[
+    "h2o-http1-corpus.c2s",
+    "http-parser.c2s",
+    "http-parser.s2c",
+    "httparse.c2s",
+    "httparse.s2c",
+    "llhttp-md.c2s",
+    "llhttp-md.s2c",
+    "picohttpparser.c2s",
+    "picohttpparser.s2c",
+    "smuggler-default.c2s",
+];
+
+#[test]
+fn the_corpora_are_survived() {
+    for set in SETS {
+        all_survive(&Http, set, |payload, play| match set.ends_with("c2s") {
+            true => play(&[(Q, payload)]),
+            false => {
+                play(&[(Q, b"HEAD / HTTP/1.1\r\n\r\nCONNECT h:1 HTTP/1.1\r\n\r\n"), (S, payload)])
+            }
+        });
+    }
+}
+
+/// Each payload at a dozen cuts and byte by byte, with fields that stream.
+#[test]
+fn the_corpora_read_the_same_however_they_are_cut() {
+    let names =
+        ["http.request.uri", "http.response.code", "http.header", "http.host", "http.file_data"];
+    for set in SETS {
+        let from = if set.ends_with("c2s") { Q } else { S };
+        for payload in payloads(set).into_iter().flatten() {
+            let turns: Turns<'_> = &[(from, &payload)];
+            for open in [false, true] {
+                let want = replay(&Http, &names, turns, Cut::Nowhere, open);
+                let step = payload.len() / 12 + 1;
+                let cuts = (1..payload.len()).step_by(step).map(Cut::At);
+                for cut in cuts.chain([Cut::Everywhere]) {
+                    let found = replay(&Http, &names, turns, cut, open);
+                    assert_eq!(
+                        found,
+                        want,
+                        "{set} {cut:?} open {open}: {}",
+                        payload.escape_ascii()
+                    );
+                }
+            }
+        }
+    }
 }
