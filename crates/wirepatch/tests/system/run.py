@@ -2,9 +2,11 @@
 """Runs the system tests: every `test_*` function of every `test_*.py` beside this file, or those named on the command line.
 
 A test that raises `NotHere` is counted as skipped with its reason; where CI is set, everything must run and a skip fails.
+A file's `prepare(names)`, if it has one, is called once before the namespaces are made: inside there is no network.
 """
 
 import importlib
+import itertools
 import os
 import sys
 import time
@@ -24,7 +26,17 @@ def tests(wanted):
                     yield f"{module.__name__}.{name}", getattr(module, name)
 
 
+def prepare(wanted):
+    """What the wanted tests need from outside the namespaces."""
+    for file, names in itertools.groupby(tests(wanted), key=lambda test: test[0].split(".")[0]):
+        module = importlib.import_module(file)
+        if hasattr(module, "prepare"):
+            module.prepare([name.split(".")[1] for name, _ in names])
+
+
 def main():
+    if os.environ.get("WIREPATCH_LAB") != "inside":
+        prepare(sys.argv[1:])
     try:
         isolate()
     except NotHere as why:

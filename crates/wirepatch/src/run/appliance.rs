@@ -1,0 +1,327 @@
+//! What is in force, and everything that asks about it or changes it: scrapes, `ctl`, reloads.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use anyhow::{Context as _, Result};
+
+use control::protocol::{Request, Response};
+use control::{Config, known_group, load_plan, wants_restart};
+use datapath::{InForce, PortNo, Reason};
+use patch::{Diagnostic, render};
+use plan::{Mode, Publisher};
+use serde_json::{Value, json};
+use telemetry::{Family, PatchTotals, Samples, Telemetry};
+
+use super::dataplane::Watched;
+use super::log::{Log, unix_seconds};
+
+/// The control side of a running box. Shared by the metrics, control and main threads.
+pub(super) struct Appliance {
+    log: Log,
+    publisher: Arc<Publisher<InForce>>,
+    cores: usize,
+    /// Once it runs.
+    running: OnceLock<(Telemetry, Watched)>,
+    started: i64,
+    /// Serialises reloads and mode changes.
+    set: Mutex<Set>,
+}
+
+/// What the next reload starts from.
+struct Set {
+    config: Config,
+    /// Set by `ctl mode`, until the next reload.
+    modes: BTreeMap<String, Mode>,
+    generation: u64,
+}
+
+impl Appliance {
+    /// Loads the first plan.
+    pub(super) fn load(config: Config, log: Log) -> core::result::Result<Self, Vec<Diagnostic>> {
+        let loaded = load_plan(&config, &BTreeMap::new(), unix_seconds(), crate::prove)?;
+        for warning in &loaded.warnings {
+            log.warn(warning);
+        }
+        let cores = usize::from(config.workers.count);
+        let mut plan = loaded.plan;
+        plan.generation = 1;
+        let publisher = Arc::new(Publisher::new(InForce::new(plan, cores)));
+        Ok(Self {
+            log,
+            publisher,
+            cores,
+            running: OnceLock::new(),
+            started: unix_seconds(),
+            set: Mutex::new(Set { config, modes: BTreeMap::new(), generation: 1 }),
+        })
+    }
+
+    pub(super) const fn publisher(&self) -> &Arc<Publisher<InForce>> {
+        &self.publisher
+    }
+
+    /// Looks after what runs from now on.
+    pub(super) fn watch(&self, watched: &Watched) -> Result<()> {
+        let appliance = telemetry::Appliance {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            dpdk: capsule::Eal::dpdk_version(),
+            ports: watched.ports.iter().map(|(name, _)| name.clone()).collect(),
+            started: self.started,
+        };
+        let telemetry = Telemetry::new(appliance, Arc::clone(&self.publisher), watched.cores.clone())
+            .context("registering metrics")?;
+        telemetry.watch({
+            let watched = watched.clone();
+            move |samples| sample(&watched, samples)
+        });
+        let _first = self.running.set((telemetry, watched.clone()));
+        Ok(())
+    }
+
+    /// One line for the log.
+    pub(super) fn summary(&self) -> String {
+        let latest = self.publisher.latest();
+        let plan = &latest.plan;
+        format!("{} patches in {} modules for {} server groups", plan.patches.len(), plan.modules.len(), plan.groups.len())
+    }
+
+    /// Folds counters of plans that no core runs any more, and frees them: on this thread, never on a core.
+    pub(super) fn tidy(&self) {
+        if let Some(telemetry) = self.telemetry() {
+            telemetry.fold();
+        }
+    }
+
+    /// The text of `/metrics`.
+    pub(super) fn metrics(&self) -> Result<String> {
+        let telemetry = self.telemetry().context("not running yet")?;
+        telemetry.render(unix_seconds()).context("rendering metrics")
+    }
+
+    fn telemetry(&self) -> Option<&Telemetry> {
+        self.running.get().map(|(telemetry, _)| telemetry)
+    }
+
+    fn watched(&self) -> Option<&Watched> {
+        self.running.get().map(|(_, watched)| watched)
+    }
+
+    /// Answers `ctl`.
+    pub(super) fn answer(&self, request: Request) -> Response {
+        match request {
+            Request::Status => Response::Ok(self.status()),
+            Request::Patches => Response::Ok(json!({ "patches": self.patches() })),
+            Request::Flows => Response::Ok(self.flows()),
+            Request::Reload => self.reload(),
+            Request::Mode { group, observe } => {
+                self.mode(&group, if observe { Mode::Observe } else { Mode::Enforce })
+            }
+        }
+    }
+
+    /// Reads the configuration and its patches anew, and puts them in force. On any error nothing changes.
+    pub(super) fn reload(&self) -> Response {
+        let mut set = self.set();
+        let config = match Config::load(&set.config.path) {
+            Ok(config) => config,
+            Err(found) => return self.refused("reload", &found),
+        };
+        let restart = wants_restart(&set.config, &config);
+        let answer = self.put_in_force(&mut set, &config, BTreeMap::new(), "reload");
+        if matches!(answer, Response::Ok(_)) {
+            for what in restart {
+                self.log.warn(&format!("reload: `{what}` has changed; only a restart takes that up"));
+            }
+            // Patches and groups are taken up; the rest stays what the running box was started with.
+            set.config.groups = config.groups;
+            set.config.fail_mode = config.fail_mode;
+            set.config.limits.hold_bytes = config.limits.hold_bytes;
+        }
+        answer
+    }
+
+    fn mode(&self, group: &str, mode: Mode) -> Response {
+        let mut set = self.set();
+        if let Err(unknown) = known_group(&set.config, group) {
+            return Response::Error(unknown);
+        }
+        let mut modes = set.modes.clone();
+        modes.insert(group.to_owned(), mode);
+        let config = set.config.clone();
+        self.put_in_force(&mut set, &config, modes, "mode")
+    }
+
+    fn put_in_force(&self, set: &mut Set, config: &Config, modes: BTreeMap<String, Mode>, what: &str) -> Response {
+        let loaded = match load_plan(config, &modes, unix_seconds(), crate::prove) {
+            Ok(loaded) => loaded,
+            Err(found) => return self.refused(what, &found),
+        };
+        for warning in &loaded.warnings {
+            self.log.warn(warning);
+        }
+        let mut plan = loaded.plan;
+        set.generation = set.generation.saturating_add(1);
+        set.modes = modes;
+        plan.generation = set.generation;
+        self.publisher.publish(InForce::new(plan, self.cores));
+        self.count(true);
+        self.log.info(&format!("{what}: generation {} in force: {}", set.generation, self.summary()));
+        Response::Ok(json!({ "generation": set.generation, "patches": loaded.patches.len(), "warnings": loaded.warnings }))
+    }
+
+    fn refused(&self, what: &str, found: &[Diagnostic]) -> Response {
+        self.count(false);
+        let said = render(found);
+        self.log.error(&format!("{what}: refused, nothing was changed:\n{said}"));
+        Response::Error(said)
+    }
+
+    fn count(&self, succeeded: bool) {
+        if let Some(telemetry) = self.telemetry() {
+            telemetry.count_reload(succeeded);
+        }
+    }
+
+    fn set(&self) -> MutexGuard<'_, Set> {
+        // A panic while it was held left at most an old configuration in it.
+        self.set.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn status(&self) -> Value {
+        let set = self.set();
+        let latest = self.publisher.latest();
+        let cores = self.watched().into_iter().flat_map(|watched| &watched.cores);
+        let ports: Vec<Value> = self
+            .watched()
+            .into_iter()
+            .flat_map(|watched| watched.ports.iter().enumerate())
+            .map(|(number, (name, port))| {
+                let number = PortNo(u8::try_from(number).unwrap_or(u8::MAX));
+                let sum = |pick: fn(&datapath::counters::PortCells) -> u64| -> u64 {
+                    cores.clone().filter_map(|core| core.port(number)).map(pick).sum()
+                };
+                json!({
+                    "name": name,
+                    "link": if port.link().is_ok_and(|link| link.up) { "up" } else { "down" },
+                    "received_packets": sum(|cells| cells.rx_packets.load()),
+                    "received_bytes": sum(|cells| cells.rx_bytes.load()),
+                    "sent_packets": sum(|cells| cells.tx_packets.load()),
+                    "sent_bytes": sum(|cells| cells.tx_bytes.load()),
+                })
+            })
+            .collect();
+        let reasons: serde_json::Map<String, Value> = Reason::ALL
+            .iter()
+            .map(|&reason| (reason, cores.clone().map(|core| core.reason(reason)).sum::<u64>()))
+            .filter(|&(_, packets)| packets > 0)
+            .map(|(reason, packets)| (reason.label().to_owned(), packets.into()))
+            .collect();
+        let groups: Vec<Value> = latest
+            .plan
+            .groups
+            .iter()
+            .map(|group| {
+                json!({ "name": &*group.name, "mode": if group.mode == Mode::Enforce { "enforce" } else { "observe" } })
+            })
+            .collect();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptime_seconds": unix_seconds().saturating_sub(self.started),
+            "generation": latest.plan.generation,
+            "patches": latest.plan.patches.len(),
+            "modules": latest.plan.modules.len(),
+            "layout": format!("{:?}", set.config.workers.layout),
+            "workers": self.cores,
+            "server_groups": groups,
+            "ports": ports,
+            "packets_by_reason": reasons,
+        })
+    }
+
+    fn patches(&self) -> Vec<Value> {
+        let now = unix_seconds();
+        let latest = self.publisher.latest();
+        let totals = self.telemetry().map(Telemetry::patches).unwrap_or_default();
+        latest
+            .plan
+            .patches
+            .iter()
+            .map(|patch| {
+                let total: PatchTotals = totals.get(&patch.name).copied().unwrap_or_default();
+                json!({
+                    "patch": &*patch.name,
+                    "cve": patch.cve.iter().map(|cve| &**cve).collect::<Vec<_>>(),
+                    "messages": total.messages,
+                    "edits": total.edits,
+                    "verdicts": total.verdicts,
+                    "removed_bytes": total.removed_bytes,
+                    "inserted_bytes": total.inserted_bytes,
+                    "would_edit": total.would_edit,
+                    "fix_available_days": patch.released.map(|at| now.saturating_sub(at) / 86_400),
+                    "postponed_days_left": patch.postpone_until.map(|at| at.saturating_sub(now) / 86_400),
+                })
+            })
+            .collect()
+    }
+
+    fn flows(&self) -> Value {
+        let workers: Vec<Value> = self
+            .watched()
+            .into_iter()
+            .flat_map(|watched| watched.cores.iter().enumerate())
+            .map(|(worker, core)| {
+                json!({
+                    "worker": worker,
+                    "flows": core.flows.load(),
+                    "held_segments": core.held_segments.load(),
+                    "held_bytes": core.held_bytes.load(),
+                    "held_fragments": core.held_fragments.load(),
+                    "generation": core.generation.load(),
+                })
+            })
+            .collect();
+        json!({ "workers": workers })
+    }
+}
+
+/// What only the drivers, rings and pools know.
+fn sample(watched: &Watched, samples: &mut Samples) {
+    let mut lost = capsule::PortStats::default();
+    for (name, port) in watched.ports.iter() {
+        let up = port.link().is_ok_and(|link| link.up);
+        samples.add(Family::PortUp, &[name], f64::from(u8::from(up)));
+        if let Ok(stats) = port.stats() {
+            lost.rx_missed = lost.rx_missed.saturating_add(stats.rx_missed);
+            lost.rx_errors = lost.rx_errors.saturating_add(stats.rx_errors);
+            lost.rx_no_mbuf = lost.rx_no_mbuf.saturating_add(stats.rx_no_mbuf);
+            lost.tx_errors = lost.tx_errors.saturating_add(stats.tx_errors);
+        }
+    }
+    let too_long = watched.too_long.iter().map(|count| count.load(Relaxed)).sum::<u64>();
+    let ring_full = watched.ring_full.as_ref().map_or(0, |full| full.frames());
+    for (cause, frames) in [
+        ("nic_missed", lost.rx_missed),
+        ("nic_rx_error", lost.rx_errors),
+        ("nic_no_mbuf", lost.rx_no_mbuf),
+        ("nic_tx_error", lost.tx_errors),
+        ("frame_too_long", too_long),
+        ("ring_full", ring_full),
+    ] {
+        samples.add(Family::Drops, &[cause], number(frames));
+    }
+    for (name, ring) in &watched.rings {
+        samples.add(Family::RingUsed, &[name], number(ring.len()));
+        samples.add(Family::RingCapacity, &[name], number(ring.capacity()));
+    }
+    samples.add(Family::MempoolAvailable, &["frames"], number(watched.pool.available()));
+    samples.add(Family::MempoolInUse, &["frames"], number(watched.pool.in_use()));
+}
+
+/// Prometheus has no other numbers.
+fn number(value: impl TryInto<u64>) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "the format's own precision: exact below 2^53")]
+    #[expect(clippy::as_conversions, reason = "no From for u64 to f64")]
+    value.try_into().map_or(f64::INFINITY, |value| value as f64)
+}

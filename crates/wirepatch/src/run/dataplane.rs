@@ -1,0 +1,317 @@
+//! DPDK, its ports, and the busy lcores: started in order, stopped in the opposite order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use anyhow::{Context as _, Result, bail};
+use capsule::{
+    Eal, EalArgs, LcoreHandle, Memory, Mempool, MempoolConfig, Pci, Port, PortConfig, RingGauge, Rss, RxQueue, TxQueue,
+};
+use control::{Config, Device, Layout};
+use datapath::{Bridge, Core, CoreConfig, CoreCounters, InForce, Limits, Link, PortNo};
+use plan::{Publisher, Reader};
+
+use super::cpus::{self, Role};
+use super::log::Log;
+use super::worker::{Clock, Loop};
+use crate::nic::{DpdkFrame, Io, QueueNic, RingFull, lay_rings};
+
+/// Bytes a frame may grow in its own buffer before it has to be split: an edit seldom inserts more.
+const GROWTH_BYTES: u32 = 256;
+
+/// Ethernet header with two tags, and the check sequence some drivers keep.
+const LINK_BYTES: u32 = 14 + 8 + 4;
+
+/// Running lcores and what they run on. [`Dataplane::stop`] takes it down.
+#[derive(Debug)]
+pub(crate) struct Dataplane {
+    stop: Arc<AtomicBool>,
+    lcores: Vec<(Role, LcoreHandle<()>)>,
+    watched: Watched,
+    eal: Eal,
+    pool: Mempool,
+}
+
+/// What telemetry and `ctl status` look at while it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Watched {
+    pub(crate) ports: Arc<Vec<(String, Port)>>,
+    pub(crate) cores: Vec<Arc<CoreCounters>>,
+    pub(crate) pool: Mempool,
+    pub(crate) rings: Vec<(String, RingGauge)>,
+    pub(crate) ring_full: Option<Arc<RingFull>>,
+    pub(crate) too_long: Vec<Arc<AtomicU64>>,
+}
+
+impl Dataplane {
+    /// Starts everything; frames are forwarded when this returns.
+    pub(crate) fn start(config: &Config, publisher: &Arc<Publisher<InForce>>, log: Log) -> Result<Self> {
+        let cpus = cpus::lay(&config.workers, &cpus::online());
+        for cpu in &cpus.shared {
+            log.warn(&format!("CPU {cpu} carries two busy lcores: they will take turns; give each its own under workers.cpus"));
+        }
+        let eal = Eal::start(&eal_args(config, &cpus.lcores)).context("starting DPDK")?;
+        let pool = Mempool::new(&eal, &pool_config(config)).context("making the packet pool")?;
+        let queues = match config.workers.layout {
+            Layout::RunToCompletion => config.workers.count,
+            Layout::Rings => 1,
+        };
+        let (ports, started, mtu) = start_ports(config, &eal, &pool, queues, log)?;
+        let workers = usize::from(config.workers.count);
+        let mut watched = Watched {
+            ports: Arc::new(ports),
+            cores: Vec::new(),
+            pool: pool.clone(),
+            rings: Vec::new(),
+            ring_full: None,
+            too_long: Vec::new(),
+        };
+        let mut cores: Vec<Option<Core<DpdkFrame>>> = (0..workers)
+            .map(|worker| {
+                let counters = Arc::new(CoreCounters::default());
+                watched.cores.push(Arc::clone(&counters));
+                Some(Core::new(core_config(config, worker, mtu), Reader::new(Arc::clone(publisher)), counters))
+            })
+            .collect();
+        let stop = Arc::new(AtomicBool::new(false));
+        let turns = Loop {
+            stop: Arc::clone(&stop),
+            clock: Clock::start(&eal),
+            sleep_when_idle: config.workers.sleep_when_idle,
+        };
+        let mut plane = Self { stop, lcores: Vec::new(), watched, eal, pool };
+        match config.workers.layout {
+            Layout::RunToCompletion => plane.run_to_completion(&cpus.roles, started, &mut cores, &turns)?,
+            Layout::Rings => plane.rings(config, &cpus.roles, started, &mut cores, &turns)?,
+        }
+        Ok(plane)
+    }
+
+    /// What can be watched.
+    pub(crate) const fn watched(&self) -> &Watched {
+        &self.watched
+    }
+
+    /// An lcore has ended although nobody stopped it: its panic.
+    pub(crate) fn ended(&mut self) -> Option<String> {
+        let lcores = core::mem::take(&mut self.lcores);
+        let mut ended = None;
+        for (role, handle) in lcores {
+            match handle.try_join() {
+                Ok(Ok(())) => ended = Some(format!("{role:?} returned")),
+                Ok(Err(panic)) => ended = Some(format!("{role:?} panicked: {}", said(panic.as_ref()))),
+                Err(running) => self.lcores.push((role, running)),
+            }
+        }
+        ended
+    }
+
+    /// Stops the lcores, closes the ports, and says how many packet buffers are missing from the pool.
+    pub(crate) fn stop(self) -> Result<usize> {
+        let Self { stop, lcores, watched, eal, pool } = self;
+        stop.store(true, Ordering::Relaxed);
+        for (role, handle) in lcores {
+            if let Err(panic) = handle.join() {
+                bail!("{role:?} panicked: {}", said(panic.as_ref()));
+            }
+        }
+        // The queues went with the lcores' jobs; what the drivers still hold goes with the ports.
+        drop(watched);
+        let missing = pool.in_use();
+        drop(pool);
+        eal.shutdown().context("shutting DPDK down")?;
+        Ok(missing)
+    }
+
+    fn run_to_completion(
+        &mut self,
+        roles: &[(u32, Role)],
+        started: Vec<Queues>,
+        cores: &mut [Option<Core<DpdkFrame>>],
+        turns: &Loop,
+    ) -> Result<()> {
+        let mut by_worker: Vec<Vec<(RxQueue, TxQueue)>> = cores.iter().map(|_| Vec::new()).collect();
+        for port in started {
+            for (worker, queue) in by_worker.iter_mut().zip(port.queues) {
+                worker.push(queue);
+            }
+        }
+        let mut nics: Vec<Option<QueueNic>> =
+            by_worker.into_iter().map(|ports| Some(QueueNic::new(ports, self.pool.clone()))).collect();
+        for &(lcore, role) in roles {
+            let Role::Worker(number) = role else { continue };
+            let nic = nics.get_mut(number).and_then(Option::take);
+            let core = cores.get_mut(number).and_then(Option::take);
+            let (Some(mut nic), Some(mut core)) = (nic, core) else { continue };
+            self.watched.too_long.push(nic.too_long());
+            let turns = turns.clone();
+            let job = move || turns.poll_queues(&mut nic, &mut core);
+            self.lcores.push((role, self.eal.launch(lcore, job).context("starting a worker")?));
+        }
+        Ok(())
+    }
+
+    fn rings(
+        &mut self,
+        config: &Config,
+        roles: &[(u32, Role)],
+        started: Vec<Queues>,
+        cores: &mut [Option<Core<DpdkFrame>>],
+        turns: &Loop,
+    ) -> Result<()> {
+        let ports = started
+            .into_iter()
+            .flat_map(|port| {
+                let name = port.name;
+                port.queues.into_iter().map(move |(rx, tx)| (name.clone(), rx, tx))
+            })
+            .collect();
+        let laid = lay_rings(&self.eal, ports, cores.len(), config.limits.ring_packets, &self.pool)?;
+        self.watched.rings = laid.gauges;
+        self.watched.ring_full = Some(laid.full);
+        let mut nics: Vec<_> = laid.workers.into_iter().map(Some).collect();
+        let (mut receive, mut transmit) = (Some(laid.receive), Some(laid.transmit));
+        for &(lcore, role) in roles {
+            let turns = turns.clone();
+            let handle = match role {
+                Role::Worker(number) => {
+                    let nic = nics.get_mut(number).and_then(Option::take);
+                    let core = cores.get_mut(number).and_then(Option::take);
+                    let (Some(mut nic), Some(mut core)) = (nic, core) else { continue };
+                    self.eal.launch(lcore, move || turns.poll_rings(&mut nic, &mut core))
+                }
+                Role::Receive | Role::Transmit | Role::ReceiveAndTransmit => {
+                    let rx = if role == Role::Transmit { None } else { receive.take() };
+                    let tx = if role == Role::Receive { None } else { transmit.take() };
+                    let mut io = rx.into_iter().chain(tx).fold(Io::default(), Io::join);
+                    self.eal.launch(lcore, move || turns.move_frames(&mut io))
+                }
+            };
+            self.lcores.push((role, handle.context("starting an lcore")?));
+        }
+        Ok(())
+    }
+}
+
+/// What a panic said.
+fn said(panic: &(dyn core::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(no message)")
+}
+
+struct Queues {
+    name: String,
+    queues: Vec<(RxQueue, TxQueue)>,
+}
+
+fn eal_args(config: &Config, lcores: &str) -> EalArgs {
+    let mib = config.eal.memory_mib;
+    let pci: Vec<String> = config
+        .ports
+        .iter()
+        .filter_map(|port| match &port.device {
+            Device::Pci(address) => Some(address.clone()),
+            Device::Virtual(_) => None,
+        })
+        .collect();
+    EalArgs {
+        memory: if config.eal.hugepages { Memory::InMemory { mib: Some(mib) } } else { Memory::NoHugepages { mib } },
+        lcores: Some(lcores.to_owned()),
+        pci: if pci.is_empty() { Pci::Off } else { Pci::Only(pci) },
+        file_prefix: config.eal.file_prefix.clone(),
+        extra: config.eal.extra.clone(),
+        ..EalArgs::default()
+    }
+}
+
+fn pool_config(config: &Config) -> MempoolConfig {
+    let mtu = config.ports.iter().filter_map(|port| port.mtu).max().unwrap_or(1_500);
+    let frame = u32::from(mtu).saturating_add(LINK_BYTES).saturating_add(GROWTH_BYTES).max(2_048);
+    MempoolConfig {
+        name: "frames".to_owned(),
+        mbufs: config.limits.mbufs,
+        data_room_bytes: u16::try_from(frame.saturating_add(capsule::HEADROOM_BYTES)).unwrap_or(u16::MAX),
+        ..MempoolConfig::default()
+    }
+}
+
+/// Starts every port with `queues` queues each way. Gives the least MTU too.
+fn start_ports(
+    config: &Config,
+    eal: &Eal,
+    pool: &Mempool,
+    queues: u16,
+    log: Log,
+) -> Result<(Vec<(String, Port)>, Vec<Queues>, u16)> {
+    let mut ports = Vec::new();
+    let mut all = Vec::new();
+    let mut mtu = u16::MAX;
+    for wanted in &config.ports {
+        let shown = || format!("port {} ({})", wanted.name, wanted.device.name());
+        let mut port = Port::probe(eal, wanted.device.name()).with_context(shown)?;
+        let info = port.info().with_context(shown)?;
+        let sleeps = config.workers.sleep_when_idle && info.driver == "net_tap";
+        let started = port
+            .start(
+                &PortConfig {
+                    rx_queues: queues,
+                    tx_queues: queues,
+                    rx_descriptors: wanted.descriptors,
+                    tx_descriptors: wanted.descriptors,
+                    mtu: wanted.mtu,
+                    promiscuous: true,
+                    // By addresses only, so that fragments stay with their connection (docs/decisions/0004).
+                    rss: if queues > 1 { Rss::SymmetricAddresses } else { Rss::Off },
+                    rx_checksum: wanted.checksum_offload,
+                    tx_checksum: false,
+                    rx_interrupts: sleeps,
+                },
+                pool,
+            )
+            .with_context(shown)?;
+        if queues > 1 && !started.applied.symmetric_rss {
+            bail!(
+                "{}: its driver ({}) cannot keep both directions of a connection on one queue; set `workers.layout: rings`, \
+                 or one worker",
+                shown(),
+                info.driver
+            );
+        }
+        let link = port.link().with_context(shown)?;
+        log.info(&format!(
+            "{}: {}, MTU {}, {} queue(s), link {}",
+            shown(),
+            info.driver,
+            started.applied.mtu,
+            queues,
+            if link.up { "up" } else { "down" }
+        ));
+        mtu = mtu.min(started.applied.mtu);
+        all.push(Queues { name: wanted.name.clone(), queues: started.rx.into_iter().zip(started.tx).collect() });
+        ports.push((wanted.name.clone(), port));
+    }
+    Ok((ports, all, mtu))
+}
+
+fn core_config(config: &Config, core: usize, mtu: u16) -> CoreConfig {
+    let number = |port: usize| PortNo(u8::try_from(port).unwrap_or(u8::MAX));
+    let limits = &config.limits;
+    let blocks_a_mib = 1_024_u32.saturating_mul(1_024).checked_div(2_048).unwrap_or(1);
+    CoreConfig {
+        core,
+        bridges: config.bridges.iter().map(|[left, right]| Bridge { left: number(*left), right: number(*right) }).collect(),
+        link: Link::Ethernet,
+        trust_checksums: config.ports.iter().any(|port| port.trust_checksums),
+        limits: Limits {
+            mtu_bytes: usize::from(mtu),
+            flows_max: limits.flows,
+            blocks_max: limits.copies_mib.saturating_mul(blocks_a_mib),
+            fragmented_datagrams_max: usize::try_from(limits.fragments).unwrap_or(usize::MAX),
+            fragments_max: usize::try_from(limits.fragments.saturating_mul(8)).unwrap_or(usize::MAX),
+            ..Limits::default()
+        },
+    }
+}

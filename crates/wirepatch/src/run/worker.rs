@@ -1,0 +1,77 @@
+//! The loops that busy lcores run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use capsule::{Backoff, Eal, rdtsc};
+use datapath::{Core, turn};
+
+use crate::nic::{DpdkFrame, Io, QueueNic, RingNic};
+
+/// A core whose ports wake it still looks up this often: fragments and idle connections have to be timed out.
+const LOOK_UP: Duration = Duration::from_millis(20);
+
+/// Milliseconds since the start, from the time-stamp counter: one instruction a burst, no system call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    start: u64,
+    ticks_per_ms: u64,
+}
+
+impl Clock {
+    pub(super) fn start(eal: &Eal) -> Self {
+        Self { start: rdtsc(), ticks_per_ms: eal.tsc_hz().checked_div(1_000).unwrap_or(1).max(1) }
+    }
+
+    fn now_ms(self) -> u64 {
+        // A virtual machine that was moved may have a counter that stepped back: time then stands still for a while.
+        rdtsc().saturating_sub(self.start).checked_div(self.ticks_per_ms).unwrap_or(0)
+    }
+}
+
+/// What all loops need to know.
+#[derive(Clone, Debug)]
+pub(super) struct Loop {
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) clock: Clock,
+    pub(super) sleep_when_idle: bool,
+}
+
+impl Loop {
+    /// Run to completion.
+    pub(super) fn poll_queues(&self, nic: &mut QueueNic, core: &mut Core<DpdkFrame>) {
+        let mut backoff = Backoff::new();
+        while !self.stop.load(Relaxed) {
+            if turn(nic, core, self.clock.now_ms()) > 0 {
+                backoff.busy();
+            } else if self.sleep_when_idle {
+                nic.idle(&mut backoff, LOOK_UP);
+            }
+        }
+    }
+
+    /// A worker behind rings.
+    pub(super) fn poll_rings(&self, nic: &mut RingNic, core: &mut Core<DpdkFrame>) {
+        let mut backoff = Backoff::new();
+        while !self.stop.load(Relaxed) {
+            self.pace(&mut backoff, turn(nic, core, self.clock.now_ms()) > 0);
+        }
+    }
+
+    /// Between ports and rings.
+    pub(super) fn move_frames(&self, io: &mut Io) {
+        let mut backoff = Backoff::new();
+        while !self.stop.load(Relaxed) {
+            self.pace(&mut backoff, io.turn());
+        }
+    }
+
+    fn pace(&self, backoff: &mut Backoff, busy: bool) {
+        if busy {
+            backoff.busy();
+        } else if self.sleep_when_idle {
+            backoff.idle();
+        }
+    }
+}

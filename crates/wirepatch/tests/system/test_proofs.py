@@ -1,0 +1,230 @@
+"""Proofs: real unpatched servers behind the box behave as their fixed versions do.
+
+Each case of `../shared/proofs` brings a vulnerable server, `trigger.sh` (0: the server misbehaved, 1: it behaved as the fixed
+version) and `legit.sh` (0: ordinary clients are content). A test shows that the trigger works on the direct wire, that
+ordinary traffic passes the box without an edit, and that behind the box the trigger finds the server as if it were fixed.
+
+`prepare` runs before the namespaces are made, since it fetches the servers from their registries (npm, PyPI, crates.io).
+"""
+
+import concurrent.futures
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+
+from lab import DIRECT_SERVER, ROOT, SERVER, Lab, NotHere, wait_for
+
+PROOFS = os.path.join(ROOT, "../shared/proofs")
+# The servers are third-party packages with known holes: they stay in the build's own folder.
+CACHE = os.path.join(os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target"), "proofs")
+PORT = 8080
+# What a case leaves beside its files once it has been installed or run.
+LEFT_BEHIND = shutil.ignore_patterns("fixed", "node_modules", "bin", "target", "*.log", "result.json", "__pycache__")
+
+
+# Installing -------------------------------------------------------------------------------------------------------------
+
+
+def npm(case):
+    """What the case's lock file pins."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        raise NotHere("node and npm (Debian packages nodejs and npm)")
+    fetch(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=optional", "--loglevel=error"],
+          os.path.join(case, "vulnerable"))
+
+
+def pip(case):
+    """What the case's freeze file pins, in a virtual environment of its own."""
+    fetch([sys.executable, "-m", "venv", os.path.join(case, "vulnerable")], case)
+    fetch([os.path.join(case, "vulnerable/bin/pip"), "install", "-q", "--disable-pip-version-check",
+           "-r", "vulnerable.freeze.txt"], case)
+
+
+def cargo(case):
+    """A small server on the vulnerable crate."""
+    if not shutil.which("cargo"):
+        raise NotHere("cargo")
+    source = os.path.join(case, "vulnerable")
+    built = os.path.join(source, "target")
+    fetch(["cargo", "build", "--release", "--locked", "-q", "--target-dir", built], source)
+    os.makedirs(os.path.join(source, "bin"), exist_ok=True)
+    shutil.move(os.path.join(built, "release/srv"), os.path.join(source, "bin/srv"))
+    shutil.rmtree(built)
+
+
+def fetch(command, folder):
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
+    except (OSError, subprocess.TimeoutExpired) as why:
+        raise NotHere(f"{command[0]}: {why}") from why
+    if done.returncode != 0:
+        raise NotHere(f"{' '.join(command)}: {(done.stderr.strip() or done.stdout.strip())[-300:]}")
+
+
+def stamp(case):
+    """Changes when the case or the interpreter does."""
+    told = hashlib.sha256(sys.version.encode())
+    for folder, folders, files in sorted(os.walk(os.path.join(PROOFS, case))):
+        folders[:] = [name for name in folders if name not in ("fixed", "node_modules", "bin", "lib", "lib64", "target")]
+        for name in sorted(files):
+            if name.endswith((".txt", ".json", ".toml", ".lock", ".rs", ".sh", ".py", ".js")) and name != "result.json":
+                with open(os.path.join(folder, name), "rb") as file:
+                    told.update(name.encode() + b"\0" + file.read())
+    return told.hexdigest()
+
+
+def install(case, how):
+    """Copies the case and installs its vulnerable server; what is there already from an earlier run stays."""
+    home = os.path.join(CACHE, case)
+    done = os.path.join(home, "installed")
+    want = stamp(case)
+    try:
+        with open(done, encoding="ascii") as file:
+            if file.read() == want:
+                return
+    except FileNotFoundError:
+        pass
+    shutil.rmtree(home, ignore_errors=True)
+    shutil.copytree(os.path.join(PROOFS, case), home, ignore=LEFT_BEHIND)
+    how(home)
+    with open(done, "w", encoding="ascii") as file:
+        file.write(want)
+
+
+def prepare(names):
+    """Installs the cases of the tests in `names`. What can't be had is written down, for the test to say so."""
+    if not os.path.isdir(PROOFS):
+        return
+    os.makedirs(CACHE, exist_ok=True)
+    shutil.copytree(os.path.join(PROOFS, "lib"), os.path.join(CACHE, "lib"), dirs_exist_ok=True, ignore=LEFT_BEHIND)
+
+    def one(proof):
+        missing = os.path.join(CACHE, proof.case + ".not-here")
+        if os.path.exists(missing):
+            os.remove(missing)
+        try:
+            install(proof.case, proof.how)
+        except NotHere as why:
+            with open(missing, "w", encoding="utf-8") as file:
+                file.write(str(why))
+
+    # Registries are waited for more than the processor is.
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(one, (globals()[name] for name in names)))
+
+
+# Running ----------------------------------------------------------------------------------------------------------------
+
+
+def open_to_the_wire(lab, transport):
+    """The servers listen on loopback only: what comes to the port over either wire is led there."""
+    lab.run("server", ["sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet"])
+    for words in (["add", "table", "ip", "proofs"],
+                  ["add", "chain", "ip", "proofs", "in", "{ type nat hook prerouting priority -100; }"],
+                  ["add", "rule", "ip", "proofs", "in", "ip", "daddr", f"{{ {SERVER}, {DIRECT_SERVER} }}",
+                   transport, "dport", str(PORT), "dnat", "to", f"127.0.0.1:{PORT}"]):
+        lab.run("server", ["nft", *words])
+
+
+class Server:
+    """The case's vulnerable server, started afresh: a trigger may have ended or blocked the last one."""
+
+    def __init__(self, lab, home, transport):
+        self.lab, self.home, self.transport = lab, home, transport
+
+    def __enter__(self):
+        self.process = self.lab.start("server", ["bash", os.path.join(self.home, "serve-vulnerable.sh"), str(PORT)],
+                                      log="vulnerable.log")
+        table = f"/proc/net/{self.transport}"
+
+        def bound():
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the server ended with {self.process.returncode}:\n{self.lab.read('vulnerable.log')}")
+            # Not by connecting: some of the servers take one connection at a time.
+            lines = self.lab.run("server", ["cat", table]).stdout.splitlines()[1:]
+            local = f"0100007F:{PORT:04X}"
+            state = {"tcp": "0A", "udp": "07"}[self.transport]
+            return any(line.split()[1] == local and line.split()[3] == state for line in lines)
+
+        wait_for("the vulnerable server", bound, 30)
+        return self
+
+    def __exit__(self, *_):
+        self.lab.end(self.process)
+
+
+# What a patch does is an edit, or a verdict on a whole message: drop, refuse, close.
+DEEDS = ("wirepatch_patch_edits_total{", "wirepatch_patch_verdicts_total{")
+
+
+def deeds(lab, patch):
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lab.metrics().splitlines()
+               if line.startswith(DEEDS) and f'patch="{patch}"' in line)
+
+
+class Proof:
+    """One case with the patch that is to stand in for its fix."""
+
+    def __init__(self, case, how, protocol, patch, transport="tcp", limits=None):
+        self.case, self.how, self.protocol, self.patch = case, how, protocol, patch
+        self.transport, self.limits = transport, limits or {}
+
+    def __call__(self):
+        home = os.path.join(CACHE, self.case)
+        if not os.path.isdir(PROOFS):
+            raise NotHere(f"{PROOFS} (the servers to prove patches on)")
+        if os.path.exists(home + ".not-here"):
+            with open(home + ".not-here", encoding="utf-8") as file:
+                raise NotHere(file.read())
+        with Lab() as lab:
+            self.prove(lab, home)
+
+    def prove(self, lab, home):
+        server = Server(lab, home, self.transport)
+
+        def client(script, address):
+            done = lab.run("client", ["bash", os.path.join(home, script + ".sh"), address, str(PORT)], check=False)
+            return done.returncode, done.stdout.strip()
+
+        open_to_the_wire(lab, self.transport)
+        with server:
+            code, said = client("trigger", DIRECT_SERVER)
+            assert code == 0, f"on the direct wire the server did not misbehave (exit {code}): {said}"
+        print(f"    direct:  {said[:150]}")
+
+        lab.start_box(lab.config([{
+            "name": "proof", "addresses": [SERVER], "ports": {self.protocol: [PORT]},
+            "patches": [os.path.join(ROOT, "patches", self.protocol, self.patch + ".yaml")]}],
+            limits=self.limits))
+        with server:
+            code, said = client("legit", SERVER)
+            assert code == 0, f"ordinary traffic did not pass (exit {code}): {said}"
+            assert deeds(lab, self.patch) == 0, "ordinary traffic was edited"
+        with server:
+            code, said = client("trigger", SERVER)
+            assert code == 1, f"through wirepatch the server was not as fixed (exit {code}): {said}"
+            assert deeds(lab, self.patch) > 0, f"the patch did nothing, and yet: {said}"
+        print(f"    through: {said[:150]}")
+        code = lab.stop_box()
+        assert code == 0, f"wirepatch run ended with {code}\n{lab.read('wirepatch.log')}"
+
+
+test_st_serves_nothing_outside_its_folder = Proof("cve-2014-3744-st", npm, "http", "cve-2014-3744")
+test_fresh_is_not_kept_busy_by_blanks = Proof("cve-2017-16119-fresh", npm, "http", "cve-2017-16119")
+test_qs_keeps_its_prototypes = Proof("cve-2022-24999-qs", npm, "http", "cve-2022-24999")
+# The server takes heads of 64 KiB, so the box has to hold as much.
+test_ws_outlives_two_thousand_headers = Proof(
+    "cve-2024-37890-ws", npm, "http", "cve-2024-37890", limits={"hold_bytes": 65536})
+test_aiohttp_serves_nothing_outside_its_folder = Proof("cve-2024-23334-aiohttp", pip, "http", "cve-2024-23334")
+test_starlette_is_not_kept_busy_by_digits = Proof("cve-2025-62727-starlette", pip, "http", "cve-2025-62727")
+test_waitress_is_not_kept_busy_by_control_characters = Proof("cve-2020-5236-waitress", pip, "http", "cve-2020-5236")
+test_waitress_reads_lengths_strictly = Proof("cve-2022-24761-waitress", pip, "http", "cve-2022-24761")
+test_gunicorn_is_not_smuggled_to = Proof("cve-2024-1135-gunicorn", pip, "http", "cve-2024-1135")
+test_h11_wants_a_line_end_after_a_chunk = Proof("cve-2025-43859-h11", pip, "http", "cve-2025-43859")
+test_hyper_does_not_wrap_chunk_sizes = Proof("cve-2021-32714-hyper", cargo, "http", "cve-2021-32714")
+test_aiosmtpd_is_not_smuggled_to = Proof("cve-2024-27305-aiosmtpd", pip, "smtp", "cve-2024-27305")
+test_tftpy_outlives_a_truncated_datagram = Proof("cve-2023-46566-tftpy", pip, "tftp", "cve-2023-46566", transport="udp")
+test_trust_dns_outlives_a_pointer_into_its_own_name = Proof(
+    "rustsec-2018-0007-trust-dns", cargo, "dns", "rustsec-2018-0007", transport="udp")
