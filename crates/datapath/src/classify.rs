@@ -5,7 +5,7 @@ use wire::{Layers, Transport, checksum, number};
 
 use crate::core::CoreConfig;
 use crate::nic::{Frame, RxChecksum};
-use crate::parse::parse;
+use crate::parse::{Link, parse};
 use crate::reasons::Reason;
 use crate::tcp;
 
@@ -41,12 +41,46 @@ pub(crate) fn classify(
     tcp: &tcp::State,
 ) -> Path {
     let bytes = frame.as_ref();
+    if config.link == Link::Ethernet && is_elsewhere(bytes, scope, tcp) {
+        return Path::Out(Reason::NotInPlan);
+    }
     let layers = match parse(config.link, bytes) {
         Ok(layers) => layers,
         Err(reason) => return Path::Out(reason),
     };
     let checked = config.trust_checksums || frame.rx_checksum() == RxChecksum::Good;
     classify_parsed(bytes, layers, checked, scope, tcp)
+}
+
+/// A short cut for most packets there are: IP without options, no fragment, at most one VLAN tag, on ports that no module names.
+/// Only a packet that would leave untouched anyway is taken here, so nothing that is left unread can matter.
+pub(crate) fn is_elsewhere(frame: &[u8], scope: &ScopeTable, tcp: &tcp::State) -> bool {
+    let Some((&[.., high, low], mut ip)) = frame.split_first_chunk::<14>() else { return false };
+    let mut kind = u16::from_be_bytes([high, low]);
+    if kind == number::ETHER_VLAN {
+        let Some((&[_, _, high, low], rest)) = ip.split_first_chunk::<4>() else { return false };
+        kind = u16::from_be_bytes([high, low]);
+        ip = rest;
+    }
+    let (protocol, ports) = match kind {
+        number::ETHER_IPV4 => match ip.split_first_chunk::<20>() {
+            Some((&[0x45, _, _, _, _, _, 0 | 0x40, 0, _, protocol, ..], rest)) => (protocol, rest),
+            _ => return false,
+        },
+        number::ETHER_IPV6 => match ip.split_first_chunk::<40>() {
+            Some((&[0x60..=0x6f, _, _, _, _, _, protocol, ..], rest)) => (protocol, rest),
+            _ => return false,
+        },
+        _ => return false,
+    };
+    let transport = match protocol {
+        number::TCP if !tcp.has_orphans() => proto::Transport::Tcp,
+        number::UDP => proto::Transport::Udp,
+        _ => return false,
+    };
+    let Some(&[a, b, c, d]) = ports.first_chunk::<4>() else { return false };
+    let named = |port| scope.names_port(transport, port);
+    !named(u16::from_be_bytes([a, b])) && !named(u16::from_be_bytes([c, d]))
 }
 
 /// The same for a packet whose headers are known. `checked`: its checksums are taken for right.
@@ -74,7 +108,7 @@ pub(crate) fn classify_parsed(
     };
     let named =
         scope.names_port(transport, source_port) || scope.names_port(transport, destination_port);
-    let may_be_shifted = transport == proto::Transport::Tcp && tcp.tracks_any();
+    let may_be_shifted = transport == proto::Transport::Tcp && tcp.has_orphans();
     if !named && !may_be_shifted {
         return Path::Out(Reason::NotInPlan);
     }

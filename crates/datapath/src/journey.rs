@@ -43,20 +43,21 @@ fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick
     let Core { burst, paths, out, fragments, .. } = core;
     let (force, previous) = (reader.current(), reader.previous());
     let frames = receive(nic, lane.from, burst, counters); // 1
+    paths.clear();
     for frame in burst.iter() {
         paths.push(classify(frame, config, &force.plan.scope, tcp)); // 2 parse, 3 classify
     }
     let mut parts =
         Parts { force, previous, config, counters, scratch, work, tcp, next_id, lane, now };
-    for (frame, path) in burst.drain(..).zip(paths.drain(..)) {
+    for (frame, path) in burst.drain(..).zip(paths.iter()) {
         let reason = match path {
-            Path::Out(reason) => pass(frame, reason, lane.to, out),
-            Path::Datagram(packet, found) => datagram(&mut parts, nic, frame, &packet, found, out),
+            Path::Out(reason) => pass(frame, *reason, lane.to, out),
+            Path::Datagram(packet, found) => datagram(&mut parts, nic, frame, packet, *found, out),
             Path::Segment(packet, found) => {
-                tcp::segment(&mut parts, nic, frame, &packet, found, out) // 4 to 9
+                tcp::segment(&mut parts, nic, frame, packet, *found, out) // 4 to 9
             }
             Path::Fragment(layers) => {
-                match fragments.join(frame, &layers, lane, now, whole, counters) {
+                match fragments.join(frame, layers, lane, now, whole, counters) {
                     Joined::Waits(reason) => reason,
                     Joined::Whole(slot) => {
                         reassembled(&mut parts, nic, (&mut *fragments, slot), whole, out)

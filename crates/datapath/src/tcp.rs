@@ -19,8 +19,10 @@ impl State {
         Self {}
     }
 
-    /// Some connection is tracked at all: the cheap question before [`Self::tracks`].
-    pub fn tracks_any(&self) -> bool {
+    /// Some connection may be tracked that the plan in force no longer names (its numbers were shifted before a reload): the
+    /// cheap question before [`Self::tracks`]. It costs every TCP packet out of scope a look into the table, so it is to be
+    /// true only while there are such connections.
+    pub fn has_orphans(&self) -> bool {
         false
     }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use plan::{Plan, Transform};
 
 use super::lab::*;
+use crate::classify::{classify_parsed, is_elsewhere};
 use crate::memory::MemoryFrame;
 
 /// Frames of every classic capture in the corpus, little or big endian; `None` (and a word about it) where it is not there.
@@ -144,4 +145,26 @@ fn no_bytes_make_a_turn_panic() {
             assert_eq!(lab.core.counters().undecided()[5], 0, "nothing panicked in the engine");
         }
     }
+}
+
+/// The short cut may only take what the long way would let go as well.
+#[test]
+fn the_short_cut_takes_only_what_is_out_of_scope() {
+    let Some(frames) = corpus() else {
+        println!("skipped: the capture corpus is not here");
+        return;
+    };
+    let mut module = module(plan::Mode::Enforce, plan::FailMode::Open, vec![Transform::Drop]);
+    module.ports = Box::new([53, 80, 443]);
+    let plan = plan(vec![module]);
+    let tcp = crate::tcp::State::new(&crate::Limits::default());
+    let mut taken = 0;
+    for frame in frames.iter().filter(|frame| is_elsewhere(frame, &plan.scope, &tcp)) {
+        taken += 1;
+        if let Ok(layers) = wire::Layers::ethernet(frame) {
+            let path = classify_parsed(frame, layers, true, &plan.scope, &tcp);
+            assert!(matches!(path, crate::classify::Path::Out(_)), "{path:?}");
+        }
+    }
+    assert!(taken > 1_000);
 }
