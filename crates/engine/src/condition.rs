@@ -8,7 +8,7 @@
 mod source;
 
 use plan::{ByteTest, Compare, Condition, Operand, Source, Step, Test};
-use proto::{Field, Fields, Flags, Slot};
+use proto::{Field, Fields, Flags, Protocol, Slot, Wanted};
 
 use crate::outcome::Peer;
 pub(crate) use source::hex;
@@ -112,6 +112,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) input: &'a [u8],
     pub(crate) fields: &'a Fields,
     pub(crate) chains: &'a Chains,
+    pub(crate) wanted: &'a Wanted,
+    pub(crate) protocol: &'static Protocol,
     pub(crate) peer: &'a Peer,
     /// The unit goes on past what is there: more fields and occurrences may come.
     pub(crate) open: bool,
@@ -319,11 +321,19 @@ impl<'a> Evaluation<'a, '_> {
                     items.get(other).is_some_and(|other| other.group == field.group)
                 });
                 if siblings {
-                    return (Reach::Group(field.group), self.subject.open);
+                    // What an element says of itself comes before the field that is left open.
+                    return (Reach::Group(field.group), false);
                 }
             }
         }
-        (Reach::All, self.subject.open)
+        (Reach::All, self.subject.open && self.may_come(slot))
+    }
+
+    /// In a unit that goes on: whether another occurrence of `slot` may be in what follows.
+    fn may_come(&self, slot: Slot) -> bool {
+        let (id, key) = self.subject.wanted.field_of(slot);
+        let once = self.subject.protocol.def(id).is_some_and(|def| !def.repeated && key.is_none());
+        !(once && self.subject.chains.of(slot).next().is_some())
     }
 
     fn occurrences(&self, slot: Slot, reach: Reach) -> impl Iterator<Item = Field> + use<'a> {

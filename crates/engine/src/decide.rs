@@ -201,13 +201,15 @@ impl<'a> Unit<'a> {
             if !is_verdict && !is_whole(field) {
                 continue;
             }
-            if touched && !is_touched(field, edits) {
+            if touched && !needs_another_look(field, edits) {
                 continue;
             }
             let subject = Subject {
                 input: self.view.input,
                 fields: self.fields,
                 chains,
+                wanted: &self.side.wanted,
+                protocol: self.module.decoder.protocol(),
                 peer: self.peer,
                 open,
             };
@@ -242,6 +244,8 @@ impl<'a> Unit<'a> {
             input: self.view.input,
             fields: self.fields,
             chains: &desk.chains,
+            wanted: &self.side.wanted,
+            protocol: self.module.decoder.protocol(),
             peer: self.peer,
             open,
         };
@@ -341,11 +345,7 @@ impl<'a> Unit<'a> {
             else {
                 continue;
             };
-            // A decoded text was worked on until nothing was left to do, and its edit cannot be read back.
-            if !is_whole(field)
-                || field.flags.has(Flags::DECODED)
-                || !is_touched(field, &desk.edits)
-            {
+            if !needs_another_look(field, &desk.edits) {
                 continue;
             }
             desk.value.clear();
@@ -392,6 +392,15 @@ fn is_touched(field: &Field, edits: &Edits) -> bool {
     let list = edits.list();
     let from = list.partition_point(|edit| edit.at.end < field.value.start);
     list.get(from).is_some_and(|edit| edit.at.start <= field.value.end)
+}
+
+/// The field was edited, and is not known to need nothing more: a decoded text, and what was put in where there was nothing,
+/// cannot be read back, and was worked on until nothing was left to do.
+fn needs_another_look(field: &Field, edits: &Edits) -> bool {
+    is_whole(field)
+        && !field.value.is_empty()
+        && !field.flags.has(Flags::DECODED)
+        && is_touched(field, edits)
 }
 
 /// Where a rule's work is done.

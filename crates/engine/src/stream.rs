@@ -297,10 +297,9 @@ impl Run<'_> {
         let mut decided = view.input.len();
         if self.has_pieces() {
             let release = self.force || (self.release && view.input.len() == rest.len());
-            match self.pieces(view, release) {
-                Ok(bytes) => decided = bytes,
-                Err(why) => undecided = Some(why),
-            }
+            let (bytes, of_pieces) = self.pieces(view, release);
+            decided = bytes;
+            undecided = of_pieces.or(undecided);
             if decided < view.input.len() {
                 match self.again(view, rest, decided, before) {
                     Again::Done(why) => undecided = undecided.or(why),

@@ -7,6 +7,8 @@
 
 mod normal;
 mod number;
+#[cfg(test)]
+mod tests;
 
 use plan::{Pattern, Transform};
 use proto::{Kind, Repr};

@@ -20,11 +20,11 @@ impl Run<'_> {
         self.scratch.fields.items().iter().any(piece)
     }
 
-    /// Runs the programs of the unit's open fields. How many bytes of the unit are finished; the side's state is right only
-    /// if it is all of them.
-    pub(super) fn pieces(&mut self, view: View<'_>, release: bool) -> Result<usize, Undecided> {
+    /// Runs the programs of the unit's open fields. How many bytes of the unit are finished, and whether some rule could not
+    /// be decided; the side's state is right only if all bytes are finished.
+    pub(super) fn pieces(&mut self, view: View<'_>, release: bool) -> (usize, Option<Undecided>) {
         let mut finished = view.input.len();
-        let mut failed = None;
+        let mut undecided = None;
         let count = self.scratch.fields.items().len();
         for at in 0..count {
             let Some(field) = self.scratch.fields.items().get(at).copied() else { break };
@@ -34,7 +34,7 @@ impl Run<'_> {
                 continue;
             }
             if !continues && let Err(why) = self.begin(at, &field, view) {
-                failed = Some(why);
+                undecided = Some(why);
             }
             let follows = match (opens && !view.ended, release) {
                 (false, _) => Follows::Nothing,
@@ -43,13 +43,19 @@ impl Run<'_> {
             };
             match self.piece(&field, view, follows) {
                 Ok(bytes) => finished = finished.min(bytes),
-                Err(why) => failed = Some(why),
+                Err(why) => {
+                    // The rest of the field goes on as it comes.
+                    self.mine.close(field.slot);
+                    self.scratch.desk.edits.clear();
+                    self.scratch.desk.tally.abandon();
+                    return (view.input.len(), Some(why));
+                }
             }
             if !opens {
                 self.mine.close(field.slot);
             }
         }
-        failed.map_or(Ok(finished), Err)
+        (finished, undecided)
     }
 
     /// A field opens: which of its rules are active is settled now.
@@ -178,11 +184,9 @@ impl Run<'_> {
             fields,
             peer: self.peer,
         };
-        let mut undecided = crate::decide::decide(unit, desk).undecided;
-        if let Err(why) = self.pieces(view, true) {
-            undecided = Some(why);
-        }
-        Again::Done(undecided)
+        let undecided = crate::decide::decide(unit, desk).undecided;
+        let (_, of_pieces) = self.pieces(view, true);
+        Again::Done(of_pieces.or(undecided))
     }
 }
 

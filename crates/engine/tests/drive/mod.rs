@@ -1,0 +1,219 @@
+//! Plays the caller: hands bytes in as segments, applies the edits, holds, skips and releases as it is told.
+#![allow(dead_code, reason = "not every test uses all of it")]
+
+use engine::{Conversation, HoldKind, Peer, Scratch, Then, Undecided};
+use plan::Module;
+use proto::{Direction, Span};
+
+/// What came out of a half-stream.
+#[derive(Debug, Default, PartialEq, Eq, Clone)]
+pub(crate) struct Output {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) closed: bool,
+    pub(crate) undecided: Vec<Undecided>,
+    pub(crate) edits: u32,
+    pub(crate) verdicts: u32,
+    pub(crate) messages: u32,
+    pub(crate) held_max: usize,
+}
+
+impl Output {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+pub(crate) struct Caller<'a> {
+    module: &'a Module,
+    from: Direction,
+    scratch: &'a mut Scratch,
+    conversation: Conversation,
+    held: Vec<u8>,
+    skip: u64,
+    skip_rest: bool,
+    discard: bool,
+    pub(crate) output: Output,
+}
+
+impl<'a> Caller<'a> {
+    pub(crate) fn new(module: &'a Module, from: Direction, scratch: &'a mut Scratch) -> Self {
+        Self {
+            module,
+            from,
+            scratch,
+            conversation: Conversation::start(module),
+            held: Vec::new(),
+            skip: 0,
+            skip_rest: false,
+            discard: false,
+            output: Output::default(),
+        }
+    }
+
+    /// The next segment; `ended` if it is the last.
+    pub(crate) fn segment(&mut self, segment: &[u8], ended: bool, release: bool) {
+        if self.output.closed {
+            return;
+        }
+        let mut segment = segment;
+        if self.skip_rest {
+            if !self.discard {
+                self.output.bytes.extend_from_slice(segment);
+            }
+            return;
+        }
+        if self.skip > 0 {
+            let here = (self.skip as usize).min(segment.len());
+            self.skip -= here as u64;
+            if !self.discard {
+                self.output.bytes.extend_from_slice(&segment[..here]);
+            }
+            segment = &segment[here..];
+        }
+        let mut input = std::mem::take(&mut self.held);
+        let mut held = input.len();
+        input.extend_from_slice(segment);
+        let mut guard = 0;
+        loop {
+            guard += 1;
+            assert!(guard < 10_000, "the engine makes progress");
+            let result = engine::stream(
+                self.module,
+                self.from,
+                &mut self.conversation,
+                &input,
+                held,
+                ended,
+                release,
+                &Peer::default(),
+                self.scratch,
+            );
+            self.output.undecided.extend(result.undecided);
+            self.output.messages += result.messages;
+            for hit in self.scratch.hits() {
+                self.output.edits += hit.edits;
+                self.output.verdicts += hit.verdicts;
+            }
+            if result.close {
+                self.output.closed = true;
+                return;
+            }
+            assert!(result.decided <= input.len());
+            let edits = self.scratch.edits();
+            assert!(edits.list().iter().all(|edit| edit.at.range().end <= result.decided));
+            let decided = Span::new(0, result.decided);
+            assert!(edits.current(&input, decided, &mut self.output.bytes));
+            let rest = input.split_off(result.decided);
+            input = rest;
+            held = 0;
+            match result.then {
+                Then::Inspect if input.is_empty() => return,
+                Then::Inspect => assert!(result.decided > 0, "an output table was full"),
+                Then::Hold(kind) => {
+                    assert!(!ended, "nothing is held at the end");
+                    assert!(!(release && kind == HoldKind::Window), "a release releases");
+                    self.output.held_max = self.output.held_max.max(input.len());
+                    self.held = input;
+                    return;
+                }
+                Then::Skip { bytes, discard } => {
+                    assert!(input.is_empty() && bytes > 0);
+                    self.skip = bytes;
+                    self.discard = discard;
+                    return;
+                }
+                Then::SkipRest { discard } => {
+                    assert!(input.is_empty());
+                    self.skip_rest = true;
+                    self.discard = discard;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Hands the pieces in, the last one with the end of the stream.
+pub(crate) fn run(
+    module: &Module,
+    from: Direction,
+    pieces: &[&[u8]],
+    scratch: &mut Scratch,
+) -> Output {
+    let mut caller = Caller::new(module, from, scratch);
+    for piece in pieces {
+        caller.segment(piece, false, false);
+    }
+    caller.segment(b"", true, false);
+    caller.output
+}
+
+/// A small generator of numbers; the same for the same seed.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        (self.next() as usize) % bound.max(1)
+    }
+
+    pub(crate) fn cut<'a>(&mut self, mut input: &'a [u8], longest: usize) -> Vec<&'a [u8]> {
+        let mut pieces = Vec::new();
+        while !input.is_empty() {
+            let (piece, rest) = input.split_at((1 + self.below(longest)).min(input.len()));
+            pieces.push(piece);
+            input = rest;
+        }
+        pieces
+    }
+}
+
+/// The output for the whole input at once, after checking that every other segmentation gives the same, and that running
+/// the output again changes nothing.
+#[track_caller]
+pub(crate) fn every_way(
+    module: &Module,
+    from: Direction,
+    input: &[u8],
+    scratch: &mut Scratch,
+) -> Output {
+    let whole = run(module, from, &[input], scratch);
+    let same = |mut got: Output, how: &str| {
+        if whole.closed {
+            // How much went on before the end depends on when it came.
+            got.bytes.truncate(whole.bytes.len());
+        }
+        assert_eq!(got.text(), whole.text(), "{how}: {:?}", String::from_utf8_lossy(input));
+        assert_eq!(got.bytes, whole.bytes, "{how}");
+        let facts = |output: &Output| (output.closed, output.verdicts, output.messages);
+        assert_eq!(facts(&got), facts(&whole), "{how}: {:?}", String::from_utf8_lossy(input));
+    };
+    let bytes: Vec<&[u8]> = input.chunks(1).collect();
+    same(run(module, from, &bytes, scratch), "byte by byte");
+    let step = (input.len() / 200).max(1);
+    for at in (0..=input.len()).step_by(step) {
+        let (one, other) = input.split_at(at);
+        same(run(module, from, &[one, other], scratch), &format!("split at {at}"));
+    }
+    let mut random = Random(input.len() as u64);
+    for longest in [2, 3, 7, 20] {
+        let pieces = random.cut(input, longest);
+        same(run(module, from, &pieces, scratch), "random cuts");
+    }
+    if !whole.closed {
+        let again = run(module, from, &[&whole.bytes], scratch);
+        assert_eq!(again.text(), whole.text(), "running the output again changes nothing");
+        assert_eq!(
+            (again.edits, again.verdicts),
+            (0, 0),
+            "and finds nothing to do: {:?}",
+            whole.text()
+        );
+    }
+    whole
+}

@@ -1,0 +1,676 @@
+//! Streams of the test protocol, every rule in streaming and in whole mode where both serve it, every case cut every way.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+mod drive;
+mod lines;
+mod rules;
+
+use drive::{Caller, Random, every_way, run};
+use engine::{Scratch, Undecided};
+use lines::{BITS, KEY, LENGTH, Lines, NUMBER, PINNED, REVERSED, SEALED, VALUE, WORD};
+use plan::{ByteTest, Compare, Condition, FailMode, Mode, Normalization, Operand, Test, Transform};
+use proto::Direction::Request;
+use rules::*;
+
+static LINES: Lines = Lines;
+
+/// Builds the same rules for streaming, line-by-line and whole-message modes.
+fn each_mode(rules: impl Fn(Builder) -> Builder) -> Vec<(&'static str, plan::Module)> {
+    vec![
+        ("streaming", rules(Builder::new(&LINES)).build()),
+        ("lines", rules(Builder::new(&LINES).hold(16 * 1024)).build()),
+        ("whole", rules(Builder::new(&LINES).whole(16 * 1024)).build()),
+    ]
+}
+
+#[track_caller]
+fn check(modules: &[(&'static str, plan::Module)], cases: &[(&str, &str)]) {
+    let mut scratch = Scratch::new();
+    for (mode, module) in modules {
+        for (input, want) in cases {
+            let got = every_way(module, Request, input.as_bytes(), &mut scratch);
+            assert_eq!(got.text(), *want, "{mode}: {input:?}");
+            assert_eq!(got.undecided, [], "{mode}: {input:?}");
+            if input == want {
+                assert_eq!((got.edits, got.verdicts), (0, 0), "{mode}: {input:?} is left alone");
+            }
+        }
+    }
+}
+
+/// Modes in which a rule that needs the whole field works.
+fn held(rules: impl Fn(Builder) -> Builder) -> Vec<(&'static str, plan::Module)> {
+    each_mode(rules).into_iter().skip(1).collect()
+}
+
+#[test]
+fn nothing_to_do_is_nothing_done() {
+    check(
+        &each_mode(|mut b| {
+            let value = b.slot(VALUE);
+            b.on(value, Transform::Truncate { to: 100 })
+        }),
+        &[
+            ("", ""),
+            ("\n", "\n"),
+            ("a: b\n\n", "a: b\n\n"),
+            ("junk\na\n\nb: c\n", "junk\na\n\nb: c\n"),
+        ],
+    );
+}
+
+#[test]
+fn truncate_cuts_each_value_on_its_own() {
+    check(
+        &each_mode(|mut b| {
+            let value = b.slot(VALUE);
+            b.on(value, Transform::Truncate { to: 3 })
+        }),
+        &[
+            ("a: abc\n\n", "a: abc\n\n"),
+            ("a: abcd\nb: ab\nc: \nd: 12345\n\n", "a: abc\nb: ab\nc: \nd: 123\n\n"),
+            ("a: abcdef", "a: abc"),
+        ],
+    );
+}
+
+#[test]
+fn the_least_of_several_truncations_holds() {
+    check(
+        &each_mode(|mut b| {
+            let value = b.slot(VALUE);
+            let x = b.keyed(VALUE, "x");
+            b.on(value, Transform::Truncate { to: 5 })
+                .on(value, Transform::Truncate { to: 4 })
+                .on(x, Transform::Truncate { to: 2 })
+        }),
+        &[("a: 123456\nx: 123456\nX: 1\n\n", "a: 1234\nx: 12\nX: 1\n\n")],
+    );
+}
+
+#[test]
+fn masks_keep_the_length() {
+    check(
+        &each_mode(|mut b| {
+            let value = b.slot(VALUE);
+            b.on(value, mask("<>", b'_')).on(value, mask("_x", b'.'))
+        }),
+        &[
+            ("a: b<c>d\n\n", "a: b.c.d\n\n"),
+            ("a<: ok\n\n", "a<: ok\n\n"),
+            ("a: xxxx\nb: y\n\n", "a: ....\nb: y\n\n"),
+        ],
+    );
+}
+
+#[test]
+fn replace_leaves_no_match_behind() {
+    check(
+        &each_mode(|mut b| {
+            let value = b.slot(VALUE);
+            b.on(value, replace(literals(&["evil", "bad"]), ""))
+        }),
+        &[
+            ("a: evi\n\n", "a: evi\n\n"),
+            ("a: xevily\n\n", "a: xy\n\n"),
+            ("a: bbadad\n\n", "a: b\n\n"),
+            ("a: evilevilbad\nb: e\n\n", "a: \nb: e\n\n"),
+            // Bytes on either side of a match never make a new one.
+            ("a: evevilil\n\n", "a: ev\n\n"),
+            ("a: evevevilililX\n\n", "a: evevX\n\n"),
+            ("evil: evi", "evil: evi"),
+        ],
+    );
+}
+
+#[test]
+fn replacements_may_grow_and_are_not_replaced_again() {
+    check(
+        &each_mode(|mut b| {
+            let value = b.slot(VALUE);
+            b.on(value, replace(literal("$"), "dollar")).on(value, Transform::Truncate { to: 10 })
+        }),
+        &[
+            ("a: 1$\n\n", "a: 1dollar\n\n"),
+            ("a: $$$\n\n", "a: dollardoll\n\n"),
+            ("a: 123456789$\n\n", "a: 123456789d\n\n"),
+        ],
+    );
+}
+
+#[test]
+fn a_match_inside_the_beginning_of_another_is_found() {
+    check(
+        &each_mode(|mut b| {
+            let value = b.slot(VALUE);
+            b.on(value, replace(literals(&["abcd", "bc"]), "-"))
+        }),
+        &[
+            ("a: abcd\n\n", "a: a-d\n\n"),
+            ("a: abbcd\n\n", "a: ab-d\n\n"),
+            ("a: bbc\n\n", "a: b-\n\n"),
+        ],
+    );
+}
+
+#[test]
+fn patterns_of_different_kinds_run_one_after_the_other() {
+    check(
+        &each_mode(|mut b| {
+            let value = b.slot(VALUE);
+            let sql = plan::Pattern::literals("", &[b"select"], true).unwrap();
+            b.on(value, replace(regex("[0-9]{2,3};"), ""))
+                .on(value, replace(literal("<!"), "<"))
+                .on(value, replace(sql, "s"))
+                .on(value, Transform::MaskPattern { pattern: literal("pw"), with: b'*' })
+        }),
+        &[
+            ("a: 1;22;333;4444;\n\n", "a: 1;4\n\n"),
+            ("a: SeLeCT <!-- 1\n\n", "a: s <-- 1\n\n"),
+            // The second `!` follows the `<` that was put in.
+            ("a: <!!x\n\n", "a: <x\n\n"),
+            ("a: pwpwp pw\n\n", "a: ****p **\n\n"),
+            ("a: 7<!7;\n\n", "a: 7<7;\n\n"),
+        ],
+    );
+}
+
+#[test]
+fn cut_at_takes_the_rest() {
+    check(
+        &each_mode(|mut b| {
+            let value = b.slot(VALUE);
+            b.on(value, Transform::CutAt { pattern: literal("--"), keep_match: false })
+        }),
+        &[
+            ("a: 1-2--3\nb: 4\n\n", "a: 1-2\nb: 4\n\n"),
+            ("a: -\n\n", "a: -\n\n"),
+            ("a: ---\n\n", "a: \n\n"),
+        ],
+    );
+    check(
+        &each_mode(|mut b| {
+            let value = b.slot(VALUE);
+            b.on(value, Transform::CutAt { pattern: regex("[.][a-z]{2,4}"), keep_match: true })
+        }),
+        &[("a: x.txt.exe\n\n", "a: x.tx\n\n"), ("a: x.t\n\n", "a: x.t\n\n")],
+    );
+}
+
+#[test]
+fn a_condition_on_the_same_line_binds_to_it() {
+    check(
+        &each_mode(|mut b| {
+            let (key, value) = (b.slot(KEY), b.slot(VALUE));
+            b.rule(Some(value), equal(key, "cut"), Transform::Truncate { to: 2 })
+                .rule(Some(value), equal(key, "hide"), mask("abc", b'#'))
+                .rule(Some(value), equal(key, "clean"), replace(literal("no"), ""))
+        }),
+        &[(
+            "cut: abcd\nhide: abcd\nclean: annob nno\nkeep: abcd no\n\n",
+            "cut: ab\nhide: ###d\nclean: anb n\nkeep: abcd no\n\n",
+        )],
+    );
+}
+
+#[test]
+fn removes_elements_whole() {
+    check(
+        &held(|mut b| {
+            let value = b.slot(VALUE);
+            let gone = b.keyed(VALUE, "gone");
+            b.rule(Some(value), contains(value, "x"), Transform::Remove).on(gone, Transform::Remove)
+        }),
+        &[
+            ("a: 1\ngone: 2\nb: x\nGONE: x\nc: 3\n\n", "a: 1\nc: 3\n\n"),
+            ("gone: 1\n\ngone: 1\n\n", "\n\n"),
+        ],
+    );
+}
+
+#[test]
+fn counts_elements_of_the_whole_message() {
+    let whole = |rules: &dyn Fn(Builder) -> Builder| {
+        vec![("whole", rules(Builder::new(&LINES).whole(16 * 1024)).build())]
+    };
+    check(
+        &whole(&|mut b| {
+            let x = b.keyed(VALUE, "x");
+            b.on(x, Transform::KeepFirst { count: 2 })
+        }),
+        &[("x: 1\nx: 2\ny: 3\nx: 4\nx: 5\n\nx: 6\n\n", "x: 1\nx: 2\ny: 3\n\nx: 6\n\n")],
+    );
+    check(
+        &whole(&|mut b| {
+            let x = b.keyed(VALUE, "x");
+            b.on(x, Transform::Dedupe { keep_last: false })
+        }),
+        &[("x: a\nx: b\nx: A\nx: a\nx: c\n\n", "x: a\nx: b\nx: c\n\n")],
+    );
+    check(
+        &whole(&|mut b| {
+            let x = b.keyed(VALUE, "x");
+            b.on(x, Transform::Dedupe { keep_last: true }).on(x, Transform::Truncate { to: 1 })
+        }),
+        // Values that a truncation makes the same are the same.
+        &[("x: a1\nx: b\nx: a2\n\n", "x: b\nx: a\n\n")],
+    );
+    check(
+        &whole(&|mut b| {
+            let word = b.slot(WORD);
+            b.on(word, Transform::KeepFirst { count: 2 })
+        }),
+        &[("words: one two three four\n\n", "words: one two\n\n")],
+    );
+    check(
+        &whole(&|mut b| {
+            let x = b.keyed(VALUE, "end");
+            b.on(x, Transform::Discard)
+        }),
+        &[("a: 1\nend: 2\nb: 3\n\n", "a: 1\nend: 2\n")],
+    );
+}
+
+#[test]
+fn verdicts_take_the_message() {
+    check(
+        &[each_mode(|mut b| {
+            let value = b.slot(VALUE);
+            b.rule(None, contains(value, "bad"), Transform::Drop)
+        })
+        .remove(2)],
+        &[
+            ("a: 1\nb: bad\n\nc: 2\n\n", "c: 2\n\n"),
+            ("a: 1\n\nb: bad\nc: 2\n\nd: 3\n\n", "a: 1\n\nd: 3\n\n"),
+            ("a: ba\n\n", "a: ba\n\n"),
+        ],
+    );
+    let mut scratch = Scratch::new();
+    for (mode, module) in held(|mut b| {
+        let value = b.slot(VALUE);
+        b.rule(None, contains(value, "bad"), Transform::Close)
+    }) {
+        let got = every_way(&module, Request, b"a: 1\n\nb: bad\n\nc: 2\n\n", &mut scratch);
+        assert!(got.closed, "{mode}");
+        assert!(b"a: 1\n\n".starts_with(&got.bytes), "{mode}: {:?}", got.text());
+    }
+}
+
+#[test]
+fn a_message_that_has_begun_is_dropped_from_its_first_line_or_the_connection_closed() {
+    let module = held(|mut b| {
+        let value = b.slot(VALUE);
+        b.rule(None, contains(value, "bad"), Transform::Drop)
+    })
+    .remove(0)
+    .1;
+    let mut scratch = Scratch::new();
+    let got = every_way(&module, Request, b"a: bad\nb: 1\n\nc: 2\n\n", &mut scratch);
+    assert_eq!(got.text(), "c: 2\n\n", "the first line decides: the rest is discarded");
+    let got = every_way(&module, Request, b"a: 1\nb: bad\n\nc: 2\n\n", &mut scratch);
+    assert!(got.closed, "the first line is with the server already");
+}
+
+#[test]
+fn numbers_are_held_in_bounds() {
+    check(
+        &held(|mut b| {
+            let number = b.slot(NUMBER);
+            b.on(number, Transform::Clamp { min: 5, max: 100 })
+        }),
+        &[
+            ("a: 5\nb: 100\nc: 007\n\n", "a: 5\nb: 100\nc: 007\n\n"),
+            ("a: 4\nb: 101\nc: 99999\nd: x\n\n", "a: 5\nb: 100\nc: 100\nd: x\n\n"),
+        ],
+    );
+    check(
+        &held(|mut b| {
+            let bits = b.slot(BITS);
+            b.on(bits, Transform::Clear { bits: 0b0001 })
+        }),
+        // 'H' is 0b01_0010_00, 'L' 0b01_0011_00.
+        &[("bits: Hello\n\n", "bits: Hello\n\n"), ("bits: Love\n\n", "bits: Hove\n\n")],
+    );
+    check(
+        &held(|mut b| {
+            let (number, key) = (b.slot(NUMBER), b.slot(KEY));
+            b.rule(Some(number), equal(key, "set"), Transform::SetNumber(7))
+        }),
+        &[("set: 1234\nkeep: 1234\n\n", "set: 7\nkeep: 1234\n\n")],
+    );
+}
+
+#[test]
+fn values_are_set_padded_and_normalized() {
+    check(
+        &held(|mut b| {
+            let x = b.keyed(VALUE, "x");
+            b.on(x, Transform::SetBytes(b"fixed".as_slice().into()))
+        }),
+        &[("x: a long one\nx: fixed\ny: 1\n\n", "x: fixed\nx: fixed\ny: 1\n\n")],
+    );
+    check(
+        &held(|mut b| {
+            let x = b.keyed(VALUE, "x");
+            b.on(x, Transform::Pad { to: 4, with: b'.' })
+        }),
+        &[("x: \nx: ab\nx: abcd\nx: abcde\n\n", "x: ....\nx: ab..\nx: abcd\nx: abcde\n\n")],
+    );
+    check(
+        &held(|mut b| {
+            let x = b.keyed(VALUE, "path");
+            let y = b.keyed(VALUE, "space");
+            b.on(x, Transform::Normalize(Normalization::Path))
+                .on(y, Transform::Normalize(Normalization::WhiteSpace))
+        }),
+        &[
+            ("path: /a/./b/../../../c?../\n\n", "path: /c?../\n\n"),
+            ("path: /a//b/.../c\n\n", "path: /a//b/.../c\n\n"),
+            ("space:   a \t b  \nspace: c\n\n", "space: a b\nspace: c\n\n"),
+        ],
+    );
+}
+
+#[test]
+fn unbounded_expressions_need_the_whole_field() {
+    check(
+        &held(|mut b| {
+            let value = b.slot(VALUE);
+            b.on(value, replace(regex("<[^>]*>"), ""))
+        }),
+        &[
+            ("a: x<b>y</b>z\n\n", "a: xyz\n\n"),
+            ("a: <<b>script>!\n\n", "a: script>!\n\n"),
+            ("a: <b\n\n", "a: <b\n\n"),
+        ],
+    );
+    check(
+        &held(|mut b| {
+            let value = b.slot(VALUE);
+            b.on(value, replace(regex("\\((a)*\\)"), ""))
+        }),
+        // However deep: what is left after some passes is cut.
+        &[("a: ((a)a)x\n\n", "a: x\n\n"), ("a: ((((((((((a)))))))))y\n\n", "a: (\n\n")],
+    );
+}
+
+#[test]
+fn decoded_text_is_written_back_encoded() {
+    check(
+        &held(|mut b| {
+            let reversed = b.slot(REVERSED);
+            b.on(reversed, Transform::Truncate { to: 3 }).on(reversed, mask("x", b'y'))
+        }),
+        &[
+            ("rev: abc\n\n", "rev: abc\n\n"),
+            ("rev: fedcba\n\n", "rev: cba\n\n"),
+            ("rev: fedxba\n\n", "rev: yba\n\n"),
+        ],
+    );
+}
+
+#[test]
+fn what_encloses_an_edit_is_repaired() {
+    check(
+        &[each_mode(|mut b| {
+            b.slot(LENGTH);
+            let x = b.keyed(VALUE, "x");
+            b.on(x, Transform::Truncate { to: 2 })
+        })
+        .remove(2)],
+        &[("len: 10\nx: abcde\n\n", "len: 7\nx: ab\n\n")],
+    );
+}
+
+#[test]
+fn inner_fields_are_edited_before_the_fields_around_them() {
+    check(
+        &held(|mut b| {
+            let (word, value) = (b.slot(WORD), b.slot(VALUE));
+            b.on(value, Transform::Truncate { to: 7 })
+                .on(word, Transform::Truncate { to: 3 })
+                .on(word, Transform::Pad { to: 3, with: b'.' })
+        }),
+        &[
+            ("words: one two\n\n", "words: one two\n\n"),
+            ("words: three four\n\n", "words: thr fou\n\n"),
+            // The padding of inner fields makes the outer one too long: its bound is looked at again.
+            ("words: a b c d\n\n", "words: a.. b..\n\n"),
+        ],
+    );
+}
+
+#[test]
+fn what_may_not_be_edited_is_undecided_and_the_fail_mode_applies() {
+    let build = |fail, mode| {
+        let mut b = Builder::new(&LINES).whole(16 * 1024);
+        b.fail = fail;
+        b.mode = mode;
+        let (sealed, pinned) = (b.slot(SEALED), b.slot(PINNED));
+        let value = b.keyed(VALUE, "x");
+        b.on(sealed, Transform::Truncate { to: 3 })
+            .on(pinned, Transform::Truncate { to: 3 })
+            .on(value, Transform::Truncate { to: 3 })
+            .build()
+    };
+    let mut scratch = Scratch::new();
+    for input in ["mac: abcd\nx: abcd\n\n", "pin: abcd\nx: abcd\n\n"] {
+        let open = every_way(
+            &build(FailMode::Open, Mode::Enforce),
+            Request,
+            input.as_bytes(),
+            &mut scratch,
+        );
+        assert_eq!(open.text(), input, "a unit goes on as it came, or as decided");
+        assert_eq!(open.undecided, [Undecided::RepairImpossible]);
+        assert_eq!(open.edits, 0, "what was given up is not counted");
+        let closed = run(
+            &build(FailMode::Closed, Mode::Enforce),
+            Request,
+            &[input.as_bytes()],
+            &mut scratch,
+        );
+        assert!(closed.closed);
+        let watched = run(
+            &build(FailMode::Closed, Mode::Observe),
+            Request,
+            &[input.as_bytes()],
+            &mut scratch,
+        );
+        assert_eq!((watched.text().as_str(), watched.closed), (input, false));
+    }
+}
+
+#[test]
+fn observing_counts_and_changes_nothing() {
+    for (mode, module) in each_mode(|mut b| {
+        b.mode = Mode::Observe;
+        let value = b.slot(VALUE);
+        b.on(value, Transform::Truncate { to: 3 }).on(value, replace(literal("bad"), ""))
+    }) {
+        let mut scratch = Scratch::new();
+        let input = "a: 123456\nb: bad\nc: 1\n\n";
+        for pieces in [vec![input.as_bytes()], input.as_bytes().chunks(1).collect()] {
+            let got = run(&module, Request, &pieces, &mut scratch);
+            assert_eq!(got.text(), input, "{mode}");
+            assert!(got.edits >= 2, "{mode}: {}", got.edits);
+        }
+    }
+    let module = {
+        let mut b = Builder::new(&LINES).whole(1000);
+        b.mode = Mode::Observe;
+        let value = b.slot(VALUE);
+        b.rule(None, contains(value, "x"), Transform::Drop)
+            .rule(None, contains(value, "y"), Transform::Close)
+            .build()
+    };
+    let mut scratch = Scratch::new();
+    let input = b"a: x\n\nb: y\n\nc: z\n\n";
+    let got = run(&module, Request, &[input], &mut scratch);
+    assert_eq!((got.bytes.as_slice(), got.closed, got.verdicts), (&input[..], false, 2));
+}
+
+#[test]
+fn a_unit_over_the_bound_is_opened_after_exactly_the_bounds_bytes() {
+    let build = |fail| {
+        let mut b = Builder::new(&LINES).hold(12);
+        b.fail = fail;
+        let (value, x) = (b.slot(VALUE), b.keyed(VALUE, "x"));
+        b.on(value, replace(literal("evil"), ""))
+            .on(x, Transform::Pad { to: 4, with: b'.' })
+            .build()
+    };
+    let mut scratch = Scratch::new();
+    let open = build(FailMode::Open);
+    let got = every_way(&open, Request, b"a: 12evil4567evil90\nx: 1\n\n", &mut scratch);
+    assert_eq!(got.text(), "a: 12456790\nx: 1...\n\n");
+    assert_eq!(got.undecided, [], "the streamable rule works on pieces");
+    assert!(got.held_max <= 12);
+    let got = every_way(&open, Request, b"x: evil56789012345evil\nx: 1\n\n", &mut scratch);
+    assert_eq!(got.text(), "x: 56789012345\nx: 1...\n\n");
+    assert_eq!(got.undecided, [Undecided::UnitTooLong], "the other rule cannot be decided");
+    let got =
+        every_way(&build(FailMode::Closed), Request, b"a: 1\nx: 123456789012345\n", &mut scratch);
+    assert!(got.closed);
+    // A unit that cannot be opened and does not end.
+    let got =
+        every_way(&open, Request, b"a: 1\n\nthis is no line at all\na: evil\n\n", &mut scratch);
+    assert_eq!(got.text(), "a: 1\n\nthis is no line at all\na: evil\n\n");
+    assert_eq!(got.undecided, [Undecided::UnitTooLong]);
+}
+
+#[test]
+fn a_verdict_that_needs_no_more_bytes_falls_on_an_open_unit() {
+    let mut b = Builder::new(&LINES).hold(12);
+    let value = b.slot(VALUE);
+    let module = b.rule(None, number(len(value), Compare::Greater, 5), Transform::Drop).build();
+    let mut scratch = Scratch::new();
+    let got =
+        every_way(&module, Request, b"a: 1234567890123456\nb: 1\n\nc: 12345\n\n", &mut scratch);
+    assert_eq!(got.text(), "c: 12345\n\n");
+}
+
+#[test]
+fn another_protocol_is_left_alone_or_closed() {
+    let build = |fail| {
+        let mut b = Builder::new(&LINES);
+        b.fail = fail;
+        let value = b.slot(VALUE);
+        b.on(value, Transform::Truncate { to: 1 }).build()
+    };
+    let mut scratch = Scratch::new();
+    let got = every_way(&build(FailMode::Open), Request, b"a: 1\n?: 22\nb: 33\n", &mut scratch);
+    assert_eq!(got.text(), "a: 1\n?: 22\nb: 33\n");
+    assert_eq!(got.undecided, [Undecided::NotThisProtocol]);
+    let got = run(&build(FailMode::Closed), Request, &[b"?"], &mut scratch);
+    assert!(got.closed);
+}
+
+#[test]
+fn absent_fields_fail_every_test() {
+    check(
+        &[held(|mut b| {
+            let (x, y) = (b.keyed(VALUE, "x"), b.keyed(VALUE, "y"));
+            let differs = bytes(y, ByteTest::NotEqual(b"ok".as_slice().into()));
+            let twice = Condition::Test(Test::Duplicate(x));
+            let many = number(Operand::Count(x), Compare::GreaterOrEqual, 3);
+            let none = number(Operand::Count(x), Compare::Equal, 0);
+            b.rule(None, differs, Transform::Drop)
+                .rule(None, all(vec![many, not(twice)]), Transform::Drop)
+                .rule(None, none, Transform::Drop)
+        })
+        .remove(1)],
+        &[
+            ("x: 1\n\n", "x: 1\n\n"),
+            ("x: 1\ny: ok\n\n", "x: 1\ny: ok\n\n"),
+            ("x: 1\ny: no\n\n", ""),
+            ("x: 1\ny: ok\ny: no\n\n", "x: 1\ny: ok\ny: no\n\n"),
+            ("x: 1\nx: 2\nx: 3\n\n", ""),
+            ("x: 1\nx: 2\nx: 1\n\n", "x: 1\nx: 2\nx: 1\n\n"),
+            ("z: 1\n\n", ""),
+        ],
+    );
+}
+
+#[test]
+fn held_pattern_starts_are_released_on_demand_and_never_completed() {
+    let mut b = Builder::new(&LINES);
+    let value = b.slot(VALUE);
+    let module = b.on(value, replace(literal("evil"), "")).build();
+    let mut scratch = Scratch::new();
+    let mut caller = Caller::new(&module, Request, &mut scratch);
+    caller.segment(b"a: xev", false, false);
+    assert_eq!(caller.output.text(), "a: x");
+    caller.segment(b"", false, true);
+    assert_eq!(caller.output.text(), "a: xev", "released");
+    caller.segment(b"ilz evi", false, false);
+    assert_eq!(caller.output.text(), "a: xevz ", "what is left of the match is taken away");
+    caller.segment(b"l\n", false, false);
+    assert_eq!(caller.output.text(), "a: xevz \n");
+}
+
+#[test]
+fn random_rules_over_random_messages_keep_the_promises() {
+    let alphabet = b"ab<evil>: \n1";
+    let mut scratch = Scratch::new();
+    for seed in 0..400_u64 {
+        let mut random = Random(seed * 7919 + 1);
+        let mut choices: Vec<usize> = (0..1 + random.below(3)).map(|_| random.below(8)).collect();
+        choices.dedup();
+        let rules = |mut b: Builder| {
+            let value = b.slot(VALUE);
+            let a = b.keyed(VALUE, "a");
+            for &choice in &choices {
+                b = match choice {
+                    0 => b.on(value, Transform::Truncate { to: 4 }),
+                    1 => b.on(a, Transform::Truncate { to: 2 }),
+                    2 => b.on(value, mask("<>", b'_')),
+                    3 => b.on(value, replace(literal("evil"), "")),
+                    4 => b.on(value, replace(literals(&["ab", "ba"]), "1")),
+                    5 => b.on(value, replace(regex("e[vi]{1,3}l"), "")),
+                    6 => {
+                        b.on(value, Transform::CutAt { pattern: literal("<<"), keep_match: false })
+                    }
+                    _ => b.on(value, Transform::MaskPattern { pattern: literal("vi"), with: b'*' }),
+                };
+            }
+            b
+        };
+        let len = random.below(60);
+        let mut input: Vec<u8> = b"a: ".to_vec();
+        for _ in 0..len {
+            if random.below(6) == 0 {
+                input.extend_from_slice(
+                    [&b"evil"[..], b"\na: ", b"\nb: ", b"ab", b"<<"][random.below(5)],
+                );
+            } else {
+                input.push(alphabet[random.below(alphabet.len())]);
+            }
+        }
+        let mut outputs = Vec::new();
+        for (mode, module) in each_mode(rules) {
+            let whole = run(&module, Request, &[&input], &mut scratch);
+            let show = String::from_utf8_lossy(&input).into_owned();
+            for longest in [1, 2, 5, 30] {
+                let pieces = random.cut(&input, longest);
+                let got = run(&module, Request, &pieces, &mut scratch);
+                assert_eq!(got.text(), whole.text(), "seed {seed} {choices:?} {mode} {show:?}");
+            }
+            outputs.push(whole.text());
+            let again = run(&module, Request, &[&whole.bytes], &mut scratch);
+            assert_eq!(
+                again.text(),
+                whole.text(),
+                "again: seed {seed} {choices:?} {mode} {show:?}"
+            );
+        }
+        outputs.dedup();
+        assert_eq!(outputs.len(), 1, "seed {seed}: every mode the same: {outputs:?}");
+    }
+}
