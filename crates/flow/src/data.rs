@@ -485,7 +485,6 @@ impl<S: Stage> Turn<'_, S> {
                     self.half.drop_fact(Facts::DISCARD);
                 }
                 decision.at = decision.at.saturating_add(bytes);
-                held = held.saturating_sub(bytes);
                 continue;
             }
             if turn >= STAGE_TURNS_MAX {
@@ -501,7 +500,8 @@ impl<S: Stage> Turn<'_, S> {
             }
             decision.edited |= self.commit(front)?;
             decision.at = decision.at.saturating_add(decided);
-            held = held.saturating_sub(decided);
+            // What is left over and not held again counts as just come.
+            held = 0;
             match answer.then {
                 Then::Skip { bytes, discard } if bytes > 0 => self.skip(bytes, discard),
                 Then::SkipRest { discard } => self.skip(u64::MAX, discard),

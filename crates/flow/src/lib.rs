@@ -1,8 +1,8 @@
 //! The TCP stream editor: flow table, assembly, sequence maps, custody. Sans-I/O.
 //!
-//! Holds:     [`Table`] of [`Connection`]s, the [`Stores`] their bytes wait in, and [`fragment`] reassembly. A caller hands
-//!            a connection one segment and a [`Stage`] that decides about bytes; the answer is a list of segments to
-//!            send, on to the receiver or back to the sender.
+//! Holds:     a [`Table`] of [`Connection`]s, and the [`Stores`] their bytes wait in. A caller hands a connection one segment
+//!            and a [`Stage`] that decides about bytes; the answer is a list of segments to send, on to the receiver or back to
+//!            the sender.
 //! Promises:  in inspected ranges the receiver sees one stream, whatever is lost, repeated, reordered or contradicted:
 //!            the first data wins, and what is sent again is sent from the copy. Both ends always make progress without a
 //!            timer here: whoever waits for an acknowledgement resends, and that drives what is resent here.
@@ -28,6 +28,7 @@ mod options;
 mod segment;
 mod seq_map;
 mod stage;
+mod table;
 mod waiting;
 
 pub use blocks::BlockPool;
@@ -36,6 +37,7 @@ pub use flight::Stores;
 pub use options::OptionBytes;
 pub use segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
 pub use stage::{Edit, HoldKind, Inspected, Stage, Then};
+pub use table::{FlowId, Key, Table};
 
 /// A moment, in milliseconds from any origin; it wraps after 49 days. The caller reads the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,348 @@
+//! The flow table: which connection a segment belongs to.
+//!
+//! Holds:     connections by their addresses, ports and realm, up to a number fixed at the start.
+//! Promises:  a look-up costs a few cache lines however full the table is, and an attacker who chooses addresses cannot make
+//!            it cost more: the hash is keyed. A full table says so.
+//! Never:     allocates after [`Table::new`], or looks at more than a few entries at once to find idle ones.
+
+use crate::Tick;
+use crate::blocks::{index, len32};
+use crate::connection::Connection;
+
+/// What makes two segments belong to the same connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Address of the client, IPv4 mapped into IPv6.
+    pub client: [u8; 16],
+    /// Address of the server.
+    pub server: [u8; 16],
+    /// Port of the client.
+    pub client_port: u16,
+    /// Port of the server.
+    pub server_port: u16,
+    /// Tells apart networks that use the same addresses (their VLAN tags).
+    pub realm: u32,
+}
+
+/// Number of a connection in its table; free for another once the connection is let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FlowId(u32);
+
+impl FlowId {
+    /// As an index, for what a caller keeps beside the table.
+    pub fn index(self) -> usize {
+        index(self.0)
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: Key,
+    hash: u64,
+    /// Absent: the entry is free.
+    connection: Option<Connection>,
+}
+
+/// A bucket of the index: an entry's number plus one, and the upper half of its hash, so that most other entries are never
+/// looked at. 0 is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bucket(u64);
+
+impl Bucket {
+    const EMPTY: Self = Self(0);
+
+    fn new(id: u32, hash: u64) -> Self {
+        Self((hash & TAG) | u64::from(id.saturating_add(1)))
+    }
+
+    const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    const fn has_tag(self, hash: u64) -> bool {
+        (self.0 ^ hash) & TAG == 0
+    }
+
+    fn id(self) -> u32 {
+        u32::try_from(self.0 & !TAG).unwrap_or(0).wrapping_sub(1)
+    }
+}
+
+const TAG: u64 = 0xffff_ffff_0000_0000;
+
+/// All connections of one core.
+#[derive(Debug)]
+pub struct Table {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    /// Open addressing, a power of two, at most half full.
+    buckets: Vec<u64>,
+    secret: [u64; 2],
+    live: u32,
+    most: u32,
+    /// Where the search for idle connections goes on.
+    hand: usize,
+}
+
+impl Table {
+    /// Room for `most` connections. `secret` keys the hash: random, and another on every start.
+    pub fn new(most: u32, secret: [u64; 2]) -> Self {
+        let buckets = index(most).max(1).saturating_mul(2).next_power_of_two();
+        Self {
+            entries: Vec::with_capacity(index(most)),
+            free: Vec::with_capacity(index(most)),
+            buckets: vec![0; buckets],
+            secret: [secret[0] | 1, secret[1]],
+            live: 0,
+            most,
+            hand: 0,
+        }
+    }
+
+    /// Connections in it.
+    pub const fn len(&self) -> u32 {
+        self.live
+    }
+
+    /// It has none.
+    pub const fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// The connection with this key.
+    pub fn find(&self, key: &Key) -> Option<FlowId> {
+        let hash = self.hash(key);
+        let mut at = self.home(hash);
+        loop {
+            let bucket = self.bucket(at);
+            if bucket.is_empty() {
+                return None;
+            }
+            if bucket.has_tag(hash)
+                && self.entries.get(index(bucket.id())).is_some_and(|entry| entry.key == *key)
+            {
+                return Some(FlowId(bucket.id()));
+            }
+            at = at.wrapping_add(1) & self.mask();
+        }
+    }
+
+    /// Begins to track a connection that is not there yet. `None`: the table is full.
+    pub fn insert(&mut self, key: &Key, now: Tick) -> Option<FlowId> {
+        if self.live >= self.most {
+            return None;
+        }
+        let hash = self.hash(key);
+        let entry = Entry { key: *key, hash, connection: Some(Connection::new(now)) };
+        let id = match self.free.pop() {
+            Some(id) => {
+                *self.entries.get_mut(index(id))? = entry;
+                id
+            }
+            None => {
+                let id = len32(self.entries.len());
+                self.entries.push(entry);
+                id
+            }
+        };
+        self.live = self.live.saturating_add(1);
+        let mut at = self.home(hash);
+        while !self.bucket(at).is_empty() {
+            at = at.wrapping_add(1) & self.mask();
+        }
+        self.set_bucket(at, Bucket::new(id, hash));
+        Some(FlowId(id))
+    }
+
+    /// The connection.
+    pub fn get(&self, id: FlowId) -> Option<&Connection> {
+        self.entries.get(id.index())?.connection.as_ref()
+    }
+
+    /// The connection, to take a segment.
+    pub fn get_mut(&mut self, id: FlowId) -> Option<&mut Connection> {
+        self.entries.get_mut(id.index())?.connection.as_mut()
+    }
+
+    /// Its key.
+    pub fn key(&self, id: FlowId) -> Option<&Key> {
+        self.entries.get(id.index()).filter(|entry| entry.connection.is_some()).map(|e| &e.key)
+    }
+
+    /// Stops tracking it. The caller has called [`Connection::let_go`].
+    pub fn remove(&mut self, id: FlowId) {
+        let Some(entry) = self.entries.get_mut(id.index()) else { return };
+        if entry.connection.take().is_none() {
+            return;
+        }
+        let hash = entry.hash;
+        self.live = self.live.saturating_sub(1);
+        self.free.push(id.0);
+        let mut at = self.home(hash);
+        while self.bucket(at) != Bucket::new(id.0, hash) {
+            if self.bucket(at).is_empty() {
+                return;
+            }
+            at = at.wrapping_add(1) & self.mask();
+        }
+        self.close_up(at);
+    }
+
+    /// Looks at the next `count` entries for connections that were silent for too long, and names one. To be called until it
+    /// names none, or so often as time allows.
+    pub fn next_expired(&mut self, now: Tick, count: usize) -> Option<FlowId> {
+        for _ in 0..count.min(self.entries.len()) {
+            let at = self.hand;
+            self.hand = at.saturating_add(1);
+            if self.hand >= self.entries.len() {
+                self.hand = 0;
+            }
+            let expired = self
+                .entries
+                .get(at)
+                .and_then(|entry| entry.connection.as_ref())
+                .is_some_and(|connection| connection.is_expired(now));
+            if expired {
+                return Some(FlowId(len32(at)));
+            }
+        }
+        None
+    }
+
+    /// Every connection, for a caller that shows them.
+    pub fn iter(&self) -> impl Iterator<Item = (FlowId, &Key, &Connection)> {
+        self.entries.iter().enumerate().filter_map(|(at, entry)| {
+            entry.connection.as_ref().map(|connection| (FlowId(len32(at)), &entry.key, connection))
+        })
+    }
+
+    /// Moves later buckets of the same run into the hole, so that no look-up ends early.
+    fn close_up(&mut self, mut hole: usize) {
+        let mut at = hole;
+        loop {
+            at = at.wrapping_add(1) & self.mask();
+            let bucket = self.bucket(at);
+            if bucket.is_empty() {
+                break;
+            }
+            let hash = self.entries.get(index(bucket.id())).map_or(0, |entry| entry.hash);
+            let from_home = at.wrapping_sub(self.home(hash)) & self.mask();
+            let from_hole = at.wrapping_sub(hole) & self.mask();
+            if from_home >= from_hole {
+                self.set_bucket(hole, bucket);
+                hole = at;
+            }
+        }
+        self.set_bucket(hole, Bucket::EMPTY);
+    }
+
+    fn mask(&self) -> usize {
+        self.buckets.len().wrapping_sub(1)
+    }
+
+    fn home(&self, hash: u64) -> usize {
+        usize::try_from(hash & !TAG).unwrap_or(0) & self.mask()
+    }
+
+    fn bucket(&self, at: usize) -> Bucket {
+        self.buckets.get(at).map_or(Bucket::EMPTY, |&bucket| Bucket(bucket))
+    }
+
+    fn set_bucket(&mut self, at: usize, bucket: Bucket) {
+        if let Some(place) = self.buckets.get_mut(at) {
+            *place = bucket.0;
+        }
+    }
+
+    /// Folded multiplications keyed by the secret: every bit of the key reaches every bit of the result.
+    fn hash(&self, key: &Key) -> u64 {
+        let [first, second] = self.secret;
+        let mut state = second;
+        for half in key.client.as_chunks::<8>().0.iter().chain(key.server.as_chunks::<8>().0) {
+            state = fold(state ^ u64::from_le_bytes(*half), first);
+        }
+        let ports = (u64::from(key.client_port) << 16) | u64::from(key.server_port);
+        state = fold(state ^ ((u64::from(key.realm) << 32) | ports), first);
+        fold(state, second | 1)
+    }
+}
+
+fn fold(a: u64, b: u64) -> u64 {
+    // An even distribution needs an odd factor; the sum keeps zero from staying zero.
+    let product = u128::from(a.wrapping_add(0x9e37_79b9_7f4a_7c15)).wrapping_mul(u128::from(b));
+    let [low, high] = [product & u128::from(u64::MAX), product >> 64];
+    u64::try_from(low).unwrap_or(0) ^ u64::try_from(high).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::TRANSITORY_IDLE_MS;
+    use std::collections::HashMap;
+
+    fn key(n: u32) -> Key {
+        let mut key = Key { client_port: n as u16, server_port: 80, ..Key::default() };
+        key.client[12..].copy_from_slice(&(n / 7).to_be_bytes());
+        key
+    }
+
+    #[test]
+    fn any_history_against_a_map() {
+        let mut table = Table::new(300, [0x1234_5678_9abc_def1, 42]);
+        let mut model: HashMap<Key, FlowId> = HashMap::new();
+        let mut state = 1_u32;
+        for _ in 0..50_000 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let key = key((state >> 8) % 600);
+            match (model.get(&key).copied(), state >> 30) {
+                (None, 0..=1) => match table.insert(&key, Tick(0)) {
+                    Some(id) => assert!(model.insert(key, id).is_none()),
+                    None => assert_eq!(model.len(), 300),
+                },
+                (Some(id), 2..) => {
+                    table.remove(id);
+                    model.remove(&key);
+                }
+                (known, _) => assert_eq!(table.find(&key), known),
+            }
+            assert_eq!(table.len() as usize, model.len());
+        }
+        for n in 0..600 {
+            assert_eq!(table.find(&key(n)), model.get(&key(n)).copied());
+        }
+        for (key, id) in &model {
+            assert_eq!(table.key(*id), Some(key));
+        }
+    }
+
+    #[test]
+    fn idle_ones_are_found_a_few_at_a_time() {
+        let mut table = Table::new(100, [7, 9]);
+        for n in 0..100 {
+            table.insert(&key(n), Tick(u32::MAX - 10)).unwrap();
+        }
+        let soon = Tick(1000);
+        let late = Tick(TRANSITORY_IDLE_MS);
+        assert_eq!(table.next_expired(soon, 200), None);
+        let mut gone = 0;
+        while let Some(id) = table.next_expired(late, 4) {
+            table.remove(id);
+            gone += 1;
+        }
+        assert_eq!(gone, 100);
+        assert!(table.is_empty());
+    }
+
+    #[test]
+    fn addresses_that_count_up_spread_over_the_buckets() {
+        let mut table = Table::new(1 << 14, [0xdead_beef_1234_5679, 0x0bad_cafe]);
+        for n in 0..1 << 14 {
+            table.insert(&key(n), Tick(0)).unwrap();
+        }
+        let run = |start: usize| {
+            (start..).take_while(|&at| !table.bucket(at & table.mask()).is_empty()).count()
+        };
+        let longest = (0..table.buckets.len()).map(run).max().unwrap();
+        assert!(longest < 64, "{longest}");
+    }
+}
