@@ -20,6 +20,8 @@ PROOFS = os.path.join(ROOT, "../shared/proofs")
 # The servers are third-party packages with known holes: they stay in the build's own folder.
 CACHE = os.path.join(os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target"), "proofs")
 PORT = 8080
+# One for all cases: bringing pip along costs more than installing a case.
+PIP = os.path.join(CACHE, "pip/bin/pip")
 # What a case leaves beside its files once it has been installed or run.
 LEFT_BEHIND = shutil.ignore_patterns("fixed", "node_modules", "bin", "target", "*.log", "result.json", "__pycache__")
 
@@ -37,8 +39,8 @@ def npm(case):
 
 def pip(case):
     """What the case's freeze file pins, in a virtual environment of its own."""
-    fetch([sys.executable, "-m", "venv", os.path.join(case, "vulnerable")], case)
-    fetch([os.path.join(case, "vulnerable/bin/pip"), "install", "-q", "--disable-pip-version-check",
+    fetch([sys.executable, "-m", "venv", "--without-pip", "vulnerable"], case)
+    fetch([PIP, "--python", "vulnerable/bin/python", "install", "-q", "--disable-pip-version-check", "--no-compile",
            "-r", "vulnerable.freeze.txt"], case)
 
 
@@ -110,6 +112,11 @@ def prepare(names):
             with open(missing, "w", encoding="utf-8") as file:
                 file.write(str(why))
 
+    if not os.path.exists(PIP):
+        try:
+            fetch([sys.executable, "-m", "venv", os.path.join(CACHE, "pip")], CACHE)
+        except NotHere as why:
+            print(f"no virtual environments (Debian package python3-venv): {why}")
     # Registries are waited for more than the processor is.
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         list(pool.map(one, (globals()[name] for name in names)))
