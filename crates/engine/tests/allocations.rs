@@ -1,0 +1,117 @@
+//! Nothing on the data path allocates: not when nothing fires, not when everything does.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+mod lines;
+mod rules;
+
+use engine::{Conversation, Peer, Scratch, Then};
+use lines::{KEY, Lines, NUMBER, VALUE, WORD};
+use plan::{Module, Normalization, Operand, Step, Transform};
+use proto::{Direction::Request, Transport};
+use rules::*;
+
+static LINES: Lines = Lines;
+
+/// Every kind of rule; those on the whole message only if it is held.
+fn everything(mut b: Builder, held: bool) -> Module {
+    let (key, value, number_slot, word) =
+        (b.slot(KEY), b.slot(VALUE), b.slot(NUMBER), b.slot(WORD));
+    let x = b.keyed(VALUE, "x");
+    b = b
+        .on(value, Transform::Truncate { to: 20 })
+        .on(value, mask("<>", b'_'))
+        .on(value, replace(literals(&["evil", "$"]), ""))
+        .on(value, replace(regex("[0-9]{3};"), "#"))
+        .rule(Some(x), equal(key, "x"), mask("abc", b'.'));
+    if !held {
+        return b.build();
+    }
+    b.on(value, replace(regex("<[^>]*>"), ""))
+        .on(number_slot, Transform::Clamp { min: 3, max: 9 })
+        .on(x, Transform::Pad { to: 9, with: b'.' })
+        .on(x, Transform::Normalize(Normalization::Path))
+        .on(word, Transform::KeepFirst { count: 1 })
+        .on(x, Transform::Dedupe { keep_last: false })
+        .rule(
+            None,
+            number(
+                Operand::Climbs(source(x, &[Step::UrlDecode, Step::Lower])),
+                plan::Compare::Greater,
+                5,
+            ),
+            Transform::Drop,
+        )
+        .build()
+}
+
+const MESSAGE: &[u8] = b"a: evil<b>c\nn: 55555\nx: /a/../%2e%2e/\nx: abc123;evil\nwords: a b c\nlong: 123456789012345678901234567890\nx: /../../../\nb: evevilil\n\n";
+
+fn counted(mut run: impl FnMut()) -> u64 {
+    run();
+    allocation_counter::measure(run).count_total
+}
+
+#[test]
+fn datagrams_allocate_nothing() {
+    let mut b = Builder::new(&LINES);
+    b.transport = Transport::Udp;
+    let module = everything(b, true);
+    let mut scratch = Scratch::new();
+    let payloads: Vec<&[u8]> =
+        MESSAGE.split_inclusive(|&byte| byte == b'\n').chain([MESSAGE]).collect();
+    let mut hits = 0;
+    let count = counted(|| {
+        for payload in &payloads {
+            engine::datagram(&module, Request, payload, &Peer::default(), &mut scratch);
+            hits += scratch.hits().len();
+        }
+    });
+    assert!(hits > 10, "the rules were at work");
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn streams_allocate_nothing() {
+    for (held, b) in [
+        (false, Builder::new(&LINES)),
+        (true, Builder::new(&LINES).hold(64)),
+        (true, Builder::new(&LINES).whole(4096)),
+    ] {
+        let module = everything(b, held);
+        let mut scratch = Scratch::new();
+        let mut hits = 0;
+        for step in [1, 7, 1000] {
+            let mut buffer = Vec::with_capacity(10_000);
+            let count = counted(|| {
+                let mut conversation = Conversation::start(&module);
+                buffer.clear();
+                let mut held = 0;
+                for piece in MESSAGE.chunks(step) {
+                    buffer.extend_from_slice(piece);
+                    let result = engine::stream(
+                        &module,
+                        Request,
+                        &mut conversation,
+                        &buffer,
+                        held,
+                        false,
+                        false,
+                        &Peer::default(),
+                        &mut scratch,
+                    );
+                    hits += scratch.hits().len();
+                    buffer.drain(..result.decided);
+                    held = if matches!(result.then, Then::Hold(_)) { buffer.len() } else { 0 };
+                }
+            });
+            assert_eq!(count, 0, "held {held}, pieces of {step}");
+        }
+        assert!(hits > 10, "the rules were at work");
+    }
+}
