@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use plan::{
     Condition, FailMode, GroupInfo, GroupNo, Hold, Mode, Module, PatchInfo, PatchNo, Plan, Rule,
-    Side,
+    Side, Transform,
 };
 use proto::{Direction, Slot, Transport, Wanted, limits};
 
@@ -441,17 +441,32 @@ fn clashes(
     parted: impl Fn(usize, usize) -> bool,
 ) -> Vec<(usize, usize, String)> {
     let mut found = Vec::new();
-    for (at, &earlier) in same.iter().enumerate() {
-        for &later in same.iter().skip(at.saturating_add(1)) {
-            let (Some(first), Some(second)) = (rules.get(earlier), rules.get(later)) else {
-                continue;
-            };
-            if let Some(why) = conflict::between(&first.transform, &second.transform)
-                && !parted(earlier, later)
+    let numbered: Vec<(usize, &Transform)> =
+        same.iter().filter_map(|&no| rules.get(no).map(|rule| (no, &rule.transform))).collect();
+    // Patterns contradict nothing by their constants: those of the many patches of a field stay out of the pairing.
+    let bounds: Vec<_> =
+        numbered.iter().filter(|(_, transform)| transform.pattern().is_none()).collect();
+    for (at, (earlier, first)) in bounds.iter().enumerate() {
+        for (later, second) in bounds.iter().skip(at.saturating_add(1)) {
+            if let Some(why) = conflict::between(first, second)
+                && !parted(*earlier, *later)
             {
-                found.push((earlier, later, why));
+                found.push((*earlier, *later, why));
             }
         }
     }
+    let transforms: Vec<&Transform> = numbered.iter().map(|(_, transform)| *transform).collect();
+    for (keeper, writer) in conflict::written_back(&transforms) {
+        let (Some((keeper, _)), Some((writer, _))) = (numbered.get(keeper), numbered.get(writer))
+        else {
+            continue;
+        };
+        if !parted(*keeper, *writer) {
+            let why = "one writes what the other takes out".to_owned();
+            found.push((*keeper.min(writer), *keeper.max(writer), why));
+        }
+    }
+    found.sort();
+    found.dedup_by_key(|(earlier, later, _)| (*earlier, *later));
     found
 }

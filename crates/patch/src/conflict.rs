@@ -8,13 +8,15 @@
     reason = "of all pairs of verbs, the few that contradict each other are named"
 )]
 
+use aho_corasick::AhoCorasick;
 use plan::{ByteTest, Compare, Condition, Operand, Reply, Test, Transform};
 use proto::Slot;
 
-/// Why `earlier` and `later`, which work on the same field (or both on the message), contradict each other.
-pub(crate) fn between(earlier: &Transform, later: &Transform) -> Option<String> {
+/// Why two transforms of the same field (or both of the message) contradict each other by their constants. What one writes
+/// and the other takes out is [`written_back`]'s.
+pub(crate) fn between(one: &Transform, other: &Transform) -> Option<String> {
     use Transform as T;
-    match (earlier, later) {
+    match (one, other) {
         (T::SetNumber(a), T::SetNumber(b)) if a != b => {
             Some(format!("one writes {a}, the other {b}"))
         }
@@ -75,27 +77,67 @@ pub(crate) fn between(earlier: &Transform, later: &Transform) -> Option<String> 
         (T::Drop, T::Close) | (T::Close, T::Drop) => {
             Some("one closes the connection, the other lets it live".to_owned())
         }
-        _ => writes_back(earlier, later).or_else(|| writes_back(later, earlier)),
+        _ => None,
     }
 }
 
-/// `writer` puts in what `keeper` takes out.
-fn writes_back(keeper: &Transform, writer: &Transform) -> Option<String> {
-    let written: &[u8] = match writer {
-        Transform::Replace { with, .. } | Transform::SetBytes(with) => with,
-        Transform::Pad { with, .. }
-        | Transform::Mask { with, .. }
-        | Transform::MaskPattern { with, .. } => core::slice::from_ref(with),
-        _ => return None,
-    };
-    let back = match keeper {
-        Transform::Replace { pattern, .. }
-        | Transform::MaskPattern { pattern, .. }
-        | Transform::CutAt { pattern, keep_match: false } => pattern.find(written, 0).is_some(),
-        Transform::Mask { set, .. } => written.iter().any(|&byte| set.contains(byte)),
-        _ => false,
-    };
-    back.then(|| "one writes what the other takes out".to_owned())
+/// Pairs (who takes out, who writes it back), as indices into `transforms`, which all work on the same field. One pass over
+/// what is written, however many patterns there are.
+pub(crate) fn written_back(transforms: &[&Transform]) -> Vec<(usize, usize)> {
+    let mut literals: Vec<&[u8]> = Vec::new();
+    let mut owners: Vec<usize> = Vec::new();
+    let mut others: Vec<usize> = Vec::new();
+    for (no, keeper) in transforms.iter().enumerate() {
+        match keeper {
+            Transform::CutAt { keep_match: true, .. } => {}
+            Transform::Mask { .. } => others.push(no),
+            _ => match keeper.pattern() {
+                Some(pattern) if pattern.literals.is_empty() => others.push(no),
+                Some(pattern) => {
+                    for literal in &pattern.literals {
+                        literals.push(literal);
+                        owners.push(no);
+                    }
+                }
+                None => {}
+            },
+        }
+    }
+    // Without case, so that one automaton serves all; whoever is found is asked again.
+    let search = AhoCorasick::builder().ascii_case_insensitive(true).build(&literals).ok();
+    let mut pairs = Vec::new();
+    for (writer, transform) in transforms.iter().enumerate() {
+        let written: &[u8] = match transform {
+            Transform::Replace { with, .. } | Transform::SetBytes(with) => with,
+            Transform::Pad { with, .. }
+            | Transform::Mask { with, .. }
+            | Transform::MaskPattern { with, .. } => core::slice::from_ref(with),
+            _ => continue,
+        };
+        let mut suspects = others.clone();
+        match &search {
+            Some(search) => suspects.extend(
+                search
+                    .find_overlapping_iter(written)
+                    .filter_map(|found| owners.get(found.pattern().as_usize())),
+            ),
+            None => suspects.extend(&owners),
+        }
+        suspects.sort_unstable();
+        suspects.dedup();
+        let takes_out = |keeper: &Transform| match keeper {
+            Transform::Mask { set, .. } => written.iter().any(|&byte| set.contains(byte)),
+            _ => keeper.pattern().is_some_and(|pattern| pattern.find(written, 0).is_some()),
+        };
+        pairs.extend(
+            suspects
+                .into_iter()
+                .filter(|&keeper| keeper != writer)
+                .filter(|&keeper| transforms.get(keeper).is_some_and(|keeper| takes_out(keeper)))
+                .map(|keeper| (keeper, writer)),
+        );
+    }
+    pairs
 }
 
 fn same_reply(a: &Reply, b: &Reply) -> bool {

@@ -87,9 +87,10 @@ pub(crate) fn byte_set(class: &[u8]) -> Result<ByteSet, String> {
     }
 }
 
-/// Whether the pattern can match a part of `with` together with bytes around it. Called for replacements that are not
-/// shorter than what they replace: each such match would be replaced again, and the field might grow without bound.
-pub(crate) fn may_match_across(pattern: &Pattern, with: &[u8]) -> bool {
+/// Whether bytes *before* `with` can make a match together with its beginning. Called for replacements that are not
+/// shorter than what they replace: each such match would be replaced in turn, and the field might grow without bound. (A
+/// match of its end with bytes *after* it is harmless: each takes up a byte of input.)
+pub(crate) fn may_match_back(pattern: &Pattern, with: &[u8]) -> bool {
     if with.is_empty() {
         return false;
     }
@@ -102,18 +103,15 @@ pub(crate) fn may_match_across(pattern: &Pattern, with: &[u8]) -> bool {
     let with = fold(with);
     pattern.literals.iter().any(|literal| {
         let literal = fold(literal);
-        let inside = literal.windows(with.len()).any(|window| window == with);
-        let across = (1..literal.len().min(with.len().saturating_add(1))).any(|bytes| {
-            literal.get(..bytes).is_some_and(|head| with.ends_with(head))
-                || literal
-                    .get(literal.len().saturating_sub(bytes)..)
-                    .is_some_and(|tail| with.starts_with(tail))
-        });
-        inside || across
+        // A tail that the literal also begins with is no danger: the bytes before would have matched with the literal.
+        (1..literal.len()).any(|from| {
+            let tail = literal.get(from..).unwrap_or_default();
+            with.starts_with(tail) && !literal.starts_with(tail)
+        })
     })
 }
 
-/// From every state the automaton can be in: does reading `with`, or an end of it from the start, keep it alive or match?
+/// From every state the automaton can be in after some bytes: does reading `with` end a match, or may one go on after it?
 fn automaton_reads(automaton: &regex_automata::dfa::dense::DFA<Vec<u32>>, with: &[u8]) -> bool {
     use regex_automata::Anchored;
     use regex_automata::util::start::Config;
@@ -126,9 +124,8 @@ fn automaton_reads(automaton: &regex_automata::dfa::dense::DFA<Vec<u32>>, with: 
         automaton.is_match_state(automaton.next_eoi_state(state))
             || (0..=u8::MAX).any(|byte| !automaton.is_dead_state(automaton.next_state(state, byte)))
     };
-    // Reading from `state`: true when a match ends inside, or the end is reached and more could come.
-    let survives = |mut state, bytes: &[u8]| {
-        for &byte in bytes {
+    let survives = |mut state| {
+        for &byte in with {
             state = automaton.next_state(state, byte);
             if automaton.is_dead_state(state) {
                 return false;
@@ -139,18 +136,13 @@ fn automaton_reads(automaton: &regex_automata::dfa::dense::DFA<Vec<u32>>, with: 
         }
         goes_on(state)
     };
-    let suffix_begins_a_match =
-        (0..with.len()).any(|from| survives(start, with.get(from..).unwrap_or_default()));
-    if suffix_begins_a_match {
-        return true;
-    }
     let mut seen = std::collections::HashSet::from([start]);
     let mut open = vec![start];
     while let Some(state) = open.pop() {
         for byte in 0..=u8::MAX {
             let next = automaton.next_state(state, byte);
             if !automaton.is_dead_state(next) && seen.insert(next) {
-                if survives(next, with) {
+                if survives(next) {
                     return true;
                 }
                 open.push(next);
@@ -176,22 +168,24 @@ mod tests {
 
     #[test]
     fn replacements_that_may_feed_their_own_pattern_are_known() {
-        for (text, with, may) in [
-            ("ab", "bba", true),
-            ("${", "$_{", false),
-            ("aa", "ba", true),
-            ("abc", "b", true),
-            ("jndi", "xxxx", false),
+        for (text, with, of_literal, of_regex) in [
+            ("ab", "bba", true, true),
+            ("${", "$_{", false, false),
+            ("aa", "ba", false, false),
+            ("aa", "ab", false, true),
+            ("/../", "/./x", false, true),
+            ("/a/", "-b/", false, false),
+            ("jndi", "xxxx", false, false),
         ] {
             let literal = Pattern::literals(text, &[text.as_bytes()], false).unwrap();
-            assert_eq!(may_match_across(&literal, with.as_bytes()), may, "{text} {with}");
+            assert_eq!(may_match_back(&literal, with.as_bytes()), of_literal, "{text} {with}");
             let escaped: String =
                 text.chars().map(|c| format!(r"\x{:02x}", u32::from(c))).collect();
             let regex = Pattern::regex(&escaped, false).unwrap();
-            assert_eq!(may_match_across(&regex, with.as_bytes()), may, "regex {text} {with}");
+            assert_eq!(may_match_back(&regex, with.as_bytes()), of_regex, "regex {text} {with}");
         }
         let repeated = Pattern::regex("a+", false).unwrap();
-        assert!(!may_match_across(&repeated, b"x"));
-        assert!(may_match_across(&Pattern::regex("a+x?b", false).unwrap(), b"x"));
+        assert!(!may_match_back(&repeated, b"x"));
+        assert!(may_match_back(&Pattern::regex("a+x?b", false).unwrap(), b"x"));
     }
 }

@@ -364,3 +364,20 @@ fn test_cases_are_bytes_whatever_the_quoting() {
     assert_eq!(third.steps[1].expect, Expect::Closed);
     assert!(third.peer.is_some());
 }
+
+#[test]
+fn thousands_of_patches_of_one_port_are_one_module() {
+    let patches: Vec<_> = (0..2_000)
+        .map(|no| {
+            let rules = format!("  - replace: toy.name\n    pattern: /a{no}/\n    with: /b{no}/\n");
+            good(&patch_text(&rules).replace("patch: p", &format!("patch: p{no}")))
+        })
+        .collect();
+    let plan = plan(&patches);
+    let udp: Vec<_> = plan.modules.iter().filter(|one| one.transport == Transport::Udp).collect();
+    let [module] = udp.as_slice() else { panic!("{} modules", udp.len()) };
+    let side = module.side(Direction::Request);
+    assert_eq!((side.rules.len(), side.patches.len()), (2_000, 2_000));
+    let explained = explain(&plan);
+    assert_eq!(explained.modules.last().unwrap().sides[0].cost.automata, 1);
+}

@@ -347,7 +347,7 @@ fn every_verb_says_what_it_lacks_and_what_it_does_not_take() {
     );
     messages(
         "  - replace: toy.name\n    pattern: ab\n    with: bba\n",
-        &["\"bba\" may match again together with bytes beside it"],
+        &["\"bba\" may match again together with bytes before it"],
     );
     messages(
         "  - replace: toy.name\n    regex: 'a|b*'\n    with: x\n",

@@ -1,0 +1,134 @@
+//! What yields values: numbers, and the bytes of fields.
+
+use plan::{Operand, Source, Step};
+use proto::{Kind, Slot};
+
+use super::{Checker, Sort};
+use crate::condition::lexer::Complaint;
+use crate::condition::tree::{Arithmetic, Expr, ExprKind, Range, Slice};
+use crate::names;
+use crate::pattern;
+
+impl Checker<'_, '_> {
+    pub(super) fn number(&mut self, expr: &Expr) -> Option<Operand> {
+        match &expr.kind {
+            ExprKind::Number(number) => Some(Operand::Constant(*number)),
+            ExprKind::Truth(truth) => Some(Operand::Constant(u64::from(*truth))),
+            ExprKind::Field(..) => {
+                let (slot, def) = self.field(expr)?;
+                match def.kind {
+                    Kind::Uint(_) | Kind::Bool => Some(Operand::Field(slot)),
+                    Kind::Bytes | Kind::Text => self.complain(
+                        Complaint::new(expr.at, format!("`{}` is text, not a number", def.name))
+                            .help(format!(
+                                "put the other side in quotes, or take len({0}) or decimal({0})",
+                                def.name
+                            )),
+                    ),
+                }
+            }
+            ExprKind::Arithmetic(left, arithmetic, right) => {
+                let (left, right) = (self.number(left), self.number(right));
+                let (left, right) = (Box::new(left?), Box::new(right?));
+                Some(match arithmetic {
+                    Arithmetic::Add => Operand::Add(left, right),
+                    Arithmetic::Sub => Operand::Sub(left, right),
+                    Arithmetic::Mul => Operand::Mul(left, right),
+                    Arithmetic::And => Operand::And(left, right),
+                })
+            }
+            ExprKind::Call(name, at, arguments) => self.number_call(name, *at, arguments),
+            ExprKind::Slice(inner, _) if self.sort(inner) == Sort::Number => {
+                let _ = self.source(expr);
+                None
+            }
+            _ => self.complain(Complaint::new(expr.at, "expected a number")),
+        }
+    }
+
+    fn number_call(&mut self, name: &str, at: Range, arguments: &[Expr]) -> Option<Operand> {
+        match name {
+            "len" | "climbs" | "nesting" | "decimal" => {
+                let [inner] = self.arguments(name, at, arguments)?;
+                let source = self.source(inner)?;
+                Some(match name {
+                    "len" => Operand::Len(source),
+                    "climbs" => Operand::Climbs(source),
+                    "nesting" => Operand::Nesting(source),
+                    _ => Operand::Decimal(source),
+                })
+            }
+            "count" if arguments.len() == 2 => {
+                let [inner, wanted] = self.arguments(name, at, arguments)?;
+                let source = self.source(inner);
+                let bytes = self.constant(wanted)?;
+                match pattern::literal(&bytes, false) {
+                    Ok(pattern) => Some(Operand::CountOf(source?, pattern)),
+                    Err((message, help)) => {
+                        self.complain(Complaint { help, ..Complaint::new(wanted.at, message) })
+                    }
+                }
+            }
+            "count" => {
+                let [field] = self.arguments(name, at, arguments)?;
+                let (slot, _) = self.plain_field(field, name)?;
+                Some(Operand::Count(slot))
+            }
+            "lower" | "url_decode" | "trim" | "duplicate" | "any_byte_in" | "all_bytes_in" => {
+                self.complain(Complaint::new(at, format!("{name}() yields no number")))
+            }
+            _ => {
+                let (message, help) = names::unknown_function(name);
+                self.complain(Complaint { help, ..Complaint::new(at, message) })
+            }
+        }
+    }
+
+    pub(super) fn source(&mut self, expr: &Expr) -> Option<Source> {
+        let (slot, steps) = self.steps(expr)?;
+        Some(Source { slot, steps: steps.into() })
+    }
+
+    fn steps(&mut self, expr: &Expr) -> Option<(Slot, Vec<Step>)> {
+        match &expr.kind {
+            ExprKind::Field(..) => {
+                let (slot, def) = self.field(expr)?;
+                match def.kind {
+                    Kind::Bytes | Kind::Text => Some((slot, Vec::new())),
+                    Kind::Uint(_) | Kind::Bool => self.complain(
+                        Complaint::new(expr.at, format!("`{}` is a number, not text", def.name))
+                            .help("numbers take ==, !=, <, <=, >, >=, in {…} and arithmetic"),
+                    ),
+                }
+            }
+            ExprKind::Slice(inner, Slice { start, end }) => {
+                let (slot, mut steps) = self.steps(inner)?;
+                steps.push(Step::Slice { start: *start, end: *end });
+                Some((slot, steps))
+            }
+            ExprKind::Call(name, at, arguments) => {
+                let step = match name.as_str() {
+                    "lower" => Step::Lower,
+                    "url_decode" => Step::UrlDecode,
+                    "trim" => Step::Trim,
+                    known if names::FUNCTIONS.contains(&known) => {
+                        return self.complain(
+                            Complaint::new(*at, format!("{known}() yields no text")).help(
+                                "text comes from a field, lower(), url_decode(), trim() or a slice",
+                            ),
+                        );
+                    }
+                    _ => {
+                        let (message, help) = names::unknown_function(name);
+                        return self.complain(Complaint { help, ..Complaint::new(*at, message) });
+                    }
+                };
+                let [inner] = self.arguments(name, *at, arguments)?;
+                let (slot, mut steps) = self.steps(inner)?;
+                steps.push(step);
+                Some((slot, steps))
+            }
+            _ => self.complain(Complaint::new(expr.at, "expected a field's text")),
+        }
+    }
+}
