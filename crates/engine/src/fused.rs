@@ -311,12 +311,20 @@ fn whose_cut(active: &Active<'_>) -> Option<RuleNo> {
 
 /// The first pass: the masks.
 fn read(active: &Active<'_>, piece: &[u8], work: &mut Work) -> bool {
-    let masks = active.has_masks();
+    if !active.has_masks() {
+        let Ok(end) = u32::try_from(piece.len()) else { return false };
+        if piece.len() > TEXT_BYTES_MAX {
+            return false;
+        }
+        work.text.bytes.extend_from_slice(piece);
+        work.text.origin.extend(0..end);
+        return true;
+    }
     let mut room = true;
     for (at, &byte) in piece.iter().enumerate() {
         let at = u32::try_from(at).unwrap_or(u32::MAX);
         let mut becomes = byte;
-        if masks && let (masked, Some(rule)) = active.mask(byte) {
+        if let (masked, Some(rule)) = active.mask(byte) {
             becomes = masked;
             work.event(Event { at, rule, removed: 1, inserted: 1 });
         }

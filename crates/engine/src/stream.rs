@@ -177,8 +177,14 @@ impl Run<'_> {
                     }
                     return self.done(input.len(), Then::SkipRest { discard });
                 }
-                // Nobody can act on a unit that will never be complete.
-                Step::More(_) if self.ended && view.input.len() == rest.len() => at = input.len(),
+                Step::More(_) if self.ended && view.input.len() == rest.len() => {
+                    // Nobody can act on a unit that will never be complete.
+                    let discard = self.mine.discarding && self.enforces();
+                    if discard && !self.scratch.edits.delete(Span::new(at, input.len())) {
+                        return self.done(at, Then::Inspect);
+                    }
+                    at = input.len();
+                }
                 Step::More(need) if !self.too_long(view.input.len()) => {
                     self.mine.wait_for(need);
                     return self.done(at, Then::Hold(HoldKind::Unit));
@@ -279,18 +285,19 @@ impl Run<'_> {
         };
         let decision = decide(unit, desk);
         if let Some(verdict) = decision.verdict {
+            // The first part of the message is with the server: without its end it must not stay there.
+            let closes = matches!(verdict, Verdict::Close) || went_on;
+            if enforces && !closes && !edits.delete(Span::new(at, end)) {
+                desk.tally.abandon();
+                return End::Full;
+            }
             desk.tally.commit();
             self.messages = self.messages.saturating_add(u32::from(first));
-            // The first part of the message is with the server: without its end it must not stay there.
-            let too_late = went_on && !matches!(verdict, Verdict::Close);
-            if matches!(verdict, Verdict::Close) || too_late {
-                return if enforces { End::Close } else { End::Decided(view.input.len()) };
+            if enforces && closes {
+                return End::Close;
             }
             self.mine.discarding = !last && enforces;
             self.mine.open = [None; OPEN_FIELDS_MAX];
-            if enforces && !edits.delete(Span::new(at, end)) {
-                return End::Full;
-            }
             return End::Decided(view.input.len());
         }
         let mut undecided = decision.undecided;

@@ -60,6 +60,53 @@ fn any_stream_has_its_patterns_replaced_wherever_they_fall() {
     );
 }
 
+/// What replacing means, said as plainly as it can be: bytes come one by one; when the output ends with a literal, the literal
+/// goes; bytes that can no longer be the beginning of a literal are finished, and of a literal that reaches back into
+/// finished bytes only the rest goes.
+fn reference(literals: &[&str], input: &[u8]) -> Vec<u8> {
+    let mut output: Vec<u8> = Vec::new();
+    let mut finished = 0;
+    for &byte in input {
+        output.push(byte);
+        let may_begin =
+            |at: &usize| literals.iter().any(|word| word.as_bytes().starts_with(&output[*at..]));
+        let earliest = (0..output.len()).find(may_begin).unwrap_or(output.len());
+        finished = finished.max(earliest);
+        let longest = literals
+            .iter()
+            .filter(|word| output.ends_with(word.as_bytes()))
+            .map(|word| word.len())
+            .max();
+        if let Some(len) = longest {
+            output.truncate((output.len() - len).max(finished));
+        }
+    }
+    output
+}
+
+#[test]
+fn the_engine_agrees_with_the_reference() {
+    let sets: [&[&str]; 5] =
+        [&["ab"], &["aab", "ba"], &["abcabd", "bca"], &["aaaa"], &["abab", "cc", "b"]];
+    let mut scratch = Scratch::new();
+    let mut random = Random(3);
+    for set in sets {
+        let mut b = on("data");
+        let data = b.named("data.data");
+        let module = b.on(data, replace(literals(set), "")).build();
+        for _ in 0..300 {
+            let input: Vec<u8> = (0..random.below(40)).map(|_| b"abcd"[random.below(4)]).collect();
+            let want = reference(set, &input);
+            for longest in [1, 3, 40] {
+                let pieces = random.cut(&input, longest);
+                let got = run(&module, Request, &pieces, &mut scratch);
+                let show = String::from_utf8_lossy(&input).into_owned();
+                assert_eq!(got.text(), String::from_utf8_lossy(&want), "{set:?} {show} {longest}");
+            }
+        }
+    }
+}
+
 #[test]
 fn long_streams_are_the_same_however_they_come() {
     let mut b = on("data");

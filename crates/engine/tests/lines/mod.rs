@@ -62,6 +62,9 @@ static PROTOCOL: Protocol = Protocol {
     refusals: &["sorry"],
 };
 
+/// How often a stream was dissected.
+pub(crate) static CALLS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+
 /// Lines. `l.number` is a value of digits, `l.reversed` the value of `rev` backwards (decoded), `l.bits` bits 2 to 5 of the
 /// first byte of `bits`, `l.length` the value of `len` (bytes of the message after its line; repaired), `l.sealed` the value
 /// of `mac` (under a MAC), `l.word` the words of `words` (elements with the space after them), `l.pinned` that of `pin`.
@@ -158,6 +161,7 @@ impl Decoder for Lines {
     }
 
     fn stream(&self, wanted: &Wanted, state: &mut State, view: View<'_>, out: &mut Fields) -> Step {
+        CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let State::Dns { skip } = state else { return Step::NotThisProtocol };
         let mine = &mut skip[view.from.index()];
         let input = view.input;
