@@ -5,106 +5,23 @@
 //!            longer field, later field or further occurrence can turn an answer of yes or no round.
 //! Never:     allocates, or visits more than [`VISITS_MAX`] occurrences in one unit: past that the answer is unknown.
 
+mod answer;
+mod chains;
 mod source;
 
 use plan::{ByteTest, Compare, Condition, Operand, Source, Step, Test};
 use proto::{Field, Fields, Flags, Protocol, Slot, Wanted};
 
 use crate::outcome::Peer;
+pub(crate) use answer::Truth;
+use answer::{Any, Number};
+pub(crate) use chains::{Buffers, Chains};
 pub(crate) use source::hex;
 use source::{climbs, nesting, stepped};
 
 /// Occurrences, and 64-byte stretches of them, looked at per unit: some rules over 2,000 header lines, but not all rules
 /// over all of them.
 pub(crate) const VISITS_MAX: u32 = 1 << 20;
-
-/// An answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Truth {
-    True,
-    False,
-    /// It depends on bytes that have not come, or would take too long.
-    Unknown,
-}
-
-impl Truth {
-    const fn of(holds: bool) -> Self {
-        if holds { Self::True } else { Self::False }
-    }
-}
-
-/// For every slot the occurrences in a unit, in the order of the wire.
-pub(crate) struct Chains {
-    first: Vec<u16>,
-    next: Vec<u16>,
-    slots: Vec<Slot>,
-}
-
-/// No field has this number.
-const NONE: u16 = u16::MAX;
-
-impl Chains {
-    pub(crate) fn new() -> Self {
-        Self {
-            first: vec![NONE; 1 << 16],
-            next: Vec::with_capacity(proto::limits::FIELDS_MAX),
-            slots: Vec::with_capacity(proto::limits::FIELDS_MAX),
-        }
-    }
-
-    /// Forgets the last unit.
-    pub(crate) fn clear(&mut self) {
-        for slot in self.slots.drain(..) {
-            if let Some(first) = self.first.get_mut(usize::from(slot)) {
-                *first = NONE;
-            }
-        }
-        self.next.clear();
-    }
-
-    /// Links the fields of a unit.
-    pub(crate) fn link(&mut self, fields: &Fields) {
-        self.clear();
-        self.next.resize(fields.items().len(), NONE);
-        for (at, field) in fields.items().iter().enumerate().rev() {
-            let (Some(first), Some(next)) =
-                (self.first.get_mut(usize::from(field.slot)), self.next.get_mut(at))
-            else {
-                continue;
-            };
-            *next = *first;
-            *first = u16::try_from(at).unwrap_or(NONE);
-            self.slots.push(field.slot);
-        }
-    }
-
-    /// Field numbers of a slot's occurrences.
-    pub(crate) fn of(&self, slot: Slot) -> impl Iterator<Item = usize> + '_ {
-        let mut at = self.first.get(usize::from(slot)).copied().unwrap_or(NONE);
-        core::iter::from_fn(move || {
-            let field = usize::from(at);
-            at = *self.next.get(field)?;
-            Some(field)
-        })
-    }
-}
-
-/// Where sources are worked out.
-pub(crate) struct Buffers {
-    left: Vec<u8>,
-    right: Vec<u8>,
-    pub(crate) visits: u32,
-}
-
-impl Buffers {
-    pub(crate) fn new() -> Self {
-        Self {
-            left: Vec::with_capacity(proto::limits::TEXT_BYTES_MAX),
-            right: Vec::with_capacity(proto::limits::TEXT_BYTES_MAX),
-            visits: 0,
-        }
-    }
-}
 
 /// What a condition is asked about.
 #[derive(Clone, Copy)]
@@ -136,47 +53,6 @@ struct Evaluation<'a, 'b> {
     buffers: &'b mut Buffers,
 }
 
-/// An integer that may still grow.
-#[derive(Clone, Copy)]
-struct Number {
-    value: u64,
-    at_least: bool,
-}
-
-impl Number {
-    const fn known(value: u64) -> Self {
-        Self { value, at_least: false }
-    }
-
-    fn combine(self, other: Self, value: u64) -> Self {
-        Self { value, at_least: self.at_least || other.at_least }
-    }
-
-    /// `self compare other`.
-    fn compare(self, compare: Compare, other: Self) -> Truth {
-        match (self.at_least, other.at_least) {
-            (false, false) => Truth::of(compare.holds(self.value, other.value)),
-            (true, true) => Truth::Unknown,
-            (false, true) => other.compare(compare.mirrored(), self),
-            (true, false) => {
-                let now = compare.holds(self.value, other.value);
-                match compare {
-                    Compare::Greater | Compare::GreaterOrEqual if now => Truth::True,
-                    Compare::Less | Compare::LessOrEqual if !now => Truth::False,
-                    Compare::Equal if self.value > other.value => Truth::False,
-                    Compare::NotEqual if self.value > other.value => Truth::True,
-                    Compare::Greater
-                    | Compare::GreaterOrEqual
-                    | Compare::Less
-                    | Compare::LessOrEqual
-                    | Compare::Equal
-                    | Compare::NotEqual => Truth::Unknown,
-                }
-            }
-        }
-    }
-}
-
 /// Which occurrences of a slot a test speaks of.
 #[derive(Clone, Copy)]
 enum Reach {
@@ -186,44 +62,6 @@ enum Reach {
     Group(u16),
     /// All.
     All,
-}
-
-/// Gathers the answers of single occurrences.
-#[derive(Clone, Copy, Default)]
-struct Any {
-    yes: bool,
-    no: bool,
-    unknown: bool,
-}
-
-impl Any {
-    fn add(&mut self, truth: Truth) {
-        match truth {
-            Truth::True => self.yes = true,
-            Truth::False => self.no = true,
-            Truth::Unknown => self.unknown = true,
-        }
-    }
-
-    /// True for any occurrence.
-    fn any(self, more_may_come: bool) -> Truth {
-        match self {
-            Self { yes: true, .. } => Truth::True,
-            Self { unknown: true, .. } => Truth::Unknown,
-            Self { .. } if more_may_come => Truth::Unknown,
-            Self { .. } => Truth::False,
-        }
-    }
-
-    /// True for every occurrence, and there is one.
-    fn all(self, more_may_come: bool) -> Truth {
-        match self {
-            Self { no: true, .. } => Truth::False,
-            Self { unknown: true, .. } => Truth::Unknown,
-            Self { .. } if more_may_come => Truth::Unknown,
-            Self { yes, .. } => Truth::of(yes),
-        }
-    }
 }
 
 impl<'a> Evaluation<'a, '_> {
