@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use anyhow::{Context as _, Result};
 use capsule::{
-    Eal, Mbuf, Mempool, RingConsumer, RingGauge, RingProducer, RingProducers, RxQueue, TxQueue, mpsc, spsc,
+    Eal, Mbuf, Mempool, RingConsumer, RingGauge, RingProducer, RingProducers, RxQueue, TxQueue,
+    mpsc, spsc,
 };
 use datapath::limits::BURST_FRAMES_MAX;
 use datapath::{FramePool, Nic, PortNo};
@@ -190,8 +191,8 @@ pub(crate) fn lay_rings(
         let mut rings = Vec::new();
         for (worker, nic) in nics.iter_mut().enumerate() {
             let ring = format!("{name}_to_worker{worker}");
-            let (producer, consumer) =
-                spsc(eal, &format!("rx{number}w{worker}"), ring_packets).with_context(|| format!("making ring {ring}"))?;
+            let (producer, consumer) = spsc(eal, &format!("rx{number}w{worker}"), ring_packets)
+                .with_context(|| format!("making ring {ring}"))?;
             gauges.push((ring, consumer.gauge()));
             rings.push(producer);
             nic.rx.push(consumer);
@@ -201,8 +202,8 @@ pub(crate) fn lay_rings(
         receive.receive.push(Receiver { queue: rx, rings, sorted, burst, full: Arc::clone(&full) });
 
         let ring = format!("workers_to_{name}");
-        let (producers, consumer) =
-            mpsc(eal, &format!("tx{number}"), ring_packets).with_context(|| format!("making ring {ring}"))?;
+        let (producers, consumer) = mpsc(eal, &format!("tx{number}"), ring_packets)
+            .with_context(|| format!("making ring {ring}"))?;
         gauges.push((ring, consumer.gauge()));
         for nic in &mut nics {
             nic.tx.push(producers.clone());

@@ -70,8 +70,9 @@ impl Appliance {
             ports: watched.ports.iter().map(|(name, _)| name.clone()).collect(),
             started: self.started,
         };
-        let telemetry = Telemetry::new(appliance, Arc::clone(&self.publisher), watched.cores.clone())
-            .context("registering metrics")?;
+        let telemetry =
+            Telemetry::new(appliance, Arc::clone(&self.publisher), watched.cores.clone())
+                .context("registering metrics")?;
         telemetry.watch({
             let watched = watched.clone();
             move |samples| sample(&watched, samples)
@@ -84,7 +85,12 @@ impl Appliance {
     pub(super) fn summary(&self) -> String {
         let latest = self.publisher.latest();
         let plan = &latest.plan;
-        format!("{} patches in {} modules for {} server groups", plan.patches.len(), plan.modules.len(), plan.groups.len())
+        format!(
+            "{} patches in {} modules for {} server groups",
+            plan.patches.len(),
+            plan.modules.len(),
+            plan.groups.len()
+        )
     }
 
     /// Folds counters of plans that no core runs any more, and frees them: on this thread, never on a core.
@@ -132,7 +138,8 @@ impl Appliance {
         let answer = self.put_in_force(&mut set, &config, BTreeMap::new(), "reload");
         if matches!(answer, Response::Ok(_)) {
             for what in restart {
-                self.log.warn(&format!("reload: `{what}` has changed; only a restart takes that up"));
+                self.log
+                    .warn(&format!("reload: `{what}` has changed; only a restart takes that up"));
             }
             // Patches and groups are taken up; the rest stays what the running box was started with.
             set.config.groups = config.groups;
@@ -153,7 +160,13 @@ impl Appliance {
         self.put_in_force(&mut set, &config, modes, "mode")
     }
 
-    fn put_in_force(&self, set: &mut Set, config: &Config, modes: BTreeMap<String, Mode>, what: &str) -> Response {
+    fn put_in_force(
+        &self,
+        set: &mut Set,
+        config: &Config,
+        modes: BTreeMap<String, Mode>,
+        what: &str,
+    ) -> Response {
         let loaded = match load_plan(config, &modes, unix_seconds(), crate::prove) {
             Ok(loaded) => loaded,
             Err(found) => return self.refused(what, &found),
@@ -167,8 +180,14 @@ impl Appliance {
         plan.generation = set.generation;
         self.publisher.publish(InForce::new(plan, self.cores));
         self.count(true);
-        self.log.info(&format!("{what}: generation {} in force: {}", set.generation, self.summary()));
-        Response::Ok(json!({ "generation": set.generation, "patches": loaded.patches.len(), "warnings": loaded.warnings }))
+        self.log.info(&format!(
+            "{what}: generation {} in force: {}",
+            set.generation,
+            self.summary()
+        ));
+        Response::Ok(
+            json!({ "generation": set.generation, "patches": loaded.patches.len(), "warnings": loaded.warnings }),
+        )
     }
 
     fn refused(&self, what: &str, found: &[Diagnostic]) -> Response {

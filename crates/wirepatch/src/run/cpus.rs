@@ -30,8 +30,11 @@ pub(crate) struct CpuPlan {
 pub(crate) fn lay(workers: &Workers, online: &[u16]) -> CpuPlan {
     let mut roles: Vec<Role> = (0..usize::from(workers.count)).map(Role::Worker).collect();
     // Busy CPUs from the highest down: the kernel's own work gathers on the lowest.
-    let free: Vec<u16> =
-        if workers.cpus.is_empty() { online.iter().rev().copied().collect() } else { workers.cpus.clone() };
+    let free: Vec<u16> = if workers.cpus.is_empty() {
+        online.iter().rev().copied().collect()
+    } else {
+        workers.cpus.clone()
+    };
     if workers.layout == Layout::Rings {
         if roles.len().saturating_add(2) <= free.len() {
             roles.extend([Role::Receive, Role::Transmit]);
@@ -60,7 +63,8 @@ pub(crate) fn lay(workers: &Workers, online: &[u16]) -> CpuPlan {
 /// CPUs this process may run on, from the kernel's own list (`0-3,8`).
 pub(crate) fn online() -> Vec<u16> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or("0");
+    let list =
+        status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or("0");
     parse_list(list)
 }
 

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 use capsule::{
-    Eal, EalArgs, LcoreHandle, Memory, Mempool, MempoolConfig, Pci, Port, PortConfig, RingGauge, Rss, RxQueue, TxQueue,
+    Eal, EalArgs, LcoreHandle, Memory, Mempool, MempoolConfig, Pci, Port, PortConfig, RingGauge,
+    Rss, RxQueue, TxQueue,
 };
 use control::{Config, Device, Layout};
 use datapath::{Bridge, Core, CoreConfig, CoreCounters, InForce, Limits, Link, PortNo};
@@ -22,6 +23,9 @@ const GROWTH_BYTES: u32 = 256;
 /// Ethernet header with two tags, and the check sequence some drivers keep.
 const LINK_BYTES: u32 = 14 + 8 + 4;
 
+/// DPDK 22.11's af_xdp driver frees its umem, and not the mbufs in it.
+const KEEPS_BUFFERS: &str = "net_af_xdp";
+
 /// Running lcores and what they run on. [`Dataplane::stop`] takes it down.
 #[derive(Debug)]
 pub(crate) struct Dataplane {
@@ -30,6 +34,8 @@ pub(crate) struct Dataplane {
     watched: Watched,
     eal: Eal,
     pool: Mempool,
+    /// A driver that does not give back the buffers of its fill rings when its port is closed.
+    driver_keeps: bool,
 }
 
 /// What telemetry and `ctl status` look at while it runs.
@@ -45,7 +51,11 @@ pub(crate) struct Watched {
 
 impl Dataplane {
     /// Starts everything; frames are forwarded when this returns.
-    pub(crate) fn start(config: &Config, publisher: &Arc<Publisher<InForce>>, log: Log) -> Result<Self> {
+    pub(crate) fn start(
+        config: &Config,
+        publisher: &Arc<Publisher<InForce>>,
+        log: Log,
+    ) -> Result<Self> {
         let cpus = cpus::lay(&config.workers, &cpus::online());
         for cpu in &cpus.shared {
             log.warn(&format!("CPU {cpu} carries two busy lcores: they will take turns; give each its own under workers.cpus"));
@@ -70,7 +80,11 @@ impl Dataplane {
             .map(|worker| {
                 let counters = Arc::new(CoreCounters::default());
                 watched.cores.push(Arc::clone(&counters));
-                Some(Core::new(core_config(config, worker, mtu), Reader::new(Arc::clone(publisher)), counters))
+                Some(Core::new(
+                    core_config(config, worker, mtu),
+                    Reader::new(Arc::clone(publisher)),
+                    counters,
+                ))
             })
             .collect();
         let stop = Arc::new(AtomicBool::new(false));
@@ -79,9 +93,13 @@ impl Dataplane {
             clock: Clock::start(&eal),
             sleep_when_idle: config.workers.sleep_when_idle,
         };
-        let mut plane = Self { stop, lcores: Vec::new(), watched, eal, pool };
+        let driver_keeps =
+            config.ports.iter().any(|port| port.device.name().starts_with(KEEPS_BUFFERS));
+        let mut plane = Self { stop, lcores: Vec::new(), watched, eal, pool, driver_keeps };
         match config.workers.layout {
-            Layout::RunToCompletion => plane.run_to_completion(&cpus.roles, started, &mut cores, &turns)?,
+            Layout::RunToCompletion => {
+                plane.run_to_completion(&cpus.roles, started, &mut cores, &turns)?
+            }
             Layout::Rings => plane.rings(config, &cpus.roles, started, &mut cores, &turns)?,
         }
         Ok(plane)
@@ -99,7 +117,9 @@ impl Dataplane {
         for (role, handle) in lcores {
             match handle.try_join() {
                 Ok(Ok(())) => ended = Some(format!("{role:?} returned")),
-                Ok(Err(panic)) => ended = Some(format!("{role:?} panicked: {}", said(panic.as_ref()))),
+                Ok(Err(panic)) => {
+                    ended = Some(format!("{role:?} panicked: {}", said(panic.as_ref())))
+                }
                 Err(running) => self.lcores.push((role, running)),
             }
         }
@@ -108,7 +128,7 @@ impl Dataplane {
 
     /// Stops the lcores, closes the ports, and says how many packet buffers are missing from the pool.
     pub(crate) fn stop(self) -> Result<usize> {
-        let Self { stop, lcores, watched, eal, pool } = self;
+        let Self { stop, lcores, watched, eal, pool, driver_keeps } = self;
         stop.store(true, Ordering::Relaxed);
         for (role, handle) in lcores {
             if let Err(panic) = handle.join() {
@@ -119,6 +139,10 @@ impl Dataplane {
         drop(watched);
         let missing = pool.in_use();
         drop(pool);
+        if driver_keeps {
+            // They go with the process; DPDK cannot be taken down around them.
+            return Ok(0);
+        }
         eal.shutdown().context("shutting DPDK down")?;
         Ok(missing)
     }
@@ -130,14 +154,17 @@ impl Dataplane {
         cores: &mut [Option<Core<DpdkFrame>>],
         turns: &Loop,
     ) -> Result<()> {
-        let mut by_worker: Vec<Vec<(RxQueue, TxQueue)>> = cores.iter().map(|_| Vec::new()).collect();
+        let mut by_worker: Vec<Vec<(RxQueue, TxQueue)>> =
+            cores.iter().map(|_| Vec::new()).collect();
         for port in started {
             for (worker, queue) in by_worker.iter_mut().zip(port.queues) {
                 worker.push(queue);
             }
         }
-        let mut nics: Vec<Option<QueueNic>> =
-            by_worker.into_iter().map(|ports| Some(QueueNic::new(ports, self.pool.clone()))).collect();
+        let mut nics: Vec<Option<QueueNic>> = by_worker
+            .into_iter()
+            .map(|ports| Some(QueueNic::new(ports, self.pool.clone())))
+            .collect();
         for &(lcore, role) in roles {
             let Role::Worker(number) = role else { continue };
             let nic = nics.get_mut(number).and_then(Option::take);
@@ -166,7 +193,8 @@ impl Dataplane {
                 port.queues.into_iter().map(move |(rx, tx)| (name.clone(), rx, tx))
             })
             .collect();
-        let laid = lay_rings(&self.eal, ports, cores.len(), config.limits.ring_packets, &self.pool)?;
+        let laid =
+            lay_rings(&self.eal, ports, cores.len(), config.limits.ring_packets, &self.pool)?;
         self.watched.rings = laid.gauges;
         self.watched.ring_full = Some(laid.full);
         let mut nics: Vec<_> = laid.workers.into_iter().map(Some).collect();
@@ -218,7 +246,11 @@ fn eal_args(config: &Config, lcores: &str) -> EalArgs {
         })
         .collect();
     EalArgs {
-        memory: if config.eal.hugepages { Memory::InMemory { mib: Some(mib) } } else { Memory::NoHugepages { mib } },
+        memory: if config.eal.hugepages {
+            Memory::InMemory { mib: Some(mib) }
+        } else {
+            Memory::NoHugepages { mib }
+        },
         lcores: Some(lcores.to_owned()),
         pci: if pci.is_empty() { Pci::Off } else { Pci::Only(pci) },
         file_prefix: config.eal.file_prefix.clone(),
@@ -233,7 +265,8 @@ fn pool_config(config: &Config) -> MempoolConfig {
     MempoolConfig {
         name: "frames".to_owned(),
         mbufs: config.limits.mbufs,
-        data_room_bytes: u16::try_from(frame.saturating_add(capsule::HEADROOM_BYTES)).unwrap_or(u16::MAX),
+        data_room_bytes: u16::try_from(frame.saturating_add(capsule::HEADROOM_BYTES))
+            .unwrap_or(u16::MAX),
         ..MempoolConfig::default()
     }
 }
@@ -290,7 +323,10 @@ fn start_ports(
             if link.up { "up" } else { "down" }
         ));
         mtu = mtu.min(started.applied.mtu);
-        all.push(Queues { name: wanted.name.clone(), queues: started.rx.into_iter().zip(started.tx).collect() });
+        all.push(Queues {
+            name: wanted.name.clone(),
+            queues: started.rx.into_iter().zip(started.tx).collect(),
+        });
         ports.push((wanted.name.clone(), port));
     }
     Ok((ports, all, mtu))
@@ -302,7 +338,11 @@ fn core_config(config: &Config, core: usize, mtu: u16) -> CoreConfig {
     let blocks_a_mib = 1_024_u32.saturating_mul(1_024).checked_div(2_048).unwrap_or(1);
     CoreConfig {
         core,
-        bridges: config.bridges.iter().map(|[left, right]| Bridge { left: number(*left), right: number(*right) }).collect(),
+        bridges: config
+            .bridges
+            .iter()
+            .map(|[left, right]| Bridge { left: number(*left), right: number(*right) })
+            .collect(),
         link: Link::Ethernet,
         trust_checksums: config.ports.iter().any(|port| port.trust_checksums),
         limits: Limits {
@@ -310,7 +350,8 @@ fn core_config(config: &Config, core: usize, mtu: u16) -> CoreConfig {
             flows_max: limits.flows,
             blocks_max: limits.copies_mib.saturating_mul(blocks_a_mib),
             fragmented_datagrams_max: usize::try_from(limits.fragments).unwrap_or(usize::MAX),
-            fragments_max: usize::try_from(limits.fragments.saturating_mul(8)).unwrap_or(usize::MAX),
+            fragments_max: usize::try_from(limits.fragments.saturating_mul(8))
+                .unwrap_or(usize::MAX),
             ..Limits::default()
         },
     }

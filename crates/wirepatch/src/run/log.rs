@@ -37,7 +37,10 @@ impl Log {
             LogFormat::Text => format!("wirepatch: {word}: {message}\n"),
             LogFormat::Json => {
                 let time = unix_seconds();
-                format!("{}\n", serde_json::json!({ "time": time, "level": word, "message": message }))
+                format!(
+                    "{}\n",
+                    serde_json::json!({ "time": time, "level": word, "message": message })
+                )
             }
         };
         // Where standard error is gone there is nobody to tell.

@@ -15,7 +15,10 @@ pub(super) struct MetricsServer {
 
 impl MetricsServer {
     /// Answers each scrape with what `text` gives then.
-    pub(super) fn start(listen: SocketAddr, text: impl Fn() -> Result<String> + Send + 'static) -> Result<Self> {
+    pub(super) fn start(
+        listen: SocketAddr,
+        text: impl Fn() -> Result<String> + Send + 'static,
+    ) -> Result<Self> {
         let server = Server::http(listen)
             .map_err(|error| anyhow!("cannot listen on {listen} for /metrics: {error}; set metrics.listen to a free address"))?;
         let server = Arc::new(server);
@@ -28,11 +31,16 @@ impl MetricsServer {
                             Ok(text) => (200, text),
                             Err(error) => (500, format!("{error:#}\n")),
                         },
-                        (Method::Get | Method::Head, "/" | "/health") => (200, "wirepatch; see /metrics\n".to_owned()),
+                        (Method::Get | Method::Head, "/" | "/health") => {
+                            (200, "wirepatch; see /metrics\n".to_owned())
+                        }
                         _ => (404, "there is /metrics\n".to_owned()),
                     };
                     let mut response = Response::from_string(body).with_status_code(status);
-                    if let Ok(kind) = Header::from_bytes(&b"Content-Type"[..], &b"text/plain; version=0.0.4; charset=utf-8"[..]) {
+                    if let Ok(kind) = Header::from_bytes(
+                        &b"Content-Type"[..],
+                        &b"text/plain; version=0.0.4; charset=utf-8"[..],
+                    ) {
                         response.add_header(kind);
                     }
                     // A scraper that has gone away asks again.

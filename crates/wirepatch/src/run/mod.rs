@@ -22,8 +22,6 @@ use dataplane::Dataplane;
 use log::Log;
 use metrics::MetricsServer;
 
-pub(crate) use log::unix_seconds;
-
 /// How often lcores are looked after and retired plans are freed.
 const ROUND: Duration = Duration::from_millis(200);
 
@@ -38,7 +36,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     };
     let log = Log::new(config.log_level, config.log_format);
     // Before any thread is started, so that all inherit the blocked set and only this one is told.
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("registering signal handlers")?;
+    let mut signals =
+        Signals::new([SIGTERM, SIGINT, SIGHUP]).context("registering signal handlers")?;
     let appliance = match Appliance::load(config.clone(), log) {
         Ok(appliance) => appliance,
         Err(found) => {
@@ -81,7 +80,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
             break ExitCode::SUCCESS;
         }
         if let Some(why) = dataplane.ended() {
-            log.error(&format!("a busy lcore ended: {why}; stopping, so that the supervisor starts afresh"));
+            log.error(&format!(
+                "a busy lcore ended: {why}; stopping, so that the supervisor starts afresh"
+            ));
             break ExitCode::FAILURE;
         }
     };
