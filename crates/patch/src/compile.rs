@@ -135,12 +135,16 @@ impl<'a> Compiler<'a> {
     /// A group's ports, those with the same patches together: each such set is a module.
     fn scope(&mut self, group: &Group) -> Scope {
         let mut by_port: BTreeMap<(Transport, u16), Vec<usize>> = BTreeMap::new();
+        let mut seen = HashSet::new();
         for &index in &group.patches {
-            let Some(patch) = self.patches.get(index) else { continue };
+            let Some(patch) = self.patches.get(index).filter(|_| seen.insert(index)) else {
+                continue;
+            };
             for (transport, own) in &patch.scope {
                 for &port in group.ports.get(patch.protocol().name).unwrap_or(own) {
                     let members = by_port.entry((*transport, port)).or_default();
-                    if !members.contains(&index) {
+                    // A port may be listed twice.
+                    if members.last() != Some(&index) {
                         members.push(index);
                     }
                 }

@@ -86,6 +86,16 @@ pub struct Location {
     pub source_line: String,
 }
 
+/// The second place of a contradiction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Other {
+    /// Where.
+    #[serde(flatten)]
+    pub at: Location,
+    /// What is there.
+    pub label: String,
+}
+
 /// One thing wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
@@ -105,7 +115,7 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// The other place of a contradiction, and what is there.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub other: Option<Box<(Location, String)>>,
+    pub other: Option<Box<Other>>,
 }
 
 impl Diagnostic {
@@ -157,7 +167,7 @@ impl Diagnostic {
     /// Shows a second place.
     #[must_use]
     pub fn other(mut self, file: &SourceFile, place: Place, label: impl Into<String>) -> Self {
-        self.other = Some(Box::new((file.locate(place), label.into())));
+        self.other = Some(Box::new(Other { at: file.locate(place), label: label.into() }));
         self
     }
 }
@@ -165,7 +175,7 @@ impl Diagnostic {
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}", self.message)?;
-        let widest = self.other.as_ref().map_or(0, |other| other.0.line).max(self.at.line);
+        let widest = self.other.as_ref().map_or(0, |other| other.at.line).max(self.at.line);
         let gutter = widest.to_string().len();
         if self.at.line > 0 {
             show(f, &self.at, "-->", self.label.as_deref(), gutter)?;
@@ -173,7 +183,7 @@ impl fmt::Display for Diagnostic {
             write!(f, "\n {:gutter$}--> {}", "", self.at.file)?;
         }
         if let Some(other) = &self.other {
-            show(f, &other.0, ":::", Some(&other.1), gutter)?;
+            show(f, &other.at, ":::", Some(&other.label), gutter)?;
         }
         for (word, text) in [("note", &self.note), ("help", &self.help)] {
             if let Some(text) = text {

@@ -27,7 +27,7 @@ mod spelling;
 mod test_case;
 
 pub use compile::{Group, Options, compile};
-pub use diagnostic::{Diagnostic, Location, Place, SourceFile, render};
+pub use diagnostic::{Diagnostic, Location, Other, Place, SourceFile, render};
 pub use explain::{
     Cost, Explanation, ModuleExplanation, RuleExplanation, SideExplanation, explain,
 };
@@ -36,6 +36,9 @@ pub use library::{Patch, load};
 pub use schema::patch_schema;
 pub use spelling::nearest;
 pub use test_case::{Expect, TestCase, TestStep};
+
+// Types of the waist that stand in this interface, for crates above that have no other business with it.
+pub use proto::{Direction, Transport};
 
 #[cfg(test)]
 mod tests;

@@ -60,7 +60,11 @@ impl Wanted {
         self.key_lengths |= Self::length_bit(key);
         self.key_starts |= 1_u32.wrapping_shl(u32::from(key.first().copied().unwrap_or(0) & 31));
         self.keys.push(Key { field, lower: key.to_ascii_lowercase().into() });
-        self.rebuild();
+        if self.keys.len().saturating_mul(2) > self.table.len() {
+            self.rebuild();
+        } else {
+            self.enter(self.keys.len().saturating_sub(1));
+        }
         self.slot_of_key(self.keys.len().saturating_sub(1))
     }
 
@@ -170,18 +174,24 @@ impl Wanted {
         usize::try_from((hash ^ (hash >> 32)) & 0xffff_ffff).unwrap_or(0)
     }
 
+    /// Enters all keys anew, with room for as many again.
     fn rebuild(&mut self) {
         let buckets = self.keys.len().saturating_mul(2).next_power_of_two().max(4);
-        let mask = buckets.saturating_sub(1);
         self.table = vec![0; buckets];
-        for (index, key) in self.keys.iter().enumerate() {
-            let mut at = Self::hash(key.field, &key.lower) & mask;
-            while self.table.get(at).is_some_and(|&taken| taken != 0) {
-                at = at.wrapping_add(1) & mask;
-            }
-            if let Some(cell) = self.table.get_mut(at) {
-                *cell = u16::try_from(index.saturating_add(1)).unwrap_or(0);
-            }
+        for index in 0..self.keys.len() {
+            self.enter(index);
+        }
+    }
+
+    fn enter(&mut self, index: usize) {
+        let Some(key) = self.keys.get(index) else { return };
+        let mask = self.table.len().saturating_sub(1);
+        let mut at = Self::hash(key.field, &key.lower) & mask;
+        while self.table.get(at).is_some_and(|&taken| taken != 0) {
+            at = at.wrapping_add(1) & mask;
+        }
+        if let Some(cell) = self.table.get_mut(at) {
+            *cell = u16::try_from(index.saturating_add(1)).unwrap_or(0);
         }
     }
 }

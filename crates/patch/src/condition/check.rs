@@ -128,7 +128,20 @@ impl<'k, 'a> Checker<'k, 'a> {
                 Some(if *negated { Condition::Not(Box::new(inside)) } else { inside })
             }
             ExprKind::Field(..) => {
-                let (slot, _) = self.field(expr)?;
+                let (slot, def) = self.field(expr)?;
+                if def.kind == Kind::Uint(1) {
+                    // Wireshark takes it, and it is always true: not what anybody means.
+                    return self.complain(
+                        Complaint::new(
+                            expr.at,
+                            format!(
+                                "`{}` alone asks whether the flag is there, not whether it is set",
+                                def.name
+                            ),
+                        )
+                        .help(format!("write `{0} == 1` or `{0} == 0`", def.name)),
+                    );
+                }
                 Some(Condition::Test(Test::Present(slot)))
             }
             ExprKind::Call(name, at, arguments) => match name.as_str() {

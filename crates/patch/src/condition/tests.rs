@@ -10,6 +10,7 @@ static PROTOCOL: Protocol = Protocol {
     ports: &[(Transport::Tcp, &[1])],
     fields: &[
         FieldDef { name: "t.text", ..FieldDef::TEXT },
+        FieldDef { name: "t.flag", kind: Kind::Uint(1), ..FieldDef::UINT },
         FieldDef { name: "t.number", kind: Kind::Uint(8), ..FieldDef::UINT },
     ],
     unit: "",
@@ -77,6 +78,11 @@ fn each_mistake_is_named_and_pointed_at() {
         ("t.text[0:0] == \"a\"", "0", "a slice has at least one byte"),
         ("t.text[a] == \"a\"", "a", "expected an offset or a key in quotes, found `a`"),
         ("t.number[0:1] == \"a\"", "t.number", "`t.number` is a number, not text"),
+        (
+            "t.flag and t.text",
+            "t.flag",
+            "`t.flag` alone asks whether the flag is there, not whether it is set",
+        ),
         ("true", "true", "this asks nothing of the message"),
         ("\"a\" == \"b\"", "\"a\" == \"b\"", "two constants are compared"),
         (

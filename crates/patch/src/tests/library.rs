@@ -39,3 +39,18 @@ fn the_same_file_by_two_paths_is_one() {
     let names: std::collections::HashSet<_> = all.iter().map(|patch: &Patch| &patch.name).collect();
     assert_eq!(names.len(), all.len());
 }
+
+#[test]
+fn the_manuals_examples_are_patches() {
+    let manual = include_str!("../../../../docs/patch-language.md");
+    let blocks: Vec<&str> =
+        manual.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let [patch, tests] = blocks.as_slice() else { panic!("{} examples", blocks.len()) };
+    assert!(Patch::from_yaml("manual", patch).is_ok());
+    let text = format!(
+        "patch: p\ntitle: x\nprotocol: ftp\nrules:\n  - {{ replace: ftp.request.arg, pattern: ':)', with: '_)' }}\n{tests}"
+    );
+    if let Err(found) = Patch::from_yaml("manual", &text) {
+        panic!("{}", render(&found));
+    }
+}
