@@ -101,8 +101,14 @@ struct Transmitter {
 impl Io {
     /// One round over all its ports. `false`: there was nothing to do.
     pub(crate) fn turn(&mut self) -> bool {
-        let received = self.receive.iter_mut().fold(false, |any, receiver| receiver.turn() || any);
-        self.transmit.iter_mut().fold(received, |any, transmitter| transmitter.turn() || any)
+        let mut busy = false;
+        for receiver in &mut self.receive {
+            busy |= receiver.turn();
+        }
+        for transmitter in &mut self.transmit {
+            busy |= transmitter.turn();
+        }
+        busy
     }
 
     /// Both halves on one lcore, where CPUs are scarce.

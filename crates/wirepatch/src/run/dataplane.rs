@@ -66,7 +66,8 @@ impl Dataplane {
             Layout::RunToCompletion => config.workers.count,
             Layout::Rings => 1,
         };
-        let (ports, started, mtu) = start_ports(config, &eal, &pool, queues, log)?;
+        let Ports { named: ports, queues: started, mtu } =
+            start_ports(config, &eal, &pool, queues, log)?;
         let workers = usize::from(config.workers.count);
         let mut watched = Watched {
             ports: Arc::new(ports),
@@ -230,6 +231,14 @@ fn said(panic: &(dyn core::any::Any + Send)) -> &str {
         .unwrap_or("(no message)")
 }
 
+/// Every port, running.
+struct Ports {
+    named: Vec<(String, Port)>,
+    queues: Vec<Queues>,
+    /// The least of all.
+    mtu: u16,
+}
+
 struct Queues {
     name: String,
     queues: Vec<(RxQueue, TxQueue)>,
@@ -272,13 +281,7 @@ fn pool_config(config: &Config) -> MempoolConfig {
 }
 
 /// Starts every port with `queues` queues each way. Gives the least MTU too.
-fn start_ports(
-    config: &Config,
-    eal: &Eal,
-    pool: &Mempool,
-    queues: u16,
-    log: Log,
-) -> Result<(Vec<(String, Port)>, Vec<Queues>, u16)> {
+fn start_ports(config: &Config, eal: &Eal, pool: &Mempool, queues: u16, log: Log) -> Result<Ports> {
     let mut ports = Vec::new();
     let mut all = Vec::new();
     let mut mtu = u16::MAX;
@@ -329,7 +332,7 @@ fn start_ports(
         });
         ports.push((wanted.name.clone(), port));
     }
-    Ok((ports, all, mtu))
+    Ok(Ports { named: ports, queues: all, mtu })
 }
 
 fn core_config(config: &Config, core: usize, mtu: u16) -> CoreConfig {
