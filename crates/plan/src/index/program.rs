@@ -107,32 +107,43 @@ impl LiteralState {
     }
 }
 
-impl Program {
-    /// Whether a slot's program that already has `taken` can also take this rule in.
-    pub(super) fn takes(taken: &[RuleNo], rules: &[Rule], rule: &Rule) -> bool {
-        let of = |no: &RuleNo| rules.get(usize::from(*no));
-        let always = matches!(rule.when, Condition::Always);
-        let conditional = taken
-            .iter()
-            .filter_map(of)
-            .filter(|rule| !matches!(rule.when, Condition::Always))
-            .count();
-        if !rule.transform.streams() || !(always || conditional < super::CONDITIONAL_RULES_MAX) {
-            return false;
-        }
-        let Some(pattern) = rule.transform.pattern() else { return true };
-        let regexes = taken
-            .iter()
-            .filter_map(of)
-            .filter_map(|rule| rule.transform.pattern())
-            .filter(|pattern| pattern.literals.is_empty())
-            .count();
-        pattern.match_bytes_max.is_some_and(|longest| longest <= WINDOW_BYTES_MAX)
-            && (!pattern.literals.is_empty() || regexes < AUTOMATA_MAX.saturating_sub(2))
-    }
+/// The rules one slot's program takes in.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// Ascending.
+    pub(super) rules: Vec<RuleNo>,
+    conditional: usize,
+    regexes: usize,
+}
 
+impl Taken {
+    /// Takes the rule in if it streams and the program has room for it.
+    pub(super) fn take(&mut self, no: RuleNo, rule: &Rule) -> bool {
+        let conditional = usize::from(!matches!(rule.when, Condition::Always));
+        let pattern = rule.transform.pattern();
+        let regex = usize::from(pattern.is_some_and(|pattern| pattern.literals.is_empty()));
+        let short = pattern.is_none_or(|pattern| {
+            pattern.match_bytes_max.is_some_and(|longest| longest <= WINDOW_BYTES_MAX)
+        });
+        let conditional = self.conditional.saturating_add(conditional);
+        let regexes = self.regexes.saturating_add(regex);
+        let takes = rule.transform.streams()
+            && short
+            && conditional <= super::CONDITIONAL_RULES_MAX
+            && regexes <= AUTOMATA_MAX.saturating_sub(2);
+        if takes {
+            self.rules.push(no);
+            self.conditional = conditional;
+            self.regexes = regexes;
+        }
+        takes
+    }
+}
+
+impl Program {
     /// `None` if there is nothing to run.
-    pub(super) fn new(streamed: &[RuleNo], rules: &[Rule]) -> Option<Self> {
+    pub(super) fn new(taken: &Taken, rules: &[Rule]) -> Option<Self> {
+        let streamed = &taken.rules;
         if streamed.is_empty() {
             return None;
         }
