@@ -22,6 +22,7 @@ use crate::condition::Condition;
 use crate::module::{Rule, RuleNo};
 use crate::transform::{Scope, Transform};
 use guard::{Atom, Guard, Kind};
+use program::Taken;
 pub use program::{
     AUTOMATA_MAX, Automaton, LiteralState, Literals, MaskTable, Owner, Program, WINDOW_BYTES_MAX,
 };
@@ -165,20 +166,18 @@ impl Index {
         let mut every_unit = Vec::new();
         let mut atoms: Vec<Vec<(Kind, RuleNo)>> = Vec::new();
         let mut whole: Vec<Vec<RuleNo>> = Vec::new();
-        let mut streamed: Vec<Vec<RuleNo>> = Vec::new();
+        let mut streamed: Vec<Taken> = Vec::new();
         let slot_count = wanted.slot_count();
         atoms.resize_with(slot_count, Vec::new);
         whole.resize_with(slot_count, Vec::new);
-        streamed.resize_with(slot_count, Vec::new);
+        streamed.resize_with(slot_count, Taken::default);
 
         for (no, rule) in rules.iter().enumerate() {
             let Ok(no) = RuleNo::try_from(no) else { break };
             let always = matches!(rule.when, Condition::Always);
             if let Some(target) = rule.target.map(usize::from) {
-                let streams =
-                    streamed.get(target).is_some_and(|taken| Program::takes(taken, rules, rule));
-                let lists = if streams { &mut streamed } else { &mut whole };
-                if let Some(list) = lists.get_mut(target) {
+                let streams = streamed.get_mut(target).is_some_and(|taken| taken.take(no, rule));
+                if !streams && let Some(list) = whole.get_mut(target) {
                     list.push(no);
                 }
                 if streams && always {
@@ -205,7 +204,8 @@ impl Index {
             .zip(whole)
             .zip(streamed)
             .map(|((atoms, whole), streamed)| {
-                let foreign = atoms.iter().any(|(_, rule)| !streamed.contains(rule));
+                let foreign =
+                    atoms.iter().any(|(_, rule)| streamed.rules.binary_search(rule).is_err());
                 let mut slot = SlotIndex::new(atoms, literal_count);
                 slot.needs_whole = foreign || !whole.is_empty();
                 literal_count = literal_count
