@@ -1,0 +1,88 @@
+use std::collections::HashSet;
+
+use wire::{Layers, Tcp, TcpFlags, Transport, checksum};
+
+use super::*;
+
+/// The first `count` frames.
+fn frames(load: &mut Load, count: usize) -> Vec<(Side, Vec<u8>)> {
+    (0..count)
+        .map(|_| {
+            let packet = load.next_packet();
+            let mut bytes = vec![0xee; packet.frame_bytes()];
+            packet.write(&mut bytes);
+            (packet.side(), bytes)
+        })
+        .collect()
+}
+
+#[test]
+fn every_frame_is_right_to_its_last_bit() {
+    for &kind in Kind::ALL {
+        let mut load = Load::new(kind);
+        for (at, (_, frame)) in frames(&mut load, 3_000).iter().enumerate() {
+            let layers = Layers::ethernet(frame).unwrap();
+            assert_ne!(layers.transport, Transport::Malformed, "{kind:?} {at}");
+            assert_eq!(layers.ip_end, frame.len(), "{kind:?} {at}");
+            assert!(checksum::ip_is_right(frame, &layers), "{kind:?} {at}");
+            assert!(checksum::transport_is_right(frame, &layers), "{kind:?} {at}");
+        }
+    }
+}
+
+#[test]
+fn sixty_four_bytes_are_sixty_four_bytes() {
+    for kind in [Kind::UdpOutOfScope, Kind::UdpHalf] {
+        let mut load = Load::new(kind);
+        assert!(frames(&mut load, 10).iter().all(|(_, frame)| frame.len() == 64), "{kind:?}");
+    }
+}
+
+#[test]
+fn no_client_comes_twice() {
+    let mut load = Load::new(Kind::Dns);
+    let mut seen = HashSet::new();
+    for (_, frame) in frames(&mut load, 8_000).iter().step_by(8) {
+        assert!(seen.insert(frame[26..36].to_vec()));
+    }
+}
+
+#[test]
+fn a_connection_is_one_unbroken_conversation() {
+    for kind in [Kind::HttpRequests, Kind::HttpResponses] {
+        let mut load = Load::new(kind);
+        load.conversations_max = 1;
+        let lines = 3
+            + load.script.body.len() * usize::try_from(HTTP_REQUESTS).unwrap()
+            + load.script.ending.len();
+        let played = frames(&mut load, 2 * lines);
+        let (first, second) = played.split_at(lines);
+        for (which, conversation) in [first, second].into_iter().enumerate() {
+            let mut next = [None, None];
+            for (side, frame) in conversation {
+                let layers = Layers::ethernet(frame).unwrap();
+                let tcp = Tcp::parse(&frame[layers.l4..]).unwrap();
+                let side = usize::from(*side == Side::Server);
+                let flags = tcp.flags();
+                if let Some(expected) = next[side] {
+                    assert_eq!(tcp.seq().raw(), expected, "{kind:?} {which}");
+                }
+                if flags.has(TcpFlags::ACK) {
+                    assert_eq!(Some(tcp.ack().raw()), next[1 - side], "{kind:?} {which}");
+                }
+                let moved = u32::try_from(layers.payload_len()).unwrap()
+                    + u32::from(flags.has_any(TcpFlags::SYN.with(TcpFlags::FIN)));
+                next[side] = Some(tcp.seq().raw().wrapping_add(moved));
+            }
+        }
+        assert_ne!(first[0].1[26..36], second[0].1[26..36], "another client");
+    }
+}
+
+#[test]
+fn a_request_has_the_size_it_says() {
+    let request = template::request(500);
+    assert_eq!(request.len(), 500);
+    assert_eq!(request.windows(2).filter(|pair| pair == b"\r\n").count(), 12);
+    assert_eq!(template::response(16 * 1024).len(), 16 * 1024);
+}
