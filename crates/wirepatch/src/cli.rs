@@ -33,6 +33,10 @@ pub(crate) enum Command {
     /// Takes a capture through the engine, no DPDK needed; reports every edit.
     Replay(ReplayArgs),
     /// Prints the fields of a capture as JSON lines, one object a message.
+    ///
+    /// TCP is put in order first; IP fragments are not put together. Keys are field names; a field that may occur more than once
+    /// is an array. Bytes are in hexadecimal; text is text, with \xNN for what is not UTF-8. A message's number and time are
+    /// those of the packet that brought its first byte.
     Decode(DecodeArgs),
     /// Lists the fields there are, with type and meaning.
     Fields(FieldsArgs),
@@ -97,12 +101,15 @@ pub(crate) struct ReplayArgs {
     /// Patch files or folders; none: everything comes out as it went in.
     #[arg(long, value_name = "PATCH", num_args = 0.., value_hint = ValueHint::AnyPath)]
     pub(crate) patches: Vec<PathBuf>,
-    /// Server ports in scope, where the patch does not name them: `http=8080,8081`.
+    /// Server ports in scope instead of those the patches name: `http=8080,8081`.
     #[arg(long, value_name = "PROTOCOL=PORTS")]
     pub(crate) ports: Vec<String>,
     /// Only count what would be edited.
     #[arg(long)]
     pub(crate) observe: bool,
+    /// Edit packets with wrong checksums too: captured where the NIC was to fill them in.
+    #[arg(long)]
+    pub(crate) trust_checksums: bool,
     /// Write every edit to this file as JSON.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) report: Option<PathBuf>,
@@ -132,6 +139,9 @@ pub(crate) struct FieldsArgs {
     /// Print as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write the manual's generated pages to this folder.
+    #[arg(long, value_name = "FOLDER", hide = true, value_hint = ValueHint::DirPath)]
+    pub(crate) markdown: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -141,6 +151,8 @@ pub(crate) struct CtlArgs {
         long,
         value_name = "PATH",
         env = "WIREPATCH_SOCKET",
+        hide_env_values = true,
+        global = true,
         default_value = "/run/wirepatch/control.sock",
         value_hint = ValueHint::FilePath
     )]

@@ -1,38 +1,59 @@
-//! The inline patch proxy.
+//! The inline patch proxy: arguments in, exit code out.
 
+mod bench;
 mod cli;
+mod commands;
 #[cfg(feature = "dpdk")]
 mod nic;
+mod output;
 #[cfg(feature = "dpdk")]
 mod run;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::Parser as _;
+
+use cli::{Cli, Command};
 
 /// Says it on standard error, whatever became of that.
 fn say_error(text: &str) {
+    use std::io::Write as _;
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Runs the patches' own test cases.
-fn prove(_patches: &[patch::Patch]) -> Vec<patch::Diagnostic> {
-    Vec::new()
+/// Runs the patches' own test cases; a diagnostic for each that fails.
+fn prove(patches: &[patch::Patch]) -> Vec<patch::Diagnostic> {
+    sim::cases::prove(patches, &patch::Options::default(), |_| ()).diagnostics
 }
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    let done = match &cli.command {
-        #[cfg(feature = "dpdk")]
-        cli::Command::Run(args) => run::run(args),
-        other => {
-            say_error(&format!("{other:?}\n"));
-            return ExitCode::from(2);
+    let cli = Cli::parse();
+    dispatch(&cli.command).unwrap_or_else(|error| {
+        if output::reader_is_gone(&error) {
+            // `wirepatch fields | head`: whoever reads has seen enough.
+            return ExitCode::SUCCESS;
         }
-    };
-    done.unwrap_or_else(|error| {
         say_error(&format!("wirepatch: error: {error:#}\n"));
-        ExitCode::from(1)
+        if error.is::<output::Usage>() { ExitCode::from(2) } else { ExitCode::from(1) }
     })
+}
+
+fn dispatch(command: &Command) -> Result<ExitCode> {
+    match command {
+        #[cfg(feature = "dpdk")]
+        Command::Run(args) => run::run(args),
+        #[cfg(not(feature = "dpdk"))]
+        Command::Run(_) => Err(output::no_dpdk("run")),
+        Command::Bench(args) => bench::bench(args),
+        Command::Check(args) => commands::check::check(args),
+        Command::Test(args) => commands::test::test(args),
+        Command::Explain(args) => commands::explain::explain(args),
+        Command::Replay(args) => commands::replay::replay(args),
+        Command::Decode(args) => commands::decode::decode(args),
+        Command::Fields(args) => commands::fields::fields(args),
+        Command::Ctl(args) => commands::ctl::ctl(args),
+        Command::Schema(args) => commands::schema::schema(args),
+        Command::Completions(args) => commands::schema::completions(args),
+    }
 }
