@@ -57,7 +57,7 @@ pub const UNDECIDED: [&str; 6] = [
 ];
 
 /// One core's counters. Aligned so that two cores never share a cache line (nor the pair of lines that is fetched together).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(128))]
 pub struct CoreCounters {
     reasons: [Cell; Reason::ALL.len()],
@@ -81,6 +81,25 @@ pub struct CoreCounters {
     pub fragments_made: Cell,
     /// Generation of the plan this core runs.
     pub generation: Cell,
+}
+
+impl Default for CoreCounters {
+    fn default() -> Self {
+        Self {
+            reasons: core::array::from_fn(|_| Cell::default()),
+            ports: Default::default(),
+            undecided: Default::default(),
+            turns: Cell::default(),
+            busy_turns: Cell::default(),
+            flows: Cell::default(),
+            held_segments: Cell::default(),
+            held_bytes: Cell::default(),
+            held_fragments: Cell::default(),
+            reassembled: Cell::default(),
+            fragments_made: Cell::default(),
+            generation: Cell::default(),
+        }
+    }
 }
 
 impl CoreCounters {

@@ -20,6 +20,7 @@ use crate::transmit::{Outgoing, transmit};
 /// One turn of a core: a burst from each of its ports through the journey. How many frames came: on none the caller backs off.
 pub fn turn<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, now: Tick) -> usize {
     core.reader.refresh();
+    core.tcp.take_up(core.reader.current());
     if !core.tcp.needs_previous() {
         core.reader.forget_previous();
     }
@@ -31,7 +32,7 @@ pub fn turn<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, now: Tick) -> usize 
         }
     }
     core.fragments.expire(now, &core.counters);
-    track::expire(core, now);
+    track::expire(nic, core, now);
     core.counters.turns.add(1);
     core.counters.busy_turns.add(u64::from(frames > 0));
     frames

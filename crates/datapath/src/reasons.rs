@@ -79,8 +79,25 @@ reasons! {
     FragmentImpossible "fragment_impossible" Dropped "A fragment that cannot belong to any datagram: past 65,535 bytes, or of an odd length before the end.";
     FragmentsFull "fragments_full" Dropped "No room to hold another fragment.";
     FragmentsTooLong "fragments_too_long" Dropped "A TCP segment in fragments that is longer than one frame when whole.";
-    // Assemble (TCP).
-    TcpNotYet "tcp_not_yet" Untouched "TCP in scope, before streams are edited; sent on untouched.";
+    // Track and assemble (TCP).
+    TcpUntracked "tcp_untracked" Untouched "A TCP segment in scope whose connection was not seen to begin; sent on untouched, not inspected.";
+    FlowTableFull "flow_table_full" Untouched "No room to track a new connection; it is sent on untouched, not inspected.";
+    TcpSigned "tcp_signed" Untouched "The connection signs its segments (TCP-MD5, TCP-AO), so none may be edited; sent on untouched.";
+    TcpMoved "tcp_moved" Changed "Only numbers of the header changed, because bytes before it were edited.";
+    TcpRebuilt "tcp_rebuilt" Changed "Brought again what was sent before: sent again out of the copy, or answered with an acknowledgement.";
+    TcpHeld "tcp_held" Held "Its bytes wait for the rest of their unit.";
+    TcpReleased "tcp_released" Changed "Let bytes go that were held.";
+    TcpAhead "tcp_ahead" Held "Came ahead of bytes before it, and waits for them.";
+    TcpAheadDropped "tcp_ahead_dropped" Dropped "Came too far ahead of the bytes before it to be kept; its sender resends it.";
+    TcpNoBlocks "tcp_no_blocks" Dropped "No block was free to keep its bytes; its sender resends it.";
+    TcpNoFlights "tcp_no_flights" Dropped "As many half-streams have bytes in flight as can be followed; its sender resends it.";
+    TcpInFlightFull "tcp_in_flight_full" Dropped "More of its half-stream is unacknowledged than is kept; its sender resends it.";
+    TcpBadFlags "tcp_bad_flags" Dropped "Control bits that contradict each other, which every receiver discards (RFC 9293).";
+    TcpSynData "tcp_syn_data" Changed "Data in a SYN was taken off; its sender resends it behind the handshake, where it is inspected.";
+    TcpClosed "tcp_closed" Changed "A patch, or the fail mode, ended the connection: both ends were reset.";
+    TcpBroken "tcp_broken" Changed "An edit could not be kept for resending: both ends were reset.";
+    TcpAfterReset "tcp_after_reset" Dropped "Belongs to a connection that was reset from here; answered with a reset.";
+    TcpIdleReset "tcp_idle_reset" Changed "No frame: an edited connection was silent for more than two hours and was reset at both ends.";
     // Decide.
     Unchanged "unchanged" Untouched "Inspected, and within every bound.";
     Edited "edited" Changed "At least one field was changed.";

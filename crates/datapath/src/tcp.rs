@@ -1,50 +1,207 @@
 //! Steps 4 to 9 for a TCP segment: the one place where `flow` (positions and bytes) meets `engine` (fields and rules).
+//!
+//! Holds:     [`State`]: the core's connections, and beside each what the engine remembers of it.
+//! Promises:  a connection that was edited is never let go silently: where it has to go, both ends are reset.
+//! Never:     decides about positions (that is `flow`'s) or about fields (the engine's).
+
+mod build;
+mod stage;
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+
+use engine::Conversation;
+use flow::{FlowId, Key, Outcome, Outputs, SegmentIn, Stores, Table, Way};
+use plan::{Endpoint, Found, Module, ModuleNo};
+use proto::Direction;
+use wire::{Layers, Tcp, TcpFlags};
 
 use crate::classify::Packet;
 use crate::core::{Parts, Tick};
+use crate::counters::CoreCounters;
+use crate::force::InForce;
 use crate::limits::Limits;
-use crate::nic::FramePool;
+use crate::nic::{FramePool, PortNo};
+use crate::parse::Link;
 use crate::reasons::Reason;
 use crate::transmit::Outgoing;
-use plan::Found;
+
+use build::{Link as LinkHeader, Template};
+use stage::EngineStage;
+
+/// Entries looked at for idle connections, each turn: a full table of 2^18 is gone through in 16,384 turns, well under a
+/// second on a busy core.
+const EXPIRE_PER_TURN: usize = 16;
+
+/// Connections moved to a new plan each turn, besides those that have traffic.
+const MOVE_PER_TURN: usize = 64;
 
 /// Every TCP connection of one core.
 #[derive(Debug)]
-pub struct State {}
+pub struct State {
+    table: Table,
+    stores: Stores,
+    outputs: Outputs,
+    /// Beside the table: what the engine and the wire need of each connection.
+    slots: Vec<Slot>,
+    plans: Plans,
+    /// Where the search for connections that have not moved goes on.
+    hand: usize,
+}
+
+/// How the connections stand to the plans.
+#[derive(Clone, Copy, Debug, Default)]
+struct Plans {
+    /// Generation of the plan seen last.
+    generation: u64,
+    /// Connections that began on an earlier one and have not moved.
+    behind: u32,
+    /// Connections the plan no longer names.
+    orphans: u32,
+}
+
+/// What stands beside a connection's entry.
+#[derive(Debug)]
+struct Slot {
+    conversation: Conversation,
+    /// The plan whose module runs, and which one; none any more where the scope has gone away.
+    generation: u64,
+    module: Option<ModuleNo>,
+    orphan: bool,
+    /// What stood before IP in the client's SYN, and where it came in: for resets when no frame is at hand.
+    link: LinkHeader,
+    client_port: PortNo,
+    server_port: PortNo,
+}
 
 impl State {
     /// Allocates all it will ever need.
     pub fn new(limits: &Limits) -> Self {
-        let _ = limits;
-        Self {}
+        let flights = (limits.flows_max / 16).clamp(64, 1 << 14);
+        let random = || RandomState::new().build_hasher().finish();
+        Self {
+            table: Table::new(limits.flows_max, [random(), random()]),
+            stores: Stores::new(limits.blocks_max, flights),
+            outputs: Outputs::new(),
+            slots: Vec::with_capacity(usize::try_from(limits.flows_max).unwrap_or(0)),
+            plans: Plans::default(),
+            hand: 0,
+        }
     }
 
     /// Some connection may be tracked that the plan in force no longer names (its numbers were shifted before a reload): the
-    /// cheap question before [`Self::tracks`]. It costs every TCP packet out of scope a look into the table, so it is to be
-    /// true only while there are such connections.
+    /// cheap question before [`Self::tracks`]. It costs every TCP packet out of scope a look into the table, so it is
+    /// true only while there are such connections, or some were not looked at yet.
     pub fn has_orphans(&self) -> bool {
-        false
+        self.plans.behind > 0 || self.plans.orphans > 0
     }
 
     /// This packet belongs to a connection in the table, whatever the plan says of it now.
     pub fn tracks(&self, packet: &Packet) -> bool {
-        let _ = packet;
-        false
-    }
-
-    /// Lets a few idle connections go.
-    pub fn expire(&mut self, now: Tick) {
-        let _ = now;
+        self.find(packet).is_some()
     }
 
     /// Some connection still runs on the plan before the current one.
     pub fn needs_previous(&self) -> bool {
-        false
+        self.plans.behind > 0
     }
 
     /// Connections tracked.
     pub fn flows(&self) -> u64 {
-        0
+        self.table.len().into()
+    }
+
+    /// Half-streams with bytes in flight or held.
+    pub fn flights(&self) -> u64 {
+        self.stores.flights().0.into()
+    }
+
+    /// Bytes of blocks in use, for held bytes and copies.
+    pub fn block_bytes(&self) -> u64 {
+        let bytes = u64::try_from(flow::limits::BLOCK_BYTES).unwrap_or(0);
+        u64::from(self.stores.blocks().0).saturating_mul(bytes)
+    }
+
+    /// Lets a few idle connections go. One that was edited is reset at both ends: neither could go on alone.
+    pub(crate) fn expire<P: FramePool>(
+        &mut self,
+        now: Tick,
+        link: Link,
+        pool: &mut P,
+        out: &mut Outgoing<P::Frame>,
+        counters: &CoreCounters,
+    ) {
+        let Some(id) = self.table.next_expired(flow_tick(now), EXPIRE_PER_TURN) else { return };
+        let key = self.table.key(id).copied().unwrap_or_default();
+        let Some(connection) = self.table.get_mut(id) else { return };
+        if connection.is_edited() {
+            let [to_server, to_client] = connection.reset(&mut self.stores);
+            if let Some(slot) = self.slots.get(id.index()) {
+                let resets = [
+                    (slot.server_port, Way::ToServer, to_server, to_client),
+                    (slot.client_port, Way::ToClient, to_client, to_server),
+                ];
+                for (port, way, seq, ack) in resets {
+                    if let Some(mut frame) = pool.alloc()
+                        && build::reset(&mut frame, &slot.link, link, &key, way, (seq, ack))
+                    {
+                        out.send(port, frame);
+                    }
+                }
+            }
+            counters.count(Reason::TcpIdleReset);
+        } else {
+            connection.let_go(&mut self.stores);
+        }
+        self.forget(id);
+    }
+
+    /// Moves a few connections to the current plan that have no segment to do it.
+    pub(crate) fn move_on(&mut self, force: &InForce, previous: Option<&InForce>) {
+        if self.plans.behind == 0 {
+            return;
+        }
+        for _ in 0..MOVE_PER_TURN {
+            self.hand = if self.hand < self.slots.len() { self.hand } else { 0 };
+            let at = self.hand;
+            self.hand = at.saturating_add(1);
+            let Some(key) = FlowId::at(at).and_then(|id| self.table.key(id)) else { continue };
+            let server = Endpoint { address: key.server, port: key.server_port };
+            let client = Endpoint { address: key.client, port: key.client_port };
+            let found = force.plan.scope.find(proto::Transport::Tcp, &client, &server);
+            if let Some(slot) = self.slots.get_mut(at) {
+                choose(slot, (force, previous), found, &mut self.plans);
+            }
+        }
+    }
+
+    /// Takes the connection out of the table.
+    fn forget(&mut self, id: FlowId) {
+        if let Some(slot) = self.slots.get(id.index()) {
+            if slot.generation != self.plans.generation {
+                self.plans.behind = self.plans.behind.saturating_sub(1);
+            }
+            if slot.orphan {
+                self.plans.orphans = self.plans.orphans.saturating_sub(1);
+            }
+        }
+        self.table.remove(id);
+    }
+
+    fn find(&self, packet: &Packet) -> Option<(FlowId, Way)> {
+        let (source, destination) = (packet.source, packet.destination);
+        let realm = realm(&packet.layers);
+        let to_server = self.table.find(&key(source, destination, realm));
+        to_server.map(|id| (id, Way::ToServer)).or_else(|| {
+            self.table.find(&key(destination, source, realm)).map(|id| (id, Way::ToClient))
+        })
+    }
+
+    /// Called once per burst: from now on this is the current plan, and every connection is behind it.
+    pub(crate) fn take_up(&mut self, force: &InForce) {
+        if force.plan.generation != self.plans.generation {
+            self.plans.generation = force.plan.generation;
+            self.plans.behind = self.table.len();
+        }
     }
 }
 
@@ -58,7 +215,196 @@ pub fn segment<P: FramePool>(
     found: Option<Found>,
     out: &mut Outgoing<P::Frame>,
 ) -> Reason {
-    let _ = (pool, packet, found);
-    out.send(parts.lane.to, frame);
-    Reason::TcpNotYet
+    let (bytes, layers) = (frame.as_ref(), &packet.layers);
+    let Some(tcp) = bytes.get(layers.l4..layers.ip_end).and_then(Tcp::parse) else {
+        out.send(parts.lane.to, frame);
+        return Reason::BadTransportHeader;
+    };
+    let segment = SegmentIn { tcp, payload: layers.payload_of(bytes) };
+    let (id, way) = match track(parts, packet, &segment, found, bytes) {
+        Ok(tracked) => tracked,
+        Err(reason) => {
+            out.send(parts.lane.to, frame);
+            return reason;
+        }
+    };
+
+    let client = match way {
+        Way::ToServer => packet.source,
+        Way::ToClient => packet.destination,
+    };
+    let State { table, stores, outputs, slots, plans, .. } = &mut *parts.tcp;
+    let (Some(connection), Some(slot)) = (table.get_mut(id), slots.get_mut(id.index())) else {
+        out.send(parts.lane.to, frame);
+        return Reason::TcpUntracked;
+    };
+    let on = choose(slot, (parts.force, parts.previous), found, plans);
+    let tally = on.and_then(|(force, ..)| force.tally(parts.config.core));
+    let mut stage = EngineStage {
+        module: on.map(|(_, no, module)| (no, module)),
+        conversation: &mut slot.conversation,
+        client: client.address,
+        scratch: parts.scratch,
+        tally,
+        counters: parts.counters,
+        broken: false,
+    };
+    let now = flow_tick(parts.now);
+    let outcome = connection.take(way, &segment, stores, &mut stage, now, outputs);
+    let template = Template {
+        packet,
+        link: parts.config.link,
+        trust_checksums: parts.config.trust_checksums,
+        lane: parts.lane,
+    };
+    let copy = |at, room: &mut [u8]| connection.copy_out(way, stores, at, room);
+    let complete =
+        template.send(pool, frame, (&*outputs, outcome), copy, (parts.work, parts.next_id), out);
+    if complete { reason(outcome) } else { Reason::NoFrames }
+}
+
+/// The connection a segment belongs to; a SYN in scope begins one.
+fn track(
+    parts: &mut Parts<'_>,
+    packet: &Packet,
+    segment: &SegmentIn<'_>,
+    found: Option<Found>,
+    bytes: &[u8],
+) -> Result<(FlowId, Way), Reason> {
+    let flags = segment.tcp.flags();
+    let opens = flags.has(TcpFlags::SYN)
+        && !flags.has_any(TcpFlags::ACK.with(TcpFlags::RST).with(TcpFlags::FIN));
+    let known = parts.tcp.find(packet);
+    let begins_again = |id| {
+        let connection = parts.tcp.table.get(id);
+        connection.is_some_and(|connection| connection.would_begin_again(segment))
+    };
+    if let Some((id, way)) = known.filter(|&(id, _)| !begins_again(id)) {
+        return Ok((id, way));
+    }
+    if let Some((id, _)) = known {
+        if let Some(connection) = parts.tcp.table.get_mut(id) {
+            connection.let_go(&mut parts.tcp.stores);
+        }
+        parts.tcp.forget(id);
+    }
+    let Some(found) = found.filter(|_| opens) else { return Err(Reason::TcpUntracked) };
+    let Some(module) = parts.module(found.module) else { return Err(Reason::NotInPlan) };
+    let (way, client, server) = match found.direction {
+        Direction::Request => (Way::ToServer, packet.source, packet.destination),
+        Direction::Response => (Way::ToClient, packet.destination, packet.source),
+    };
+    let (client_port, server_port) = match way {
+        Way::ToServer => (parts.lane.from, parts.lane.to),
+        Way::ToClient => (parts.lane.to, parts.lane.from),
+    };
+    let key = key(client, server, realm(&packet.layers));
+    let now = flow_tick(parts.now);
+    let Some(id) = parts.tcp.table.insert(&key, now) else { return Err(Reason::FlowTableFull) };
+    let slot = Slot {
+        conversation: Conversation::start(module),
+        generation: parts.force.plan.generation,
+        module: Some(found.module),
+        orphan: false,
+        link: LinkHeader::of(bytes, &packet.layers, parts.config.link, way),
+        client_port,
+        server_port,
+    };
+    let slots = &mut parts.tcp.slots;
+    match slots.get_mut(id.index()) {
+        Some(place) => *place = slot,
+        // The table numbers its entries without gaps, and there is room for as many slots.
+        None => slots.push(slot),
+    }
+    Ok((id, way))
+}
+
+/// The module that decides: that of the plan a connection is on, until nothing of it is open and the current one can take
+/// over.
+fn choose<'a>(
+    slot: &mut Slot,
+    (force, previous): (&'a InForce, Option<&'a InForce>),
+    found: Option<Found>,
+    plans: &mut Plans,
+) -> Option<(&'a InForce, ModuleNo, &'a Module)> {
+    if slot.generation != plans.generation {
+        let old = previous.filter(|previous| previous.plan.generation == slot.generation);
+        let open = |slot: &Slot| {
+            !Direction::BOTH.iter().all(|&direction| slot.conversation.at_boundary(direction))
+        };
+        if let Some(old) = old.filter(|_| slot.module.is_some() && open(slot)) {
+            let no = slot.module?;
+            return old.plan.module(no).map(|module| (old, no, module));
+        }
+        let before = old.zip(slot.module).and_then(|(old, no)| old.plan.module(no));
+        let after = found
+            .and_then(|found| force.plan.module(found.module).map(|module| (found.module, module)));
+        let same = |after: &Module| {
+            // Where the plan it ran on is gone, two reloads went by: the state is of the protocol of its port, which
+            // only an edited configuration could have changed.
+            before.is_none_or(|before| {
+                before.decoder.protocol().name == after.decoder.protocol().name
+            })
+        };
+        slot.module = match after.filter(|(_, module)| slot.module.is_some() && same(module)) {
+            Some((no, module)) => {
+                slot.conversation.move_to(module);
+                Some(no)
+            }
+            None => None,
+        };
+        let was = core::mem::replace(&mut slot.orphan, found.is_none());
+        plans.orphans = match (was, slot.orphan) {
+            (false, true) => plans.orphans.saturating_add(1),
+            (true, false) => plans.orphans.saturating_sub(1),
+            (true, true) | (false, false) => plans.orphans,
+        };
+        slot.generation = plans.generation;
+        plans.behind = plans.behind.saturating_sub(1);
+    }
+    let no = slot.module?;
+    force.plan.module(no).map(|module| (force, no, module))
+}
+
+fn key(client: Endpoint, server: Endpoint, realm: u32) -> Key {
+    Key {
+        client: client.address,
+        server: server.address,
+        client_port: client.port,
+        server_port: server.port,
+        realm,
+    }
+}
+
+/// Networks behind different VLAN tags may use the same addresses.
+fn realm(layers: &Layers) -> u32 {
+    let [outer, inner, ..] = layers.tags;
+    (u32::from(outer & 0x0fff) << 12) | u32::from(inner & 0x0fff)
+}
+
+/// `flow` counts milliseconds on a circle of 49 days.
+fn flow_tick(now: Tick) -> flow::Tick {
+    flow::Tick(u32::try_from(now & 0xffff_ffff).unwrap_or(0))
+}
+
+const fn reason(outcome: Outcome) -> Reason {
+    match outcome {
+        Outcome::Untouched => Reason::Unchanged,
+        Outcome::Moved => Reason::TcpMoved,
+        Outcome::Edited => Reason::Edited,
+        Outcome::Rebuilt => Reason::TcpRebuilt,
+        Outcome::Held => Reason::TcpHeld,
+        Outcome::Ahead => Reason::TcpAhead,
+        Outcome::Released => Reason::TcpReleased,
+        Outcome::AheadDropped => Reason::TcpAheadDropped,
+        Outcome::NoBlocks => Reason::TcpNoBlocks,
+        Outcome::NoFlights => Reason::TcpNoFlights,
+        Outcome::InFlightFull => Reason::TcpInFlightFull,
+        Outcome::BadFlags => Reason::TcpBadFlags,
+        Outcome::SynDataStripped => Reason::TcpSynData,
+        Outcome::Closed => Reason::TcpClosed,
+        Outcome::Broken => Reason::TcpBroken,
+        Outcome::Dead => Reason::TcpAfterReset,
+        Outcome::Signed => Reason::TcpSigned,
+    }
 }

@@ -4,3 +4,4 @@ mod identity;
 mod lab;
 mod limits;
 mod patched;
+mod streams;

@@ -61,6 +61,14 @@ impl Connection {
         now.since(self.seen) > allowed
     }
 
+    /// This segment would begin another connection between the same ports (RFC 9293 section 3.6.1).
+    pub fn would_begin_again(&self, segment: &SegmentIn<'_>) -> bool {
+        let flags = segment.tcp.flags();
+        matches!(self.state, State::Closing | State::Dead)
+            && flags.has(TcpFlags::SYN)
+            && !flags.has_any(TcpFlags::ACK.with(TcpFlags::RST).with(TcpFlags::FIN))
+    }
+
     /// Its two sides differ, so that neither end could go on without the translation.
     pub fn is_edited(&self) -> bool {
         self.halves.iter().any(|half| half.is(Facts::EDITED))
@@ -106,7 +114,10 @@ impl Connection {
         out.clear();
         self.seen = now;
         let flags = segment.tcp.flags();
+        let opens = flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK);
         match self.state {
+            // The ports of a connection that was reset may be used again at once.
+            State::Dead if opens => self.state = State::Closing,
             State::Dead => return self.answer_dead(segment, out),
             State::Signed => {
                 pass(segment, out);

@@ -40,6 +40,8 @@ impl Flight {
 pub struct Stores {
     pub(crate) pool: BlockPool,
     flights: Vec<Flight>,
+    /// Flights there may be.
+    most: u32,
     free: Vec<FlightId>,
     /// Held and new bytes, contiguous, for the stage.
     pub(crate) work: Vec<u8>,
@@ -50,8 +52,9 @@ impl Stores {
     pub fn new(blocks: u32, flights: u32) -> Self {
         Self {
             pool: BlockPool::new(blocks),
-            flights: (0..flights).map(|_| Flight::EMPTY).collect(),
-            free: (0..flights).rev().collect(),
+            flights: Vec::with_capacity(index(flights)),
+            most: flights,
+            free: Vec::with_capacity(index(flights)),
             work: Vec::with_capacity(index(WAITING_BYTES_MAX)),
         }
     }
@@ -64,13 +67,20 @@ impl Stores {
 
     /// Flights in use and in all.
     pub fn flights(&self) -> (u32, u32) {
-        let all = len32(self.flights.len());
-        (all.saturating_sub(len32(self.free.len())), all)
+        (len32(self.flights.len().saturating_sub(self.free.len())), self.most)
     }
 
     /// A flight whose map begins at these positions.
     pub(crate) fn take_flight(&mut self, original: Seq, edited: Seq) -> Option<FlightId> {
-        let id = self.free.pop()?;
+        let id = match self.free.pop() {
+            Some(id) => id,
+            None if self.flights.len() < index(self.most) => {
+                let id = len32(self.flights.len());
+                self.flights.push(Flight::EMPTY);
+                id
+            }
+            None => return None,
+        };
         if let Some(flight) = self.flights.get_mut(index(id)) {
             flight.map = SeqMap::new(original, edited);
         }

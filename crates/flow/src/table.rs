@@ -29,6 +29,11 @@ pub struct Key {
 pub struct FlowId(u32);
 
 impl FlowId {
+    /// The one with this index, which may be free.
+    pub fn at(index: usize) -> Option<Self> {
+        u32::try_from(index).ok().map(Self)
+    }
+
     /// As an index, for what a caller keeps beside the table.
     pub fn index(self) -> usize {
         index(self.0)

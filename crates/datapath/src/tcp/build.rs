@@ -1,0 +1,354 @@
+//! Frames out of `flow`'s outputs. The frame that came is the template: link header, tags, IP header and options of what goes on
+//! are its own; what goes back has fresh headers, with the addresses swapped.
+
+use flow::{Key, Outcome, Output, Outputs, Payload, To, Way};
+use wire::{IpVersion, Layers, Seq, TcpFlags, TcpMut, Transport, checksum, number};
+
+use crate::classify::Packet;
+use crate::core::Lane;
+use crate::limits;
+use crate::nic::{Frame, FramePool};
+use crate::parse;
+use crate::repair::write_ip_len;
+use crate::transmit::Outgoing;
+
+const TCP_BYTES: usize = 20;
+
+/// Hops a segment made here may take: the default of IANA's IP parameters (RFC 1700).
+const HOPS: u8 = 64;
+
+/// "Don't fragment" (RFC 791).
+const DONT_FRAGMENT: u16 = 0x4000;
+
+/// What stands before IP, towards the server.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    bytes: [u8; limits::LINK_BYTES_MAX],
+    len: usize,
+}
+
+impl Link {
+    /// That of a frame which travels `way`.
+    pub(super) fn of(frame: &[u8], layers: &Layers, link: parse::Link, way: Way) -> Self {
+        let mut header = Self { bytes: [0; limits::LINK_BYTES_MAX], len: 0 };
+        let source = frame.get(..layers.ip).unwrap_or_default();
+        if let Some(place) = header.bytes.get_mut(..source.len()) {
+            place.copy_from_slice(source);
+            header.len = source.len();
+        }
+        if way == Way::ToClient {
+            swap_ends(&mut header.bytes, link);
+        }
+        header
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// The frame that came, and how frames are made of it.
+pub(super) struct Template<'a> {
+    pub(super) packet: &'a Packet,
+    pub(super) link: parse::Link,
+    pub(super) trust_checksums: bool,
+    pub(super) lane: Lane,
+}
+
+impl Template<'_> {
+    /// Sends all outputs; the frame itself is used for the last of them. `false`: the pool was empty, and something was not
+    /// sent; TCP resends it.
+    pub(super) fn send<P: FramePool>(
+        &self,
+        pool: &mut P,
+        mut frame: P::Frame,
+        (outputs, outcome): (&Outputs, Outcome),
+        copy: impl Fn(u32, &mut [u8]) -> usize,
+        (work, next_id): (&mut Vec<u8>, &mut u32),
+        out: &mut Outgoing<P::Frame>,
+    ) -> bool {
+        if outcome == Outcome::Untouched || outcome == Outcome::Signed {
+            out.send(self.lane.to, frame);
+            return true;
+        }
+        if let [only] = outputs.list()
+            && self.is_whole(only)
+            && outputs.onward_options().is_none()
+        {
+            self.write_numbers(frame.as_mut(), only, self.packet.layers);
+            out.send(self.lane.to, frame);
+            return true;
+        }
+        let Some((last, others)) = outputs.list().split_last() else { return true };
+        let mut complete = true;
+        for output in others {
+            self.build(frame.as_ref(), output, outputs, &copy, work, next_id);
+            let fresh = pool.alloc().and_then(|mut fresh| fresh.load(work).then_some(fresh));
+            match fresh {
+                Some(fresh) => out.send(self.port(output), fresh),
+                None => complete = false,
+            }
+        }
+        self.build(frame.as_ref(), last, outputs, &copy, work, next_id);
+        if frame.load(work) {
+            out.send(self.port(last), frame);
+        } else {
+            complete = false;
+        }
+        complete
+    }
+
+    const fn port(&self, output: &Output) -> crate::nic::PortNo {
+        match output.to {
+            To::Receiver => self.lane.to,
+            To::Sender => self.lane.from,
+        }
+    }
+
+    /// The output is the frame with other numbers.
+    fn is_whole(&self, output: &Output) -> bool {
+        let len = self.packet.layers.payload_len();
+        output.to == To::Receiver
+            && match output.payload {
+                Payload::None => len == 0,
+                Payload::Frame(from, to) => from == 0 && to == len,
+                Payload::Copy { .. } => false,
+            }
+    }
+
+    /// Puts the output together in `work`.
+    fn build(
+        &self,
+        frame: &[u8],
+        output: &Output,
+        outputs: &Outputs,
+        copy: &impl Fn(u32, &mut [u8]) -> usize,
+        work: &mut Vec<u8>,
+        next_id: &mut u32,
+    ) {
+        let layers = &self.packet.layers;
+        work.clear();
+        let ip_header = match output.to {
+            To::Receiver => {
+                work.extend_from_slice(frame.get(..layers.payload).unwrap_or_default());
+                let options_at = layers.l4.saturating_add(TCP_BYTES);
+                if let Some(options) = outputs.onward_options()
+                    && let Some(place) = work.get_mut(options_at..layers.payload)
+                    && place.len() == options.len()
+                {
+                    place.copy_from_slice(options);
+                }
+                layers.l4.saturating_sub(layers.ip)
+            }
+            To::Sender => {
+                work.extend_from_slice(frame.get(..layers.ip).unwrap_or_default());
+                swap_ends(work, self.link);
+                let (source, destination) = (self.packet.destination, self.packet.source);
+                let addresses = (&source.address, &destination.address);
+                let header = push_ip(work, layers.version, addresses);
+                push_tcp(work, (source.port, destination.port), outputs.back_options());
+                header
+            }
+        };
+        let payload = work.len();
+        match output.payload {
+            Payload::None => {}
+            Payload::Frame(from, to) => {
+                let bytes = layers.payload_of(frame).get(from..to).unwrap_or_default();
+                work.extend_from_slice(bytes);
+            }
+            Payload::Copy { at, len } => {
+                let end = payload.saturating_add(usize::try_from(len).unwrap_or(0));
+                // A segment is no longer than its receiver's MSS, and `work` holds the longest packet.
+                work.resize(end.min(work.capacity()), 0);
+                let room = work.get_mut(payload..).unwrap_or_default();
+                let got = copy(at, room);
+                work.truncate(payload.saturating_add(got));
+            }
+        }
+        let l4 = layers.ip.saturating_add(ip_header);
+        let end = work.len();
+        let made = Layers {
+            l4,
+            payload,
+            payload_end: end,
+            ip_end: end,
+            fragment: None,
+            protocol: number::TCP,
+            transport: Transport::Tcp,
+            ..*layers
+        };
+        write_ip_len(work, made.version, made.ip, end.saturating_sub(made.ip));
+        self.write_id(work, &made, next_id);
+        checksum::fill_ip(work, &made);
+        self.write_numbers(work, output, made);
+        checksum::fill_transport(work, &made);
+        if self.link == parse::Link::Ethernet && end < limits::ETHERNET_BYTES_MIN {
+            work.resize(limits::ETHERNET_BYTES_MIN, 0);
+        }
+    }
+
+    /// Numbers, bits and window, with the checksum kept right, or made so where that which came was only taken on trust.
+    fn write_numbers(&self, bytes: &mut [u8], output: &Output, layers: Layers) {
+        let Some(mut tcp) = bytes.get_mut(layers.l4..).and_then(TcpMut::parse) else { return };
+        let had_urgent = tcp.view().flags().has(TcpFlags::URG);
+        tcp.set_seq(output.seq);
+        tcp.set_ack(output.ack);
+        tcp.set_window(output.window);
+        tcp.set_flags(output.flags);
+        if had_urgent && !output.flags.has(TcpFlags::URG) {
+            tcp.set_urgent(0);
+        }
+        if self.trust_checksums {
+            checksum::fill_transport(bytes, &layers);
+        }
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc6864#section-4.3
+    //# non-atomic datagrams MUST NOT repeat IPv4 ID values within one MDL for a given source address/destination
+    //# address/protocol tuple
+    fn write_id(&self, bytes: &mut [u8], layers: &Layers, next_id: &mut u32) {
+        if layers.version == IpVersion::V6 {
+            return;
+        }
+        let field = |at: usize| {
+            layers.ip.saturating_add(at)..layers.ip.saturating_add(at).saturating_add(2)
+        };
+        let flags = bytes.get(field(6)).and_then(|bytes| bytes.first_chunk::<2>());
+        if flags.is_none_or(|flags| u16::from_be_bytes(*flags) & DONT_FRAGMENT != 0) {
+            return;
+        }
+        let [.., high, low] = next_id.to_be_bytes();
+        *next_id = next_id.wrapping_add(1);
+        if let Some(place) = bytes.get_mut(field(4)) {
+            place.copy_from_slice(&[high, low]);
+        }
+    }
+}
+
+/// A reset for a connection that has to go while no frame of it is at hand. `false`: the frame has no room.
+pub(super) fn reset(
+    frame: &mut impl Frame,
+    header: &Link,
+    link: parse::Link,
+    key: &Key,
+    way: Way,
+    (seq, ack): (Seq, Seq),
+) -> bool {
+    let mapped =
+        |address: &[u8; 16]| address.starts_with(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
+    let version =
+        if mapped(&key.client) && mapped(&key.server) { IpVersion::V4 } else { IpVersion::V6 };
+    let client = (&key.client, key.client_port);
+    let server = (&key.server, key.server_port);
+    let (source, destination) = match way {
+        Way::ToServer => (client, server),
+        Way::ToClient => (server, client),
+    };
+    let mut work = Small { bytes: [0; SMALL_BYTES], len: 0 };
+    work.extend_from_slice(header.as_slice());
+    if way == Way::ToClient {
+        swap_ends(&mut work.bytes, link);
+    }
+    let ip = work.len;
+    let ip_bytes = push_ip(&mut work, version, (source.0, destination.0));
+    push_tcp(&mut work, (source.1, destination.1), &[]);
+    let Some(bytes) = work.bytes.get_mut(..work.len) else { return false };
+    let l4 = ip.saturating_add(ip_bytes);
+    let end = bytes.len();
+    write_ip_len(bytes, version, ip, end.saturating_sub(ip));
+    if let Some(mut tcp) = bytes.get_mut(l4..).and_then(TcpMut::parse) {
+        tcp.set_seq(seq);
+        tcp.set_ack(ack);
+        tcp.set_flags(TcpFlags::RST.with(TcpFlags::ACK));
+    }
+    let layers = Layers {
+        ip,
+        tags: [0; 4],
+        tag_count: 0,
+        version,
+        fragment: None,
+        protocol: number::TCP,
+        transport: Transport::Tcp,
+        l4,
+        payload: end,
+        payload_end: end,
+        ip_end: end,
+    };
+    checksum::fill_ip(bytes, &layers);
+    checksum::fill_transport(bytes, &layers);
+    let padded =
+        if link == parse::Link::Ethernet { end.max(limits::ETHERNET_BYTES_MIN) } else { end };
+    frame.load(work.bytes.get(..padded).unwrap_or_default())
+}
+
+/// Link header, IPv6 header and TCP header.
+const SMALL_BYTES: usize = limits::LINK_BYTES_MAX + 40 + TCP_BYTES;
+
+/// Room for a segment without bytes, on the stack.
+struct Small {
+    bytes: [u8; SMALL_BYTES],
+    len: usize,
+}
+
+/// Where headers are put together.
+trait Put {
+    fn extend_from_slice(&mut self, bytes: &[u8]);
+}
+
+impl Put for Vec<u8> {
+    fn extend_from_slice(&mut self, bytes: &[u8]) {
+        Self::extend_from_slice(self, bytes);
+    }
+}
+
+impl Put for Small {
+    fn extend_from_slice(&mut self, bytes: &[u8]) {
+        let end = self.len.saturating_add(bytes.len());
+        if let Some(place) = self.bytes.get_mut(self.len..end) {
+            place.copy_from_slice(bytes);
+            self.len = end;
+        }
+    }
+}
+
+/// An IP header without length and checksum; its own length.
+fn push_ip(
+    work: &mut impl Put,
+    version: IpVersion,
+    (source, destination): (&[u8; 16], &[u8; 16]),
+) -> usize {
+    match version {
+        IpVersion::V4 => {
+            let [high, low] = DONT_FRAGMENT.to_be_bytes();
+            work.extend_from_slice(&[0x45, 0, 0, 0, 0, 0, high, low, HOPS, number::TCP, 0, 0]);
+            work.extend_from_slice(source.last_chunk::<4>().map_or(&[][..], |four| four));
+            work.extend_from_slice(destination.last_chunk::<4>().map_or(&[][..], |four| four));
+            20
+        }
+        IpVersion::V6 => {
+            work.extend_from_slice(&[0x60, 0, 0, 0, 0, 0, number::TCP, HOPS]);
+            work.extend_from_slice(source);
+            work.extend_from_slice(destination);
+            40
+        }
+    }
+}
+
+/// A TCP header with ports and options (whole words), and nothing else.
+fn push_tcp(work: &mut impl Put, (source, destination): (u16, u16), options: &[u8]) {
+    let words = u8::try_from(options.len().saturating_add(TCP_BYTES) / 4).unwrap_or(5);
+    work.extend_from_slice(&source.to_be_bytes());
+    work.extend_from_slice(&destination.to_be_bytes());
+    work.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, words << 4, 0, 0, 0, 0, 0, 0, 0]);
+    work.extend_from_slice(options);
+}
+
+/// Turns an Ethernet header round.
+fn swap_ends(bytes: &mut [u8], link: parse::Link) {
+    if link == parse::Link::Ethernet
+        && let Some((addresses, _)) = bytes.split_first_chunk_mut::<12>()
+    {
+        addresses.rotate_left(6);
+    }
+}
