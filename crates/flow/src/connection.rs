@@ -4,14 +4,14 @@
 //! Promises:  every segment has an [`Outcome`]; a connection whose numbers were moved is never let go silently.
 //! Never:     believes a segment's flags further than its state: a stray SYN or RST does not end the bookkeeping.
 
+use crate::acked::Acked;
 use crate::blocks::len32;
 use crate::data::{Taken, Turn};
 use crate::flight::Stores;
 use crate::half::{Facts, Half};
 use crate::limits::{DEAD_IDLE_MS, OPEN_IDLE_MS, SEGMENT_BYTES_MIN, TRANSITORY_IDLE_MS};
-use crate::options::{self, OptionBytes, SynOptions};
+use crate::options::{self, SynOptions};
 use crate::segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
-use crate::seq_map::shifted;
 use crate::stage::Stage;
 use crate::{Tick, Way};
 use wire::options::TcpOption;
@@ -299,7 +299,7 @@ impl Connection {
             let seq = if empty || keep_alive {
                 half.place_of_nothing(stores, tcp.seq())
             } else {
-                half.edge_e_sent()
+                half.sent_end()
             };
             let quiet = TcpFlags::URG.with(TcpFlags::FIN).with(TcpFlags::PSH);
             push_empty(out, seq, &acked, flags.without(quiet));
@@ -359,127 +359,6 @@ impl Connection {
             self.state = State::Closing;
         }
     }
-}
-
-/// What the acknowledgement of a segment became.
-struct Acked {
-    ack: Seq,
-    window: u16,
-    /// The receiver learns something: more is acknowledged, or the window is another.
-    news: bool,
-}
-
-impl Acked {
-    /// Applies the acknowledgement to the half it speaks of, and translates it.
-    fn take(
-        half: &mut Half,
-        segment: &SegmentIn<'_>,
-        stores: &mut Stores,
-        out: &mut Outputs,
-    ) -> Self {
-        let tcp = &segment.tcp;
-        let (ack, window) = (tcp.ack(), tcp.window());
-        let unchanged = Self { ack, window, news: false };
-        if !tcp.flags().has(TcpFlags::ACK) || !half.is(Facts::KNOWN) {
-            return unchanged;
-        }
-        if half.is_transparent() {
-            let news = ack.is_after(half.una_e) || window != half.window;
-            half.hear(ack, window, stores);
-            half.acked_o = half.una_e;
-            return Self { news, ..unchanged };
-        }
-        if ack.is_before(half.una_e) || ack.is_after(half.furthest_e()) {
-            // It says nothing new, or nothing that can be true.
-            out.onward_options = translated_options(half, segment, stores, half.acked_o);
-            return Self { ack: half.to_original(stores, ack), ..unchanged };
-        }
-        let before = (half.acked_o, half.window);
-        half.hear(ack, window, stores);
-        half.acked_o = half.acked_o.max(half.promised(stores));
-        let told = half.acked_o;
-        out.onward_options = translated_options(half, segment, stores, told);
-        let growth = half.growth(stores) >> half.scale.min(14);
-        let grown = u16::try_from(growth).unwrap_or(u16::MAX);
-        let window =
-            if grown == 0 { window } else { window.saturating_sub(grown).saturating_sub(1) };
-        let news = told.is_after(before.0) || before.1 != half.window;
-        Self { ack: told, window, news }
-    }
-}
-
-impl Half {
-    /// One past the furthest edited position that can have been sent.
-    fn furthest_e(&self) -> Seq {
-        let end = u32::from(self.is(Facts::FIN_OUT));
-        self.edge_e().advance(end)
-    }
-
-    /// What the sender of an empty segment, made of one whose bytes do not go on, has sent last.
-    fn edge_e_sent(&self) -> Seq {
-        self.sent_e
-    }
-
-    /// The receiver acknowledges `ack`, not before `una_e`, and opens `window`.
-    fn hear(&mut self, ack: Seq, window: u16, stores: &mut Stores) {
-        if ack.is_before(self.una_e) || ack.is_after(self.furthest_e()) {
-            return;
-        }
-        self.sent_e = self.sent_e.max(ack);
-        self.window = window;
-        let open = u32::from(window) << self.scale.min(14);
-        let right = ack.advance(open);
-        self.right_e = if self.is(Facts::WINDOW) { self.right_e.max(right) } else { right };
-        self.note(Facts::WINDOW);
-        if ack != self.una_e || self.has_flight() {
-            self.acknowledge(stores, ack);
-        }
-    }
-
-    /// Neither inspected nor moved any more: the receiver sorts out what it has already.
-    fn send_as_it_is(&self, segment: &SegmentIn<'_>, out: &mut Outputs) -> Seq {
-        out.push_bytes(segment.tcp.seq(), Payload::Frame(0, segment.payload.len()))
-    }
-
-    /// Its end is known, and there are bytes in flight or held before it.
-    const fn is_ending(&self) -> bool {
-        self.has_flight() && self.is(Facts::FIN_SEEN)
-    }
-}
-
-fn translated_options(
-    half: &Half,
-    segment: &SegmentIn<'_>,
-    stores: &Stores,
-    told: Seq,
-) -> Option<OptionBytes> {
-    let identical = !half.has_flight() && half.next_o == half.next_e;
-    let sack = segment.tcp.options().find_map(|option| match option {
-        TcpOption::Sack { at, blocks } => Some((at, blocks)),
-        TcpOption::MaxSegment(_)
-        | TcpOption::WindowScale(_)
-        | TcpOption::SackPermitted
-        | TcpOption::Timestamps(..)
-        | TcpOption::Other(..) => None,
-    })?;
-    if identical {
-        return None;
-    }
-    let mut options = OptionBytes::from_slice(segment.tcp.option_bytes());
-    let edges = (segment.tcp.ack(), told);
-    match stores.flight(half.flight()) {
-        Some(flight) => {
-            let through = |left, right| options::sack_through(&flight.map, left, right);
-            options::translate_sack(&mut options, sack, edges, &through);
-        }
-        None => {
-            let plain = |left, right| {
-                (shifted(left, half.next_e, half.next_o), shifted(right, half.next_e, half.next_o))
-            };
-            options::translate_sack(&mut options, sack, edges, &plain);
-        }
-    }
-    (options.as_slice() != segment.tcp.option_bytes()).then_some(options)
 }
 
 /// What a SYN (`answers`: with ACK) says about both halves.

@@ -18,7 +18,9 @@
     )
 )]
 
+mod acked;
 mod blocks;
+mod commit;
 mod connection;
 mod data;
 mod flight;

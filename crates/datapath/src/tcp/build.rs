@@ -72,7 +72,7 @@ impl Template<'_> {
             return true;
         }
         if let [only] = outputs.list()
-            && self.is_whole(only)
+            && self.is_whole(only, frame.as_ref(), &copy, work)
             && outputs.onward_options().is_none()
         {
             self.write_numbers(frame.as_mut(), only, self.packet.layers);
@@ -82,14 +82,15 @@ impl Template<'_> {
         let Some((last, others)) = outputs.list().split_last() else { return true };
         let mut complete = true;
         for output in others {
-            self.build(frame.as_ref(), output, outputs, &copy, work, next_id);
+            self.build(frame.as_ref(), output, outputs, &copy, work);
+            self.write_id(work, next_id);
             let fresh = pool.alloc().and_then(|mut fresh| fresh.load(work).then_some(fresh));
             match fresh {
                 Some(fresh) => out.send(self.port(output), fresh),
                 None => complete = false,
             }
         }
-        self.build(frame.as_ref(), last, outputs, &copy, work, next_id);
+        self.build(frame.as_ref(), last, outputs, &copy, work);
         if frame.load(work) {
             out.send(self.port(last), frame);
         } else {
@@ -105,14 +106,27 @@ impl Template<'_> {
         }
     }
 
-    /// The output is the frame with other numbers.
-    fn is_whole(&self, output: &Output) -> bool {
-        let len = self.packet.layers.payload_len();
+    /// The output is the frame with other numbers. A segment that is sent again, and was not edited, comes out of the copy as it
+    /// is: it leaves as it came.
+    fn is_whole(
+        &self,
+        output: &Output,
+        frame: &[u8],
+        copy: &impl Fn(u32, &mut [u8]) -> usize,
+        work: &mut Vec<u8>,
+    ) -> bool {
+        let payload = self.packet.layers.payload_of(frame);
         output.to == To::Receiver
             && match output.payload {
-                Payload::None => len == 0,
-                Payload::Frame(from, to) => from == 0 && to == len,
-                Payload::Copy { .. } => false,
+                Payload::None => payload.is_empty(),
+                Payload::Frame(from, to) => from == 0 && to == payload.len(),
+                Payload::Copy { at, len } => {
+                    work.clear();
+                    work.resize(payload.len().min(work.capacity()), 0);
+                    usize::try_from(len).is_ok_and(|len| len == payload.len())
+                        && copy(at, work) == payload.len()
+                        && work == payload
+                }
             }
     }
 
@@ -124,7 +138,6 @@ impl Template<'_> {
         outputs: &Outputs,
         copy: &impl Fn(u32, &mut [u8]) -> usize,
         work: &mut Vec<u8>,
-        next_id: &mut u32,
     ) {
         let layers = &self.packet.layers;
         work.clear();
@@ -179,7 +192,6 @@ impl Template<'_> {
             ..*layers
         };
         write_ip_len(work, made.version, made.ip, end.saturating_sub(made.ip));
-        self.write_id(work, &made, next_id);
         checksum::fill_ip(work, &made);
         self.write_numbers(work, output, made);
         checksum::fill_transport(work, &made);
@@ -207,21 +219,26 @@ impl Template<'_> {
     //= https://www.rfc-editor.org/rfc/rfc6864#section-4.3
     //# non-atomic datagrams MUST NOT repeat IPv4 ID values within one MDL for a given source address/destination
     //# address/protocol tuple
-    fn write_id(&self, bytes: &mut [u8], layers: &Layers, next_id: &mut u32) {
+    fn write_id(&self, bytes: &mut [u8], next_id: &mut u32) {
+        let layers = &self.packet.layers;
         if layers.version == IpVersion::V6 {
             return;
         }
         let field = |at: usize| {
             layers.ip.saturating_add(at)..layers.ip.saturating_add(at).saturating_add(2)
         };
-        let flags = bytes.get(field(6)).and_then(|bytes| bytes.first_chunk::<2>());
-        if flags.is_none_or(|flags| u16::from_be_bytes(*flags) & DONT_FRAGMENT != 0) {
+        let word = |at| bytes.get(field(at)).and_then(|bytes| bytes.first_chunk::<2>().copied());
+        let (Some(old), Some(flags), Some(sum)) = (word(4), word(6), word(10)) else { return };
+        if u16::from_be_bytes(flags) & DONT_FRAGMENT != 0 {
             return;
         }
         let [.., high, low] = next_id.to_be_bytes();
         *next_id = next_id.wrapping_add(1);
-        if let Some(place) = bytes.get_mut(field(4)) {
-            place.copy_from_slice(&[high, low]);
+        let sum = checksum::update_words(u16::from_be_bytes(sum), &old, &[high, low]);
+        for (at, value) in [(4, [high, low]), (10, sum.to_be_bytes())] {
+            if let Some(place) = bytes.get_mut(field(at)) {
+                place.copy_from_slice(&value);
+            }
         }
     }
 }
