@@ -180,6 +180,8 @@ impl Connection {
             return Outcome::Signed;
         }
         let (half, other) = self.pair(way);
+        // The first data may be acknowledged here, before its receiver has stamped anything but this.
+        note_stamps(half, segment);
         if !half.is(Facts::KNOWN) || (half.next_o != first && half.una_e == half.sent_e) {
             half.begin(first);
         }

@@ -4,6 +4,7 @@ mod endpoint;
 mod stages;
 
 use super::*;
+use crate::stage::{Edit, Inspected, Then};
 use endpoint::{Endpoint, Network, Profile, Wire};
 use stages::{Frames, Tokens, Untouched};
 
@@ -215,4 +216,47 @@ fn identity_when_nothing_is_edited() {
 fn an_idle_connection_is_small() {
     let bytes = size_of::<Connection>();
     assert!(bytes <= 192, "{bytes}");
+}
+
+/// Deletes every byte.
+struct Swallows;
+
+impl Stage for Swallows {
+    fn inspect(&mut self, _: Way, _: &[u8], _: usize, _: bool, _: bool) -> Inspected {
+        Inspected { decided: 0, then: Then::SkipRest { discard: true }, close: false }
+    }
+
+    fn edit(&self, _: usize) -> Option<Edit<'_>> {
+        None
+    }
+}
+
+//= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
+//= type=test
+//# If SEG.TSval < TS.Recent [...] drop the segment
+#[test]
+fn an_acknowledgement_made_before_the_server_has_sent_data_carries_the_stamp_of_its_syn() {
+    let stamps = |value: u32, echo: u32| {
+        let mut options = vec![1, 1, 8, 10];
+        options.extend(value.to_be_bytes());
+        options.extend(echo.to_be_bytes());
+        options
+    };
+    let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
+    let handshake = [
+        (Way::ToServer, Wire::new((99, 0), syn, 1000, &stamps(7, 0), b"")),
+        (Way::ToClient, Wire::new((499, 100), syn.with(ack), 1000, &stamps(692_308_891, 7), b"")),
+        (Way::ToServer, Wire::new((100, 500), ack, 1000, &stamps(8, 692_308_891), b"")),
+        (Way::ToServer, Wire::new((100, 500), ack, 1000, &stamps(9, 692_308_891), b"data")),
+    ];
+    let mut stores = Stores::new(512, 4);
+    let mut connection = Connection::new(Tick(0));
+    let mut out = Outputs::new();
+    for (way, wire) in &handshake {
+        let tcp = wire::Tcp::parse(&wire.header).unwrap();
+        let segment = SegmentIn { tcp, payload: &wire.payload };
+        connection.take(*way, &segment, &mut stores, &mut Swallows, Tick(0), &mut out);
+    }
+    assert!(out.list().iter().any(|output| output.to == To::Sender));
+    assert_eq!(out.back_options(), stamps(692_308_891, 9));
 }
