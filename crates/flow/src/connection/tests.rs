@@ -233,7 +233,7 @@ impl Stage for Swallows {
 
 //= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
 //= type=test
-//# If SEG.TSval < TS.Recent [...] drop the segment
+//# then treat the arriving segment as not acceptable
 #[test]
 fn an_acknowledgement_made_before_the_server_has_sent_data_carries_the_stamp_of_its_syn() {
     let stamps = |value: u32, echo: u32| {
