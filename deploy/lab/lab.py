@@ -264,7 +264,7 @@ class Lab:
     def ctl(self, *words, check=True):
         """`wirepatch ctl`, as JSON."""
         done = self.run(None, [binary(), "ctl", "--socket", self.path("control.sock"), "--json", *words], check=check)
-        return json.loads(done.stdout) if done.returncode == 0 else done
+        return json.loads(done.stdout)["ok"] if done.returncode == 0 else done
 
 
 def free_port():

@@ -47,7 +47,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/seen":
             return self.answer(json.dumps(SEEN).encode())
         self.note()
-        count = int(self.path.rsplit("/", 1)[1]) if self.path.startswith("/bytes/") else 2
+        if not self.path.startswith("/bytes/"):
+            return self.answer(b"ok\n")
+        count = int(self.path.rsplit("/", 1)[1])
         self.send_response(200)
         self.send_header("Content-Length", str(count))
         self.end_headers()
