@@ -12,7 +12,7 @@ pub(crate) use rings::{Io, RingFull, RingNic, lay_rings};
 
 /// An mbuf as the journey sees it.
 #[derive(Debug)]
-pub(crate) struct DpdkFrame(Mbuf);
+pub(crate) struct DpdkFrame(pub(crate) Mbuf);
 
 impl AsRef<[u8]> for DpdkFrame {
     fn as_ref(&self) -> &[u8] {
@@ -51,12 +51,16 @@ impl Frame for DpdkFrame {
 }
 
 /// Moves frames between the driver's vector and the journey's. Each is a pointer; no packet byte is touched.
-fn take_in(mbufs: &mut Vec<Mbuf>, frames: &mut Vec<DpdkFrame>) {
+pub(crate) fn take_in(mbufs: &mut Vec<Mbuf>, frames: &mut Vec<DpdkFrame>) {
     frames.extend(mbufs.drain(..).map(DpdkFrame));
 }
 
 /// Sends from the front of `frames` through `send`, which leaves what it refuses; that stays in `frames`, in order.
-fn hand_out(frames: &mut Vec<DpdkFrame>, mbufs: &mut Vec<Mbuf>, send: impl FnOnce(&mut Vec<Mbuf>)) {
+pub(crate) fn hand_out(
+    frames: &mut Vec<DpdkFrame>,
+    mbufs: &mut Vec<Mbuf>,
+    send: impl FnOnce(&mut Vec<Mbuf>),
+) {
     mbufs.extend(frames.drain(..).map(|frame| frame.0));
     send(mbufs);
     take_in(mbufs, frames);

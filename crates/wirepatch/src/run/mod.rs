@@ -1,7 +1,7 @@
 //! `wirepatch run`: the appliance. Everything slow lives here, on ordinary threads; the packet path is in `datapath`.
 
 mod appliance;
-mod cpus;
+pub(crate) mod cpus;
 mod dataplane;
 mod log;
 mod metrics;

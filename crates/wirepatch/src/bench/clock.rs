@@ -1,0 +1,78 @@
+//! CPU time of a thread, and which machine this is.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::Serialize;
+
+/// A thread of this process, or of another.
+#[derive(Clone, Debug)]
+pub(super) struct Task(PathBuf);
+
+impl Task {
+    /// The thread that asks.
+    pub(super) fn current() -> Self {
+        // A link such as `1234/task/1240`.
+        let own = std::fs::read_link("/proc/thread-self").unwrap_or_else(|_| PathBuf::from("self"));
+        Self(PathBuf::from("/proc").join(own))
+    }
+
+    /// Every thread of a process.
+    #[cfg(feature = "dpdk")]
+    pub(super) fn all_of(process: u32) -> Vec<Self> {
+        let tasks = std::fs::read_dir(format!("/proc/{process}/task"));
+        tasks.into_iter().flatten().flatten().map(|entry| Self(entry.path())).collect()
+    }
+
+    /// Nanoseconds on a CPU so far. The kernel brings it up to date at its ticks, so it is for stretches of many of them.
+    pub(super) fn cpu_ns(&self) -> u64 {
+        let text = std::fs::read_to_string(self.0.join("schedstat")).unwrap_or_default();
+        text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "measuring is what this command is for")]
+pub(super) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Where it ran: figures without it say nothing.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Machine {
+    cpu: String,
+    cpus: usize,
+    pub(super) tsc_hz: f64,
+    kernel: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dpdk: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hugepages: Option<bool>,
+    load_average: String,
+    version: &'static str,
+}
+
+pub(super) fn machine(tsc_hz: f64, dpdk: Option<String>, hugepages: Option<bool>) -> Machine {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    Machine {
+        cpu: cpuinfo("model name").unwrap_or_else(|| "unknown".to_owned()),
+        cpus: std::thread::available_parallelism().map_or(1, core::num::NonZero::get),
+        tsc_hz,
+        kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        dpdk,
+        hugepages,
+        load_average: read("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" "),
+        version: env!("CARGO_PKG_VERSION"),
+    }
+}
+
+/// Without DPDK nobody has measured the time-stamp counter; the kernel's figure is close to it.
+#[cfg(not(feature = "dpdk"))]
+pub(super) fn nominal_hz() -> f64 {
+    cpuinfo("cpu MHz").and_then(|mhz| mhz.parse::<f64>().ok()).map_or(1e9, |mhz| mhz * 1e6)
+}
+
+fn cpuinfo(key: &str) -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with(key))?;
+    line.split_once(':').map(|(_, value)| value.trim().to_owned())
+}

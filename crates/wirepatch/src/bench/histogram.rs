@@ -1,0 +1,83 @@
+//! Durations, counted by size: 32 classes to each doubling, so a percentile is right within about 3 %.
+
+const CLASSES_PER_DOUBLING: usize = 32;
+const CLASSES: usize = 64 * CLASSES_PER_DOUBLING;
+
+/// How often each size was seen.
+#[derive(Clone, Debug)]
+pub(super) struct Histogram {
+    counts: Vec<u64>,
+    all: u64,
+    max: u64,
+}
+
+impl Histogram {
+    pub(super) fn new() -> Self {
+        Self { counts: vec![0; CLASSES], all: 0, max: 0 }
+    }
+
+    pub(super) fn add(&mut self, value: u64) {
+        if let Some(count) = self.counts.get_mut(class(value)) {
+            *count += 1;
+            self.all += 1;
+            self.max = self.max.max(value);
+        }
+    }
+
+    /// The value that `per_mille` of a thousand stay below; `None` when nothing was added.
+    pub(super) fn per_mille(&self, per_mille: u64) -> Option<u64> {
+        let mut left = self.all.checked_mul(per_mille)?.div_ceil(1_000).max(1);
+        let at = self.counts.iter().position(|&count| {
+            let reached = left <= count;
+            left = left.saturating_sub(count);
+            reached
+        })?;
+        Some(upper(at).min(self.max))
+    }
+
+    pub(super) const fn max(&self) -> u64 {
+        self.max
+    }
+}
+
+fn class(value: u64) -> usize {
+    let wide = CLASSES_PER_DOUBLING.trailing_zeros();
+    let doubling = value.max(1).ilog2().saturating_sub(wide);
+    let within = usize::try_from(value >> doubling).unwrap_or(0);
+    usize::try_from(doubling).unwrap_or(0) * CLASSES_PER_DOUBLING + within
+}
+
+/// The largest value of a class.
+fn upper(class: usize) -> u64 {
+    let doubling = (class / CLASSES_PER_DOUBLING).saturating_sub(1);
+    let within = class - doubling * CLASSES_PER_DOUBLING;
+    let next = u64::try_from(within).unwrap_or(0) + 1;
+    (next << doubling) - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_of_a_thousand_numbers() {
+        let mut histogram = Histogram::new();
+        assert_eq!(histogram.per_mille(500), None);
+        for value in 1..=1_000 {
+            histogram.add(value * 100);
+        }
+        for (per_mille, exact) in [(1, 100_u64), (500, 50_000), (990, 99_000), (1_000, 100_000)] {
+            let found = histogram.per_mille(per_mille).unwrap();
+            assert!(found >= exact && found <= exact + exact / 16, "{per_mille}: {found}");
+        }
+        assert_eq!(histogram.max(), 100_000);
+    }
+
+    #[test]
+    fn every_value_is_at_most_the_upper_end_of_its_class() {
+        for value in (0..2_000).chain([1 << 20, (1 << 40) + 12_345]) {
+            assert!(upper(class(value)) >= value, "{value}");
+            assert!(class(value) == 0 || upper(class(value) - 1) < value, "{value}");
+        }
+    }
+}

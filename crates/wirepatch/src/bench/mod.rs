@@ -1,0 +1,73 @@
+//! `wirepatch bench`: the whole journey on in-memory ports, and beside it testpmd's forwarding on the same ports.
+//!
+//! Holds:     the rows, what is measured of each, and the table.
+//! Promises:  cycles come from the CPU time of the thread that ran the journey, so a busy machine does not spoil them; every
+//!            row says for what reason its frames left, and one that did not do what it is named for is an error.
+//! Never:     plays a client's conversation twice.
+
+mod clock;
+#[cfg(feature = "dpdk")]
+mod histogram;
+#[cfg(feature = "dpdk")]
+mod lcore;
+#[cfg(not(feature = "dpdk"))]
+mod memory;
+#[cfg(feature = "dpdk")]
+mod ports;
+mod report;
+#[cfg(feature = "dpdk")]
+mod rings;
+mod row;
+#[cfg(feature = "dpdk")]
+mod testpmd;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+
+use crate::cli::BenchArgs;
+use report::Report;
+use row::Row;
+
+/// Runs the rows that were asked for.
+pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode> {
+    ensure!((0.05..=3_600.0).contains(&args.seconds), "--seconds takes 0.05 to 3600");
+    let rows = row::chosen(&args.rows, &args.patches)?;
+    let report = run(&rows, args)?;
+    if args.json {
+        report.print_json()?
+    } else {
+        report.print_table()?
+    }
+    Ok(if report.is_as_expected() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+#[cfg(feature = "dpdk")]
+fn run(rows: &[Row], args: &BenchArgs) -> Result<Report> {
+    let bench = lcore::Bench::start(args)?;
+    let mut report = Report::new(bench.machine());
+    for row in rows {
+        crate::say_error(&format!("wirepatch bench: {}\n", row.kind.title()));
+        report.rows.push(rings::measure(&bench, row)?);
+    }
+    for row in rows.iter().filter(|row| ports::concerns(row.kind)) {
+        crate::say_error(&format!("wirepatch bench: {}, net_pcap ports\n", row.kind.title()));
+        report.rows.push(ports::measure(&bench, row)?);
+    }
+    if !args.no_testpmd {
+        crate::say_error("wirepatch bench: testpmd, net_pcap ports\n");
+        report.testpmd = Some(testpmd::measure(&bench));
+    }
+    Ok(report)
+}
+
+#[cfg(not(feature = "dpdk"))]
+fn run(rows: &[Row], args: &BenchArgs) -> Result<Report> {
+    let hz = clock::nominal_hz();
+    let mut report = Report::new(clock::machine(hz, None, None));
+    for row in rows {
+        crate::say_error(&format!("wirepatch bench: {}\n", row.kind.title()));
+        report.rows.push(memory::measure(row, args.seconds, hz)?);
+    }
+    Ok(report)
+}

@@ -1,0 +1,107 @@
+//! The table, or the same as JSON.
+
+use std::io::Write as _;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use super::clock::Machine;
+use super::row::RowResult;
+
+/// Everything that was measured.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    machine: Machine,
+    pub(super) rows: Vec<RowResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) testpmd: Option<Testpmd>,
+}
+
+/// testpmd's forwarding on the ports that the `net_pcap` rows use.
+#[derive(Debug, Serialize)]
+pub(super) struct Testpmd {
+    pub(super) modes: Vec<TestpmdMode>,
+    /// Why there is nothing, where there is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) absent: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct TestpmdMode {
+    pub(super) mode: &'static str,
+    pub(super) mpps: f64,
+    pub(super) cycles_per_packet: f64,
+    pub(super) packets: u64,
+}
+
+const HEADER: [&str; 11] = [
+    "traffic", "ports", "Mpps", "Gbit/s", "cycles", "floor", "journey", "p50 us", "p99 us",
+    "p99.9 us", "left as",
+];
+
+impl Report {
+    pub(super) const fn new(machine: Machine) -> Self {
+        Self { machine, rows: Vec::new(), testpmd: None }
+    }
+
+    /// Every row did what it is named for.
+    pub(super) fn is_as_expected(&self) -> bool {
+        self.rows.iter().all(RowResult::is_as_expected)
+    }
+
+    pub(super) fn print_json(&self) -> Result<()> {
+        let text = serde_json::to_string_pretty(self).context("writing JSON")?;
+        print(&format!("{text}\n"))
+    }
+
+    pub(super) fn print_table(&self) -> Result<()> {
+        let mut lines = vec![HEADER.map(str::to_owned).to_vec()];
+        lines.extend(self.rows.iter().map(RowResult::cells));
+        if let Some(testpmd) = &self.testpmd {
+            for mode in &testpmd.modes {
+                let mut line = vec![format!("testpmd {}", mode.mode), "net_pcap".to_owned()];
+                line.extend([
+                    format!("{:.2}", mode.mpps),
+                    "-".to_owned(),
+                    format!("{:.0}", mode.cycles_per_packet),
+                ]);
+                line.resize(HEADER.len(), "-".to_owned());
+                lines.push(line);
+            }
+        }
+        let mut text = String::new();
+        let width = |at: usize| {
+            lines
+                .iter()
+                .filter_map(|line| line.get(at))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..HEADER.len()).map(width).collect();
+        for line in &lines {
+            for (at, (cell, width)) in line.iter().zip(&widths).enumerate() {
+                // Words to the left, numbers to the right.
+                let words = at < 2 || at + 1 == HEADER.len();
+                let padded =
+                    if words { format!("{cell:<width$}") } else { format!("{cell:>width$}") };
+                text.push_str(&padded);
+                text.push_str("  ");
+            }
+            text.truncate(text.trim_end().len());
+            text.push('\n');
+        }
+        if let Some(why) = self.testpmd.as_ref().and_then(|testpmd| testpmd.absent.as_ref()) {
+            text.push_str(&format!("testpmd: nothing to compare with: {why}\n"));
+        }
+        text.push_str(
+            "\nMpps and Gbit/s are one core's with all its time; cycles are of the time-stamp counter, from the CPU time of the\n\
+             thread; the floor is the same loop without the journey. Latency is at 80 % of what went through.\n",
+        );
+        print(&text)
+    }
+}
+
+fn print(text: &str) -> Result<()> {
+    std::io::stdout().lock().write_all(text.as_bytes()).context("writing to standard output")
+}

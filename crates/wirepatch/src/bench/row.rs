@@ -1,0 +1,245 @@
+//! What a row is, and what was measured of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow, bail};
+use datapath::{CoreCounters, InForce, Publisher, Reason};
+use patch::{Group, Options, Patch};
+use plan::Plan;
+use serde::Serialize;
+use sim::load::Kind;
+
+/// Frames of a row that may leave for another reason than the row is about: connections that open and close.
+const ODD_SHARE_MAX: f64 = 0.02;
+
+/// One row of the table.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) kind: Kind,
+    patches: Vec<Patch>,
+    /// The bench's own patches are loaded, so what becomes of a frame is known.
+    known: bool,
+}
+
+/// The rows of these names, or all.
+pub(super) fn chosen(names: &[String], patches: &[PathBuf]) -> Result<Vec<Row>> {
+    let kinds = if names.is_empty() {
+        Kind::ALL.to_vec()
+    } else {
+        names
+            .iter()
+            .map(|name| {
+                Kind::by_name(name).ok_or_else(|| {
+                    let all: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+                    anyhow!("no row is called {name:?}; there are {}", all.join(", "))
+                })
+            })
+            .collect::<Result<_>>()?
+    };
+    kinds
+        .into_iter()
+        .map(|kind| {
+            let loaded = if patches.is_empty() {
+                let own = kind.patches().iter();
+                own.map(|(name, text)| Patch::from_yaml(name, text)).collect()
+            } else {
+                patch::load(patches)
+            };
+            match loaded {
+                Ok(loaded) => Ok(Row { kind, patches: loaded, known: patches.is_empty() }),
+                Err(found) => bail!("{}", patch::render(&found)),
+            }
+        })
+        .collect()
+}
+
+impl Row {
+    /// The row's patches in force for one core.
+    pub(super) fn publisher(&self) -> Result<Arc<Publisher<InForce>>> {
+        let groups = [Group::everywhere(self.patches.len())];
+        let plan: Plan = patch::compile(&self.patches, &groups, &Options::default())
+            .map_err(|found| anyhow!("{}", patch::render(&found)))?;
+        Ok(Arc::new(Publisher::new(InForce::new(plan, 1))))
+    }
+
+    /// Almost all frames left for the reasons that the row is about.
+    fn is_as_expected(&self, reasons: &BTreeMap<&'static str, u64>) -> bool {
+        let expected: &[Reason] = match self.kind {
+            Kind::UdpOutOfScope => &[Reason::NotInPlan],
+            Kind::UdpHalf => &[Reason::NotInPlan, Reason::Unchanged],
+            Kind::Dns | Kind::HttpRequests | Kind::HttpResponses | Kind::TcpAcks => {
+                &[Reason::Unchanged]
+            }
+            Kind::DnsEdited => &[Reason::Edited],
+        };
+        let all: u64 = reasons.values().sum();
+        let odd: u64 = reasons
+            .iter()
+            .filter(|(label, _)| !expected.iter().any(|reason| reason.label() == **label))
+            .map(|(_, frames)| frames)
+            .sum();
+        !self.known || (all > 0 && real(odd) <= real(all) * ODD_SHARE_MAX)
+    }
+}
+
+/// What a thread did between two looks at it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Work {
+    pub(super) packets: u64,
+    /// CPU time of the thread, polls that found nothing taken out.
+    pub(super) busy_ns: f64,
+    pub(super) wall_ns: f64,
+}
+
+impl Work {
+    fn ns_per_packet(self) -> f64 {
+        self.busy_ns / real(self.packets.max(1))
+    }
+}
+
+/// One line of the result.
+#[derive(Debug, Serialize)]
+pub(super) struct RowResult {
+    row: &'static str,
+    title: &'static str,
+    /// What the frames came through: `rings`, `net_pcap` or `memory`.
+    ports: &'static str,
+    frame_bytes: f64,
+    packets: u64,
+    /// What one core does with all its time.
+    pub(super) mpps: f64,
+    gbit_per_s: f64,
+    /// Of the time-stamp counter, from the thread's CPU time.
+    cycles_per_packet: f64,
+    /// The same loop without the journey.
+    floor_cycles_per_packet: f64,
+    journey_cycles_per_packet: f64,
+    /// Of the time-stamp counter as it ran, whoever had the CPU; polls that found nothing included.
+    wall_cycles_per_packet: f64,
+    /// What went through while it was measured.
+    measured_mpps: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_us: Option<Latency>,
+    /// Why the frames left.
+    reasons: BTreeMap<&'static str, u64>,
+    as_expected: bool,
+}
+
+/// From the generator's first attempt to hand a burst in to its coming out again.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Latency {
+    pub(super) offered_mpps: f64,
+    pub(super) p50: f64,
+    pub(super) p90: f64,
+    pub(super) p99: f64,
+    pub(super) p999: f64,
+    pub(super) max: f64,
+}
+
+impl RowResult {
+    pub(super) fn new(
+        row: &Row,
+        ports: &'static str,
+        frame_bytes: f64,
+        (work, floor): (Work, Work),
+        hz: f64,
+        reasons: BTreeMap<&'static str, u64>,
+    ) -> Self {
+        let cycles = |ns: f64| ns * hz / 1e9;
+        let (own, floor) = (work.ns_per_packet(), floor.ns_per_packet());
+        let mpps = 1e3 / own;
+        Self {
+            row: row.kind.name(),
+            title: row.kind.title(),
+            ports,
+            frame_bytes,
+            packets: work.packets,
+            mpps,
+            gbit_per_s: mpps * frame_bytes * 8.0 / 1e3,
+            cycles_per_packet: cycles(own),
+            floor_cycles_per_packet: cycles(floor),
+            journey_cycles_per_packet: cycles(own - floor),
+            wall_cycles_per_packet: cycles(work.wall_ns / real(work.packets.max(1))),
+            measured_mpps: real(work.packets) * 1e3 / work.wall_ns,
+            latency_us: None,
+            as_expected: row.is_as_expected(&reasons),
+            reasons,
+        }
+    }
+
+    #[cfg(feature = "dpdk")]
+    pub(super) fn with_latency(self, latency: Option<Latency>) -> Self {
+        Self { latency_us: latency, ..self }
+    }
+
+    pub(super) const fn is_as_expected(&self) -> bool {
+        self.as_expected
+    }
+
+    /// A line of the table.
+    pub(super) fn cells(&self) -> Vec<String> {
+        let latency = |pick: fn(&Latency) -> f64| {
+            self.latency_us
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |found| format!("{:.1}", pick(found)))
+        };
+        vec![
+            self.title.to_owned(),
+            self.ports.to_owned(),
+            format!("{:.2}", self.mpps),
+            format!("{:.2}", self.gbit_per_s),
+            format!("{:.0}", self.cycles_per_packet),
+            format!("{:.0}", self.floor_cycles_per_packet),
+            format!("{:.0}", self.journey_cycles_per_packet),
+            latency(|found| found.p50),
+            latency(|found| found.p99),
+            latency(|found| found.p999),
+            self.left_as(),
+        ]
+    }
+
+    /// The reasons, most frequent first.
+    fn left_as(&self) -> String {
+        let all: u64 = self.reasons.values().sum();
+        let mut reasons: Vec<_> = self.reasons.iter().collect();
+        reasons.sort_by_key(|&(_, &frames)| std::cmp::Reverse(frames));
+        let said: Vec<String> = reasons
+            .into_iter()
+            .map(|(label, &frames)| (label, 100.0 * real(frames) / real(all.max(1))))
+            .filter(|&(_, share)| share >= 0.1)
+            .map(|(label, share)| format!("{label} {share:.1} %"))
+            .collect();
+        if self.as_expected { said.join(", ") } else { format!("UNEXPECTED: {}", said.join(", ")) }
+    }
+}
+
+/// Every reason's frames, as they stand.
+pub(super) fn reasons(counters: &CoreCounters) -> BTreeMap<&'static str, u64> {
+    Reason::ALL.iter().map(|&reason| (reason.label(), counters.reason(reason))).collect()
+}
+
+/// What was added between two looks; reasons without frames left out.
+pub(super) fn added(
+    before: &BTreeMap<&'static str, u64>,
+    after: &BTreeMap<&'static str, u64>,
+) -> BTreeMap<&'static str, u64> {
+    after
+        .iter()
+        .map(|(label, frames)| {
+            (*label, frames.saturating_sub(before.get(label).copied().unwrap_or(0)))
+        })
+        .filter(|&(_, frames)| frames > 0)
+        .collect()
+}
+
+/// Counts become measurements.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::as_conversions,
+    reason = "a count below 2^53; no From for u64 to f64"
+)]
+pub(super) fn real(count: u64) -> f64 {
+    count as f64
+}
