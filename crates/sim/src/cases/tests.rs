@@ -97,3 +97,17 @@ fn streams_that_differ_from_what_a_case_expects_are_found() {
         assert_eq!(proof.results[0].runs, 1, "the first run that goes wrong is the last");
     }
 }
+
+#[test]
+fn streams_are_edited_alike_however_they_are_cut() {
+    let proof = ftp(
+        "  - when: ftp.request.command == \"USER\"\n    truncate: ftp.request.arg\n    to: 8\n  - when: ftp.request.command == \"XYZZY\"\n    drop: message\n  - when: ftp.request.command == \"PLUGH\"\n    close: connection\n",
+        concat!(
+            "  - name: cut\n    request: [\"USER \", { repeat: A, times: 600 }, \"\\r\\nNOOP\\r\\n\"]\n    becomes: \"USER AAAAAAAA\\r\\nNOOP\\r\\n\"\n",
+            "  - name: dropped\n    conversation:\n      - request: \"XYZZY\\r\\n\"\n        dropped: true\n      - request: \"NOOP\\r\\n\"\n",
+            "  - name: closed\n    conversation:\n      - request: \"NOOP\\r\\n\"\n      - request: \"PLUGH now\\r\\n\"\n        closed: true\n",
+        ),
+    );
+    assert_eq!(proof.diagnostics, []);
+    assert!(proof.results.iter().all(|result| result.passed && result.runs > 10), "{proof:?}");
+}

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use datapath::{Core, CoreConfig, CoreCounters, InForce};
+use datapath::{Core, CoreConfig, CoreCounters, InForce, Limits};
 use patch::{Group, Options, compile, render};
 use plan::{Mode, Plan, Publisher, Reader};
 use serde::Serialize;
@@ -67,7 +67,11 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<ExitCode> {
         format!("cannot read {}: IN is a pcap or pcapng file", args.input.display())
     })?;
     let publisher = Arc::new(Publisher::new(InForce::new(plan, 1)));
-    let config = CoreConfig { trust_checksums: args.trust_checksums, ..CoreConfig::default() };
+    let config = CoreConfig {
+        trust_checksums: args.trust_checksums,
+        limits: limits(input.len()),
+        ..CoreConfig::default()
+    };
     let mut core = Core::new(config, Reader::new(publisher), Arc::new(CoreCounters::default()));
     let progress = output::progress(input.len(), Unit::Bytes);
     let outcome = run(&input, &mut core, |done| {
@@ -95,6 +99,19 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<ExitCode> {
         output::say(&shown(&summary))?;
     }
     Ok(code(true))
+}
+
+/// Room for what a capture of so many bytes can hold, up to what one core of an appliance has by default.
+fn limits(capture_bytes: usize) -> Limits {
+    /// A connection needs a packet, and a block holds at least one segment's bytes.
+    const PACKET_BYTES_MIN: usize = 40;
+    let most = Limits::default();
+    let packets = u32::try_from(capture_bytes / PACKET_BYTES_MIN).unwrap_or(u32::MAX);
+    Limits {
+        flows_max: packets.clamp(64, most.flows_max),
+        blocks_max: packets.clamp(1_024, most.blocks_max),
+        ..most
+    }
 }
 
 /// The plan of the arguments' patches, or what is wrong with them.

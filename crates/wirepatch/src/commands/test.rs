@@ -45,7 +45,9 @@ pub(crate) fn test(args: &TestArgs) -> Result<ExitCode> {
         output::say_json(&Answer { passed, cases, untested, diagnostics })?;
         return Ok(code(passed));
     }
-    output::say(&summary(&patches, &proof))?;
+    if !patches.is_empty() {
+        output::say(&summary(&patches, &proof))?;
+    }
     for name in untested {
         say_error(&format!("warning: {name} has no test cases: nothing proves it\n"));
     }
