@@ -21,6 +21,8 @@ pub struct Pattern {
     pub literals: Box<[Box<[u8]>]>,
     /// The literals match without ASCII case.
     pub ignore_case: bool,
+    /// Shortest match in bytes; at least 1.
+    pub match_bytes_min: u32,
     /// Longest match in bytes; `None` is unbounded, which only whole (never open) fields can serve.
     pub match_bytes_max: Option<u32>,
     /// For a regular expression, an anchored automaton of it: whether bytes at the end of the input may still become a match.
@@ -71,12 +73,14 @@ impl Pattern {
             .ascii_case_insensitive(ignore_case)
             .build(literals)
             .map_err(|_| PatternError::TooLarge)?;
+        let shortest = literals.iter().map(|literal| literal.len()).min().unwrap_or(1);
         let longest = literals.iter().map(|literal| literal.len()).max().unwrap_or(0);
         Ok(Self {
             text: text.into(),
             search: Search::Literals(Arc::new(search)),
             literals: literals.iter().map(|&literal| literal.into()).collect(),
             ignore_case,
+            match_bytes_min: u32::try_from(shortest).unwrap_or(u32::MAX),
             match_bytes_max: Some(u32::try_from(longest).unwrap_or(u32::MAX)),
             anchored: None,
         })
@@ -94,7 +98,8 @@ impl Pattern {
         if !properties.look_set().is_empty() {
             return Err(PatternError::LookAround);
         }
-        if properties.minimum_len().is_none_or(|shortest| shortest == 0) {
+        let shortest = properties.minimum_len().unwrap_or(0);
+        if shortest == 0 {
             return Err(PatternError::MatchesEmpty);
         }
         let automaton = dense::Config::new()
@@ -115,6 +120,7 @@ impl Pattern {
             search: Search::Regex(Arc::new(search)),
             literals: Box::default(),
             ignore_case,
+            match_bytes_min: u32::try_from(shortest).unwrap_or(u32::MAX),
             match_bytes_max: properties
                 .maximum_len()
                 .map(|longest| u32::try_from(longest).unwrap_or(u32::MAX)),
@@ -148,14 +154,14 @@ mod tests {
         assert_eq!(pattern.find(b"xxABCd", 0), Some((2, 5)));
         assert_eq!(pattern.find(b"xxABCd", 3), Some((3, 6)));
         assert_eq!(pattern.find(b"xxABCd", 9), None);
-        assert_eq!(pattern.match_bytes_max, Some(3));
+        assert_eq!((pattern.match_bytes_min, pattern.match_bytes_max), (2, Some(3)));
     }
 
     #[test]
     fn expressions_are_of_bytes_and_know_their_longest_match() {
         let pattern = Pattern::regex(r"\xff[a-f]{2,4}", true).unwrap();
         assert_eq!(pattern.find(b"..\xffABCDEFG", 0), Some((2, 7)));
-        assert_eq!(pattern.match_bytes_max, Some(5));
+        assert_eq!((pattern.match_bytes_min, pattern.match_bytes_max), (3, Some(5)));
         assert_eq!(Pattern::regex("a+", false).unwrap().match_bytes_max, None);
     }
 

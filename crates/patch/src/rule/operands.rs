@@ -196,7 +196,7 @@ impl RuleReader<'_> {
             );
             return None;
         }
-        let shortest = pattern.literals.iter().map(|one| one.len()).min().unwrap_or(1);
+        let shortest = usize::try_from(pattern.match_bytes_min).unwrap_or(usize::MAX);
         if with.0.len() >= shortest && pattern::may_match_back(&pattern, &with.0) {
             self.report(
                 with.place,

@@ -43,6 +43,12 @@ fn means(text: &str, expected: &Condition) {
     assert_eq!(format!("{:?}", condition(text)), format!("{expected:?}"), "{text}");
 }
 
+/// Every match takes away more than is put in, so what is put in may match again.
+#[test]
+fn a_replacement_shorter_than_every_match_may_begin_as_the_pattern_ends() {
+    good(&patch_text("  - replace: toy.name\n    regex: ',[ ]*,'\n    with: ','\n"));
+}
+
 #[test]
 fn conditions_compile_to_what_they_say() {
     let number = |left, compare, right| test(Test::Number { left, compare, right });
