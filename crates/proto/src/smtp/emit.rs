@@ -81,7 +81,9 @@ impl Emit<'_, '_> {
             // Also a dot that stands alone before a bare line end: with CRLF behind it, it would end the mail.
             let bare = line.ending != Ending::CrLf || cr.is_some();
             let alone = begins && end == start.saturating_add(1) && next > end && bare;
-            if begins && rest.first() == Some(&b'.') && (!after_crlf || alone) {
+            // Two dots are stuffed already, so that whoever doubles a dot finds nothing left to do in what it wrote.
+            let single = matches!(rest, [b'.'] | [b'.', b'\0'..=b'-' | b'/'..=u8::MAX, ..]);
+            if begins && single && (!after_crlf || alone) {
                 self.whole(UNSTUFFED_DOT, Span::new(start, start.saturating_add(1)));
             }
             if next > end {

@@ -154,7 +154,7 @@ skipped, the parameter begins behind the first blank after it, NUL ends nothing.
 commands and as lines of the mail; so are lines after a dot that ends the mail for some servers only.
 - The mail ends at CRLF.CRLF and nothing else. A bare LF or bare CR ends a line, never the mail: `smtp.data.line_end` and \
 `smtp.data.unstuffed_dot` show them. Setting every line end to CRLF and every unstuffed dot to two keeps a smuggled mail \
-inside the message, for all servers.
+inside the message, for all servers. Two dots are stuffed already: they are none.
 - A NUL before a dot makes it no end of mail here; some servers drop NUL.
 - BDAT chunks (RFC 3030) are stepped over if the server has announced CHUNKING, else the bytes are read as commands. A chunk \
 size with a sign or past 31 bits, which servers read differently, is not stepped over: its bytes are read as commands, and a \
