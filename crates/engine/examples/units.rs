@@ -7,7 +7,8 @@
 //!
 //! The difference between two counts, by the difference of messages, leaves the start of the process out. `ssrp` is a
 //! datagram that one truncation shortens, `ssrp-10000` the same beside 9,999 rules that do not concern it, `dns` and
-//! `dns-10000` a query that nothing fires on, `http` a request head with 100 keyed rules none of which fires, line by line,
+//! `dns-10000` a query that nothing fires on, `dns-library` the same query and the library's DNS rules, `dns-edns-library` the
+//! query as resolvers send it (with an OPT record and a cookie), `dns-edns` it and the two rules of `dns`, `http` a request head with 100 keyed rules none of which fires, line by line,
 //! `http-whole` the same held whole, `http-cut` with one that does.
 
 use engine::{Conversation, Peer, Scratch};
@@ -20,6 +21,20 @@ use proto::{Direction, Slot, Transport, Wanted};
 const HEAD: &[u8] = b"GET /index.html?page=12 HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\nAccept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\nReferer: http://www.example.com/start.html\r\nCookie: session=0123456789abcdef; theme=dark\r\nConnection: keep-alive\r\nUpgrade-Insecure-Requests: 1\r\n\r\n";
 
 const QUERY: &[u8] = b"\x12\x34\x01\x20\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01";
+
+/// As resolvers send it: with an OPT record that carries a cookie.
+const EDNS_QUERY: &[u8] =
+    b"\x12\x34\x01\x20\0\x01\0\0\0\0\0\x01\x03www\x07example\x03com\0\0\x01\0\x01\
+\0\0\x29\x04\xd0\0\0\x80\0\0\x0c\0\x0a\0\x08\x01\x02\x03\x04\x05\x06\x07\x08";
+
+/// The library's rules for DNS over UDP.
+fn library() -> Option<Module> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../patches/dns");
+    let patches = patch::load(&[folder.into()]).ok()?;
+    let groups = [patch::Group::everywhere(patches.len())];
+    let plan = patch::compile(&patches, &groups, &patch::Options::default()).ok()?;
+    plan.modules.into_iter().find(|module| module.transport == Transport::Udp)
+}
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -79,7 +94,7 @@ fn main() {
     }
     let hold = if what == "http-whole" { Hold::UpTo(16 * 1024) } else { Hold::Streaming };
     let stream = protocol == "http";
-    let module = Module {
+    let made = Module {
         group: GroupNo(0),
         decoder,
         transport: if stream { Transport::Tcp } else { Transport::Udp },
@@ -88,10 +103,16 @@ fn main() {
         fail: FailMode::Open,
         sides: [Side::new(wanted, rules, hold, Vec::new()), Side::default()],
     };
+    let module = if what.ends_with("-library") { library().unwrap_or(made) } else { made };
     let mut scratch = Scratch::new();
     let mut conversation = Conversation::start(&module);
     let peer = Peer::default();
     let slammer = [&b"\x04"[..], &[b'A'; 64]].concat();
+    let datagram = match protocol {
+        "dns" if what.starts_with("dns-edns") => EDNS_QUERY,
+        "dns" => QUERY,
+        _ => &slammer,
+    };
     let mut edits = 0;
     for _ in 0..count {
         if stream {
@@ -109,7 +130,7 @@ fn main() {
                 &mut scratch,
             );
         } else {
-            let input = std::hint::black_box(if protocol == "dns" { QUERY } else { &slammer });
+            let input = std::hint::black_box(datagram);
             engine::datagram(&module, Direction::Request, input, &peer, &mut scratch);
         }
         edits += scratch.edits().list().len();

@@ -1,6 +1,6 @@
 //! One datagram: dissect, decide, repair.
 
-use plan::{FailMode, Mode, Module, Reply};
+use plan::{FailMode, Mode, Module, Reply, Side};
 use proto::{Direction, Dissection, Refusal, Transport, View};
 
 use crate::decide::{Unit, Verdict, decide};
@@ -23,12 +23,31 @@ pub fn datagram(
         return result;
     }
     scratch.fields.clear();
-    let view = View { input: payload, from, open: false, ended: true };
-    let Scratch { fields, edits, reply, desk } = scratch;
-    if module.decoder.datagram(&side.wanted, view, fields) == Dissection::NotThisProtocol {
+    let view = || View { input: payload, from, open: false, ended: true };
+    if module.decoder.datagram(&side.wanted, view(), &mut scratch.fields)
+        == Dissection::NotThisProtocol
+    {
         result.messages = 0;
         return undecided(module, Undecided::NotThisProtocol, result);
     }
+    // Most messages concern no rule, which a decoder often sees before it has made fields of them.
+    if scratch.fields.is_empty() && side.index.every_unit().is_empty() {
+        return result;
+    }
+    decided(module, side, view(), peer, scratch, result)
+}
+
+/// Runs the rules over what the decoder found.
+#[inline(never)]
+fn decided(
+    module: &Module,
+    side: &Side,
+    view: View<'_>,
+    peer: &Peer,
+    scratch: &mut Scratch,
+    mut result: DatagramResult,
+) -> DatagramResult {
+    let Scratch { fields, edits, reply, desk } = scratch;
     let unit = Unit { module, side, transport: Transport::Udp, view, fields, peer };
     let decision = decide(unit, desk);
     let enforce = module.mode == Mode::Enforce;

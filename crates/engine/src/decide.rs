@@ -68,6 +68,9 @@ pub(crate) struct Unit<'a> {
 /// Decides a unit.
 pub(crate) fn decide<'a>(unit: Unit<'a>, desk: &mut Desk) -> Decision<'a> {
     desk.edits.clear();
+    if unit.fields.is_empty() && unit.side.index.every_unit().is_empty() {
+        return Decision::default();
+    }
     if unit.fields.overflowed() {
         return Decision { undecided: Some(Undecided::FieldsOverflowed), ..Decision::default() };
     }
@@ -122,6 +125,9 @@ impl<'a> Unit<'a> {
         let mut needs_whole = false;
         for (at, field) in self.fields.items().iter().enumerate() {
             let Some(slot) = self.side.index.slot(field.slot) else { continue };
+            if is_whole(field) && !slot.watches(field.value_len(), number_of(field)) {
+                continue;
+            }
             let value = self.fields.value_of(field, self.view.input);
             if is_whole(field) {
                 slot.look_up(value, number_of(field), &mut desk.candidates);

@@ -24,13 +24,21 @@ impl Tally {
     }
 
     /// Forgets the last call.
+    #[inline]
     pub(crate) fn clear(&mut self) {
+        self.pending.clear();
+        if !self.hits.is_empty() {
+            self.clear_hits();
+        }
+    }
+
+    #[inline(never)]
+    fn clear_hits(&mut self) {
         for hit in self.hits.drain(..) {
             if let Some(place) = self.place.get_mut(usize::from(hit.patch.0)) {
                 *place = 0;
             }
         }
-        self.pending.clear();
     }
 
     pub(crate) fn hits(&self) -> &[Hit] {

@@ -16,7 +16,7 @@ mod tests;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use proto::{Slot, Wanted};
+use proto::{Slot, Wanted, Watch};
 
 use crate::condition::Condition;
 use crate::module::{Rule, RuleNo};
@@ -47,8 +47,8 @@ static IDS: AtomicU32 = AtomicU32::new(1);
 /// What waits for one slot.
 #[derive(Debug, Default)]
 pub struct SlotIndex {
-    /// Whether any guard sits here.
-    guarded: bool,
+    /// The values that get past some guard, or that the program without conditions may change.
+    watch: Watch,
     present: Box<[RuleNo]>,
     /// Ascending.
     longer: Box<[(usize, RuleNo)]>,
@@ -103,7 +103,15 @@ impl Candidates {
     }
 
     /// Forgets the last message.
+    #[inline]
     pub fn clear(&mut self) {
+        if !self.rules.is_empty() || !self.literals.is_empty() {
+            self.forget();
+        }
+    }
+
+    #[inline(never)]
+    fn forget(&mut self) {
         for rule in self.rules.drain(..) {
             unmark(&mut self.marks, usize::from(rule));
         }
@@ -212,6 +220,7 @@ impl Index {
                     .saturating_add(slot.contains.as_ref().map_or(0, |some| some.owners.len()));
                 slot.whole = whole.into();
                 slot.program = Program::new(&streamed, rules).map(Box::new);
+                slot.watch = slot.watched();
                 slot
             })
             .collect();
@@ -227,6 +236,12 @@ impl Index {
     /// What waits for `slot`.
     pub fn slot(&self, slot: Slot) -> Option<&SlotIndex> {
         self.slots.get(usize::from(slot))
+    }
+
+    /// What is watched of every slot, in order. `None`: some rule is evaluated for every unit.
+    pub fn watches(&self) -> Option<Vec<Watch>> {
+        let every = self.slots.iter().map(|slot| slot.watch.clone());
+        self.every_unit.is_empty().then(|| every.collect())
     }
 
     /// Rules that no guard was found for (`not http.host`): evaluated for every unit.
@@ -249,7 +264,6 @@ impl Transform {
 
 impl SlotIndex {
     fn new(atoms: Vec<(Kind, RuleNo)>, first_literal: usize) -> Self {
-        let guarded = !atoms.is_empty();
         let mut present = Vec::new();
         let mut longer = Vec::new();
         let mut equal = Vec::new();
@@ -284,7 +298,7 @@ impl SlotIndex {
             present.extend(literals.iter().map(|&(_, rule)| rule));
         }
         Self {
-            guarded,
+            watch: Watch::default(),
             present: present.into(),
             longer: longer.into(),
             equal: equal.into(),
@@ -318,15 +332,50 @@ impl SlotIndex {
         self.program.is_some() || !self.whole.is_empty()
     }
 
-    /// Adds the rules that an occurrence with this value may concern.
+    /// What gets past some guard, or the program may change.
+    fn watched(&self) -> Watch {
+        const ANY: (usize, usize) = (0, usize::MAX);
+        let mut lengths = Vec::new();
+        let mut numbers = Vec::new();
+        lengths.extend((!self.present.is_empty()).then_some(ANY));
+        let least = self.longer.first().and_then(|(than, _)| than.checked_add(1));
+        lengths.extend(least.map(|least| (least, usize::MAX)));
+        lengths.extend(self.bytes.iter().map(|(value, _)| (value.len(), value.len())));
+        let contains = self.contains.as_ref();
+        lengths.extend(contains.map(|some| (some.search.min_pattern_len(), usize::MAX)));
+        numbers.extend(self.equal.iter().map(|&(number, _)| (number, number)));
+        let least = self.above.first().and_then(|(number, _)| number.checked_add(1));
+        numbers.extend(least.map(|least| (least, u64::MAX)));
+        let most = self.below.last().and_then(|(number, _)| number.checked_sub(1));
+        numbers.extend(most.map(|most| (0, most)));
+        if let Some(program) = &self.program {
+            let least = program.truncate.and_then(|(to, _)| to.checked_add(1));
+            lengths.extend(least.map(|least| (least, usize::MAX)));
+            let any = program.masks.is_some() || !program.automata.is_empty();
+            lengths.extend(any.then_some(ANY));
+        }
+        Watch::new(&lengths, &numbers)
+    }
+
+    /// Whether an occurrence of this many bytes and with this number may concern any rule: one load. What is not watched
+    /// adds no candidate, and the program without conditions leaves it alone.
     #[inline]
-    pub fn look_up(&self, value: &[u8], number: Option<u64>, out: &mut Candidates) {
-        if self.guarded {
-            self.look_up_guarded(value, number, out);
+    pub fn watches(&self, bytes: usize, number: Option<u64>) -> bool {
+        match number {
+            Some(number) => self.watch.number(bytes, number),
+            None => self.watch.length(bytes),
         }
     }
 
-    fn look_up_guarded(&self, value: &[u8], number: Option<u64>, out: &mut Candidates) {
+    /// Adds the rules that an occurrence with this value may concern.
+    #[inline]
+    pub fn look_up(&self, value: &[u8], number: Option<u64>, out: &mut Candidates) {
+        if self.watches(value.len(), number) {
+            self.look_up_watched(value, number, out);
+        }
+    }
+
+    fn look_up_watched(&self, value: &[u8], number: Option<u64>, out: &mut Candidates) {
         for &rule in &self.present {
             out.add(rule);
         }

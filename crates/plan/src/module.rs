@@ -154,7 +154,7 @@ pub enum Hold {
 /// One direction of one module.
 #[derive(Debug, Default)]
 pub struct Side {
-    /// The fields its rules read.
+    /// The fields its rules read, and which of their values are watched.
     pub wanted: Wanted,
     /// In the order they run: patch by patch as loaded, rule by rule as written.
     pub rules: Box<[Rule]>,
@@ -168,8 +168,11 @@ pub struct Side {
 
 impl Side {
     /// The only way to get one whose index agrees with its rules.
-    pub fn new(wanted: Wanted, rules: Vec<Rule>, hold: Hold, patches: Vec<PatchNo>) -> Self {
+    pub fn new(mut wanted: Wanted, rules: Vec<Rule>, hold: Hold, patches: Vec<PatchNo>) -> Self {
         let index = Index::new(&wanted, &rules);
+        if let Some(watches) = index.watches() {
+            wanted.set_screen(watches);
+        }
         Self { wanted, rules: rules.into(), hold, patches: patches.into(), index }
     }
 

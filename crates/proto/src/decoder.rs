@@ -105,14 +105,15 @@ pub trait Decoder: Sync {
         State::None
     }
 
-    /// Dissects one datagram. Emits wanted fields only, in the order of the wire.
+    /// Dissects one datagram. Emits wanted fields only, in the order of the wire; none at all if it sees that no value among
+    /// them is watched ([`Wanted::screen`]), which is what makes the common message cheap.
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
         let _ = (wanted, view, out);
         Dissection::NotThisProtocol
     }
 
     /// Dissects the front of a stream. `out` is empty on entry; `state` changes only with [`Step::Unit`],
-    /// [`Step::Skip`] and [`Step::SkipRest`].
+    /// [`Step::Skip`] and [`Step::SkipRest`]. A complete unit, too, may yield nothing if nothing in it is watched.
     fn stream(&self, wanted: &Wanted, state: &mut State, view: View<'_>, out: &mut Fields) -> Step {
         let _ = (wanted, state, view, out);
         Step::NotThisProtocol

@@ -106,6 +106,15 @@ pub struct Field {
     pub number: u64,
 }
 
+impl Field {
+    /// Bytes of the value a condition sees: see [`Fields::value_of`].
+    #[inline]
+    pub fn value_len(&self) -> usize {
+        let span = if self.flags.has(Flags::DECODED) { self.text } else { self.value };
+        usize::try_from(span.len()).unwrap_or(usize::MAX)
+    }
+}
+
 /// Caller-owned output of a decoder.
 #[derive(Debug)]
 pub struct Fields {
@@ -176,6 +185,12 @@ impl Fields {
         room.copy_from_slice(bytes);
         self.text_len = end;
         Some(Span::new(start, end))
+    }
+
+    /// Nothing was found, and nothing lost.
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.items_len == 0 && !self.overflowed
     }
 
     /// Everything found, in the order of the wire.

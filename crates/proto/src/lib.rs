@@ -39,6 +39,7 @@ pub mod state;
 pub mod tftp;
 pub mod tls;
 pub mod wanted;
+pub mod watch;
 
 pub use decoder::{Decoder, Dissection, Need, Refusal, Repair, Step, View};
 pub use edits::{Edit, Edits};
@@ -47,6 +48,7 @@ pub use registry::{DECODERS, by_name};
 pub use schema::{Editable, FieldDef, FieldId, Kind, Protocol, Repr, Transport};
 pub use state::State;
 pub use wanted::{Slot, Wanted};
+pub use watch::{Screen, Watch};
 
 /// Which way bytes travel, by scope: towards the server's port, or from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

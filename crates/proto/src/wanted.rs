@@ -4,6 +4,7 @@
 //! keyed fields (`http.header["range"]`), in the order they were wanted.
 
 use crate::schema::{FieldId, Protocol};
+use crate::watch::{Screen, Watch};
 
 /// What a rule names: a field, or a keyed field.
 pub type Slot = u16;
@@ -21,6 +22,8 @@ pub struct Wanted {
     table: Vec<u16>,
     /// Some rule needs fields of a message head together, or needs a field whole: see [`Wanted::whole`].
     whole: bool,
+    /// See [`Wanted::screen`].
+    screen: Option<Screen>,
 }
 
 #[derive(Clone, Debug)]
@@ -76,6 +79,19 @@ impl Wanted {
     /// Whether a unit is the whole message head (HTTP), so that all its fields are decided together.
     pub fn whole(&self) -> bool {
         self.whole
+    }
+
+    /// Says which values of every field, by slot, some rule could concern. To be called only if a unit without any of them
+    /// concerns no rule at all. Where fields are wanted by key there is no screen.
+    pub fn set_screen(&mut self, watches: Vec<Watch>) {
+        self.screen = self.keys.is_empty().then(|| Screen::new(watches));
+    }
+
+    /// Where there is one: a decoder that sees that a unit has no watched value may emit none of its fields. Fields of a
+    /// unit that has one are emitted all, watched or not.
+    #[inline]
+    pub const fn screen(&self) -> Option<&Screen> {
+        self.screen.as_ref()
     }
 
     /// Some rule reads this field (plainly, not by key).

@@ -4,6 +4,7 @@ use super::fields::{HEADER, Id, NAME_CHECKS, QUESTION_NAME, QUESTIONS, RDATA, RE
 use super::record::{OPT, Piece, Pieces, Question, Record, SIG, TSIG};
 use super::{name, plain};
 use crate::fields::{Field, Fields, Flags, Span};
+use crate::wanted::Wanted;
 
 const BITS_WANTED: u128 = Id::Response.to(Id::Rcode);
 
@@ -30,10 +31,26 @@ struct Dissector<'a> {
     signed_by: Option<(u16, u16)>,
 }
 
-/// Emits the wanted fields of `message`. `whole`: no more of it will come, so that what is missing is an error.
+/// Emits the wanted fields of `message`, or none if no rule can concern it (nor what was found before it: `quiet`). `whole`:
+/// no more of it will come, so that what is missing is an error.
 #[inline]
-pub(super) fn message(want: u128, message: &[u8], base: u32, whole: bool, out: &mut Fields) {
-    if !plain::query(want, message, base, out) {
+pub(super) fn message(
+    wanted: &Wanted,
+    quiet: bool,
+    message: &[u8],
+    base: u32,
+    whole: bool,
+    out: &mut Fields,
+) {
+    let screen = wanted.screen().filter(|_| quiet);
+    if !screen.is_some_and(|screen| plain::is_quiet(screen, message, out)) {
+        emit(wanted.plain(), message, base, whole, out);
+    }
+}
+
+#[inline(never)]
+fn emit(want: u128, message: &[u8], base: u32, whole: bool, out: &mut Fields) {
+    if plain::emit(want, message, base, out).is_none() {
         any_message(want, message, base, whole, out);
     }
 }

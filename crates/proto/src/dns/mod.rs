@@ -65,7 +65,7 @@ impl Decoder for Dns {
     }
 
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
-        dissect::message(wanted.plain(), view.input, 0, true, out);
+        dissect::message(wanted, true, view.input, 0, true, out);
         Dissection::Message
     }
 
@@ -77,13 +77,12 @@ impl Decoder for Dns {
             let bytes = u64::from(core::mem::take(skip));
             return Step::Skip { bytes, last: true };
         }
-        let want = wanted.plain();
         let bytes = view.input.len();
         let Some((prefix, rest)) = view.input.split_first_chunk::<2>() else {
             if !view.ended || bytes == 0 {
                 return Step::More(Need::Bytes(2));
             }
-            dissect::message(want, &[], 0, true, out);
+            dissect::message(wanted, true, &[], 0, true, out);
             return Step::Unit { bytes, first: true, last: true };
         };
         let len = usize::from(u16::from_be_bytes(*prefix));
@@ -91,13 +90,17 @@ impl Decoder for Dns {
         if missing > 0 && !view.open && !view.ended {
             return Step::More(Need::Bytes(len.saturating_add(2)));
         }
-        if want & Id::Length.bit() != 0 {
+        let mut quiet = true;
+        if wanted.plain() & Id::Length.bit() != 0 {
             let number = u64::from(u16::from_be_bytes(*prefix));
+            quiet = wanted
+                .screen()
+                .is_some_and(|screen| !screen.number(Id::Length.slot(), prefix.len(), number));
             out.number(Id::Length.slot(), Span { start: 0, end: PREFIX_BYTES }, number);
         }
         let message = rest.get(..len).unwrap_or(rest);
         let whole = missing == 0 || view.ended;
-        dissect::message(want, message, PREFIX_BYTES, whole, out);
+        dissect::message(wanted, quiet, message, PREFIX_BYTES, whole, out);
         if !whole {
             // The caller could hold no more of it; what is left has no field that could be decided any more.
             *skip = u32::try_from(missing).unwrap_or(u32::MAX);

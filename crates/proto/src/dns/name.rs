@@ -14,7 +14,7 @@ const NAME_BYTES_MAX_USIZE: usize = 255;
 const JUMPS_MAX: u32 = 128;
 
 /// Wireshark's text for the root.
-const ROOT: &[u8] = b"<Root>";
+pub(super) const ROOT: &[u8] = b"<Root>";
 
 /// The byte at `at`.
 pub(super) fn byte(message: &[u8], at: u32) -> Option<u8> {
@@ -143,7 +143,7 @@ pub(super) fn read(message: &[u8], start: u32, mut label: impl FnMut(&[u8])) -> 
 pub(super) fn read_text(message: &[u8], start: u32, out: &mut Fields) -> Option<(Reading, Span)> {
     if let Some(rest) = usize::try_from(start).ok().and_then(|start| message.get(start..))
         && let Some((labels, len)) = plain(rest)
-        && let Some(text) = plain_text(rest, len, out)
+        && let Some(text) = plain_text(rest, len, out).and_then(|text_len| out.keep_text(text_len))
     {
         let wire_len = u32::try_from(len).unwrap_or(u32::MAX);
         let end = start.checked_add(wire_len);
@@ -183,10 +183,10 @@ pub(super) fn plain(rest: &[u8]) -> Option<(u32, usize)> {
     }
 }
 
-/// The text of a name of `wire_len` bytes that [`plain`] has found at the front of `rest`. `None`: some byte needs an
-/// escape, or there is no room.
+/// Writes the text of a name of `wire_len` bytes that [`plain`] has found at the front of `rest` to the room in `out`; its
+/// length, to be kept or not. `None`: some byte needs an escape, or there is no room.
 #[inline(always)]
-pub(super) fn plain_text(rest: &[u8], wire_len: usize, out: &mut Fields) -> Option<Span> {
+pub(super) fn plain_text(rest: &[u8], wire_len: usize, out: &mut Fields) -> Option<usize> {
     let first_len = usize::from(*rest.first()?);
     // Behind the first length byte, before the root label.
     let labels = rest.get(1..wire_len.wrapping_sub(1))?;
@@ -198,10 +198,7 @@ pub(super) fn plain_text(rest: &[u8], wire_len: usize, out: &mut Fields) -> Opti
         dot = dot.wrapping_add(usize::from(*byte)).wrapping_add(1);
         *byte = b'.';
     }
-    if needs_escape(text) {
-        return None;
-    }
-    out.keep_text(labels.len())
+    (!needs_escape(text)).then_some(labels.len())
 }
 
 /// Copies bytes, `to` being as long as `from`. Names are too short for a call of `memcpy` to pay: two pieces, which may

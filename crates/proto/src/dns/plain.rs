@@ -1,28 +1,43 @@
-//! The query that nearly every query is: one question, its name without pointers or escapes, at most an OPT record behind it,
-//! and rules that read header and question only. The same fields as the general way finds, in a third of the instructions.
+//! The query that nearly every query is: one question, its name without pointers or escapes, at most an OPT record behind it.
+//!
+//! Most such queries concern no rule, which the side's [`Screen`] tells before any field is made: the header is one load,
+//! the name is stepped over once. Where rules read header and question only, the same fields as the general way finds are
+//! written here in a third of the instructions.
 
 use core::slice::IterMut;
 
-use super::fields::{HEADER, Id};
+use super::fields::{HEADER, Id, RDATA, RECORDS};
 use super::name;
-use super::record::Question;
+use super::record::{OPT, Question};
 use crate::fields::{Field, Fields, Flags, Span};
+use crate::watch::Screen;
 
 /// Fields this way can emit; all have numbers below 64.
-const FIELDS: u128 = HEADER | Id::MessageLen.bit() | Id::Question.to(Id::QryClass);
+const FIELDS: u128 = BEFORE_QUESTION | Id::Question.to(Id::QryClass);
 
 /// Fields before the question.
-const HEADER_FIELDS: u64 = low(Id::Question) - 1;
+const BEFORE_QUESTION: u128 = HEADER | Id::MessageLen.bit();
 
 /// The bits of the flags word that are fields.
-const BITS: u64 = {
-    let (mut all, mut bit) = (0, low(Id::Response));
-    while bit <= low(Id::Rcode) {
-        all |= bit;
-        bit <<= 1;
-    }
-    all
-};
+const BITS: u128 = Id::Response.to(Id::Rcode);
+
+/// What these queries have no occurrence of: pointers to find fault with, records but OPT's.
+const ABSENT: u128 = Id::ForwardPointer.to(Id::RootPointer)
+    | Id::A.to(Id::TkeyError)
+    | Id::RespClass.bit()
+    | Id::RespTtl.bit();
+
+/// Without an OPT record and bytes behind the question.
+const ABSENT_BARE: u128 = ABSENT | ((RECORDS | RDATA) & !Id::NameLen.bit());
+
+/// Fields that these queries have, those of an OPT record apart.
+const PRESENT: u128 = FIELDS | Id::NameLen.bit() | Id::Extraneous.bit();
+
+/// Fields of EDNS options, and what is found when these do not fit.
+const OPTIONS: u128 = Id::OptCode.to(Id::OptOverrun) | Id::Malformed.bit();
+
+/// Fields of an OPT record that are not its options'.
+const RECORD: u128 = Id::Record.to(Id::EdnsDo);
 
 /// The section counts, as one number.
 const ONE_QUESTION: u64 = 0x0001_0000_0000_0000;
@@ -32,130 +47,385 @@ const ONE_QUESTION_ONE_ADDITIONAL: u64 = 0x0001_0000_0000_0001;
 const FIELDS_MAX: usize = 24;
 const _: () = assert!(FIELDS.count_ones() <= 24 && FIELDS < 1 << 64);
 
-/// Emits the wanted fields and says so, or does nothing.
-#[inline]
-pub(super) fn query(want: u128, message: &[u8], base: u32, out: &mut Fields) -> bool {
-    let Ok(want) = u64::try_from(want) else { return false };
-    u128::from(want) & !FIELDS == 0 && emit(want, message, base, out).is_some()
+/// Bytes an escape makes of one: a backslash and three digits.
+const ESCAPE_BYTES_MAX: usize = 4;
+
+/// No rule can concern any field of the message. (The room in `out` may be written to, but nothing is emitted.)
+#[inline(always)]
+pub(super) fn is_quiet(screen: &Screen, message: &[u8], out: &mut Fields) -> bool {
+    let fields = screen.fields();
+    // Most rules are about what these queries do not have, or about the name's length and the type.
+    if fields & PRESENT & !(Id::QryName.bit() | Id::QryType.bit()) == 0 {
+        let with_opt = fields & (RECORD | OPTIONS) == 0;
+        match Shape::of(message, with_opt) {
+            Some(shape) if !shape.is_watched(screen) => return true,
+            Some(_) => {}
+            None if with_opt => return false,
+            None => {}
+        }
+    }
+    is_each_quiet(screen, message, out)
 }
 
-fn emit(want: u64, message: &[u8], base: u32, out: &mut Fields) -> Option<()> {
-    let &[i0, i1, f0, f1, counts @ ..] = message.first_chunk::<12>()?;
-    let counts = u64::from_be_bytes(counts);
-    if counts != ONE_QUESTION && counts != ONE_QUESTION_ONE_ADDITIONAL {
-        return None;
+/// The least there is to see of one of these queries.
+struct Shape {
+    /// Bytes of the name in wire form.
+    name_bytes: usize,
+    /// The type asked for.
+    kind: u16,
+}
+
+impl Shape {
+    /// `None`: it is none, or it has an OPT record and this is to be looked at (not `with_opt`).
+    #[inline(always)]
+    fn of(message: &[u8], with_opt: bool) -> Option<Self> {
+        let &[_, _, _, _, counts @ ..] = message.first_chunk::<12>()?;
+        let counts = u64::from_be_bytes(counts);
+        if counts != ONE_QUESTION && (counts != ONE_QUESTION_ONE_ADDITIONAL || !with_opt) {
+            return None;
+        }
+        let rest = message.get(12..)?;
+        let (_, name_bytes) = name::plain(rest)?;
+        let (&[k0, k1, _, _], behind) = rest.get(name_bytes..)?.split_first_chunk::<4>()?;
+        if counts != ONE_QUESTION {
+            let (opt, behind) = behind.split_first_chunk::<11>()?;
+            let &[0, 0, 41, _, _, _, _, _, _, l0, l1] = opt else { return None };
+            behind.get(..usize::from(u16::from_be_bytes([l0, l1])))?;
+        }
+        Some(Self { name_bytes, kind: u16::from_be_bytes([k0, k1]) })
     }
-    let rest = message.get(12..)?;
-    let (labels, wire_len) = name::plain(rest)?;
-    let name_end = u32::try_from(wire_len).ok()?.wrapping_add(12);
-    let question = Question::behind(message, 12, name_end)?;
-    if counts == ONE_QUESTION_ONE_ADDITIONAL {
+
+    /// Some rule may concern the name or the type.
+    #[inline(always)]
+    fn is_watched(&self, screen: &Screen) -> bool {
+        let fields = screen.fields();
+        (fields & Id::QryName.bit() != 0
+            && self.name_bytes.wrapping_sub(2).wrapping_mul(ESCAPE_BYTES_MAX)
+                >= screen.least_length(Id::QryName.slot()))
+            || (fields & Id::QryType.bit() != 0
+                && screen.number(Id::QryType.slot(), 2, u64::from(self.kind)))
+    }
+}
+
+#[inline(never)]
+fn is_each_quiet(screen: &Screen, message: &[u8], out: &mut Fields) -> bool {
+    let Some(header) = Header::of(message) else { return false };
+    let fields = screen.fields();
+    if fields & BEFORE_QUESTION != 0 && header.is_watched(screen, message) {
+        return false;
+    }
+    // Where only the header decides, names need not be looked at.
+    if fields & !(BEFORE_QUESTION | Id::Length.bit()) == 0 {
+        return true;
+    }
+    Query::of(&header, message).is_some_and(|query| !query.is_watched(screen, message, out))
+}
+
+/// The twelve bytes every message begins with.
+struct Header {
+    transaction: u16,
+    flags: u16,
+    /// The four section counts.
+    counts: u64,
+}
+
+impl Header {
+    #[inline(always)]
+    fn of(message: &[u8]) -> Option<Self> {
+        let &[i0, i1, f0, f1, counts @ ..] = message.first_chunk::<12>()?;
+        Some(Self {
+            transaction: u16::from_be_bytes([i0, i1]),
+            flags: u16::from_be_bytes([f0, f1]),
+            counts: u64::from_be_bytes(counts),
+        })
+    }
+
+    /// Calls `visit` with those of `fields` that come before the question, where they stand, and their numbers.
+    /// (Everything inlined, so that which field it is is known when compiled.)
+    #[inline(always)]
+    fn each(&self, fields: u128, message: &[u8], mut visit: impl FnMut(Id, Span, u64)) {
+        let mut number = |id: Id, start: u32, end: u32, number: u64| {
+            if fields & id.bit() != 0 {
+                visit(id, Span { start, end }, number);
+            }
+        };
+        let flags = self.flags;
+        number(Id::MessageLen, 0, 0, u64::try_from(message.len()).unwrap_or(u64::MAX));
+        number(Id::Transaction, 0, 2, u64::from(self.transaction));
+        number(Id::Flags, 2, 4, u64::from(flags));
+        if fields & BITS != 0 {
+            let bits = |shift: u32, mask: u16| u64::from(flags.wrapping_shr(shift) & mask);
+            number(Id::Response, 2, 4, bits(15, 1));
+            number(Id::Opcode, 2, 4, bits(11, 15));
+            number(Id::Authoritative, 2, 4, bits(10, 1));
+            number(Id::Truncated, 2, 4, bits(9, 1));
+            number(Id::RecDesired, 2, 4, bits(8, 1));
+            number(Id::RecAvail, 2, 4, bits(7, 1));
+            number(Id::Z, 2, 4, bits(6, 1));
+            number(Id::Authenticated, 2, 4, bits(5, 1));
+            number(Id::CheckDisable, 2, 4, bits(4, 1));
+            number(Id::Rcode, 2, 4, bits(0, 15));
+        }
+        let count = |shift: u32| self.counts.wrapping_shr(shift) & 0xffff;
+        number(Id::Queries, 4, 6, count(48));
+        number(Id::Answers, 6, 8, count(32));
+        number(Id::Authorities, 8, 10, count(16));
+        number(Id::Additionals, 10, 12, count(0));
+    }
+
+    fn is_watched(&self, screen: &Screen, message: &[u8]) -> bool {
+        let mut watched = false;
+        self.each(screen.fields(), message, |id, at, number| {
+            watched = watched || is_number_watched(screen, id, at, number);
+        });
+        watched
+    }
+}
+
+#[inline(never)]
+fn is_number_watched(screen: &Screen, id: Id, at: Span, number: u64) -> bool {
+    screen.number(id.slot(), at.range().len(), number)
+}
+
+/// What follows the header.
+struct Query {
+    /// Labels of the name.
+    labels: u32,
+    /// Bytes of the name in wire form.
+    name_bytes: usize,
+    question: Question,
+    /// Ends with the message's last announced byte.
+    opt: Option<Opt>,
+    /// Bytes behind the last announced one.
+    extraneous_bytes: usize,
+}
+
+/// An OPT record (RFC 6891 section 6.1.2).
+struct Opt {
+    udp_payload_size: u16,
+    /// Extended reply code, version, flags.
+    ttl: [u8; 4],
+    data: Span,
+}
+
+impl Query {
+    #[inline(always)]
+    fn of(header: &Header, message: &[u8]) -> Option<Self> {
+        let has_opt = header.counts == ONE_QUESTION_ONE_ADDITIONAL;
+        if header.counts != ONE_QUESTION && !has_opt {
+            return None;
+        }
+        let rest = message.get(12..)?;
+        let (labels, name_bytes) = name::plain(rest)?;
+        let name_end = u32::try_from(name_bytes).ok()?.wrapping_add(12);
+        let question = Question::behind(message, 12, name_end)?;
+        let behind = rest.get(name_bytes.wrapping_add(4)..)?;
+        if !has_opt {
+            let extraneous_bytes = behind.len();
+            return Some(Self { labels, name_bytes, question, opt: None, extraneous_bytes });
+        }
         // A TSIG or SIG(0) there would cover all fields.
-        let behind = rest.get(wire_len.wrapping_add(4)..)?;
-        let &[0, 0, 41, _, _, _, _, _, _, l0, l1] = behind.first_chunk::<11>()? else {
+        let &[0, 0, 41, c0, c1, t0, t1, t2, t3, l0, l1] = behind.first_chunk::<11>()? else {
             return None;
         };
-        behind.get(11..)?.get(..usize::from(u16::from_be_bytes([l0, l1])))?;
+        let data_len = u16::from_be_bytes([l0, l1]);
+        let start = question.span.end.wrapping_add(11);
+        let data = Span { start, end: start.wrapping_add(u32::from(data_len)) };
+        let extraneous_bytes = behind.len().wrapping_sub(11).checked_sub(usize::from(data_len))?;
+        let udp_payload_size = u16::from_be_bytes([c0, c1]);
+        let opt = Some(Opt { udp_payload_size, ttl: [t0, t1, t2, t3], data });
+        Some(Self { labels, name_bytes, question, opt, extraneous_bytes })
     }
-    let mut text = Span::default();
-    if want & low(Id::QryName) != 0 {
-        text = name::plain_text(rest, wire_len, out)?;
-    }
 
-    let room = out.room().first_chunk_mut::<FIELDS_MAX>()?;
-    let mut places = Places { want, base, left: room.iter_mut(), taken: 0 };
-    if want & HEADER_FIELDS != 0 {
-        places.number(Id::MessageLen, 0, 0, u64::try_from(message.len()).ok()?);
-        places.number(Id::Transaction, 0, 2, u64::from(u16::from_be_bytes([i0, i1])));
-        places.header(u16::from_be_bytes([f0, f1]));
-        places.number(Id::Queries, 4, 6, 1);
-        places.number(Id::Answers, 6, 8, 0);
-        places.number(Id::Authorities, 8, 10, 0);
-        places.number(Id::Additionals, 10, 12, counts & 1);
-    }
-    let end = question.span.end;
-    let element = Span { start: base.wrapping_add(12), end: base.wrapping_add(end) };
-    places.put(Id::Question, 12, end, |field| Field { group: 1, ..field });
-    places.put(Id::QryName, 12, name_end, |field| Field {
-        group: 1,
-        flags: Flags::DECODED,
-        element,
-        text,
-        ..field
-    });
-    let text_len = u64::from(name_end.wrapping_sub(14));
-    let class_at = name_end.wrapping_add(2);
-    places.part(Id::QryNameLen, 12, name_end, element, text_len);
-    places.part(Id::QryLabels, 12, name_end, element, u64::from(labels));
-    places.part(Id::QryType, name_end, class_at, element, u64::from(question.kind));
-    places.part(Id::QryClass, class_at, end, element, u64::from(question.class));
-    let taken = places.taken;
-    out.keep(taken);
-    Some(())
-}
-
-/// The bit of a field that has a number below 64.
-#[expect(clippy::as_conversions, reason = "the number of a fieldless enum, in a constant")]
-const fn low(id: Id) -> u64 {
-    1_u64.wrapping_shl(id as u32)
-}
-
-/// Places to write fields to. (Everything inlined, so that which field it is is known when compiled.)
-struct Places<'a> {
-    want: u64,
-    base: u32,
-    left: IterMut<'a, Field>,
-    taken: usize,
-}
-
-impl Places<'_> {
-    /// Writes a field, its own element unless `finish` says otherwise, if it is wanted.
+    /// Calls `visit` with those of `fields` that are numbers of the question. (Inlined: see [`Header::each`].)
     #[inline(always)]
-    fn put(&mut self, id: Id, start: u32, end: u32, finish: impl FnOnce(Field) -> Field) {
-        if self.want & low(id) != 0
-            && let Some(place) = self.left.next()
-        {
-            let value =
-                Span { start: start.wrapping_add(self.base), end: end.wrapping_add(self.base) };
-            *place = finish(Field { slot: id.slot(), value, element: value, ..Field::default() });
-            self.taken = self.taken.wrapping_add(1);
+    fn each_number(&self, fields: u128, mut visit: impl FnMut(Id, Span, u64)) {
+        let mut number = |id: Id, start: u32, end: u32, number: u64| {
+            if fields & id.bit() != 0 {
+                visit(id, Span { start, end }, number);
+            }
+        };
+        let (name_end, end) = (self.question.name_end, self.question.span.end);
+        let class_at = name_end.wrapping_add(2);
+        // As text: a dot for each length byte but the first, and no root label.
+        number(Id::QryNameLen, 12, name_end, u64::from(name_end.wrapping_sub(14)));
+        number(Id::QryLabels, 12, name_end, u64::from(self.labels));
+        number(Id::QryType, name_end, class_at, u64::from(self.question.kind));
+        number(Id::QryClass, class_at, end, u64::from(self.question.class));
+    }
+
+    /// Some rule may concern a field behind the header. The text of the name is written to the room in `out`, but not kept.
+    #[inline(always)]
+    fn is_watched(&self, screen: &Screen, message: &[u8], out: &mut Fields) -> bool {
+        let fields = screen.fields();
+        let mut watched = false;
+        if fields & Id::QryName.bit() != 0 {
+            watched = self.is_name_watched(screen, message, out);
+        }
+        self.each_number(fields, |id, at, number| {
+            watched = watched || is_number_watched(screen, id, at, number);
+        });
+        if fields & (Id::Question.bit() | Id::NameLen.bit() | Id::Extraneous.bit()) != 0 {
+            watched = watched || self.is_rest_watched(screen);
+        }
+        match &self.opt {
+            Some(opt) if fields & (RECORD | OPTIONS | Id::NameLen.bit()) != 0 => {
+                watched || opt.is_watched(screen, message)
+            }
+            _ => watched,
         }
     }
 
-    /// A number of the header.
+    /// By its length, which no escape makes less and none makes more than four times as much.
     #[inline(always)]
-    fn number(&mut self, id: Id, start: u32, end: u32, number: u64) {
-        self.put(id, start, end, |field| Field { flags: Flags::NUMBER, number, ..field });
+    fn is_name_watched(&self, screen: &Screen, message: &[u8], out: &mut Fields) -> bool {
+        let slot = Id::QryName.slot();
+        let text_len = self.name_bytes.wrapping_sub(2);
+        let least = screen.least_length(slot);
+        least <= text_len.wrapping_mul(ESCAPE_BYTES_MAX)
+            && (screen.bytes(slot, text_len)
+                || message
+                    .get(12..)
+                    .is_none_or(|rest| name::plain_text(rest, self.name_bytes, out).is_none()))
     }
 
-    /// A number of the question.
-    #[inline(always)]
-    fn part(&mut self, id: Id, start: u32, end: u32, element: Span, number: u64) {
-        self.put(id, start, end, |field| Field {
+    #[inline(never)]
+    fn is_rest_watched(&self, screen: &Screen) -> bool {
+        let bytes =
+            |id: Id, len: usize| screen.fields() & id.bit() != 0 && screen.bytes(id.slot(), len);
+        let name_len = u64::try_from(self.name_bytes).unwrap_or(u64::MAX);
+        bytes(Id::Question, self.name_bytes.wrapping_add(4))
+            || (self.extraneous_bytes > 0 && bytes(Id::Extraneous, self.extraneous_bytes))
+            || (screen.fields() & Id::NameLen.bit() != 0
+                && screen.number(Id::NameLen.slot(), self.name_bytes, name_len))
+    }
+}
+
+impl Opt {
+    /// Some rule may concern a field of the record or of its options.
+    #[inline(never)]
+    fn is_watched(&self, screen: &Screen, message: &[u8]) -> bool {
+        let fields = screen.fields();
+        let number = |id: Id, bytes: usize, number: u64| {
+            fields & id.bit() != 0 && screen.number(id.slot(), bytes, number)
+        };
+        let bytes = |id: Id, len: usize| fields & id.bit() != 0 && screen.bytes(id.slot(), len);
+        let data = self.data.of(message);
+        let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
+        let [ext_rcode, version, z0, z1] = self.ttl;
+        let z = u64::from(u16::from_be_bytes([z0, z1]));
+        let record = bytes(Id::Record, data.len().wrapping_add(11))
+            || number(Id::Section, 0, 3)
+            || bytes(Id::RespName, name::ROOT.len())
+            || number(Id::RespType, 2, u64::from(OPT))
+            || number(Id::RespLen, 2, len)
+            || bytes(Id::RespData, data.len())
+            || number(Id::UncompressedLen, 0, len)
+            || number(Id::UdpPayloadSize, 2, u64::from(self.udp_payload_size))
+            || number(Id::ExtRcode, 1, u64::from(ext_rcode))
+            || number(Id::EdnsVersion, 1, u64::from(version))
+            || number(Id::EdnsZ, 2, z)
+            || number(Id::EdnsDo, 2, z.wrapping_shr(15))
+            || number(Id::NameLen, 1, 1);
+        if record || fields & OPTIONS == 0 {
+            return record;
+        }
+        let mut rest = data;
+        while !rest.is_empty() {
+            // One that does not fit is for the general way.
+            let Some((&[c0, c1, l0, l1], behind)) = rest.split_first_chunk::<4>() else {
+                return true;
+            };
+            let len = u16::from_be_bytes([l0, l1]);
+            let Some((value, behind)) = behind.split_at_checked(usize::from(len)) else {
+                return true;
+            };
+            if number(Id::OptCode, 2, u64::from(u16::from_be_bytes([c0, c1])))
+                || number(Id::OptLen, 2, u64::from(len))
+                || bytes(Id::OptData, value.len())
+            {
+                return true;
+            }
+            rest = behind;
+        }
+        false
+    }
+}
+
+/// Emits the wanted fields, or does nothing.
+pub(super) fn emit(want: u128, message: &[u8], base: u32, out: &mut Fields) -> Option<()> {
+    if want & !(FIELDS | ABSENT_BARE) != 0 {
+        return None;
+    }
+    let header = Header::of(message)?;
+    let query = Query::of(&header, message)?;
+    let bare = query.opt.is_none() && query.extraneous_bytes == 0;
+    if !bare && want & !(FIELDS | ABSENT) != 0 {
+        return None;
+    }
+    let mut text = Span::default();
+    if want & Id::QryName.bit() != 0 {
+        let len = name::plain_text(message.get(12..)?, query.name_bytes, out)?;
+        text = out.keep_text(len)?;
+    }
+
+    let room = out.room().first_chunk_mut::<FIELDS_MAX>()?;
+    let mut places = Places { base, left: room.iter_mut(), taken: 0 };
+    if want & BEFORE_QUESTION != 0 {
+        header.each(want, message, |id, at, number| {
+            places.put(id, at, |field| Field { flags: Flags::NUMBER, number, ..field });
+        });
+    }
+    let Question { span, name_end, .. } = query.question;
+    let element = Span { start: base.wrapping_add(span.start), end: base.wrapping_add(span.end) };
+    if want & Id::Question.bit() != 0 {
+        places.put(Id::Question, span, |field| Field { group: 1, ..field });
+    }
+    if want & Id::QryName.bit() != 0 {
+        let name = Span { start: 12, end: name_end };
+        places.put(Id::QryName, name, |field| Field {
+            group: 1,
+            flags: Flags::DECODED,
+            element,
+            text,
+            ..field
+        });
+    }
+    query.each_number(want, |id, at, number| {
+        places.put(id, at, |field| Field {
             group: 1,
             flags: Flags::NUMBER,
             element,
             number,
             ..field
         });
-    }
+    });
+    let taken = places.taken;
+    out.keep(taken);
+    Some(())
+}
 
+/// Places to write fields to.
+struct Places<'a> {
+    base: u32,
+    left: IterMut<'a, Field>,
+    taken: usize,
+}
+
+impl Places<'_> {
+    /// Writes a field, its own element unless `finish` says otherwise.
     #[inline(always)]
-    fn header(&mut self, flags: u16) {
-        self.number(Id::Flags, 2, 4, u64::from(flags));
-        if self.want & BITS == 0 {
-            return;
+    fn put(&mut self, id: Id, at: Span, finish: impl FnOnce(Field) -> Field) {
+        if let Some(place) = self.left.next() {
+            let value = Span {
+                start: at.start.wrapping_add(self.base),
+                end: at.end.wrapping_add(self.base),
+            };
+            *place = finish(Field { slot: id.slot(), value, element: value, ..Field::default() });
+            self.taken = self.taken.wrapping_add(1);
         }
-        let bits = |shift: u32, mask: u16| u64::from(flags.wrapping_shr(shift) & mask);
-        self.number(Id::Response, 2, 4, bits(15, 1));
-        self.number(Id::Opcode, 2, 4, bits(11, 15));
-        self.number(Id::Authoritative, 2, 4, bits(10, 1));
-        self.number(Id::Truncated, 2, 4, bits(9, 1));
-        self.number(Id::RecDesired, 2, 4, bits(8, 1));
-        self.number(Id::RecAvail, 2, 4, bits(7, 1));
-        self.number(Id::Z, 2, 4, bits(6, 1));
-        self.number(Id::Authenticated, 2, 4, bits(5, 1));
-        self.number(Id::CheckDisable, 2, 4, bits(4, 1));
-        self.number(Id::Rcode, 2, 4, bits(0, 15));
     }
 }
+
+#[cfg(test)]
+mod tests;

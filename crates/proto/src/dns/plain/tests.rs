@@ -1,0 +1,193 @@
+//! The screen against the fields: what is passed over holds nothing that is watched.
+
+use std::cell::RefCell;
+
+use super::super::Dns;
+use super::*;
+use crate::replay::noise;
+use crate::{Decoder as _, Direction, FieldId, View, Wanted, Watch};
+
+const QUERY: &[u8] = b"\x12\x34\x01\x20\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01";
+
+/// The query with another name, and with something behind its question.
+fn query(name: &[u8], additionals: u8, behind: &[u8]) -> Vec<u8> {
+    [&QUERY[..11], &[additionals], name, &QUERY[29..], behind].concat()
+}
+
+fn messages() -> Vec<Vec<u8>> {
+    let name = &QUERY[12..29];
+    let long = [&b"\x3f"[..], &[b'a'; 63]].concat();
+    let option = b"\0\x0a\0\x08abcdefgh";
+    let opt = |len: u16, options: &[u8]| {
+        [b"\0\0\x29\x04\xd0\0\0\x80\0", &len.to_be_bytes()[..], options].concat()
+    };
+    let mut all = vec![
+        QUERY.to_vec(),
+        query(name, 1, &opt(0, b"")),
+        query(name, 1, &opt(12, option)),
+        query(name, 1, &opt(12, b"\0\x0a\0\x09abcdefgh")),
+        query(name, 1, &opt(24, &[&option[..], option].concat())),
+        query(name, 1, &opt(24, option)),
+        query(name, 1, &opt(3, b"\0\x0a\0")),
+        query(name, 1, &[&opt(12, option)[..], b"more"].concat()),
+        query(name, 0, b"more"),
+        query(name, 1, b"\0\0\xfa\0\xff\0\0\0\0\0\0"),
+        query(b"\0", 0, b""),
+        query(b"\x04a\nb\\\x03\x7f\0c\0", 0, b""),
+        query(b"\x03www\xc0\x0c", 0, b""),
+        query(b"\x01a\xc0\x12", 0, b"\0"),
+        query(&[&long[..], &long, &long, b"\0"].concat(), 0, b""),
+        query(&[&long[..], &long, &long, &long, b"\0"].concat(), 0, b""),
+        query(&[&[63][..], &[1; 63], &[63], &[2; 63], b"\0"].concat(), 0, b""),
+        [&QUERY[..4], b"\0\x02\0\0\0\0\0\0", &QUERY[12..], &QUERY[12..]].concat(),
+        [
+            &QUERY[..2],
+            b"\x81\x80\0\x01\0\x01\0\0\0\0",
+            &QUERY[12..],
+            b"\xc0\x0c\0\x01\0\x01\0\0\0\0\0\x04abcd",
+        ]
+        .concat(),
+    ];
+    for at in 0..QUERY.len() {
+        all.push(QUERY[..at].to_vec());
+    }
+    for (seed, message) in (0..).zip(all.clone()) {
+        for turn in 0..8 {
+            let random = noise(seed * 100 + turn, 3);
+            let mut turned = message.clone();
+            let at = usize::from(random[0]) % turned.len().max(1);
+            if let Some(byte) = turned.get_mut(at) {
+                *byte ^= 1_u8.wrapping_shl(u32::from(random[1] % 8));
+            }
+            all.push(turned);
+        }
+    }
+    all
+}
+
+fn wanting(fields: impl IntoIterator<Item = u16>) -> Wanted {
+    let mut wanted = Wanted::new(Dns.protocol());
+    for field in fields {
+        wanted.want(FieldId(field));
+    }
+    wanted
+}
+
+fn decode(wanted: &Wanted, input: &[u8], tcp: bool) -> Vec<Field> {
+    thread_local!(static OUT: RefCell<Fields> = RefCell::new(Fields::new()));
+    OUT.with_borrow_mut(|out| {
+        out.clear();
+        let view = View { input, from: Direction::Request, open: false, ended: true };
+        if tcp {
+            Dns.stream(wanted, &mut Dns.start(), view, out);
+        } else {
+            Dns.datagram(wanted, view, out);
+        }
+        out.items().to_vec()
+    })
+}
+
+fn all_fields() -> std::ops::Range<u16> {
+    0..u16::try_from(Dns.protocol().fields.len()).unwrap()
+}
+
+/// A screen with one watch for each of some fields.
+fn screening(wanted: &Wanted, watches: &[(u16, Watch)]) -> Wanted {
+    let mut all = vec![Watch::default(); usize::from(all_fields().end)];
+    for (slot, watch) in watches {
+        all[usize::from(*slot)] = watch.clone();
+    }
+    let mut wanted = wanted.clone();
+    wanted.set_screen(all);
+    wanted
+}
+
+fn number(field: &Field) -> Option<u64> {
+    field.flags.has(Flags::NUMBER).then_some(field.number)
+}
+
+/// Watches the field's value and nothing else of its slot, or anything but it.
+fn watch(field: &Field, exactly: bool) -> Watch {
+    let len = field.value_len();
+    match (number(field), exactly) {
+        (Some(number), true) => Watch::new(&[], &[(number, number)]),
+        (Some(0), false) => Watch::new(&[], &[(1, u64::MAX)]),
+        (Some(number), false) => Watch::new(&[], &[(0, number - 1), (number + 1, u64::MAX)]),
+        (None, true) => Watch::new(&[(len, len)], &[]),
+        (None, false) if len == 0 => Watch::new(&[(1, usize::MAX)], &[]),
+        (None, false) => Watch::new(&[(0, len - 1), (len + 1, usize::MAX)], &[]),
+    }
+}
+
+fn is_watched(wanted: &Wanted, field: &Field) -> bool {
+    let screen = wanted.screen().unwrap();
+    match number(field) {
+        Some(number) => screen.number(field.slot, field.value_len(), number),
+        None => screen.bytes(field.slot, field.value_len()),
+    }
+}
+
+/// Nothing of what was passed over is watched, and what was not is as without a screen.
+fn check(wanted: &Wanted, watches: &[(u16, Watch)], input: &[u8], tcp: bool) -> bool {
+    let fields = decode(wanted, input, tcp);
+    let screened = screening(wanted, watches);
+    let left = decode(&screened, input, tcp);
+    let quiet = left.len() < fields.len();
+    if quiet {
+        let watched = fields.iter().find(|field| is_watched(&screened, field));
+        assert_eq!(watched, None, "passed over in {} with {watches:?}", input.escape_ascii());
+    } else {
+        assert_eq!(left, fields, "{}", input.escape_ascii());
+    }
+    quiet
+}
+
+#[test]
+fn what_is_passed_over_is_not_watched() {
+    let mut quiet = 0;
+    for message in messages() {
+        let over_tcp =
+            [&u16::try_from(message.len()).unwrap().to_be_bytes()[..], &message].concat();
+        for (input, tcp) in [(&message, false), (&over_tcp, true)] {
+            let everything = wanting(all_fields());
+            let found = decode(&everything, input, tcp);
+            for field in &found {
+                for exactly in [true, false] {
+                    let watches = [(field.slot, watch(field, exactly))];
+                    check(&everything, &watches, input, tcp);
+                    quiet += usize::from(check(&wanting([field.slot]), &watches, input, tcp));
+                }
+            }
+            for pair in found.windows(2) {
+                let watches: Vec<_> =
+                    pair.iter().map(|field| (field.slot, watch(field, false))).collect();
+                quiet += usize::from(check(&everything, &watches, input, tcp));
+            }
+            quiet += usize::from(check(&everything, &[], input, tcp));
+        }
+    }
+    assert!(quiet > 5_000, "only {quiet} were passed over");
+}
+
+#[test]
+fn ordinary_queries_are_passed_over_whatever_else_is_watched() {
+    for message in &messages()[..3] {
+        let everything = wanting(all_fields());
+        let found = decode(&everything, message, false);
+        for slot in all_fields() {
+            let mut of_slot = found.iter().filter(|field| field.slot == slot);
+            let watch = match (of_slot.next(), of_slot.next()) {
+                (None, _) => Watch::new(&[(0, usize::MAX)], &[(0, u64::MAX)]),
+                (Some(one), None) => watch(one, false),
+                // The root's name is as long whatever the question's is.
+                (Some(_), Some(_)) => continue,
+            };
+            assert!(
+                check(&everything, &[(slot, watch)], message, false),
+                "{} in {}",
+                Dns.protocol().fields[usize::from(slot)].name,
+                message.escape_ascii()
+            );
+        }
+    }
+}

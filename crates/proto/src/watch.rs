@@ -1,0 +1,192 @@
+//! Which values of its fields some rule could concern: what lets a decoder pass over a message before it has made a field
+//! of anything.
+//!
+//! Holds:     for every plain field of a side the lengths and the numbers that get past some rule's cheapest necessary
+//!            condition, as bits.
+//! Promises:  never leaves a value out that a rule could concern; may name too many. A look-up is one load.
+//! Never:     knows what a rule is: whoever fuses the rules says what it watches ([`Wanted::set_screen`]).
+//!
+//! [`Wanted::set_screen`]: crate::Wanted::set_screen
+
+use crate::wanted::Slot;
+
+/// The last bit of the lengths stands for this many bytes or more.
+const LENGTH_LAST: usize = 255;
+
+/// The last bit of the numbers stands for this one or more, at most.
+const NUMBER_LAST_MAX: u64 = 0xffff;
+
+/// The watched values of one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    lengths: [u64; 4],
+    /// The least of the lengths; 256 if there is none.
+    least_length: u16,
+    /// Its last bit stands for that number or more; empty: no number is watched.
+    numbers: Box<[u64]>,
+}
+
+impl Watch {
+    /// Watches values whose length or number is in one of these ranges, both ends included.
+    pub fn new(lengths: &[(usize, usize)], numbers: &[(u64, u64)]) -> Self {
+        let mut watch = Self { lengths: [0; 4], least_length: 256, numbers: Box::default() };
+        for &(from, to) in lengths {
+            fill(&mut watch.lengths, from.min(LENGTH_LAST), to.min(LENGTH_LAST));
+            watch.least_length =
+                watch.least_length.min(u16::try_from(from).unwrap_or(255).min(255));
+        }
+        let ends = numbers.iter().flat_map(|&(from, to)| [from, to]);
+        let greatest = ends.filter(|&end| end != u64::MAX).max().unwrap_or(0);
+        if !numbers.is_empty() {
+            let last = greatest.saturating_add(1).min(NUMBER_LAST_MAX);
+            let words = usize::try_from(last / 64).unwrap_or(0).saturating_add(1);
+            watch.numbers = vec![0; words].into();
+            let last = words.saturating_mul(64).saturating_sub(1);
+            let bit = |number| usize::try_from(number).unwrap_or(usize::MAX).min(last);
+            for &(from, to) in numbers {
+                fill(&mut watch.numbers, bit(from), bit(to));
+            }
+        }
+        watch
+    }
+
+    /// Nothing of the field is watched.
+    pub fn is_empty(&self) -> bool {
+        self.lengths == [0; 4] && self.numbers.is_empty()
+    }
+
+    /// Values of this many bytes are watched, whatever they hold.
+    #[inline]
+    pub fn length(&self, bytes: usize) -> bool {
+        has(&self.lengths, bytes.min(LENGTH_LAST))
+    }
+
+    /// This number, or a value of this many bytes, is watched.
+    #[inline]
+    pub fn number(&self, bytes: usize, number: u64) -> bool {
+        let last = self.numbers.len().wrapping_mul(64).wrapping_sub(1);
+        let at = usize::try_from(number).unwrap_or(usize::MAX).min(last);
+        has(&self.numbers, at) || self.length(bytes)
+    }
+}
+
+impl Default for Watch {
+    /// Nothing.
+    fn default() -> Self {
+        Self::new(&[], &[])
+    }
+}
+
+/// Sets the bits `from..=to`.
+fn fill(bits: &mut [u64], from: usize, to: usize) {
+    for (word, first) in bits.iter_mut().zip((0_usize..).step_by(64)) {
+        let low = from.saturating_sub(first);
+        if low >= 64 || to < first {
+            continue;
+        }
+        let high = to.saturating_sub(first).min(63);
+        let shift = |bits: usize| u32::try_from(bits).unwrap_or(0);
+        let up_to_high = u64::MAX.wrapping_shr(63_u32.saturating_sub(shift(high)));
+        *word |= up_to_high & u64::MAX.wrapping_shl(shift(low));
+    }
+}
+
+#[inline]
+fn has(bits: &[u64], at: usize) -> bool {
+    let bit = u32::try_from(at % 64).unwrap_or(0);
+    bits.get(at / 64).is_some_and(|word| word.wrapping_shr(bit) & 1 != 0)
+}
+
+/// What is watched of every plain field of a side.
+#[derive(Clone, Debug, Default)]
+pub struct Screen {
+    fields: u128,
+    /// By slot.
+    watches: Box<[Watch]>,
+}
+
+impl Screen {
+    /// One watch for every plain field.
+    pub(crate) fn new(watches: Vec<Watch>) -> Self {
+        let fields = watches
+            .iter()
+            .zip(0_u32..128)
+            .filter(|(watch, _)| !watch.is_empty())
+            .fold(0, |fields, (_, slot)| fields | 1_u128.wrapping_shl(slot));
+        Self { fields, watches: watches.into() }
+    }
+
+    /// Bit `n`: some value of field `n` is watched.
+    #[inline]
+    pub const fn fields(&self) -> u128 {
+        self.fields
+    }
+
+    /// A value of this many bytes that is no number is watched.
+    #[inline]
+    pub fn bytes(&self, slot: Slot, bytes: usize) -> bool {
+        self.watches.get(usize::from(slot)).is_none_or(|watch| watch.length(bytes))
+    }
+
+    /// Values of fewer bytes are not watched; 256 at most.
+    #[inline]
+    pub fn least_length(&self, slot: Slot) -> usize {
+        self.watches.get(usize::from(slot)).map_or(0, |watch| usize::from(watch.least_length))
+    }
+
+    /// This number, which stands in this many bytes, is watched.
+    #[inline]
+    pub fn number(&self, slot: Slot, bytes: usize, number: u64) -> bool {
+        self.watches.get(usize::from(slot)).is_none_or(|watch| watch.number(bytes, number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_of_a_range_is_watched_and_few_others() {
+        let watch = Watch::new(&[(3, 3), (130, usize::MAX)], &[(5, 5), (60, 70), (65_534, 65_534)]);
+        let lengths: Vec<usize> = (0..=131).filter(|&bytes| watch.length(bytes)).collect();
+        assert_eq!(lengths, [3, 130, 131]);
+        assert!(watch.length(255) && watch.length(1 << 20));
+        let numbers: Vec<u64> = (0..=65_535).filter(|&n| watch.number(0, n)).collect();
+        let wanted: Vec<u64> = [5].into_iter().chain(60..=70).chain([65_534]).collect();
+        assert_eq!(numbers, wanted);
+        assert!(watch.number(3, 0), "a length is watched whatever the number");
+    }
+
+    #[test]
+    fn what_is_past_the_last_bit_is_never_left_out() {
+        for &(from, to) in
+            &[(0, 0), (62, 64), (63, 63), (64, 127), (70_000, 70_000), (1 << 40, u64::MAX)]
+        {
+            let watch = Watch::new(&[], &[(from, to)]);
+            assert!(watch.number(0, from) && watch.number(0, to), "{from}..={to}");
+            if from > 0 && from < 60_000 {
+                assert!(!watch.number(0, from - 1));
+            }
+            if to < 60_000 {
+                assert!(!watch.number(0, to + 1), "{from}..={to}");
+            }
+        }
+        let watch = Watch::new(&[(300, 300)], &[]);
+        assert!(watch.length(300) && !watch.length(254) && !watch.number(254, 7));
+        assert!(Watch::new(&[], &[]).is_empty() && !watch.is_empty());
+    }
+
+    #[test]
+    fn a_screen_knows_which_fields_are_watched_at_all() {
+        let screen = Screen::new(vec![
+            Watch::new(&[], &[]),
+            Watch::new(&[(0, usize::MAX)], &[]),
+            Watch::new(&[], &[(7, 7)]),
+        ]);
+        assert_eq!(screen.fields(), 0b110);
+        assert!(!screen.bytes(0, 5) && screen.bytes(1, 0) && !screen.bytes(2, 2));
+        assert!(screen.number(2, 2, 7) && !screen.number(2, 2, 8));
+        assert_eq!((screen.least_length(0), screen.least_length(1)), (256, 0));
+        assert!(screen.bytes(9, 0), "what is not known is watched");
+    }
+}
