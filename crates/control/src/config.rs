@@ -6,7 +6,9 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use patch::yaml::{Spanned, from_source};
-use patch::{Diagnostic, Place, SourceFile, nearest};
+use patch::{
+    Diagnostic, HOLD_BYTES_DEFAULT, HOLD_BYTES_MAX, Place, SourceFile, nearest, protocols,
+};
 use plan::{FailMode, Mode};
 
 use crate::raw::{
@@ -411,9 +413,8 @@ fn groups(raw: &[RawGroup], folder: &Path, found: &mut Found<'_>) -> Vec<Group> 
                 .ports
                 .iter()
                 .map(|(protocol, ports)| {
-                    if proto::by_name(protocol).is_none() {
-                        let names = proto::DECODERS.iter().map(|decoder| decoder.protocol().name);
-                        let help = nearest(protocol, names).map_or_else(
+                    if !protocols().any(|name| name == protocol) {
+                        let help = nearest(protocol, protocols()).map_or_else(
                             || "`wirepatch fields` lists them".to_owned(),
                             |name| format!("did you mean `{name}`?"),
                         );
@@ -533,11 +534,7 @@ fn limits(raw: &RawLimits, found: &mut Found<'_>) -> Limits {
     };
     Limits {
         flows: bounded(raw.flows, 262_144, 64..=16_777_216),
-        hold_bytes: bounded(
-            raw.hold_bytes,
-            proto::limits::HOLD_BYTES_DEFAULT,
-            64..=proto::limits::HOLD_BYTES_MAX,
-        ),
+        hold_bytes: bounded(raw.hold_bytes, HOLD_BYTES_DEFAULT, 64..=HOLD_BYTES_MAX),
         ahead_bytes: bounded(raw.ahead_bytes, 65_536, 1_460..=1_048_576),
         copies_mib: bounded(raw.copies_mib, 64, 1..=65_536),
         fragments: bounded(raw.fragments, 256, 1..=65_536),

@@ -37,6 +37,14 @@ pub use schema::patch_schema;
 pub use spelling::nearest;
 pub use test_case::{Expect, TestCase, TestStep};
 
+/// Bounds of the hold an operator may set.
+pub use proto::limits::{HOLD_BYTES_DEFAULT, HOLD_BYTES_MAX};
+
+/// The protocols a patch can name, in the order of the manual.
+pub fn protocols() -> impl Iterator<Item = &'static str> {
+    proto::DECODERS.iter().map(|decoder| decoder.protocol().name)
+}
+
 // Types of the waist that stand in this interface, for crates above that have no other business with it.
 pub use proto::{Direction, Transport};
 
