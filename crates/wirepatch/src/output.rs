@@ -19,7 +19,7 @@ impl std::fmt::Display for Usage {
 impl std::error::Error for Usage {}
 
 /// What `command` cannot do without the drivers, and what to install.
-#[cfg_attr(feature = "dpdk", allow(dead_code, reason = "all commands are there"))]
+#[cfg(not(feature = "dpdk"))]
 pub(crate) fn no_dpdk(command: &str) -> anyhow::Error {
     anyhow::Error::new(Usage(format!(
         "`{command}` needs the drivers, and this wirepatch was built without DPDK: install libdpdk-dev (21.11 or later), \
