@@ -58,17 +58,31 @@ impl Edits {
     /// through an earlier edit's range without containing it; nothing was changed then.
     #[must_use]
     pub fn replace(&mut self, at: Span, new: &[u8]) -> bool {
+        let first = self.list.partition_point(|edit| Self::wholly_before(edit.at, at));
+        self.put(first, at, new, |edit| at.contains(edit))
+    }
+
+    /// As [`Edits::replace`], but insertions at either border of `at` are its neighbours' and stay: for what stands beside edited
+    /// bytes, as the length of a value that was empty.
+    #[must_use]
+    pub fn replace_between(&mut self, at: Span, new: &[u8]) -> bool {
+        let first = self.list.partition_point(|edit| edit.at.end <= at.start);
+        let border = |edit: Span| edit.is_empty() && edit.start == at.end;
+        self.put(first, at, new, |edit| at.contains(edit) && !border(edit))
+    }
+
+    /// Puts an edit at `first` of the list, in the place of those from there on that are `inside` it.
+    fn put(&mut self, first: usize, at: Span, new: &[u8], inside: impl Fn(Span) -> bool) -> bool {
         let Some(bytes_end) = self.bytes.len().checked_add(new.len()) else { return false };
         if bytes_end > limits::EDIT_BYTES_MAX {
             return false;
         }
-        let first = self.list.partition_point(|edit| Self::wholly_before(edit.at, at));
         let after = self
             .list
             .get(first..)
             .unwrap_or_default()
             .iter()
-            .take_while(|edit| at.contains(edit.at))
+            .take_while(|edit| inside(edit.at))
             .count();
         let Some(end) = first.checked_add(after) else { return false };
         if self.list.get(end).is_some_and(|edit| edit.at.overlaps(at)) {
@@ -189,6 +203,21 @@ mod tests {
         assert!(!edits.replace(Span::new(0, 3), b"x"));
         assert!(edits.replace(Span::new(2, 6), b"q"));
         assert_eq!(show(&edits, b"abcdefgh"), "abqgh");
+    }
+
+    #[test]
+    fn what_stands_between_insertions_keeps_them() {
+        let mut edits = Edits::new();
+        assert!(edits.replace(Span::new(1, 1), b"<"));
+        assert!(edits.replace(Span::new(3, 3), b">"));
+        assert!(edits.replace_between(Span::new(1, 3), b"XY"));
+        assert_eq!(show(&edits, b"abcd"), "a<XY>d");
+        assert!(edits.replace_between(Span::new(1, 3), b"xy"));
+        assert!(edits.replace_between(Span::new(3, 4), b"D"));
+        assert_eq!(show(&edits, b"abcd"), "a<xy>D");
+        assert!(!edits.replace_between(Span::new(2, 4), b""));
+        assert!(edits.replace(Span::new(1, 3), b""));
+        assert_eq!(show(&edits, b"abcd"), "aD", "a whole element takes its borders along");
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl Decoder for Ntp {
         let zeros = usize::try_from(padded(len).saturating_sub(len)).unwrap_or(0);
         let zeros = [0_u8; 3].get(..zeros).unwrap_or_default();
         let done = (padding.is_empty() && zeros.is_empty() || edits.replace(padding, zeros))
-            && edits.replace(Span::new(10, 12), &count.to_be_bytes());
+            && edits.replace_between(Span::new(10, 12), &count.to_be_bytes());
         if done { Repair::Done } else { Repair::Impossible }
     }
 }
@@ -267,12 +267,13 @@ impl Message<'_> {
         let fits = length >= 4 && end <= self.input.len();
         let end = if fits { end } else { self.input.len() };
         let value_length_at = start.checked_add(16)?;
-        let value_length = self.read(value_length_at, 4).filter(|_| value_length_at < end);
+        let value_length_end = value_length_at.checked_add(4)?;
+        let value_length = self.read(value_length_at, 4).filter(|_| value_length_end <= end);
         for (id, from, to, number) in [
             (Id::ExtType, start, start.checked_add(2)?, Some(kind)),
             (Id::ExtLength, start.checked_add(2)?, value, Some(length)),
             (Id::ExtValue, value, end, None),
-            (Id::ExtValueLength, value_length_at, value_length_at.checked_add(4)?, value_length),
+            (Id::ExtValueLength, value_length_at, value_length_end, value_length),
         ] {
             let absent = number.is_none() && matches!(id, Id::ExtValueLength);
             if self.want & id.bit() != 0 && !absent {
@@ -417,6 +418,11 @@ mod tests {
                 "ntp.mac=0123456789abcdef",
             ],
         );
+        // A value length that reaches over the extension's end is none.
+        let mut short = extension.clone();
+        short[3] = 17;
+        let (fields, _) = dissected(&[&message[..], &short].concat(), mac);
+        assert!(fields.items().iter().all(|field| field.element.contains(field.value)));
         for length in [0, 3, 29, 255] {
             let mut broken = extension.clone();
             broken[3] = length;

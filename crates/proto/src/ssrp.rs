@@ -106,7 +106,7 @@ impl Decoder for Ssrp {
         }
         let len = i64::from(data.len()).saturating_add(growth);
         let Ok(len) = u16::try_from(len) else { return Repair::Impossible };
-        if edits.replace(Span::new(1, 3), &len.to_le_bytes()) {
+        if edits.replace_between(Span::new(1, 3), &len.to_le_bytes()) {
             Repair::Done
         } else {
             Repair::Impossible
@@ -245,6 +245,15 @@ mod tests {
         assert_eq!(Ssrp.repair(Transport::Udp, view(answer), &fields, &mut edits), Repair::Done);
         let mut out = Vec::new();
         assert!(edits.current(answer, Span::new(0, answer.len()), &mut out));
+        assert_eq!(out, b"\x05\x02\0A;");
+        // An empty answer that is filled: the length stands right in front of the new bytes.
+        let empty = b"\x05\0\0";
+        let (fields, _) = dissected(empty);
+        let mut edits = Edits::new();
+        assert!(edits.replace(Span::new(3, 3), b"A;"));
+        assert_eq!(Ssrp.repair(Transport::Udp, view(empty), &fields, &mut edits), Repair::Done);
+        out.clear();
+        assert!(edits.current(empty, Span::new(0, 3), &mut out));
         assert_eq!(out, b"\x05\x02\0A;");
     }
 }

@@ -180,7 +180,7 @@ impl Repairer<'_> {
             return None;
         }
         let input_prefix = Span { start: 0, end: self.base };
-        self.edits.replace(input_prefix, &len.to_be_bytes()).then_some(())
+        self.edits.replace_between(input_prefix, &len.to_be_bytes()).then_some(())
     }
 
     /// A name in place: remembers its labels if it stays, and puts its pointer right.
@@ -287,7 +287,7 @@ impl Repairer<'_> {
         }
         let at =
             Span { start: at.start.checked_add(self.base)?, end: at.end.checked_add(self.base)? };
-        self.edits.replace(at, new).then_some(())
+        self.edits.replace_between(at, new).then_some(())
     }
 
     /// Index of the first edit that ends after the message's offset `at`.

@@ -82,7 +82,7 @@ pub(super) static PROTOCOL: Protocol = Protocol {
             help: "The 32 random bytes of a hello.",
             ..FieldDef::BYTES
         },
-        list("tls.handshake.session_id_length", 8, "Length of the session ID."),
+        list("tls.handshake.session_id_length", 16, "Length of the session ID: one byte, and two in an SSLv2 hello."),
         FieldDef {
             name: "tls.handshake.session_id",
             repeated: true,
