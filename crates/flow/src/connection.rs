@@ -240,6 +240,7 @@ impl Connection {
     ) -> Outcome {
         let tcp = &segment.tcp;
         let flags = tcp.flags();
+        let now = self.seen;
         let stamps = note_stamps(self.pair(way).0, segment);
         let (half, other) = self.pair(way);
         let acked = Acked::take(other, segment, stores, out);
@@ -266,13 +267,13 @@ impl Connection {
         } else if !empty {
             out.chunk = chunk_bytes(half, segment);
             let (start, payload) = (tcp.seq(), segment.payload);
-            let mut turn = Turn { half, stores, stage, out, way, start, payload };
+            let mut turn = Turn { half, stores, stage, out, way, now, start, payload };
             taken = turn.take();
         } else if self.pair(way).0.is_ending() && flags.has(TcpFlags::FIN) {
             let (half, _) = self.pair(way);
             out.chunk = chunk_bytes(half, segment);
             let (start, payload) = (tcp.seq(), segment.payload);
-            let mut turn = Turn { half, stores, stage, out, way, start, payload };
+            let mut turn = Turn { half, stores, stage, out, way, now, start, payload };
             taken = turn.take_end();
         }
         if taken.close {

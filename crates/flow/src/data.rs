@@ -5,16 +5,18 @@
 //!            what was just put into it.
 //! Never:     touches acknowledgement numbers: those are the other half's.
 
-use crate::Way;
 use crate::blocks::{index, len32};
 use crate::commit::Decision;
 use crate::flight::Stores;
 use crate::half::{Facts, Half};
-use crate::limits::{COPY_BYTES_MAX, GROWTH_RESERVE_BYTES, WAITING_BYTES_MAX, WAITING_RUNS_MAX};
+use crate::limits::{
+    COPY_BYTES_MAX, GROWTH_RESERVE_BYTES, WAITING_BYTES_MAX, WAITING_RUNS_MAX, WINDOW_HOLD_MS,
+};
 use crate::segment::{Outcome, Outputs, Payload};
 use crate::seq_map::Kind;
 use crate::stage::{HoldKind, Stage};
 use crate::waiting::Put;
+use crate::{Tick, Way};
 use wire::Seq;
 
 /// What a segment's bytes led to, besides outputs.
@@ -51,6 +53,7 @@ pub(crate) struct Turn<'a, S> {
     pub(crate) stage: &'a mut S,
     pub(crate) out: &'a mut Outputs,
     pub(crate) way: Way,
+    pub(crate) now: Tick,
     /// Position of the payload's first byte.
     pub(crate) start: Seq,
     pub(crate) payload: &'a [u8],
@@ -90,11 +93,8 @@ impl<S: Stage> Turn<'_, S> {
             self.store_ahead(edge, end)
         } else if end.is_after(held_end) {
             self.take_fresh(edge, held, end)
-        } else if held > self.half.shown
-            || self.half.is(Facts::HOLDS_WINDOW)
-            || self.ends_within(held_end)
-        {
-            self.inspect_waiting(self.half.is(Facts::HOLDS_WINDOW))
+        } else if held > self.half.shown || self.ends_within(held_end) || self.sender_waits(edge) {
+            self.inspect_waiting(self.sender_waits(edge))
         } else {
             Taken::answered(Outcome::Rebuilt)
         };
@@ -278,9 +278,19 @@ impl<S: Stage> Turn<'_, S> {
             Put::NoRoom => return Taken::with(Outcome::AheadDropped),
             Put::NoBlocks => return Taken::with(Outcome::NoBlocks),
         }
-        // Resent bytes among the fresh ones say that their sender waits for what is held.
-        let release = self.start.is_before(edge.advance(held));
-        self.inspect_waiting(release && self.half.is(Facts::HOLDS_WINDOW))
+        // Even if held bytes were resent among them: what has come may decide about those without letting them go.
+        self.inspect_waiting(false)
+    }
+
+    /// The sender resends held bytes, those from the edge on and nothing new behind them, although both ends agree on
+    /// everything before and it has had time to go on: nothing but what is held keeps it waiting. A segment lost before
+    /// the edge, or an acknowledgement lost on its way back, would be resent from further back, and is no reason to let
+    /// a pattern's beginning go.
+    fn sender_waits(&self, edge: Seq) -> bool {
+        self.half.is(Facts::HOLDS_WINDOW)
+            && !self.start.is_before(edge)
+            && self.half.una_e == self.half.edge_e()
+            && self.now.since(self.half.shown_at) >= WINDOW_HOLD_MS
     }
 
     /// There is room for everything a decision about `bytes` more may need, or nothing is decided.
@@ -379,6 +389,7 @@ impl<S: Stage> Turn<'_, S> {
             && self.half.held(self.stores) > 0
         {
             self.half.shown = self.half.held(self.stores);
+            self.half.shown_at = self.now;
             self.half.note(match kind {
                 HoldKind::Unit => Facts::HOLDS_UNIT,
                 HoldKind::Window => Facts::HOLDS_WINDOW,

@@ -13,6 +13,7 @@
 //! What lies before `next` is decided. The *tail* is a range that needs no inspection and may not all have come: it is
 //! passed on as it comes, even out of order. Inspection goes on at the *edge* behind it.
 
+use crate::Tick;
 use crate::flight::{FlightId, NO_FLIGHT, Stores};
 use crate::limits::SKIP_AHEAD_BYTES_MAX;
 use crate::seq_map::shifted;
@@ -66,6 +67,8 @@ pub(crate) struct Half {
     pub(crate) skip_left: u64,
     /// Bytes at the edge that the stage was shown and asked to hold.
     pub(crate) shown: u32,
+    /// When they were last shown.
+    pub(crate) shown_at: Tick,
     /// The sender's latest timestamp.
     pub(crate) stamp: u32,
     flight: FlightId,
@@ -88,6 +91,7 @@ impl Half {
         fin_o: Seq::new(0),
         skip_left: 0,
         shown: 0,
+        shown_at: Tick(0),
         stamp: 0,
         flight: NO_FLIGHT,
         facts: Facts(0),

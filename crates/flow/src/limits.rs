@@ -41,6 +41,11 @@ pub const OUTPUTS_MAX: usize = 256;
 /// skips must not own the core. What is left is handed in again with the next segment.
 pub const STAGE_TURNS_MAX: u32 = 4_096;
 
+/// Milliseconds the possible beginning of a pattern is held before a resending sender has it let go. A tail-loss probe (RFC
+/// 8985 section 7.2) comes after two round trips and says only that the sender has paused; its retransmission
+/// timer, which Linux never sets below 200 ms, says that it waits.
+pub const WINDOW_HOLD_MS: u32 = 200;
+
 //= https://www.rfc-editor.org/rfc/rfc5382#section-5
 //# the value of the "established connection idle-timeout" MUST NOT be less than 2 hours 4 minutes.
 /// Milliseconds an open connection may be silent.
