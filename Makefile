@@ -2,13 +2,13 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test deps build lint unit system clean
+.PHONY: demo test deps build lint unit system clean bench-check bench-record bench-page
 
 demo: deps
 	$(CARGO) build --release --locked -p wirepatch
 	./deploy/demo.sh
 
-test: deps lint unit build system
+test: deps lint unit build bench-check system
 
 deps:
 	./deploy/install-packages.sh
@@ -27,6 +27,16 @@ unit:
 
 system:
 	python3 crates/wirepatch/tests/system/run.py
+
+# Instructions a packet, counted under valgrind, against benches/record/.
+bench-check:
+	$(CARGO) run -q --release --locked -p benches -- --check
+
+bench-record:
+	$(CARGO) run -q --release --locked -p benches -- --record
+
+bench-page:
+	$(CARGO) run -q --release --locked -p benches -- --page
 
 clean:
 	$(CARGO) clean

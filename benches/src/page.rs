@@ -1,0 +1,276 @@
+//! `docs/performance.md`, made of the record.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+
+use crate::record::{self, Instructions};
+
+/// `wirepatch bench --json`, as far as the page shows it.
+#[derive(Debug, Deserialize)]
+struct Throughput {
+    machine: Machine,
+    rows: Vec<Row>,
+    testpmd: Option<Testpmd>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Machine {
+    cpu: String,
+    cpus: usize,
+    tsc_hz: f64,
+    kernel: String,
+    dpdk: Option<String>,
+    hugepages: Option<bool>,
+    load_average: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Row {
+    row: String,
+    title: String,
+    ports: String,
+    frame_bytes: f64,
+    mpps: f64,
+    gbit_per_s: f64,
+    cycles_per_packet: f64,
+    floor_cycles_per_packet: f64,
+    journey_cycles_per_packet: f64,
+    latency_us: Option<Latency>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Latency {
+    p50: f64,
+    p99: f64,
+    p999: f64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Testpmd {
+    modes: Vec<Mode>,
+    absent: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Mode {
+    mode: String,
+    mpps: f64,
+    cycles_per_packet: f64,
+}
+
+/// The aims of the first release.
+const MACSWAP_SHARE_AIM: f64 = 0.6;
+const DNS_MPPS_AIM: f64 = 10.0;
+
+/// Writes the page.
+pub(crate) fn write() -> Result<()> {
+    let path = path();
+    std::fs::write(&path, page()?).with_context(|| format!("writing {}", path.display()))
+}
+
+fn path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/performance.md")
+}
+
+fn page() -> Result<String> {
+    let throughput: Throughput = serde_json::from_str(&record::read("throughput.json")?)
+        .context("record/throughput.json")?;
+    let instructions = record::read_instructions()?;
+    let mut page = INTRODUCTION.to_owned();
+    machine(&mut page, &throughput.machine, &instructions);
+    rates(&mut page, &throughput);
+    aims(&mut page, &throughput);
+    steps(&mut page, &instructions);
+    decoders(&mut page, &instructions);
+    page.push_str(HOW);
+    Ok(page)
+}
+
+const INTRODUCTION: &str = "\
+# Performance
+
+<!-- Made by `make bench-page` from benches/record/; do not edit. -->
+
+How fast the journey is on one core, and where its instructions go. Cycles are those of the time-stamp counter, from the CPU
+time of the thread that ran the journey; the floor is the same loop without the journey; Mpps and Gbit/s are what one core
+does with all its time, floor included.
+";
+
+fn machine(page: &mut String, machine: &Machine, instructions: &Instructions) {
+    let memory = match machine.hugepages {
+        Some(true) => "hugepages of 2 MiB",
+        Some(false) => "no hugepages",
+        None => "no DPDK",
+    };
+    page.push_str(&format!(
+        "\n## The machine\n\n{}, {} CPUs, time-stamp counter {:.2} GHz, Linux {}, {}, {memory}; load average when the run began: {}.\n\
+         Instructions were counted by {}.\n",
+        machine.cpu,
+        machine.cpus,
+        machine.tsc_hz / 1e9,
+        machine.kernel,
+        machine.dpdk.as_deref().unwrap_or("built without DPDK"),
+        machine.load_average,
+        instructions.valgrind,
+    ));
+}
+
+fn rates(page: &mut String, throughput: &Throughput) {
+    page.push_str(
+        "\n## Rates\n\n\
+         `rings`: templates on one lcore, re-addressed so that no client comes twice, the journey on another. `net_pcap`: two ports\n\
+         that play a capture of 4,096 clients from memory and drop what is sent, the ports testpmd forwards on. Latency is at 80 %\n\
+         of what went through the rings, from the first attempt to hand a burst in to its coming out.\n\n\
+         | traffic | ports | frame bytes | Mpps | Gbit/s | cycles a packet | floor | journey | p50 us | p99 us | p99.9 us |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+    );
+    for row in &throughput.rows {
+        let latency = row.latency_us.as_ref().map_or_else(
+            || "- | - | -".to_owned(),
+            |found| format!("{:.1} | {:.1} | {:.1}", found.p50, found.p99, found.p999),
+        );
+        page.push_str(&format!(
+            "| {} | {} | {:.0} | {:.2} | {:.2} | {:.0} | {:.0} | {:.0} | {latency} |\n",
+            row.title,
+            row.ports,
+            row.frame_bytes,
+            row.mpps,
+            row.gbit_per_s,
+            row.cycles_per_packet,
+            row.floor_cycles_per_packet,
+            row.journey_cycles_per_packet,
+        ));
+    }
+    let Some(testpmd) = &throughput.testpmd else { return };
+    for mode in &testpmd.modes {
+        page.push_str(&format!(
+            "| testpmd `{}` | net_pcap | 64 | {:.2} | {:.2} | {:.0} | - | - | - | - | - |\n",
+            mode.mode,
+            mode.mpps,
+            mode.mpps * 64.0 * 8.0 / 1e3,
+            mode.cycles_per_packet
+        ));
+    }
+    if let Some(why) = &testpmd.absent {
+        page.push_str(&format!("\nNothing of testpmd: {why}.\n"));
+    }
+}
+
+fn aims(page: &mut String, throughput: &Throughput) {
+    let row = |name: &str, ports: &str| {
+        throughput.rows.iter().find(|row| row.row == name && row.ports == ports)
+    };
+    let modes = throughput.testpmd.iter().flat_map(|testpmd| &testpmd.modes);
+    let macswap = modes.into_iter().find(|mode| mode.mode == "macswap");
+    page.push_str("\n## Aims\n\n");
+    if let (Some(ours), Some(macswap)) = (row("udp-out-of-scope", "net_pcap"), macswap) {
+        let share = ours.mpps / macswap.mpps;
+        page.push_str(&format!(
+            "- 64-byte UDP out of scope at 60 % of testpmd's macswap on the same ports: {:.0} %, {}.\n",
+            share * 100.0,
+            verdict(share, MACSWAP_SHARE_AIM)
+        ));
+    }
+    for ports in ["net_pcap", "rings"] {
+        if let Some(dns) = row("dns", ports) {
+            page.push_str(&format!(
+                "- DNS queries in scope at 10 Mpps on one core ({ports}): {:.2} Mpps, {}.\n",
+                dns.mpps,
+                verdict(dns.mpps, DNS_MPPS_AIM)
+            ));
+        }
+    }
+}
+
+fn verdict(found: f64, aim: f64) -> String {
+    if found >= aim {
+        "met".to_owned()
+    } else {
+        format!("missed by {:.0} %", 100.0 * (1.0 - found / aim))
+    }
+}
+
+fn steps(page: &mut String, instructions: &Instructions) {
+    let rows: Vec<_> = instructions.rows.iter().filter(|row| !row.steps.is_empty()).collect();
+    let mut names: Vec<&str> = rows
+        .iter()
+        .flat_map(|row| row.steps.keys())
+        .map(String::as_str)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    // Steps by their number, then what has none.
+    names.sort_by_key(|name| {
+        let number = name.split(' ').next().and_then(|number| number.parse::<u32>().ok());
+        (number.unwrap_or(u32::MAX), *name)
+    });
+    page.push_str(
+        "\n## Where the instructions go\n\nInstructions a packet, by the step whose file they were written in. They repeat exactly on a fixed \
+         program, and\n`make bench-check` fails when a row grows by more than 3 %.\n\n| step |",
+    );
+    for row in &rows {
+        page.push_str(&format!(" {} |", row.name.trim_start_matches("journey/")));
+    }
+    page.push_str("\n|---|");
+    page.push_str(&"--:|".repeat(rows.len()));
+    page.push('\n');
+    for name in names {
+        page.push_str(&format!("| {name} |"));
+        for row in &rows {
+            page.push_str(
+                &row.steps
+                    .get(name)
+                    .map_or_else(|| " |".to_owned(), |count| format!(" {count:.1} |")),
+            );
+        }
+        page.push('\n');
+    }
+    page.push_str("| **all** |");
+    for row in &rows {
+        page.push_str(&format!(" **{:.1}** |", row.instructions));
+    }
+    page.push('\n');
+}
+
+fn decoders(page: &mut String, instructions: &Instructions) {
+    page.push_str("\n## Decoders\n\nInstructions a message, every field of the protocol wanted, from the first byte to the last.\n\n| message | instructions |\n|---|--:|\n");
+    for row in instructions.rows.iter().filter(|row| row.steps.is_empty()) {
+        page.push_str(&format!("| {} | {:.0} |\n", row.title, row.instructions));
+    }
+}
+
+const HOW: &str = "
+## To measure again
+
+```
+wirepatch bench --hugepages --json > benches/record/throughput.json   # rates; needs about 512 hugepages of 2 MiB
+make bench-record                                                     # instructions, under callgrind
+make bench-page                                                       # this page
+```
+
+Latencies and wall-clock rates need a machine with nothing else to do and a CPU for each busy lcore; instructions do not, and
+cycles from CPU time hardly.
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_what_the_record_says() {
+        let written = std::fs::read_to_string(path()).unwrap();
+        assert!(
+            written == page().unwrap(),
+            "docs/performance.md is out of date: run `make bench-page`"
+        );
+    }
+
+    #[test]
+    fn a_missed_aim_says_by_how_much() {
+        assert_eq!(verdict(10.0, 10.0), "met");
+        assert_eq!(verdict(7.5, 10.0), "missed by 25 %");
+    }
+}

@@ -1,0 +1,271 @@
+//! What is counted: a fixed number of packets through the journey, and of messages through each decoder.
+//!
+//! Callgrind counts inside [`counted`] only, and writes down a row's cost when [`row_is_done`] is called; making packets and
+//! taking them back are not counted.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use datapath::limits::BURST_FRAMES_MAX;
+use datapath::memory::{MemoryFrame, MemoryNic};
+use datapath::{
+    Core, CoreConfig, CoreCounters, Frame as _, FramePool as _, InForce, PortNo, Publisher, turn,
+};
+use patch::{Group, Options, Patch};
+use plan::Reader;
+use proto::{Decoder, Direction, Fields, Step, View, Wanted};
+use sim::load::{Kind, Load, Side};
+
+/// Bursts of a row of the journey.
+const BURSTS: usize = 64;
+
+/// Messages of a decoder's row.
+const MESSAGES: u32 = 1_000;
+
+/// What one row is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Subject {
+    Journey(Kind),
+    Decoder(&'static Sample),
+}
+
+/// A message for a decoder.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    pub(crate) name: &'static str,
+    protocol: &'static str,
+    from: Direction,
+    bytes: &'static [u8],
+}
+
+/// A row, in the order they are done.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) title: String,
+    /// What the cost is divided by.
+    pub(crate) count: u64,
+    pub(crate) subject: Subject,
+}
+
+const DNS_QUERY: &[u8] =
+    b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01";
+const DNS_RESPONSE: &[u8] = b"\x12\x34\x81\x80\0\x01\0\x02\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01\
+\xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04\x5d\xb8\xd8\x22\xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04\x5d\xb8\xd8\x23";
+const HTTP_REQUEST: &[u8] = b"GET /index.html?page=12 HTTP/1.1\r\nHost: www.example.com\r\n\
+User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n\
+Accept: text/html,application/xhtml+xml\r\nAccept-Language: en-US,en;q=0.5\r\n\
+Accept-Encoding: gzip, deflate, br\r\nReferer: http://www.example.com/\r\nConnection: keep-alive\r\n\r\n";
+const HTTP_RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Type: text/html\r\n\
+Connection: keep-alive\r\nContent-Length: 0\r\n\r\n";
+const TLS_HELLO: &[u8] = b"\x16\x03\x01\0\x45\x01\0\0\x41\x03\x03\
+0123456789abcdef0123456789abcdef\0\0\x04\x13\x01\xc0\x2f\x01\0\0\x14\
+\0\0\0\x10\0\x0e\0\0\x0bexample.com";
+const SSRP_REQUEST: &[u8] = b"\x04MSSQLSERVER\0";
+const TFTP_REQUEST: &[u8] = b"\0\x01firmware/image.bin\0octet\0blksize\x001428\0";
+const NTP_REQUEST: &[u8] =
+    b"\x23\0\x06\xec\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
+\xe9\x2a\x1b\x3c\x12\x34\x56\x78";
+
+static SAMPLES: [Sample; 11] = [
+    Sample { name: "dns-query", protocol: "dns", from: Direction::Request, bytes: DNS_QUERY },
+    Sample {
+        name: "dns-response",
+        protocol: "dns",
+        from: Direction::Response,
+        bytes: DNS_RESPONSE,
+    },
+    Sample {
+        name: "http-request",
+        protocol: "http",
+        from: Direction::Request,
+        bytes: HTTP_REQUEST,
+    },
+    Sample {
+        name: "http-response",
+        protocol: "http",
+        from: Direction::Response,
+        bytes: HTTP_RESPONSE,
+    },
+    Sample {
+        name: "ftp-command",
+        protocol: "ftp",
+        from: Direction::Request,
+        bytes: b"RETR pub/file.txt\r\n",
+    },
+    Sample {
+        name: "ftp-reply",
+        protocol: "ftp",
+        from: Direction::Response,
+        bytes: b"226 Transfer complete.\r\n",
+    },
+    Sample {
+        name: "smtp-command",
+        protocol: "smtp",
+        from: Direction::Request,
+        bytes: b"MAIL FROM:<alice@example.org> SIZE=1000\r\n",
+    },
+    Sample {
+        name: "tls-client-hello",
+        protocol: "tls",
+        from: Direction::Request,
+        bytes: TLS_HELLO,
+    },
+    Sample {
+        name: "ssrp-request",
+        protocol: "ssrp",
+        from: Direction::Request,
+        bytes: SSRP_REQUEST,
+    },
+    Sample {
+        name: "tftp-request",
+        protocol: "tftp",
+        from: Direction::Request,
+        bytes: TFTP_REQUEST,
+    },
+    Sample { name: "ntp-request", protocol: "ntp", from: Direction::Request, bytes: NTP_REQUEST },
+];
+
+/// All rows.
+pub(crate) fn rows() -> Vec<Row> {
+    let packets = u64::try_from(BURSTS * BURST_FRAMES_MAX).unwrap_or(1);
+    let journeys = Kind::ALL.iter().map(|&kind| Row {
+        name: format!("journey/{}", kind.name()),
+        title: kind.title().to_owned(),
+        count: packets,
+        subject: Subject::Journey(kind),
+    });
+    let decoders = SAMPLES.iter().map(|sample| Row {
+        name: format!("decoder/{}", sample.name),
+        title: format!(
+            "{}, {} bytes, all fields",
+            sample.name.replace('-', " "),
+            sample.bytes.len()
+        ),
+        count: u64::from(MESSAGES),
+        subject: Subject::Decoder(sample),
+    });
+    journeys.chain(decoders).collect()
+}
+
+/// Does all rows in order.
+pub(crate) fn all() {
+    for row in rows() {
+        match row.subject {
+            Subject::Journey(kind) => journey(kind),
+            Subject::Decoder(sample) => decode(sample),
+        }
+        row_is_done(&row.name);
+    }
+}
+
+/// Callgrind writes the row's cost down when this is called.
+#[inline(never)]
+fn row_is_done(name: &str) {
+    black_box(name);
+}
+
+/// Callgrind counts in here.
+#[inline(never)]
+fn counted(work: &mut dyn FnMut()) {
+    work();
+}
+
+#[expect(clippy::expect_used, reason = "the bench's own patches; a broken one is to be seen")]
+fn journey(kind: Kind) {
+    let patches: Vec<Patch> = kind
+        .patches()
+        .iter()
+        .map(|(name, text)| {
+            Patch::from_yaml(name, text)
+                .map_err(|found| patch::render(&found))
+                .expect("a good patch")
+        })
+        .collect();
+    let groups = [Group::everywhere(patches.len())];
+    let plan = patch::compile(&patches, &groups, &Options::default()).expect("a good set");
+    let publisher = Arc::new(Publisher::new(InForce::new(plan, 1)));
+    let mut core =
+        Core::new(CoreConfig::default(), Reader::new(publisher), Arc::new(CoreCounters::default()));
+    let mut nic = MemoryNic::new(2, 4 * BURST_FRAMES_MAX);
+    let mut load = Load::new(kind);
+    while load.is_opening() {
+        let few = load.spacing().unwrap_or(BURST_FRAMES_MAX).min(BURST_FRAMES_MAX);
+        feed(&mut load, &mut nic, few);
+        while turn(&mut nic, &mut core, 0) > 0 {}
+        take_back(&mut nic);
+    }
+    for _ in 0..BURSTS {
+        feed(&mut load, &mut nic, BURST_FRAMES_MAX);
+        counted(&mut || {
+            turn(&mut nic, &mut core, 0);
+        });
+        take_back(&mut nic);
+    }
+}
+
+fn feed(load: &mut Load, nic: &mut MemoryNic, frames: usize) {
+    for _ in 0..frames {
+        let packet = load.next_packet();
+        let mut frame = nic
+            .alloc()
+            .unwrap_or_else(|| MemoryFrame::with_capacity(datapath::memory::FRAME_BYTES));
+        if frame.set_len(packet.frame_bytes()) {
+            packet.write(frame.as_mut());
+        }
+        nic.arrive(if packet.side() == Side::Client { PortNo(0) } else { PortNo(1) }, frame);
+    }
+}
+
+fn take_back(nic: &mut MemoryNic) {
+    for port in [PortNo(0), PortNo(1)] {
+        let sent: Vec<MemoryFrame> = nic.sent(port).collect();
+        sent.into_iter().for_each(|frame| nic.recycle(frame));
+    }
+}
+
+#[expect(clippy::expect_used, reason = "the bench's own samples; a missing decoder is to be seen")]
+fn decode(sample: &Sample) {
+    let decoder = proto::by_name(sample.protocol).expect("a decoder of this name");
+    let mut wanted = Wanted::new(decoder.protocol());
+    for (id, _) in (0..).zip(decoder.protocol().fields) {
+        wanted.want(proto::FieldId(id));
+    }
+    let over_udp =
+        decoder.protocol().ports.iter().any(|(transport, _)| *transport == proto::Transport::Udp);
+    let mut fields = Fields::new();
+    let mut decode = || {
+        if over_udp {
+            datagram(decoder, &wanted, sample, &mut fields)
+        } else {
+            stream(decoder, &wanted, sample, &mut fields)
+        }
+    };
+    // What is only done once is not a message's cost.
+    decode();
+    counted(&mut || {
+        for _ in 0..MESSAGES {
+            decode();
+        }
+    });
+}
+
+fn datagram(decoder: &dyn Decoder, wanted: &Wanted, sample: &Sample, fields: &mut Fields) {
+    fields.clear();
+    let view = View { input: sample.bytes, from: sample.from, open: false, ended: true };
+    black_box(decoder.datagram(wanted, view, fields));
+}
+
+/// A whole message from a fresh connection's state.
+fn stream(decoder: &dyn Decoder, wanted: &Wanted, sample: &Sample, fields: &mut Fields) {
+    let mut state = decoder.start();
+    let mut input = sample.bytes;
+    while !input.is_empty() {
+        fields.clear();
+        let view = View { input, from: sample.from, open: false, ended: false };
+        match black_box(decoder.stream(wanted, &mut state, view, fields)) {
+            Step::Unit { bytes, .. } => input = input.get(bytes..).unwrap_or_default(),
+            Step::More(_) | Step::Skip { .. } | Step::SkipRest | Step::NotThisProtocol => return,
+        }
+    }
+}
