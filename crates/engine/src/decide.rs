@@ -13,7 +13,7 @@ pub(crate) use values::difference;
 use core::mem;
 
 use plan::{Module, Reply, Rule, RuleNo, Side, Transform};
-use proto::{Edits, Field, Fields, Flags, Repair, Transport, View};
+use proto::{Edits, Field, Fields, Flags, Repair, Repr, Transport, View};
 
 use crate::condition::{Subject, Truth, VISITS_MAX, evaluate};
 use crate::fused::Active;
@@ -352,6 +352,14 @@ impl<'a> Unit<'a> {
                 continue;
             };
             if !needs_another_look(field, &desk.edits) {
+                continue;
+            }
+            // By its length as it is now; a number has to be read again.
+            let len =
+                i64::from(field.value.len()).saturating_add(desk.edits.growth_within(field.value));
+            let len = usize::try_from(len).unwrap_or(0);
+            let is_number = self.def(field).is_none_or(|def| def.repr != Repr::None);
+            if !is_number && !slot.watches(len, None) {
                 continue;
             }
             desk.value.clear();

@@ -268,6 +268,9 @@ pub(crate) fn run(
         }
         return Ran { decided: piece.len(), resume, unchanged: piece.is_empty(), full: false };
     }
+    if let Some(ran) = truncate_only(&active, &resume, piece, work) {
+        return ran;
+    }
     let mut full = !read(&active, piece, work);
     let mut decided = end;
     let mut follows = follows;
@@ -302,6 +305,32 @@ pub(crate) fn run(
     let decided = usize::try_from(decided).unwrap_or(usize::MAX);
     let unchanged = !full && piece.get(..decided) == Some(&work.text.bytes);
     Ran { decided, resume, unchanged, full }
+}
+
+/// The commonest program: nothing but truncations, and the piece reaches past the shortest.
+fn truncate_only(
+    active: &Active<'_>,
+    resume: &Resume,
+    piece: &[u8],
+    work: &mut Work,
+) -> Option<Ran> {
+    if active.has_masks() || !active.program.automata.is_empty() {
+        return None;
+    }
+    let (to, rule) = active.truncation()?;
+    let left = to.saturating_sub(usize::try_from(resume.written).unwrap_or(usize::MAX));
+    let (kept, gone) = piece.split_at_checked(left)?;
+    if kept.len() > TEXT_BYTES_MAX {
+        return None;
+    }
+    work.text.bytes.extend_from_slice(kept);
+    work.text.origin.extend(0..u32::try_from(left).ok()?);
+    if let (Ok(at), Ok(removed @ 1..)) = (u32::try_from(left), u32::try_from(gone.len())) {
+        work.event(Event { at, rule, removed, inserted: 0 });
+    }
+    let written = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+    let resume = Resume { cut: true, written: resume.written.saturating_add(written), ..*resume };
+    Some(Ran { decided: piece.len(), resume, unchanged: gone.is_empty(), full: false })
 }
 
 /// Whose rule goes on taking bytes away after a cut.

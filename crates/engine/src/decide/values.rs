@@ -182,7 +182,13 @@ fn write_trimmed(input: &[u8], at: Span, new: &[u8], edits: &mut Edits) -> bool 
 
 /// The parts of `old` and `new` between what they have in common at both ends.
 pub(crate) fn difference(old: &[u8], new: &[u8]) -> (Span, Span) {
-    let head = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+    let (old_blocks, new_blocks) = (old.as_chunks::<16>().0, new.as_chunks::<16>().0);
+    let blocks = old_blocks.iter().zip(new_blocks).take_while(|(old, new)| old == new).count();
+    let head = blocks.wrapping_mul(16);
+    let old_tail = old.get(head..).unwrap_or_default();
+    let new_tail = new.get(head..).unwrap_or_default();
+    let more = old_tail.iter().zip(new_tail).take_while(|(old, new)| old == new).count();
+    let head = head.wrapping_add(more);
     let (old_rest, new_rest) =
         (old.get(head..).unwrap_or_default(), new.get(head..).unwrap_or_default());
     let tail = old_rest

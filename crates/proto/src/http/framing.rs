@@ -39,6 +39,11 @@ const UPGR: Option<u32> = Some(u32::from_le_bytes(*b"upgr"));
 const LENG: Option<u32> = Some(u32::from_le_bytes(*b"leng"));
 const ENCO: Option<u32> = Some(u32::from_le_bytes(*b"enco"));
 
+/// The first letters of such names, by `bit`.
+pub(super) fn starts(bit: impl Fn(u8) -> u32) -> u32 {
+    bit(b'c') | bit(b't') | bit(b'u')
+}
+
 /// A name that goes on with this byte is another name.
 fn goes_on(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')

@@ -31,6 +31,8 @@ pub(super) struct Interest {
     every: bool,
     /// What tells most lines that nobody reads from the others.
     filter: Filter,
+    /// First letters of names that somebody reads or that framing rests on.
+    closer: u32,
 }
 
 /// First letters and lengths of names.
@@ -96,6 +98,7 @@ impl Interest {
             grammar,
             every,
             filter,
+            closer: filter.starts | framing::starts(Filter::start),
         }
     }
 
@@ -110,8 +113,7 @@ impl Interest {
         while let Some(rest) = input.get(at..)
             && let Some(first) = rest.first()
             && first.is_ascii_alphabetic()
-            && !framing::may_begin(rest)
-            && (self.filter.starts & Filter::start(*first) == 0 || !self.may_be_read(rest))
+            && (self.closer & Filter::start(*first) == 0 || !self.may_matter(rest))
             && let Some(end) = scan::low(rest)
             && let Some([b'\r', b'\n', next, ..]) = rest.get(end..)
             && !matches!(next, b' ' | b'\t')
@@ -120,6 +122,14 @@ impl Interest {
             lines = lines.saturating_add(1);
         }
         (at, lines)
+    }
+
+    /// Framing rests on the line, or somebody may read it.
+    #[inline]
+    fn may_matter(&self, rest: &[u8]) -> bool {
+        framing::may_begin(rest)
+            || (rest.first().is_none_or(|first| self.filter.starts & Filter::start(*first) != 0)
+                && self.may_be_read(rest))
     }
 
     #[inline]
