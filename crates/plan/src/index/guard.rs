@@ -265,6 +265,8 @@ impl Kind {
             Self::Contains(literal) if literal.len() > 3 => 1,
             Self::LongerThan(than) if *than >= 64 => 1,
             Self::BytesEqual(_) | Self::LongerThan(_) => 3,
+            // Most flags are clear and most counts are 0, so that it tells less than the presence of a rule's target.
+            Self::NumberEqual(0) => 20,
             Self::NumberEqual(_) | Self::Contains(_) => 4,
             Self::NumberAbove(_) | Self::NumberBelow(_) => 6,
             Self::Present => 16,

@@ -54,11 +54,11 @@ const ESCAPE_BYTES_MAX: usize = 4;
 #[inline(always)]
 pub(super) fn is_quiet(screen: &Screen, message: &[u8], out: &mut Fields) -> bool {
     let fields = screen.fields();
-    // Most rules are about what these queries do not have, or about the name's length and the type.
-    if fields & PRESENT & !(Id::QryName.bit() | Id::QryType.bit()) == 0 {
+    // Most rules are about what these queries do not have, or about a few of the fields that they do.
+    if fields & PRESENT & !QUICK == 0 {
         let with_opt = fields & (RECORD | OPTIONS) == 0;
         match Shape::of(message, with_opt) {
-            Some(shape) if !shape.is_watched(screen) => return true,
+            Some(shape) if !shape.is_watched(screen, message) => return true,
             Some(_) => {}
             None if with_opt => return false,
             None => {}
@@ -67,8 +67,19 @@ pub(super) fn is_quiet(screen: &Screen, message: &[u8], out: &mut Fields) -> boo
     is_each_quiet(screen, message, out)
 }
 
+/// Fields that [`Shape`] tells.
+const QUICK: u128 = Id::MessageLen.bit()
+    | Id::Response.bit()
+    | Id::Opcode.bit()
+    | Id::QryName.bit()
+    | Id::QryType.bit()
+    | Id::Extraneous.bit();
+
 /// The least there is to see of one of these queries.
 struct Shape {
+    flags: u16,
+    /// Bytes behind the last announced one.
+    extraneous_bytes: usize,
     /// Bytes of the name in wire form.
     name_bytes: usize,
     /// The type asked for.
@@ -79,31 +90,45 @@ impl Shape {
     /// `None`: it is none, or it has an OPT record and this is to be looked at (not `with_opt`).
     #[inline(always)]
     fn of(message: &[u8], with_opt: bool) -> Option<Self> {
-        let &[_, _, _, _, counts @ ..] = message.first_chunk::<12>()?;
+        let &[_, _, f0, f1, counts @ ..] = message.first_chunk::<12>()?;
         let counts = u64::from_be_bytes(counts);
         if counts != ONE_QUESTION && (counts != ONE_QUESTION_ONE_ADDITIONAL || !with_opt) {
             return None;
         }
         let rest = message.get(12..)?;
         let (_, name_bytes) = name::plain(rest)?;
-        let (&[k0, k1, _, _], behind) = rest.get(name_bytes..)?.split_first_chunk::<4>()?;
+        let (&[k0, k1, _, _], mut behind) = rest.get(name_bytes..)?.split_first_chunk::<4>()?;
         if counts != ONE_QUESTION {
-            let (opt, behind) = behind.split_first_chunk::<11>()?;
+            let (opt, data) = behind.split_first_chunk::<11>()?;
             let &[0, 0, 41, _, _, _, _, _, _, l0, l1] = opt else { return None };
-            behind.get(..usize::from(u16::from_be_bytes([l0, l1])))?;
+            behind = data.get(usize::from(u16::from_be_bytes([l0, l1]))..)?;
         }
-        Some(Self { name_bytes, kind: u16::from_be_bytes([k0, k1]) })
+        Some(Self {
+            flags: u16::from_be_bytes([f0, f1]),
+            extraneous_bytes: behind.len(),
+            name_bytes,
+            kind: u16::from_be_bytes([k0, k1]),
+        })
     }
 
-    /// Some rule may concern the name or the type.
+    /// Some rule may concern one of the fields.
     #[inline(always)]
-    fn is_watched(&self, screen: &Screen) -> bool {
+    fn is_watched(&self, screen: &Screen, message: &[u8]) -> bool {
         let fields = screen.fields();
-        (fields & Id::QryName.bit() != 0
-            && self.name_bytes.wrapping_sub(2).wrapping_mul(ESCAPE_BYTES_MAX)
-                >= screen.least_length(Id::QryName.slot()))
-            || (fields & Id::QryType.bit() != 0
-                && screen.number(Id::QryType.slot(), 2, u64::from(self.kind)))
+        let number = |id: Id, bytes: usize, number: u64| {
+            fields & id.bit() != 0 && screen.number(id.slot(), bytes, number)
+        };
+        let flag_bits = |shift: u32, mask: u16| u64::from(self.flags.wrapping_shr(shift) & mask);
+        let name_bytes_max = self.name_bytes.wrapping_sub(2).wrapping_mul(ESCAPE_BYTES_MAX);
+        number(Id::MessageLen, 0, u64::try_from(message.len()).unwrap_or(u64::MAX))
+            || number(Id::Response, 2, flag_bits(15, 1))
+            || number(Id::Opcode, 2, flag_bits(11, 15))
+            || number(Id::QryType, 2, u64::from(self.kind))
+            || (fields & Id::QryName.bit() != 0
+                && name_bytes_max >= screen.least_length(Id::QryName.slot()))
+            || (self.extraneous_bytes > 0
+                && fields & Id::Extraneous.bit() != 0
+                && screen.bytes(Id::Extraneous.slot(), self.extraneous_bytes))
     }
 }
 
