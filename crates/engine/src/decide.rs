@@ -145,6 +145,12 @@ impl<'a> Unit<'a> {
                 }
             }
         }
+        for &counted in self.side.index.counted() {
+            let count = self.fields.items().iter().filter(|field| field.slot == counted).count();
+            if let (1.., Some(slot)) = (count, self.side.index.slot(counted)) {
+                slot.look_up_count(count, open, &mut desk.candidates);
+            }
+        }
         for &rule in self.side.index.every_unit() {
             desk.candidates.add(rule);
         }

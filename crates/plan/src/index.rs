@@ -35,6 +35,7 @@ pub const CONDITIONAL_RULES_MAX: usize = 32;
 #[derive(Debug, Default)]
 pub struct Index {
     slots: Box<[SlotIndex]>,
+    counted: Box<[Slot]>,
     every_unit: Box<[RuleNo]>,
     literal_count: usize,
     /// Tells indices apart: see [`Index::id`].
@@ -50,6 +51,8 @@ pub struct SlotIndex {
     /// The values that get past some guard, or that the program without conditions may change.
     watch: Watch,
     present: Box<[RuleNo]>,
+    /// Ascending: the slot occurs more often in the unit.
+    more: Box<[(usize, RuleNo)]>,
     /// Ascending.
     longer: Box<[(usize, RuleNo)]>,
     /// Ascending.
@@ -207,7 +210,7 @@ impl Index {
         }
 
         let mut literal_count = 0;
-        let slots = atoms
+        let slots: Box<[SlotIndex]> = atoms
             .into_iter()
             .zip(whole)
             .zip(streamed)
@@ -225,12 +228,25 @@ impl Index {
             })
             .collect();
         every_unit.dedup();
-        Self { slots, every_unit: every_unit.into(), literal_count, id: IDS.fetch_add(1, Relaxed) }
+        let counted = (0..).zip(&slots).filter(|(_, slot)| !slot.more.is_empty());
+        let counted = counted.map(|(slot, _)| slot).collect();
+        Self {
+            slots,
+            counted,
+            every_unit: every_unit.into(),
+            literal_count,
+            id: IDS.fetch_add(1, Relaxed),
+        }
     }
 
     /// A number no other index of this process has: whoever keeps states of an index's automata keeps it too.
     pub fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Slots whose occurrences some rule waits for: see [`SlotIndex::look_up_count`].
+    pub fn counted(&self) -> &[Slot] {
+        &self.counted
     }
 
     /// What waits for `slot`.
@@ -265,6 +281,7 @@ impl Transform {
 impl SlotIndex {
     fn new(atoms: Vec<(Kind, RuleNo)>, first_literal: usize) -> Self {
         let mut present = Vec::new();
+        let mut more = Vec::new();
         let mut longer = Vec::new();
         let mut equal = Vec::new();
         let mut above = Vec::new();
@@ -274,6 +291,7 @@ impl SlotIndex {
         for (kind, rule) in atoms {
             match kind {
                 Kind::Present => present.push(rule),
+                Kind::MoreThan(than) => more.push((than, rule)),
                 Kind::LongerThan(than) => longer.push((than, rule)),
                 Kind::NumberEqual(number) => equal.push((number, rule)),
                 Kind::NumberAbove(number) => above.push((number, rule)),
@@ -285,6 +303,7 @@ impl SlotIndex {
             }
         }
         present.dedup();
+        more.sort_unstable();
         longer.sort_unstable();
         equal.sort_unstable();
         above.sort_unstable();
@@ -300,6 +319,7 @@ impl SlotIndex {
         Self {
             watch: Watch::default(),
             present: present.into(),
+            more: more.into(),
             longer: longer.into(),
             equal: equal.into(),
             above: above.into(),
@@ -354,7 +374,17 @@ impl SlotIndex {
             let any = program.masks.is_some() || !program.automata.is_empty();
             lengths.extend(any.then_some(ANY));
         }
-        Watch::new(&lengths, &numbers)
+        let more = self.more.first().map_or(usize::MAX, |(than, _)| than.saturating_add(1));
+        Watch::new(&lengths, &numbers).from_occurrences(more)
+    }
+
+    /// Adds the rules that wait for so many occurrences of the slot in one unit; where more may follow (`open`), all that
+    /// count them.
+    pub fn look_up_count(&self, occurrences: usize, open: bool, out: &mut Candidates) {
+        let reached = |&&(than, _): &&(usize, RuleNo)| occurrences > than || open;
+        for &(_, rule) in self.more.iter().take_while(reached) {
+            out.add(rule);
+        }
     }
 
     /// Whether an occurrence of this many bytes and with this number may concern any rule: one load. What is not watched

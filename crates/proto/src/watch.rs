@@ -22,6 +22,8 @@ pub struct Watch {
     lengths: [u64; 4],
     /// The least of the lengths; 256 if there is none.
     least_length: u16,
+    /// So many occurrences in one unit; `usize::MAX` if they are not counted.
+    occurrences: usize,
     /// Its last bit stands for that number or more; empty: no number is watched.
     numbers: Box<[u64]>,
 }
@@ -29,7 +31,12 @@ pub struct Watch {
 impl Watch {
     /// Watches values whose length or number is in one of these ranges, both ends included.
     pub fn new(lengths: &[(usize, usize)], numbers: &[(u64, u64)]) -> Self {
-        let mut watch = Self { lengths: [0; 4], least_length: 256, numbers: Box::default() };
+        let mut watch = Self {
+            lengths: [0; 4],
+            least_length: 256,
+            occurrences: usize::MAX,
+            numbers: Box::default(),
+        };
         for &(from, to) in lengths {
             fill(&mut watch.lengths, from.min(LENGTH_LAST), to.min(LENGTH_LAST));
             watch.least_length =
@@ -50,9 +57,16 @@ impl Watch {
         watch
     }
 
+    /// Watches so many occurrences in one unit, whatever their values.
+    #[must_use]
+    pub fn from_occurrences(mut self, occurrences: usize) -> Self {
+        self.occurrences = occurrences;
+        self
+    }
+
     /// Nothing of the field is watched.
     pub fn is_empty(&self) -> bool {
-        self.lengths == [0; 4] && self.numbers.is_empty()
+        self.lengths == [0; 4] && self.numbers.is_empty() && self.occurrences == usize::MAX
     }
 
     /// Values of this many bytes are watched, whatever they hold.
@@ -128,6 +142,12 @@ impl Screen {
         self.watches.get(usize::from(slot)).is_none_or(|watch| watch.length(bytes))
     }
 
+    /// So many occurrences of the field in one unit are watched.
+    #[inline]
+    pub fn occurrences(&self, slot: Slot, count: usize) -> bool {
+        self.watches.get(usize::from(slot)).is_none_or(|watch| count >= watch.occurrences)
+    }
+
     /// Values of fewer bytes are not watched; 256 at most.
     #[inline]
     pub fn least_length(&self, slot: Slot) -> usize {
@@ -187,6 +207,9 @@ mod tests {
         assert!(!screen.bytes(0, 5) && screen.bytes(1, 0) && !screen.bytes(2, 2));
         assert!(screen.number(2, 2, 7) && !screen.number(2, 2, 8));
         assert_eq!((screen.least_length(0), screen.least_length(1)), (256, 0));
+        let screen = Screen::new(vec![Watch::default().from_occurrences(2)]);
+        assert_eq!(screen.fields(), 1);
+        assert!(screen.occurrences(0, 2) && !screen.occurrences(0, 1) && !screen.bytes(0, 0));
         assert!(screen.bytes(9, 0), "what is not known is watched");
     }
 }

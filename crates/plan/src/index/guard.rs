@@ -27,6 +27,8 @@ pub(super) struct Atom {
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
     Present,
+    /// It occurs more often in the unit.
+    MoreThan(usize),
     LongerThan(usize),
     NumberEqual(u64),
     NumberAbove(u64),
@@ -53,6 +55,10 @@ impl Guard {
         Self::Any(vec![Atom { slot, kind }])
     }
 
+    fn more_than(slot: Slot, count: usize) -> Self {
+        Self::one(slot, if count == 0 { Kind::Present } else { Kind::MoreThan(count) })
+    }
+
     /// Rules with a target need an occurrence of it; some need more. What the fused program changes is looked for again
     /// after edits, so an earlier rule's edit cannot hide a later rule's work.
     fn of_transform(transform: &Transform, target: Slot) -> Self {
@@ -72,14 +78,16 @@ impl Guard {
             | Transform::Clear { .. }
             | Transform::Mask { .. }
             | Transform::Remove
-            | Transform::KeepFirst { .. }
-            | Transform::Dedupe { .. }
             | Transform::Normalize(_)
             | Transform::Pad { .. }
             | Transform::Discard
             | Transform::Drop
             | Transform::Refuse(_)
             | Transform::Close => Self::one(target, Kind::Present),
+            Transform::KeepFirst { count } => {
+                Self::more_than(target, usize::try_from(*count).unwrap_or(usize::MAX))
+            }
+            Transform::Dedupe { .. } => Self::more_than(target, 1),
         }
     }
 
@@ -107,7 +115,8 @@ impl Guard {
 
     fn of_test(test: &Test) -> Self {
         match test {
-            Test::Present(slot) | Test::Duplicate(slot) => Self::one(*slot, Kind::Present),
+            Test::Present(slot) => Self::one(*slot, Kind::Present),
+            Test::Duplicate(slot) => Self::more_than(*slot, 1),
             Test::Number { left, compare, right } => match (left, right) {
                 (_, Operand::Constant(right)) => Self::of_comparison(left, *compare, *right),
                 (Operand::Constant(left), _) => {
@@ -165,7 +174,15 @@ impl Guard {
                 let _ = slot;
                 Self::Nothing
             }
-            Operand::Count(slot) => Self::one(*slot, Kind::Present),
+            // Those in reach of a rule's element are no more than those of the unit.
+            Operand::Count(slot) => {
+                let than = match compare {
+                    Compare::Greater => constant,
+                    Compare::GreaterOrEqual | Compare::Equal => constant.saturating_sub(1),
+                    Compare::NotEqual | Compare::Less | Compare::LessOrEqual => 0,
+                };
+                Self::more_than(*slot, usize::try_from(than).unwrap_or(usize::MAX))
+            }
             Operand::Constant(_)
             | Operand::CountOf(..)
             | Operand::Climbs(_)
@@ -264,6 +281,7 @@ impl Kind {
         match self {
             Self::Contains(literal) if literal.len() > 3 => 1,
             Self::LongerThan(than) if *than >= 64 => 1,
+            Self::MoreThan(_) => 2,
             Self::BytesEqual(_) | Self::LongerThan(_) => 3,
             // Most flags are clear and most counts are 0, so that it tells less than the presence of a rule's target.
             Self::NumberEqual(0) => 20,

@@ -111,7 +111,36 @@ fn what_has_no_guard_is_looked_at_always() {
         drop(bytes(&[Step::UrlDecode], ByteTest::Contains(literal("../")))),
     ]);
     assert_eq!(index.every_unit(), [0, 1, 3]);
-    assert_eq!(candidates(&index, "", 0), [2, 4]);
+    assert_eq!(candidates(&index, "", 0), [4]);
+}
+
+#[test]
+fn rules_that_count_occurrences_wait_for_so_many() {
+    let count =
+        |compare, right| rule(None, number(Operand::Count(0), compare, right), Transform::Drop);
+    let index = index(&[
+        count(Compare::Greater, 3),
+        count(Compare::GreaterOrEqual, 3),
+        count(Compare::Equal, 3),
+        count(Compare::NotEqual, 0),
+        rule(Some(0), Condition::Always, Transform::KeepFirst { count: 2 }),
+        rule(Some(0), Condition::Always, Transform::Dedupe { keep_last: false }),
+        rule(None, Condition::Test(Test::Duplicate(0)), Transform::Drop),
+        rule(Some(0), Condition::Always, Transform::KeepFirst { count: 0 }),
+    ]);
+    assert_eq!(index.counted(), [0]);
+    let counted = |occurrences, open| {
+        let mut out = Candidates::new();
+        index.slot(0).unwrap().look_up_count(occurrences, open, &mut out);
+        out.sort();
+        out.rules().to_vec()
+    };
+    assert_eq!(candidates(&index, "", 0), [3, 7], "these want one only");
+    assert_eq!(counted(1, false), []);
+    assert_eq!(counted(2, false), [5, 6]);
+    assert_eq!(counted(3, false), [1, 2, 4, 5, 6]);
+    assert_eq!(counted(4, false), [0, 1, 2, 4, 5, 6]);
+    assert_eq!(counted(1, true), [0, 1, 2, 4, 5, 6], "more may follow");
 }
 
 #[test]

@@ -351,11 +351,14 @@ impl Opt {
             || number(Id::EdnsVersion, 1, u64::from(version))
             || number(Id::EdnsZ, 2, z)
             || number(Id::EdnsDo, 2, z.wrapping_shr(15))
-            || number(Id::NameLen, 1, 1);
+            || number(Id::NameLen, 1, 1)
+            // The question has one too; all else there is once.
+            || screen.occurrences(Id::NameLen.slot(), 2);
         if record || fields & OPTIONS == 0 {
             return record;
         }
         let mut rest = data;
+        let mut options = 0_usize;
         while !rest.is_empty() {
             // One that does not fit is for the general way.
             let Some((&[c0, c1, l0, l1], behind)) = rest.split_first_chunk::<4>() else {
@@ -372,8 +375,11 @@ impl Opt {
                 return true;
             }
             rest = behind;
+            options = options.wrapping_add(1);
         }
-        false
+        [Id::OptCode, Id::OptLen, Id::OptData]
+            .iter()
+            .any(|id| screen.occurrences(id.slot(), options))
     }
 }
 

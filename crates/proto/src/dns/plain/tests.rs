@@ -135,6 +135,10 @@ fn check(wanted: &Wanted, watches: &[(u16, Watch)], input: &[u8], tcp: bool) -> 
     let quiet = left.len() < fields.len();
     if quiet {
         let watched = fields.iter().find(|field| is_watched(&screened, field));
+        for slot in all_fields() {
+            let count = fields.iter().filter(|field| field.slot == slot).count();
+            assert!(!screened.screen().unwrap().occurrences(slot, count), "{slot}");
+        }
         assert_eq!(watched, None, "passed over in {} with {watches:?}", input.escape_ascii());
     } else {
         assert_eq!(left, fields, "{}", input.escape_ascii());
@@ -156,6 +160,13 @@ fn what_is_passed_over_is_not_watched() {
                     let watches = [(field.slot, watch(field, exactly))];
                     check(&everything, &watches, input, tcp);
                     quiet += usize::from(check(&wanting([field.slot]), &watches, input, tcp));
+                }
+            }
+            for slot in all_fields() {
+                let count = found.iter().filter(|field| field.slot == slot).count();
+                for least in [count.max(2), count.max(1) + 1] {
+                    let watches = [(slot, Watch::default().from_occurrences(least))];
+                    quiet += usize::from(check(&everything, &watches, input, tcp));
                 }
             }
             for pair in found.windows(2) {
