@@ -56,12 +56,10 @@ pub(super) fn is_quiet(screen: &Screen, message: &[u8], out: &mut Fields) -> boo
     let fields = screen.fields();
     // Most rules are about what these queries do not have, or about a few of the fields that they do.
     if fields & PRESENT & !QUICK == 0 {
-        let with_opt = fields & (RECORD | OPTIONS) == 0;
-        match Shape::of(message, with_opt) {
+        match Shape::of(message) {
             Some(shape) if !shape.is_watched(screen, message) => return true,
             Some(_) => {}
-            None if with_opt => return false,
-            None => {}
+            None => return false,
         }
     }
     is_each_quiet(screen, message, out)
@@ -84,21 +82,22 @@ struct Shape {
     name_bytes: usize,
     /// The type asked for.
     kind: u16,
+    has_opt: bool,
 }
 
 impl Shape {
-    /// `None`: it is none, or it has an OPT record and this is to be looked at (not `with_opt`).
     #[inline(always)]
-    fn of(message: &[u8], with_opt: bool) -> Option<Self> {
+    fn of(message: &[u8]) -> Option<Self> {
         let &[_, _, f0, f1, counts @ ..] = message.first_chunk::<12>()?;
         let counts = u64::from_be_bytes(counts);
-        if counts != ONE_QUESTION && (counts != ONE_QUESTION_ONE_ADDITIONAL || !with_opt) {
+        let has_opt = counts == ONE_QUESTION_ONE_ADDITIONAL;
+        if counts != ONE_QUESTION && !has_opt {
             return None;
         }
         let rest = message.get(12..)?;
         let (_, name_bytes) = name::plain(rest)?;
         let (&[k0, k1, _, _], mut behind) = rest.get(name_bytes..)?.split_first_chunk::<4>()?;
-        if counts != ONE_QUESTION {
+        if has_opt {
             let (opt, data) = behind.split_first_chunk::<11>()?;
             let &[0, 0, 41, _, _, _, _, _, _, l0, l1] = opt else { return None };
             behind = data.get(usize::from(u16::from_be_bytes([l0, l1]))..)?;
@@ -108,6 +107,7 @@ impl Shape {
             extraneous_bytes: behind.len(),
             name_bytes,
             kind: u16::from_be_bytes([k0, k1]),
+            has_opt,
         })
     }
 
@@ -129,6 +129,10 @@ impl Shape {
             || (self.extraneous_bytes > 0
                 && fields & Id::Extraneous.bit() != 0
                 && screen.bytes(Id::Extraneous.slot(), self.extraneous_bytes))
+            || (self.has_opt
+                && fields & (RECORD | OPTIONS) != 0
+                && Opt::at(message, self.name_bytes.wrapping_add(16))
+                    .is_none_or(|(opt, _)| opt.is_watched(screen, message)))
     }
 }
 
@@ -249,16 +253,8 @@ impl Query {
             let extraneous_bytes = behind.len();
             return Some(Self { labels, name_bytes, question, opt: None, extraneous_bytes });
         }
-        // A TSIG or SIG(0) there would cover all fields.
-        let &[0, 0, 41, c0, c1, t0, t1, t2, t3, l0, l1] = behind.first_chunk::<11>()? else {
-            return None;
-        };
-        let data_len = u16::from_be_bytes([l0, l1]);
-        let start = question.span.end.wrapping_add(11);
-        let data = Span { start, end: start.wrapping_add(u32::from(data_len)) };
-        let extraneous_bytes = behind.len().wrapping_sub(11).checked_sub(usize::from(data_len))?;
-        let udp_payload_size = u16::from_be_bytes([c0, c1]);
-        let opt = Some(Opt { udp_payload_size, ttl: [t0, t1, t2, t3], data });
+        let (opt, extraneous_bytes) = Opt::at(message, name_bytes.wrapping_add(16))?;
+        let opt = Some(opt);
         Some(Self { labels, name_bytes, question, opt, extraneous_bytes })
     }
 
@@ -327,6 +323,19 @@ impl Query {
 }
 
 impl Opt {
+    /// The record at `start`, and how many bytes are behind it. (A TSIG or SIG(0) there would cover all fields.)
+    #[inline(always)]
+    fn at(message: &[u8], start: usize) -> Option<(Self, usize)> {
+        let (head, behind) = message.get(start..)?.split_first_chunk::<11>()?;
+        let &[0, 0, 41, c0, c1, t0, t1, t2, t3, l0, l1] = head else { return None };
+        let len = u16::from_be_bytes([l0, l1]);
+        let extraneous_bytes = behind.len().checked_sub(usize::from(len))?;
+        let start = u32::try_from(start).ok()?.wrapping_add(11);
+        let data = Span { start, end: start.wrapping_add(u32::from(len)) };
+        let udp_payload_size = u16::from_be_bytes([c0, c1]);
+        Some((Self { udp_payload_size, ttl: [t0, t1, t2, t3], data }, extraneous_bytes))
+    }
+
     /// Some rule may concern a field of the record or of its options.
     #[inline(never)]
     fn is_watched(&self, screen: &Screen, message: &[u8]) -> bool {
