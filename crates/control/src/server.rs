@@ -117,11 +117,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let socket =
             ControlSocket { path: folder.path().join("deep/control.sock"), permissions: 0o600 };
-        let server = ControlServer::start(&socket, |request| match request {
-            Request::Mode { group, observe } => {
-                Response::Ok(serde_json::json!({ "group": group, "observe": observe }))
-            }
-            other => Response::Error(format!("{other:?}")),
+        let server = ControlServer::start(&socket, |request| {
+            let Request::Mode { group, observe } = request else {
+                return Response::Error(format!("{request:?}"));
+            };
+            Response::Ok(serde_json::json!({ "group": group, "observe": observe }))
         })
         .unwrap();
         assert_eq!(fs::metadata(&socket.path).unwrap().permissions().mode() & 0o777, 0o600);
