@@ -184,14 +184,17 @@ impl Half {
     /// The furthest original position that may be acknowledged to the sender: everything before it was acknowledged by the
     /// receiver, or deleted, or is held for a unit the receiver can't act on without its rest.
     ///
+    /// So are bytes that may begin a pattern, once more has come behind a gap: the gap's bytes are outstanding, and will
+    /// decide. Unacknowledged they would be what the sender resends first, over and over, instead of the gap.
+    ///
     /// The bytes that will release a hold, and the last byte before an insertion, are never in it, so the sender
     /// always has something outstanding while the receiver still lacks something.
     pub(crate) fn promised(&self, stores: &Stores) -> Seq {
         let reached = self.to_original(stores, self.una_e);
-        if self.is(Facts::HOLDS_UNIT) && self.una_e == self.edge_e() {
-            return reached.advance(self.shown);
-        }
-        reached
+        let more_follows =
+            || stores.flight(self.flight).is_some_and(|flight| flight.waiting.has_gap());
+        let kept = self.is(Facts::HOLDS_UNIT) || (self.is(Facts::HOLDS_WINDOW) && more_follows());
+        if kept && self.una_e == self.edge_e() { reached.advance(self.shown) } else { reached }
     }
 
     /// The sequence number of a segment without bytes.

@@ -49,6 +49,11 @@ impl Waiting {
             .map_or(0, |run| run.end.bytes_after(edge))
     }
 
+    /// Something waits behind something that is missing.
+    pub(crate) const fn has_gap(&self) -> bool {
+        self.count > 1
+    }
+
     /// The run that `at` stands in, for a selective acknowledgement.
     pub(crate) fn run_at(&self, at: Seq) -> Option<(Seq, Seq)> {
         self.runs()
