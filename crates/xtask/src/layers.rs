@@ -31,6 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("xtask", &[]),
+    ("fuzzing", &["control", "datapath", "engine", "patch", "plan", "proto", "sim", "wire"]),
     ("benches", &["datapath", "engine", "flow", "patch", "plan", "proto", "sim", "wire"]),
 ];
 
