@@ -54,7 +54,7 @@ fn count_in(folder: &Path) -> Result<Vec<RowCount>> {
         )]
         let each = |cost: u64| (cost as f64 * 10.0 / row.count as f64).round() / 10.0;
         let mut steps = BTreeMap::new();
-        if matches!(row.subject, Subject::Journey(_)) {
+        if matches!(row.subject, Subject::Journey(..)) {
             for (place, cost) in &costs {
                 *steps.entry(step(place).to_owned()).or_insert(0) += cost;
             }

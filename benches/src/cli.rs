@@ -14,14 +14,16 @@ usage: cargo run --release -p benches -- WHAT
   --record   counts instructions and writes benches/record/instructions.json
   --check    counts instructions and compares them with the record; more than 3 % more is an error
   --page     writes docs/performance.md from benches/record/
-  --work     does the work that is counted (run under callgrind by the others)
+  --work [ROW...]
+             does the work that is counted (run under callgrind by the others)
 
 Throughput comes from `wirepatch bench --json > benches/record/throughput.json`.
 ";
 
 pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> Result<ExitCode> {
     let what = arguments.next().unwrap_or_default();
-    if arguments.next().is_some() {
+    let rows: Vec<String> = arguments.collect();
+    if !rows.is_empty() && what != "--work" {
         bail!("one argument only\n{USAGE}");
     }
     match what.as_str() {
@@ -37,7 +39,7 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> Result<ExitCod
             Ok(ExitCode::SUCCESS)
         }
         "--work" => {
-            work::all();
+            work::all(&rows);
             Ok(ExitCode::SUCCESS)
         }
         "--help" | "-h" => {

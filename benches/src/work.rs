@@ -4,6 +4,7 @@
 //! taking them back are not counted.
 
 use std::hint::black_box;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use datapath::limits::BURST_FRAMES_MAX;
@@ -25,9 +26,21 @@ const MESSAGES: u32 = 1_000;
 /// What one row is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Subject {
-    Journey(Kind),
+    Journey(Kind, Loaded),
     Decoder(&'static Sample),
 }
+
+/// The patches in force.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Loaded {
+    /// Those built for the kind of traffic.
+    Own,
+    /// All of `patches/`.
+    Library,
+}
+
+/// Traffic that is counted a second time under the whole library.
+const UNDER_LIBRARY: [Kind; 4] = [Kind::UdpOutOfScope, Kind::Dns, Kind::HttpRequests, Kind::TcpAcks];
 
 /// A message for a decoder.
 #[derive(Debug)]
@@ -133,7 +146,13 @@ pub(crate) fn rows() -> Vec<Row> {
         name: format!("journey/{}", kind.name()),
         title: kind.title().to_owned(),
         count: packets,
-        subject: Subject::Journey(kind),
+        subject: Subject::Journey(kind, Loaded::Own),
+    });
+    let under_library = UNDER_LIBRARY.iter().map(|&kind| Row {
+        name: format!("journey/{}-library", kind.name()),
+        title: format!("{}, whole library", kind.title()),
+        count: packets,
+        subject: Subject::Journey(kind, Loaded::Library),
     });
     let decoders = SAMPLES.iter().map(|sample| Row {
         name: format!("decoder/{}", sample.name),
@@ -145,14 +164,14 @@ pub(crate) fn rows() -> Vec<Row> {
         count: u64::from(MESSAGES),
         subject: Subject::Decoder(sample),
     });
-    journeys.chain(decoders).collect()
+    journeys.chain(under_library).chain(decoders).collect()
 }
 
-/// Does all rows in order.
-pub(crate) fn all() {
-    for row in rows() {
+/// Does all rows in order, or those of these names.
+pub(crate) fn all(names: &[String]) {
+    for row in rows().into_iter().filter(|row| names.is_empty() || names.contains(&row.name)) {
         match row.subject {
-            Subject::Journey(kind) => journey(kind),
+            Subject::Journey(kind, loaded) => journey(kind, loaded),
             Subject::Decoder(sample) => decode(sample),
         }
         row_is_done(&row.name);
@@ -171,17 +190,22 @@ fn counted(work: &mut dyn FnMut()) {
     work();
 }
 
-#[expect(clippy::expect_used, reason = "the bench's own patches; a broken one is to be seen")]
-fn journey(kind: Kind) {
-    let patches: Vec<Patch> = kind
-        .patches()
-        .iter()
-        .map(|(name, text)| {
-            Patch::from_yaml(name, text)
-                .map_err(|found| patch::render(&found))
-                .expect("a good patch")
-        })
-        .collect();
+#[expect(clippy::expect_used, reason = "the repository's own patches; a broken one is to be seen")]
+fn patches(kind: Kind, loaded: Loaded) -> Vec<Patch> {
+    let patches = match loaded {
+        Loaded::Own => {
+            kind.patches().iter().map(|(name, text)| Patch::from_yaml(name, text)).collect()
+        }
+        Loaded::Library => {
+            patch::load(&[PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../patches")])
+        }
+    };
+    patches.map_err(|found| patch::render(&found)).expect("good patches")
+}
+
+#[expect(clippy::expect_used, reason = "the repository's own patches; a broken set is to be seen")]
+fn journey(kind: Kind, loaded: Loaded) {
+    let patches = patches(kind, loaded);
     let groups = [Group::everywhere(patches.len())];
     let plan = patch::compile(&patches, &groups, &Options::default()).expect("a good set");
     let publisher = Arc::new(Publisher::new(InForce::new(plan, 1)));

@@ -34,6 +34,7 @@ pub(crate) enum Path {
 }
 
 /// Steps 2 and 3 for one frame.
+#[inline]
 pub(crate) fn classify(
     frame: &impl Frame,
     config: &CoreConfig,
@@ -41,9 +42,6 @@ pub(crate) fn classify(
     tcp: &tcp::State,
 ) -> Path {
     let bytes = frame.as_ref();
-    if config.link == Link::Ethernet && is_elsewhere(bytes, scope, tcp) {
-        return Path::Out(Reason::NotInPlan);
-    }
     let layers = match parse(config.link, bytes) {
         Ok(layers) => layers,
         Err(reason) => return Path::Out(reason),
@@ -54,7 +52,17 @@ pub(crate) fn classify(
 
 /// A short cut for most packets there are: IP without options, no fragment, at most one VLAN tag, on ports that no module names.
 /// Only a packet that would leave untouched anyway is taken here, so nothing that is left unread can matter.
-pub(crate) fn is_elsewhere(frame: &[u8], scope: &ScopeTable, tcp: &tcp::State) -> bool {
+#[inline]
+pub(crate) fn is_elsewhere(
+    frame: &impl AsRef<[u8]>,
+    config: &CoreConfig,
+    scope: &ScopeTable,
+    tcp: &tcp::State,
+) -> bool {
+    if config.link != Link::Ethernet {
+        return false;
+    }
+    let frame = frame.as_ref();
     let Some((&[.., high, low], mut ip)) = frame.split_first_chunk::<14>() else { return false };
     let mut kind = u16::from_be_bytes([high, low]);
     if kind == number::ETHER_VLAN {
@@ -84,6 +92,7 @@ pub(crate) fn is_elsewhere(frame: &[u8], scope: &ScopeTable, tcp: &tcp::State) -
 }
 
 /// The same for a packet whose headers are known. `checked`: its checksums are taken for right.
+#[inline]
 pub(crate) fn classify_parsed(
     bytes: &[u8],
     layers: Layers,
@@ -141,6 +150,7 @@ pub(crate) fn classify_parsed(
 }
 
 /// A fragment carries no ports (or only the first one does), so the addresses decide whether the datagram is put together.
+#[inline(never)]
 fn fragment(bytes: &[u8], layers: Layers, checked: bool, scope: &ScopeTable) -> Path {
     let Some((source, destination)) = layers.addresses(bytes) else {
         return Path::Out(Reason::BadHeader);

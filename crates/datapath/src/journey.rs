@@ -5,7 +5,7 @@ use wire::Layers;
 
 use crate::apply;
 use crate::assemble::{Fragments, Joined, SlotNo, finish_whole};
-use crate::classify::{Packet, Path, classify, classify_parsed};
+use crate::classify::{Packet, Path, classify, classify_parsed, is_elsewhere};
 use crate::core::{Core, Lane, Parts, Tick};
 use crate::decide::{self, Decision};
 use crate::dissect;
@@ -41,17 +41,24 @@ pub fn turn<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, now: Tick) -> usize 
 /// A burst through all ten steps. Each frame leaves with one reason, and no other function decides which way it goes.
 fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick) -> usize {
     let Core { config, reader, counters, scratch, work, whole, tcp, next_id, .. } = core;
-    let Core { burst, paths, out, fragments, .. } = core;
+    let Core { burst, elsewhere, out, fragments, .. } = core;
     let (force, previous) = (reader.current(), reader.previous());
     let frames = receive(nic, lane.from, burst, counters); // 1
-    paths.clear();
-    for frame in burst.iter() {
-        paths.push(classify(frame, config, &force.plan.scope, tcp)); // 2 parse, 3 classify
+    elsewhere.clear();
+    elsewhere.extend(burst.iter().map(|frame| is_elsewhere(frame, config, &force.plan.scope, tcp)));
+    if !elsewhere.contains(&false) {
+        counters.count_many(Reason::NotInPlan, u64::try_from(frames).unwrap_or(0));
+        out.send_all(lane.to, burst);
     }
     let mut parts =
         Parts { force, previous, config, counters, scratch, work, tcp, next_id, lane, now };
-    for (frame, path) in burst.drain(..).zip(paths.iter()) {
-        let reason = match path {
+    for (frame, &elsewhere) in burst.drain(..).zip(elsewhere.iter()) {
+        if elsewhere {
+            counters.count(pass(frame, Reason::NotInPlan, lane.to, out));
+            continue;
+        }
+        let path = classify(&frame, config, &force.plan.scope, parts.tcp); // 2 parse, 3 classify
+        let reason = match &path {
             Path::Out(reason) => pass(frame, *reason, lane.to, out),
             Path::Datagram(packet, found) => datagram(&mut parts, nic, frame, packet, *found, out),
             Path::Segment(packet, found) => {

@@ -23,6 +23,7 @@ pub enum Link {
 }
 
 /// Offsets, or the reason the frame goes on untouched.
+#[inline]
 pub(crate) fn parse(link: Link, frame: &[u8]) -> Result<Layers, Reason> {
     let parsed = match link {
         Link::Ethernet => Layers::ethernet(frame),

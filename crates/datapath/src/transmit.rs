@@ -44,6 +44,16 @@ impl<F: Frame> Outgoing<F> {
         }
     }
 
+    /// The same for all of `frames`, which is left empty.
+    pub(crate) fn send_all(&mut self, port: PortNo, frames: &mut Vec<F>) {
+        let Some(queue) = self.queues.get_mut(usize::from(port.0)) else { return frames.clear() };
+        let room = QUEUE_FRAMES_MAX.saturating_sub(queue.frames.len());
+        let over = frames.len().saturating_sub(room);
+        frames.truncate(room);
+        queue.frames.append(frames);
+        queue.refused = queue.refused.wrapping_add(u64::try_from(over).unwrap_or(0));
+    }
+
     /// Frames waiting for `port`.
     pub fn waiting(&self, port: PortNo) -> &[F] {
         self.queues.get(usize::from(port.0)).map_or(&[], |queue| &queue.frames)

@@ -1,8 +1,9 @@
 //! Makes seeds: `cargo run -p fuzzing --example seeds -- CORPORA OUT` reads every capture below CORPORA and writes inputs of
 //! every target below OUT.
 //!
-//! A conversation becomes the input of the decoder its port names, behind a few different choices; a frame that no frame before
-//! it looked like becomes one of the targets that take frames; short captures are inputs as they are.
+//! A conversation becomes the input of the decoder its port names, behind a few different choices, and one of `conversation`
+//! behind a few steps; a frame that no frame before it looked like becomes one of `frame`; short captures are inputs as they are, and
+//! so are the patches of the library.
 #![allow(
     clippy::unwrap_used,
     reason = "a tool for the one who starts the fuzzers: its panic is its message"
@@ -38,10 +39,15 @@ const PORTS: &[(u16, &str)] = &[
     (8080, "http"),
 ];
 
+/// Ports of the library that `conversation` tries.
+const LIBRARY_PORTS: &[u16] = &[21, 25, 53, 80, 443, 6_667, 587, 8_080];
+
 fn main() {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
     let (corpora, out) = (arguments.next().unwrap(), arguments.next().unwrap());
     let mut seeds = Seeds { out, shapes: HashSet::new() };
+    seeds.texts();
+    seeds.evil();
     let mut folders = vec![corpora];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
@@ -63,6 +69,47 @@ struct Seeds {
 }
 
 impl Seeds {
+    fn texts(&self) {
+        for line in [
+            r#"{"command":"status"}"#,
+            r#"{"command":"patches"}"#,
+            r#"{"command":"flows"}"#,
+            r#"{"command":"reload"}"#,
+            r#"{"command":"mode","group":"dns","observe":true}"#,
+            r#"{"ok":{"generation":1,"groups":[null,1.5e3,"\u00e9"]}}"#,
+            r#"{"error":"no group is called `x`"}"#,
+        ] {
+            self.write("control", &[line.as_bytes()]);
+        }
+        let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../patches")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "yaml") {
+                    self.write("patch", &[&fs::read(&path).unwrap()]);
+                }
+            }
+        }
+    }
+
+    /// Conversations full of what `conversation`'s own patches look for, behind steps of every kind.
+    fn evil(&self) {
+        let said = b"an evil thing, evevilil\xf5\xf6<evil, evil and more evi\xf5\xf6>l ev";
+        for patch in 0..3 {
+            for kind in 0..16 {
+                let steps: Vec<u8> =
+                    (0..12).flat_map(|n| [kind | (n & 1) << 7, 7 * n, 3 + n]).collect();
+                let order: Vec<u8> =
+                    (0..12).flat_map(|n| [n % 10 | (n & 2) << 6, 5 + n, 2 * n + kind]).collect();
+                let count = u8::try_from((steps.len() + order.len()) / 3).unwrap();
+                let choices = [0, patch, 0, 0, 0, count, 0, 0];
+                self.write("conversation", &[&choices, &steps, &order, said]);
+            }
+        }
+    }
+
     fn capture(&mut self, path: &Path) {
         let bytes = fs::read(path).unwrap();
         if bytes.len() <= INPUT_BYTES_MAX {
@@ -108,6 +155,13 @@ impl Seeds {
             let name = known(*port).unwrap_or("data");
             if ["ntp", "ssrp", "tftp"].contains(&name) {
                 continue;
+            }
+            if let Some(at) = LIBRARY_PORTS.iter().position(|known| known == port) {
+                let at = u8::try_from(at).unwrap();
+                // In order, ahead, again.
+                let steps = [1, 200, 90, 129, 200, 90, 6, 9, 30, 5, 0, 200, 137, 0, 0, 1, 250, 255];
+                let count = u8::try_from(steps.len() / 3).unwrap();
+                self.write("conversation", &[&[0, 3, at, 0, 0, count, 0, 0], &steps, stream]);
             }
             let hash = hash(stream).to_le_bytes();
             self.write(name, &[&[STREAM, 0, 0, hash[0], 0, hash[1], 0, 64], stream]);

@@ -49,18 +49,22 @@ impl<'a> Recipe<'a> {
 
     /// Who says what, in order; the client begins.
     pub(crate) fn turns(&self) -> Vec<(Direction, &'a [u8])> {
-        let mut turns = Vec::new();
-        let mut from = Direction::Request;
-        let mut rest = self.rest;
-        while let Some((at, next)) = marker(rest) {
-            turns.push((from, rest.get(..at).unwrap_or_default()));
-            from = next;
-            rest = rest.get(at + 3..).unwrap_or_default();
-        }
-        turns.push((from, rest));
-        turns.retain(|(_, bytes)| !bytes.is_empty());
-        turns
+        turns(self.rest)
     }
+}
+
+/// Who says what, in order; the client begins.
+pub(crate) fn turns(mut rest: &[u8]) -> Vec<(Direction, &[u8])> {
+    let mut turns = Vec::new();
+    let mut from = Direction::Request;
+    while let Some((at, next)) = marker(rest) {
+        turns.push((from, rest.get(..at).unwrap_or_default()));
+        from = next;
+        rest = rest.get(at + 3..).unwrap_or_default();
+    }
+    turns.push((from, rest));
+    turns.retain(|(_, bytes)| !bytes.is_empty());
+    turns
 }
 
 /// The first marker, and the direction it names.

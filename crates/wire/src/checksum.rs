@@ -9,23 +9,26 @@
 use crate::layers::{IpVersion, Layers, Transport};
 use crate::number;
 
-/// A one's-complement sum under way.
+//= https://www.rfc-editor.org/rfc/rfc1071#section-2
+//# The sum of 16-bit integers can be computed in either byte order.
+/// A one's-complement sum under way, of words in the processor's own byte order: nothing is swapped before the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum(u64);
 
 impl Sum {
     /// Adds bytes; an odd last one counts as the high half of a word, so only the last piece may be odd.
     #[must_use]
+    #[inline]
     pub fn bytes(self, bytes: &[u8]) -> Self {
         let mut sum = 0_u64;
         let (words, rest) = bytes.as_chunks::<4>();
         for word in words {
-            sum = sum.wrapping_add(u64::from(u32::from_be_bytes(*word)));
+            sum = sum.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
         }
         let tail = match *rest {
-            [a] => u32::from_be_bytes([a, 0, 0, 0]),
-            [a, b] => u32::from_be_bytes([a, b, 0, 0]),
-            [a, b, c] => u32::from_be_bytes([a, b, c, 0]),
+            [a] => u32::from_ne_bytes([a, 0, 0, 0]),
+            [a, b] => u32::from_ne_bytes([a, b, 0, 0]),
+            [a, b, c] => u32::from_ne_bytes([a, b, c, 0]),
             _ => 0,
         };
         Self(self.0.wrapping_add(sum).wrapping_add(u64::from(tail)))
@@ -34,7 +37,7 @@ impl Sum {
     /// Adds one word.
     #[must_use]
     pub const fn word(self, word: u16) -> Self {
-        Self(self.0.wrapping_add(widen(word)))
+        Self(self.0.wrapping_add(widen(word.to_be())))
     }
 
     /// The one's complement of the folded sum: what a checksum field holds.
@@ -44,19 +47,13 @@ impl Sum {
 
     /// The folded sum: 0xffff over bytes whose checksum field is right.
     pub const fn fold(self) -> u16 {
-        // Each turn moves 16 bits down; four of them settle 64 bits.
-        let mut sum = self.0;
-        let mut turn = 0;
-        while turn < 4 {
-            sum = (sum & 0xffff).wrapping_add(sum >> 16);
-            turn = next(turn);
-        }
-        low16(sum)
+        // Halves of 32 bits make at most 33; halves of those at most 18, then 17, then 16.
+        let sum = (self.0 & 0xffff_ffff).wrapping_add(self.0 >> 32);
+        let sum = (sum & 0xffff).wrapping_add((sum >> 16) & 0xffff).wrapping_add(sum >> 32);
+        let sum = (sum & 0xffff).wrapping_add(sum >> 16);
+        let sum = (sum & 0xffff).wrapping_add(sum >> 16);
+        u16::from_be(low16(sum))
     }
-}
-
-const fn next(turn: u8) -> u8 {
-    turn.wrapping_add(1)
 }
 
 const fn widen(word: u16) -> u64 {
@@ -93,13 +90,18 @@ pub fn update_words(checksum: u16, before: &[u8], after: &[u8]) -> u16 {
 
 /// The sum of the pseudo header over `len` bytes of transport (RFC 9293 section 3.1, RFC 8200 section 8.1).
 pub fn pseudo(frame: &[u8], layers: &Layers, len: usize) -> Sum {
+    let header = frame.get(layers.ip..).unwrap_or_default();
+    // Of a known length, so that no loop is made of it.
     let addresses = match layers.version {
-        IpVersion::V4 => (layers.ip.saturating_add(12), layers.ip.saturating_add(20)),
-        IpVersion::V6 => (layers.ip.saturating_add(8), layers.ip.saturating_add(40)),
+        IpVersion::V4 => chunk::<8>(header, 12).map(|addresses| Sum::default().bytes(addresses)),
+        IpVersion::V6 => chunk::<32>(header, 8).map(|addresses| Sum::default().bytes(addresses)),
     };
-    let bytes = frame.get(addresses.0..addresses.1).unwrap_or_default();
     let len = u16::try_from(len).unwrap_or(u16::MAX);
-    Sum::default().bytes(bytes).word(len).word(u16::from(layers.protocol))
+    addresses.unwrap_or_default().word(len).word(u16::from(layers.protocol))
+}
+
+fn chunk<const N: usize>(bytes: &[u8], at: usize) -> Option<&[u8; N]> {
+    bytes.get(at..)?.first_chunk::<N>()
 }
 
 /// The transport bytes the checksum covers: UDP may be shorter than IP says.
@@ -137,9 +139,17 @@ pub fn transport_is_right(frame: &[u8], layers: &Layers) -> bool {
 
 /// The IPv4 header checksum is right; IPv6 has none.
 pub fn ip_is_right(frame: &[u8], layers: &Layers) -> bool {
-    layers.version == IpVersion::V6
-        || Sum::default().bytes(frame.get(layers.ip..layers.l4).unwrap_or_default()).fold()
-            == 0xffff
+    layers.version == IpVersion::V6 || ip_header_sum(frame, layers).fold() == 0xffff
+}
+
+/// The sum of an IPv4 header. Most have no options.
+#[inline]
+fn ip_header_sum(frame: &[u8], layers: &Layers) -> Sum {
+    let header = frame.get(layers.ip..layers.l4).unwrap_or_default();
+    match <&[u8; 20]>::try_from(header) {
+        Ok(plain) => Sum::default().bytes(plain),
+        Err(_) => Sum::default().bytes(header),
+    }
 }
 
 /// Computes and writes the TCP or UDP checksum.
@@ -161,8 +171,7 @@ pub fn fill_ip(frame: &mut [u8], layers: &Layers) {
     }
     let at = layers.ip.saturating_add(10);
     write_u16(frame, at, 0);
-    let header = frame.get(layers.ip..layers.l4).unwrap_or_default();
-    let sum = Sum::default().bytes(header).finish();
+    let sum = ip_header_sum(frame, layers).finish();
     write_u16(frame, at, sum);
 }
 
@@ -189,6 +198,17 @@ mod tests {
     fn the_numerical_example() {
         let bytes = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
         assert_eq!(Sum::default().bytes(&bytes).fold(), 0xddf2);
+    }
+
+    #[test]
+    fn the_largest_sums_fold() {
+        for sum in [0, 1, 0xffff, 0x1_0000, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
+            let mut folded = sum;
+            while folded > 0xffff {
+                folded = (folded & 0xffff) + (folded >> 16);
+            }
+            assert_eq!(Sum(sum).fold(), u16::from_be(folded as u16), "{sum:#x}");
+        }
     }
 
     #[test]

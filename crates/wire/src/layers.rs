@@ -12,6 +12,9 @@ pub const TAGS_MAX: usize = 4;
 /// IPv6 extension headers followed before giving up. RFC 8200 section 4.1 recommends at most one of each kind.
 const EXTENSIONS_MAX: usize = 8;
 
+/// Addresses and type, without a tag.
+const ETHERNET_BYTES: usize = 14;
+
 /// Why a frame has no [`Layers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NotParsed {
@@ -95,8 +98,12 @@ pub struct Layers {
 
 impl Layers {
     /// An Ethernet frame, with up to [`TAGS_MAX`] VLAN tags.
+    #[inline]
     pub fn ethernet(frame: &[u8]) -> Result<Self, NotParsed> {
-        Self::from_ether_type(frame, 12)
+        match plain(frame) {
+            Some(network) => Ok(Self::over(&network, frame, ETHERNET_BYTES, [0; TAGS_MAX], 0)),
+            None => Self::from_ether_type(frame, 12),
+        }
     }
 
     /// A packet in a Linux cooked capture (LINKTYPE_LINUX_SLL).
@@ -198,8 +205,19 @@ impl Layers {
             6 => v6(frame, header, ip)?,
             _ => return Err(NotParsed::BadHeader),
         };
+        Ok(Self::over(&network, frame, ip, tags, tag_count))
+    }
+
+    #[inline]
+    fn over(
+        network: &Network,
+        frame: &[u8],
+        ip: usize,
+        tags: [u16; TAGS_MAX],
+        tag_count: u8,
+    ) -> Self {
         let (transport, payload, payload_end) = network.transport(frame);
-        Ok(Self {
+        Self {
             ip,
             tags,
             tag_count,
@@ -211,7 +229,7 @@ impl Layers {
             payload,
             payload_end,
             ip_end: network.ip_end,
-        })
+        }
     }
 }
 
@@ -226,6 +244,7 @@ struct Network {
 
 impl Network {
     /// What stands at `l4`, and the payload's range.
+    #[inline]
     fn transport(&self, frame: &[u8]) -> (Transport, usize, usize) {
         let nothing = |transport| (transport, self.l4, self.ip_end);
         if self.fragment.is_some_and(|fragment| fragment.offset_bytes > 0) {
@@ -251,6 +270,28 @@ impl Network {
             _ => nothing(Transport::Other),
         }
     }
+}
+
+/// What most frames bring: no VLAN tag, IPv4 without options, no fragment. It finds what the general way would, or nothing.
+#[inline]
+fn plain(frame: &[u8]) -> Option<Network> {
+    let (&[.., high, low], ip) = frame.split_first_chunk::<ETHERNET_BYTES>()?;
+    if u16::from_be_bytes([high, low]) != number::ETHER_IPV4 {
+        return None;
+    }
+    let &[0x45, _, len_high, len_low, _, _, 0 | 0x40, 0, _, protocol, ..] =
+        ip.first_chunk::<20>()?
+    else {
+        return None;
+    };
+    let claimed_bytes = usize::from(u16::from_be_bytes([len_high, len_low]));
+    (claimed_bytes >= 20 && claimed_bytes <= ip.len()).then(|| Network {
+        version: IpVersion::V4,
+        fragment: None,
+        protocol,
+        l4: ETHERNET_BYTES.saturating_add(20),
+        ip_end: ETHERNET_BYTES.saturating_add(claimed_bytes),
+    })
 }
 
 fn v4(frame: &[u8], header: &[u8], ip: usize) -> Result<Network, NotParsed> {

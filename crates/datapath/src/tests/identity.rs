@@ -158,8 +158,9 @@ fn the_short_cut_takes_only_what_is_out_of_scope() {
     module.ports = Box::new([53, 80, 443]);
     let plan = plan(vec![module]);
     let tcp = crate::tcp::State::new(&crate::Limits::default());
+    let config = crate::CoreConfig::default();
     let mut taken = 0;
-    for frame in frames.iter().filter(|frame| is_elsewhere(frame, &plan.scope, &tcp)) {
+    for frame in frames.iter().filter(|frame| is_elsewhere(frame, &config, &plan.scope, &tcp)) {
         taken += 1;
         if let Ok(layers) = wire::Layers::ethernet(frame) {
             let path = classify_parsed(frame, layers, true, &plan.scope, &tcp);

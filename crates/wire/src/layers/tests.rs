@@ -48,12 +48,16 @@ fn udp(claimed: u16, payload: &[u8]) -> Vec<u8> {
 /// Every frame is parsed whole, at every truncation, and with every byte broken: offsets must stay ordered and inside.
 #[track_caller]
 fn parsed(frame: &[u8]) -> Layers {
+    let short_cut_is_right = |frame: &[u8]| {
+        assert_eq!(Layers::ethernet(frame), Layers::from_ether_type(frame, 12));
+    };
     let sound = |frame: &[u8], layers: &Layers| {
         assert!(layers.ip <= layers.l4 && layers.l4 <= layers.payload);
         assert!(layers.payload <= layers.payload_end && layers.payload_end <= layers.ip_end);
         assert!(layers.ip_end <= frame.len());
     };
     for len in 0..frame.len() {
+        short_cut_is_right(&frame[..len]);
         if let Ok(layers) = Layers::ethernet(&frame[..len]) {
             sound(&frame[..len], &layers);
         }
@@ -62,12 +66,14 @@ fn parsed(frame: &[u8]) -> Layers {
         for bit in 0..8 {
             let mut broken = frame.to_vec();
             broken[at] ^= 1 << bit;
+            short_cut_is_right(&broken);
             if let Ok(layers) = Layers::ethernet(&broken) {
                 sound(&broken, &layers);
                 layers.addresses(&broken).unwrap();
             }
         }
     }
+    short_cut_is_right(frame);
     let layers = Layers::ethernet(frame).unwrap();
     sound(frame, &layers);
     layers
