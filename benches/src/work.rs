@@ -40,7 +40,8 @@ pub(crate) enum Loaded {
 }
 
 /// Traffic that is counted a second time under the whole library.
-const UNDER_LIBRARY: [Kind; 4] = [Kind::UdpOutOfScope, Kind::Dns, Kind::HttpRequests, Kind::TcpAcks];
+const UNDER_LIBRARY: [Kind; 4] =
+    [Kind::UdpOutOfScope, Kind::Dns, Kind::HttpRequests, Kind::TcpAcks];
 
 /// A message for a decoder.
 #[derive(Debug)]

@@ -202,6 +202,12 @@ pub(crate) struct BenchArgs {
     /// Patches to load; none: the ones built for each row.
     #[arg(long, value_name = "PATCH", num_args = 0.., value_hint = ValueHint::AnyPath)]
     pub(crate) patches: Vec<PathBuf>,
+    /// Measure the rows whose traffic no rule changes once more with these patches loaded.
+    #[arg(long, value_name = "PATCH", num_args = 0.., value_hint = ValueHint::AnyPath)]
+    pub(crate) library: Vec<PathBuf>,
+    /// Measure everything so often and keep each row's best: what else runs on the machine only ever adds.
+    #[arg(long, default_value_t = 1, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) repeat: u32,
     /// Use hugepages.
     #[arg(long)]
     pub(crate) hugepages: bool,

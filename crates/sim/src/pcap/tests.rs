@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datapath::{Core, CoreConfig, CoreCounters, InForce};
+use datapath::{Core, CoreConfig, CoreCounters, InForce, Limits};
 use plan::{
     Condition, FailMode, GroupInfo, GroupNo, Hold, Mode, Module, PatchInfo, PatchNo, Plan,
     Publisher, Reader, Rule, Side, Transform,
@@ -47,7 +47,13 @@ fn core(plan: Plan) -> Core<CaptureFrame> {
 
 fn core_on(publisher: &Arc<Publisher<InForce>>) -> Core<CaptureFrame> {
     let counters = Arc::new(CoreCounters::default());
-    Core::new(CoreConfig::default(), Reader::new(Arc::clone(publisher)), counters)
+    // Room for the largest capture; a core of the usual size for each of hundreds would take most of the time.
+    let limits = Limits { flows_max: 1 << 12, blocks_max: 1 << 11, ..Limits::default() };
+    Core::new(
+        CoreConfig { limits, ..CoreConfig::default() },
+        Reader::new(Arc::clone(publisher)),
+        counters,
+    )
 }
 
 /// Every UDP payload on `ports` under one rule.

@@ -32,7 +32,7 @@ use row::Row;
 /// Runs the rows that were asked for.
 pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode> {
     ensure!((0.05..=3_600.0).contains(&args.seconds), "--seconds takes 0.05 to 3600");
-    let rows = row::chosen(&args.rows, &args.patches)?;
+    let rows = row::chosen(&args.rows, &args.patches, &args.library)?;
     let report = run(&rows, args)?;
     if args.json {
         report.print_json()?
@@ -46,17 +46,20 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode> {
 fn run(rows: &[Row], args: &BenchArgs) -> Result<Report> {
     let bench = lcore::Bench::start(args)?;
     let mut report = Report::new(bench.machine());
-    for row in rows {
-        crate::say_error(&format!("wirepatch bench: {}\n", row.kind.title()));
-        report.rows.push(rings::measure(&bench, row)?);
-    }
-    for row in rows.iter().filter(|row| ports::concerns(row.kind)) {
-        crate::say_error(&format!("wirepatch bench: {}, net_pcap ports\n", row.kind.title()));
-        report.rows.push(ports::measure(&bench, row)?);
-    }
-    if !args.no_testpmd {
-        crate::say_error("wirepatch bench: testpmd, net_pcap ports\n");
-        report.testpmd = Some(testpmd::measure(&bench));
+    // Rows and testpmd take turns, so that what they are compared by was measured close together.
+    for _ in 0..args.repeat {
+        for row in rows {
+            crate::say_error(&format!("wirepatch bench: {}\n", row.title()));
+            report.keep_better(rings::measure(&bench, row)?);
+        }
+        for row in rows.iter().filter(|row| ports::concerns(row.kind)) {
+            crate::say_error(&format!("wirepatch bench: {}, net_pcap ports\n", row.title()));
+            report.keep_better(ports::measure(&bench, row)?);
+        }
+        if !args.no_testpmd {
+            crate::say_error("wirepatch bench: testpmd, net_pcap ports\n");
+            report.keep_better_testpmd(testpmd::measure(&bench));
+        }
     }
     Ok(report)
 }
@@ -65,9 +68,11 @@ fn run(rows: &[Row], args: &BenchArgs) -> Result<Report> {
 fn run(rows: &[Row], args: &BenchArgs) -> Result<Report> {
     let hz = clock::nominal_hz();
     let mut report = Report::new(clock::machine(hz, None, None));
-    for row in rows {
-        crate::say_error(&format!("wirepatch bench: {}\n", row.kind.title()));
-        report.rows.push(memory::measure(row, args.seconds, hz)?);
+    for _ in 0..args.repeat {
+        for row in rows {
+            crate::say_error(&format!("wirepatch bench: {}\n", row.title()));
+            report.keep_better(memory::measure(row, args.seconds, hz)?);
+        }
     }
     Ok(report)
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use anyhow::{Context as _, Result};
 use capsule::{Port, PortConfig, Rss, RxQueue, TxQueue, rdtsc};
@@ -16,6 +16,9 @@ use crate::nic::QueueNic;
 
 /// Frames of the capture, each another client's. A datagram is decided on its own, so playing it again flatters nobody.
 const CAPTURE_FRAMES: usize = 4_096;
+
+/// Devices made so far: no two may have the same name.
+static DEVICES: AtomicUsize = AtomicUsize::new(0);
 
 /// Datagrams only: a connection cannot be played twice.
 pub(super) const fn concerns(kind: Kind) -> bool {
@@ -51,10 +54,9 @@ pub(super) fn capture(bench: &Bench, kind: Kind) -> Result<PathBuf> {
 /// The journey, and the floor, on two ports.
 pub(super) fn measure(bench: &Bench, row: &Row) -> Result<RowResult> {
     let path = capture(bench, row.kind)?;
-    let kind = Kind::ALL.iter().position(|&kind| kind == row.kind).unwrap_or(0);
+    let first = DEVICES.fetch_add(2, Relaxed);
     let device = |side: usize| {
-        let number = 2 * kind + side;
-        format!("net_pcap{number},rx_pcap={},infinite_rx=1", path.display())
+        format!("net_pcap{},rx_pcap={},infinite_rx=1", first + side, path.display())
     };
     let open = |side| Port::probe(&bench.eal, &device(side)).with_context(|| device(side));
     let (mut left, mut right) = (open(0)?, open(1)?);

@@ -12,9 +12,9 @@ use super::row::RowResult;
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     machine: Machine,
-    pub(super) rows: Vec<RowResult>,
+    rows: Vec<RowResult>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) testpmd: Option<Testpmd>,
+    testpmd: Option<Testpmd>,
 }
 
 /// testpmd's forwarding on the ports that the `net_pcap` rows use.
@@ -42,6 +42,31 @@ const HEADER: [&str; 11] = [
 impl Report {
     pub(super) const fn new(machine: Machine) -> Self {
         Self { machine, rows: Vec::new(), testpmd: None }
+    }
+
+    /// Adds a row, or what was better of it this time.
+    pub(super) fn keep_better(&mut self, new: RowResult) {
+        match self.rows.iter_mut().find(|row| row.is_same_row(&new)) {
+            Some(row) => row.keep_better(new),
+            None => self.rows.push(new),
+        }
+    }
+
+    /// The same for testpmd.
+    #[cfg(feature = "dpdk")]
+    pub(super) fn keep_better_testpmd(&mut self, new: Testpmd) {
+        let Some(known) = &mut self.testpmd else {
+            self.testpmd = Some(new);
+            return;
+        };
+        for mode in new.modes {
+            match known.modes.iter_mut().find(|known| known.mode == mode.mode) {
+                Some(known) if known.mpps >= mode.mpps => {}
+                Some(known) => *known = mode,
+                None => known.modes.push(mode),
+            }
+        }
+        known.absent = known.absent.take().and(new.absent);
     }
 
     /// Every row did what it is named for.

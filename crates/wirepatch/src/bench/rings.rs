@@ -235,7 +235,7 @@ fn fed(
     mut turn: impl FnMut(&mut RingPair) -> usize + Send + 'static,
 ) -> Result<Fed> {
     let ring = |what: &str| {
-        let name = format!("{}{name}{what}", row.kind.name());
+        let name = format!("bench-{name}{what}");
         spsc(&bench.eal, &name, RING_FRAMES).with_context(|| format!("making ring {name}"))
     };
     let ((in0, from0), (in1, from1)) = (ring("i0")?, ring("i1")?);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use datapath::{CoreCounters, InForce, Publisher, Reason};
 use patch::{Group, Options, Patch};
 use plan::Plan;
@@ -19,12 +19,26 @@ const ODD_SHARE_MAX: f64 = 0.02;
 pub(super) struct Row {
     pub(super) kind: Kind,
     patches: Vec<Patch>,
-    /// The bench's own patches are loaded, so what becomes of a frame is known.
-    known: bool,
+    loaded: Loaded,
 }
 
-/// The rows of these names, or all.
-pub(super) fn chosen(names: &[String], patches: &[PathBuf]) -> Result<Vec<Row>> {
+/// Which patches a row is measured with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loaded {
+    /// The bench's own, so what becomes of a frame is known.
+    Own,
+    /// The caller's instead.
+    Given,
+    /// The caller's as well.
+    Library,
+}
+
+/// The rows of these names, or all; with these patches or their own, and again with the library's.
+pub(super) fn chosen(
+    names: &[String],
+    patches: &[PathBuf],
+    library: &[PathBuf],
+) -> Result<Vec<Row>> {
     let kinds = if names.is_empty() {
         Kind::ALL.to_vec()
     } else {
@@ -38,24 +52,47 @@ pub(super) fn chosen(names: &[String], patches: &[PathBuf]) -> Result<Vec<Row>> 
             })
             .collect::<Result<_>>()?
     };
-    kinds
-        .into_iter()
-        .map(|kind| {
-            let loaded = if patches.is_empty() {
-                let own = kind.patches().iter();
-                own.map(|(name, text)| Patch::from_yaml(name, text)).collect()
-            } else {
-                patch::load(patches)
-            };
-            match loaded {
-                Ok(loaded) => Ok(Row { kind, patches: loaded, known: patches.is_empty() }),
-                Err(found) => bail!("{}", patch::render(&found)),
-            }
-        })
-        .collect()
+    let mut rows = Vec::new();
+    for &kind in &kinds {
+        let (loaded, found) = if patches.is_empty() {
+            let own = kind.patches().iter();
+            (Loaded::Own, own.map(|(name, text)| Patch::from_yaml(name, text)).collect())
+        } else {
+            (Loaded::Given, patch::load(patches))
+        };
+        rows.push(Row { kind, patches: good(found)?, loaded });
+    }
+    if !library.is_empty() {
+        let patches = good(patch::load(library))?;
+        // What is edited depends on the patches, so there that row would be another.
+        for kind in kinds.into_iter().filter(|&kind| kind != Kind::DnsEdited) {
+            rows.push(Row { kind, patches: patches.clone(), loaded: Loaded::Library });
+        }
+    }
+    Ok(rows)
+}
+
+fn good(found: Result<Vec<Patch>, Vec<patch::Diagnostic>>) -> Result<Vec<Patch>> {
+    found.map_err(|found| anyhow!("{}", patch::render(&found)))
 }
 
 impl Row {
+    /// Its name on command lines and in records.
+    pub(super) fn name(&self) -> String {
+        match self.loaded {
+            Loaded::Own | Loaded::Given => self.kind.name().to_owned(),
+            Loaded::Library => format!("{}-library", self.kind.name()),
+        }
+    }
+
+    /// One line for a reader.
+    pub(super) fn title(&self) -> String {
+        match self.loaded {
+            Loaded::Own | Loaded::Given => self.kind.title().to_owned(),
+            Loaded::Library => format!("{}, {} patches", self.kind.title(), self.patches.len()),
+        }
+    }
+
     /// The row's patches in force for one core.
     pub(super) fn publisher(&self) -> Result<Arc<Publisher<InForce>>> {
         let groups = [Group::everywhere(self.patches.len())];
@@ -80,7 +117,7 @@ impl Row {
             .filter(|(label, _)| !expected.iter().any(|reason| reason.label() == **label))
             .map(|(_, frames)| frames)
             .sum();
-        !self.known || (all > 0 && real(odd) <= real(all) * ODD_SHARE_MAX)
+        self.loaded != Loaded::Own || (all > 0 && real(odd) <= real(all) * ODD_SHARE_MAX)
     }
 }
 
@@ -102,8 +139,8 @@ impl Work {
 /// One line of the result.
 #[derive(Debug, Serialize)]
 pub(super) struct RowResult {
-    row: &'static str,
-    title: &'static str,
+    row: String,
+    title: String,
     /// What the frames came through: `rings`, `net_pcap` or `memory`.
     ports: &'static str,
     frame_bytes: f64,
@@ -151,8 +188,8 @@ impl RowResult {
         let (own, floor) = (work.ns_per_packet(), floor.ns_per_packet());
         let mpps = 1e3 / own;
         Self {
-            row: row.kind.name(),
-            title: row.kind.title(),
+            row: row.name(),
+            title: row.title(),
             ports,
             frame_bytes,
             packets: work.packets,
@@ -178,6 +215,27 @@ impl RowResult {
         self.as_expected
     }
 
+    /// The same was measured.
+    pub(super) fn is_same_row(&self, other: &Self) -> bool {
+        (&self.row, self.ports) == (&other.row, other.ports)
+    }
+
+    /// Takes over what was better another time: fewer cycles, a shorter latency. A time that was not as expected stays one.
+    pub(super) fn keep_better(&mut self, mut other: Self) {
+        let as_expected = self.as_expected && other.as_expected;
+        let p99 = |latency: Option<Latency>| latency.map_or(f64::INFINITY, |found| found.p99);
+        let latency = if p99(other.latency_us) < p99(self.latency_us) {
+            other.latency_us
+        } else {
+            self.latency_us
+        };
+        if other.cycles_per_packet < self.cycles_per_packet {
+            core::mem::swap(self, &mut other);
+        }
+        self.latency_us = latency;
+        self.as_expected = as_expected;
+    }
+
     /// A line of the table.
     pub(super) fn cells(&self) -> Vec<String> {
         let latency = |pick: fn(&Latency) -> f64| {
@@ -186,7 +244,7 @@ impl RowResult {
                 .map_or_else(|| "-".to_owned(), |found| format!("{:.1}", pick(found)))
         };
         vec![
-            self.title.to_owned(),
+            self.title.clone(),
             self.ports.to_owned(),
             format!("{:.2}", self.mpps),
             format!("{:.2}", self.gbit_per_s),
