@@ -145,6 +145,19 @@ impl Mbuf {
         unsafe { core::slice::from_raw_parts_mut(start, self.len()) }
     }
 
+    /// Has the processor fetch the packet's first bytes, which whoever wrote them (a NIC, another lcore) has left in a cache
+    /// further away.
+    pub(crate) fn prefetch(&self) {
+        let start = self.load(BUF_ADDR).wrapping_add(usize::from(self.load(DATA_OFF)));
+        prefetch(start);
+        prefetch(start.wrapping_add(CACHE_LINE_BYTES));
+    }
+
+    /// Has the processor fetch the header of the buffer.
+    pub(crate) fn prefetch_header(&self) {
+        prefetch(self.raw.as_ptr().cast());
+    }
+
     /// Bytes of the packet.
     pub fn len(&self) -> usize {
         usize::from(self.load(DATA_LEN))
@@ -340,6 +353,22 @@ impl Mbuf {
         // SAFETY: it is a `T` (`Field`), and nothing else sees it while `self` is borrowed.
         unsafe { at.cast::<T>().write(value) };
     }
+}
+
+/// Of all x86-64 processors.
+const CACHE_LINE_BYTES: usize = 64;
+
+/// A hint only: nothing is read, so `at` may be any address.
+#[inline]
+fn prefetch(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: SSE is part of x86-64, and a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _no_hint = at;
 }
 
 impl AsRef<[u8]> for Mbuf {

@@ -122,8 +122,13 @@ impl RingConsumer {
         let taken = unsafe { sys::dpdk_ring_dequeue_burst(raw, to, count) };
         let taken = usize::try_from(taken).unwrap_or(0);
         let len = frames.len().saturating_add(taken);
+        let old_len = frames.len();
         // SAFETY: `taken` packets were written there, and are ours now (invariant 2).
         unsafe { frames.set_len(len) };
+        // Another lcore wrote them: all misses at once rather than one after the other.
+        let taken_now = frames.get(old_len..).unwrap_or_default();
+        taken_now.iter().for_each(Mbuf::prefetch_header);
+        taken_now.iter().for_each(Mbuf::prefetch);
         taken
     }
 
