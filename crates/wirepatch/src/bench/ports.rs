@@ -55,9 +55,8 @@ pub(super) fn capture(bench: &Bench, kind: Kind) -> Result<PathBuf> {
 pub(super) fn measure(bench: &Bench, row: &Row) -> Result<RowResult> {
     let path = capture(bench, row.kind)?;
     let first = DEVICES.fetch_add(2, Relaxed);
-    let device = |side: usize| {
-        format!("net_pcap{},rx_pcap={},infinite_rx=1", first + side, path.display())
-    };
+    let device =
+        |side: usize| format!("net_pcap{},rx_pcap={},infinite_rx=1", first + side, path.display());
     let open = |side| Port::probe(&bench.eal, &device(side)).with_context(|| device(side));
     let (mut left, mut right) = (open(0)?, open(1)?);
 
