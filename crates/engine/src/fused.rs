@@ -212,10 +212,19 @@ impl<'a> Active<'a> {
         self.program.masks.is_some() || (self.set != 0 && self.masks().next().is_some())
     }
 
+    /// Some mask changes one of `bytes`.
+    fn masks_any_of(&self, bytes: &[u8]) -> bool {
+        let masks = self.program.masks.as_ref();
+        masks.is_some_and(|table| bytes.iter().any(|&byte| table.rule(byte).is_some()))
+            || (self.set != 0
+                && self.masks().next().is_some()
+                && bytes.iter().any(|&byte| self.mask(byte).1.is_some()))
+    }
+
     /// Whether the program would change a whole value.
     pub(crate) fn touches(&self, value: &[u8]) -> bool {
         self.truncation().is_some_and(|(to, _)| value.len() > to)
-            || (self.has_masks() && value.iter().any(|&byte| self.mask(byte).1.is_some()))
+            || self.masks_any_of(value)
             || self.program.automata.iter().any(|automaton| match automaton {
                 Automaton::Literals(literals) => literals.occur_in(value),
                 Automaton::Regex { regex, .. } => regex.is_match(value),
@@ -228,10 +237,7 @@ impl<'a> Active<'a> {
         let fits = self
             .truncation()
             .is_none_or(|(to, _)| usize::try_from(written).unwrap_or(usize::MAX) < to);
-        if resume.cut
-            || !fits
-            || (self.has_masks() && piece.iter().any(|&byte| self.mask(byte).1.is_some()))
-        {
+        if resume.cut || !fits || self.masks_any_of(piece) {
             return None;
         }
         let mut next = Resume { written, ..*resume };

@@ -13,7 +13,12 @@ pub(crate) fn stepped<'a>(
     if steps.is_empty() {
         return Some(value);
     }
-    let rewrites = steps.iter().any(|step| matches!(step, Step::Lower | Step::UrlDecode));
+    // Most values hold nothing that a rewriting step would change.
+    let rewrites = steps.iter().any(|step| match step {
+        Step::Lower => value.iter().any(u8::is_ascii_uppercase),
+        Step::UrlDecode => value.contains(&b'%'),
+        Step::Slice { .. } | Step::Trim => false,
+    });
     if !rewrites {
         let mut range = 0..value.len();
         for &step in steps {
@@ -66,14 +71,16 @@ fn narrow(step: Step, bytes: &[u8]) -> Range<usize> {
                 bytes.iter().rposition(|byte| !blank(byte)).map_or(0, |at| at.saturating_add(1));
             start..end.max(start)
         }
+        // Where it is narrowed only, these change nothing.
         Step::Lower | Step::UrlDecode => 0..len,
     }
 }
 
 /// Percent-decodes in place (RFC 3986 section 2.1); the new length. What is no valid triplet stays.
 fn url_decode(bytes: &mut [u8]) -> usize {
-    let mut from = 0_usize;
-    let mut to = 0_usize;
+    let Some(first) = bytes.iter().position(|&byte| byte == b'%') else { return bytes.len() };
+    let mut from = first;
+    let mut to = first;
     while let Some(&byte) = bytes.get(from) {
         let mut value = byte;
         let mut taken = 1;
@@ -163,7 +170,10 @@ mod tests {
     #[test]
     fn a_value_too_long_for_the_buffer_has_no_answer() {
         let mut buffer = Vec::with_capacity(4);
-        assert!(stepped(&[Step::Lower], &[b'a'; 100], &mut buffer).is_none());
+        assert!(stepped(&[Step::Lower], &[b'A'; 100], &mut buffer).is_none());
+        let lower = [b'a'; 100];
+        let unchanged = stepped(&[Step::Lower, Step::UrlDecode], &lower, &mut buffer);
+        assert_eq!(unchanged, Some(&lower[..]), "there is nothing to rewrite");
     }
 
     #[test]

@@ -294,20 +294,24 @@ pub(super) fn encode(text: &[u8], out: &mut Vec<u8>) -> bool {
     while !rest.is_empty() {
         let length_at = out.len();
         out.push(0);
-        while let Some((&byte, behind)) = rest.split_first() {
+        loop {
+            let plain = rest.iter().position(|byte| matches!(byte, b'.' | b'\\'));
+            let (run, behind) = rest.split_at(plain.unwrap_or(rest.len()));
+            out.extend_from_slice(run);
+            let Some((&special, behind)) = behind.split_first() else {
+                rest = &[];
+                break;
+            };
             rest = behind;
-            match byte {
-                b'.' => break,
-                b'\\' => {
-                    let Some((byte, taken)) = unescape(rest) else {
-                        rest = &[];
-                        break;
-                    };
-                    out.push(byte);
-                    rest = rest.get(taken..).unwrap_or_default();
-                }
-                _ => out.push(byte),
+            if special == b'.' {
+                break;
             }
+            let Some((byte, taken)) = unescape(rest) else {
+                rest = &[];
+                break;
+            };
+            out.push(byte);
+            rest = rest.get(taken..).unwrap_or_default();
         }
         let len = out.len().saturating_sub(length_at).saturating_sub(1);
         let name_len = out.len().saturating_sub(name_start).saturating_add(1);

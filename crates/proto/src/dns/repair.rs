@@ -17,6 +17,12 @@ const POINTABLE: u32 = 0x4000;
 /// Bytes of the message between two marks of [`Shifts`].
 const BLOCK: u32 = 64;
 
+/// Blocks that a pointer can name.
+const BLOCKS: usize = 256;
+
+/// Blocks of a message that every server takes over UDP (RFC 1035 section 4.2.1: 512 bytes).
+const SHORT_BLOCKS: usize = 8;
+
 /// Places that names were written out at, by the offset they stand in for.
 const COPIES: usize = 64;
 
@@ -30,36 +36,33 @@ pub(super) fn repair(input: &[u8], base: u32, edits: &mut Edits) -> Repair {
     }
     let claimed_len = if base == 0 { None } else { uint16(input, 0).map(usize::from) };
     let whole = claimed_len.is_none_or(|len| len == message.len());
-    let mut repairer = Repairer {
-        message,
-        base,
-        edits,
-        labels: [0; 256],
-        shifts: Shifts { marks: [(0, 0); 256], filled: 0 },
-        copies: [(0, 0); COPIES],
-        work: [0; 256],
+    // Tables are cleared for every message, which for most would be more work than the repair: a short one has short tables.
+    let done = if message.len() <= SHORT_BLOCKS.saturating_mul(64) {
+        Repairer::<SHORT_BLOCKS>::of(message, base, edits).run(whole)
+    } else {
+        Repairer::<BLOCKS>::of(message, base, edits).run(whole)
     };
-    match repairer.run(whole) {
+    match done {
         Some(()) => Repair::Done,
         None => Repair::Impossible,
     }
 }
 
 /// How far the edits before the start of each block have moved what follows: looked up for every pointer, so kept.
-struct Shifts {
+struct Shifts<const BLOCKS: usize> {
     /// For block `n`: edits that end at or before its start, and the bytes they add.
-    marks: [(usize, i64); 256],
+    marks: [(usize, i64); BLOCKS],
     /// Blocks whose mark is final.
     filled: usize,
 }
 
-struct Repairer<'a> {
+struct Repairer<'a, const BLOCKS: usize> {
     message: &'a [u8],
     base: u32,
     edits: &'a mut Edits,
-    /// Offsets at which a label of a name begins that stays in place, one bit each.
-    labels: [u64; 256],
-    shifts: Shifts,
+    /// Offsets at which a label of a name begins that stays in place, one bit each, a word a block.
+    labels: [u64; BLOCKS],
+    shifts: Shifts<BLOCKS>,
     /// `(target, where its copy is now)`; 0 is no place of a name.
     copies: [(u16, u16); COPIES],
     /// A name being written out.
@@ -81,7 +84,19 @@ fn growth_of(edit: &Edit) -> i64 {
     i64::from(edit.with.len()).saturating_sub(i64::from(edit.at.len()))
 }
 
-impl Repairer<'_> {
+impl<'a, const BLOCKS: usize> Repairer<'a, BLOCKS> {
+    fn of(message: &'a [u8], base: u32, edits: &'a mut Edits) -> Self {
+        Self {
+            message,
+            base,
+            edits,
+            labels: [0; BLOCKS],
+            shifts: Shifts { marks: [(0, 0); BLOCKS], filled: 0 },
+            copies: [(0, 0); COPIES],
+            work: [0; 256],
+        }
+    }
+
     fn run(&mut self, whole: bool) -> Option<()> {
         let header = *self.message.first_chunk::<12>()?;
         let [_, _, _, _, q0, q1, n0, n1, a0, a1, d0, d1] = header;
