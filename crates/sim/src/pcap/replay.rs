@@ -91,15 +91,24 @@ struct Place {
     itself: bool,
     /// The packet leaves changed.
     changed: Option<Vec<u8>>,
-    /// New packets behind it.
-    inserted: Vec<Vec<u8>>,
+    /// New packets that left before it did, or instead of it.
+    before: Vec<Vec<u8>>,
+    /// New packets that left behind it.
+    behind: Vec<Vec<u8>>,
+}
+
+impl Place {
+    fn inserted(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.before.iter().chain(&self.behind)
+    }
 }
 
 /// Puts every packet of the capture `input` through `core`, whose bridge must be ports 0 and 1. Both directions go through the one
 /// core; time is the capture's. `progress` hears how many bytes of `input` are done.
 ///
 /// A packet that comes out as it went in keeps its record and its place, even if others had to come before it was let go. One
-/// that comes out changed takes its record's place; what is new follows the packet that caused it, with its time.
+/// that comes out changed takes its record's place; what is new stands beside the packet that caused it, in the order in which
+/// they left, with its time.
 pub fn replay(
     input: &[u8],
     core: &mut Core<CaptureFrame>,
@@ -208,7 +217,8 @@ impl<'a> Session<'a> {
 
     /// Finds the place of a frame that left while packet `at` was in; `back`: on the side that packet came from.
     fn came_out(&mut self, at: usize, frame: CaptureFrame, back: bool) {
-        let origin = frame.origin.filter(|_| !back);
+        // What was rebuilt out of a copy may be the packet again, byte for byte.
+        let origin = if back { None } else { frame.origin.or(Some(at)) };
         if let Some(origin) = origin
             && let Some(place) = self.places.get_mut(origin)
             && !place.itself
@@ -219,13 +229,14 @@ impl<'a> Session<'a> {
                 place.itself = true;
                 return;
             }
-            if origin == at {
+            if frame.origin == Some(at) {
                 place.changed = Some(frame.bytes);
                 return;
             }
         }
         if let Some(place) = self.places.get_mut(at) {
-            place.inserted.push(frame.bytes);
+            let left = place.itself || place.changed.is_some();
+            if left { &mut place.behind } else { &mut place.before }.push(frame.bytes);
         }
     }
 
@@ -270,8 +281,8 @@ fn complete(report: &mut Report, items: &[Item], places: &[Place]) {
         report.unchanged += u64::from(place.itself);
         report.changed += u64::from(place.changed.is_some());
         report.left_out += u64::from(fate_of(place) == Fate::LeftOut);
-        report.inserted += place.inserted.len() as u64;
-        let quiet = place.itself && place.inserted.is_empty();
+        report.inserted += place.inserted().count() as u64;
+        let quiet = place.itself && place.inserted().next().is_none();
         if !quiet && !told.contains(&number(at)) {
             report.edits.push(EditEntry { packet: number(at), ..EditEntry::default() });
         }
@@ -288,7 +299,7 @@ fn complete(report: &mut Report, items: &[Item], places: &[Place]) {
         let at = usize::try_from(entry.packet - 1).unwrap_or(usize::MAX);
         let (Some(place), Some(&len)) = (places.get(at), lens.get(at)) else { continue };
         let itself = if place.itself { len } else { 0 };
-        let new = place.changed.iter().chain(&place.inserted).map(|bytes| bytes.len() as u64);
+        let new = place.changed.iter().chain(place.inserted()).map(|bytes| bytes.len() as u64);
         entry.fate = fate_of(place);
         entry.before_bytes = len;
         entry.after_bytes = itself + new.sum::<u64>();
@@ -322,16 +333,19 @@ fn write(input: &[u8], items: &[Item], places: &[Place]) -> Vec<u8> {
             Item::Packet(record) => record,
         };
         let Some(place) = places.next() else { continue };
+        for packet in &place.before {
+            record.write(input, packet, true, &mut out);
+        }
         if place.itself {
             out.extend_from_slice(input.get(record.range.clone()).unwrap_or_default());
         } else if let Some(packet) = &place.changed {
             record.write(input, packet, false, &mut out);
         }
-        for packet in &place.inserted {
+        for packet in &place.behind {
             record.write(input, packet, true, &mut out);
         }
         // A section that says how long it is would now be wrong: all ones says that it does not say.
-        if !(place.itself && place.inserted.is_empty())
+        if !(place.itself && place.inserted().next().is_none())
             && let Some(at) = section_length_at.take()
             && let Some(length) = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<8>)
         {
