@@ -21,8 +21,11 @@ pub(super) const FEEDER: u32 = 2;
 
 pub(super) const PORTS: [PortNo; 2] = [PortNo(0), PortNo(1)];
 
-/// More than `infinite_rx` keeps of a capture on two ports, queues and rings full, and caches.
+/// More than rings full, and caches.
 const MBUFS: u32 = 32_767;
+
+/// More than `infinite_rx` keeps of a capture on two ports, queues full, and caches.
+const PORTS_MBUFS: u32 = 16_383;
 
 /// How long a measured lcore may take to begin.
 const BEGIN: Duration = Duration::from_secs(10);
@@ -31,6 +34,8 @@ const BEGIN: Duration = Duration::from_secs(10);
 pub(super) struct Bench {
     pub(super) eal: Eal,
     pub(super) pool: Mempool,
+    /// For `net_pcap` only: packets that rings have shuffled lie nowhere near one another, which testpmd's do.
+    pub(super) ports_pool: Mempool,
     pub(super) seconds: f64,
     pub(super) hugepages: bool,
     /// The CPUs of the main lcore, the worker and the feeder, for testpmd.
@@ -79,15 +84,18 @@ impl Bench {
         } else {
             "starting DPDK without hugepages"
         })?;
-        let pool =
-            MempoolConfig { name: "bench".to_owned(), mbufs: MBUFS, ..MempoolConfig::default() };
-        let pool = Mempool::new(&eal, &pool).context("making the packet pool")?;
+        let pool = |name: &str, mbufs| {
+            let config = MempoolConfig { name: name.to_owned(), mbufs, ..MempoolConfig::default() };
+            Mempool::new(&eal, &config).with_context(|| format!("making the packet pool {name}"))
+        };
+        let (pool, ports_pool) = (pool("rings", MBUFS)?, pool("ports", PORTS_MBUFS)?);
         let folder = std::env::temp_dir().join(format!("wirepatch-bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         let folder = Folder(folder);
         Ok(Self {
             eal,
             pool,
+            ports_pool,
             seconds: args.seconds,
             hugepages: args.hugepages,
             cpus: (first, last),

@@ -62,7 +62,7 @@ pub(super) fn measure(bench: &Bench, row: &Row) -> Result<RowResult> {
 
     // Started once: net_pcap has read the capture by then and cannot do so again.
     let queues = [start(bench, &mut left)?, start(bench, &mut right)?];
-    let nic = QueueNic::new(queues.into(), bench.pool.clone());
+    let nic = QueueNic::new(queues.into(), bench.ports_pool.clone());
     let mut frames = burst();
     let (floor, nic) =
         watched(bench, nic, bench.seconds / 2.0, || {}, move |nic| forward(nic, &mut frames))?;
@@ -88,7 +88,7 @@ fn start(bench: &Bench, port: &mut Port) -> Result<(RxQueue, TxQueue)> {
         tx_checksum: false,
         ..PortConfig::default()
     };
-    let started = port.start(&config, &bench.pool).context("starting a net_pcap port")?;
+    let started = port.start(&config, &bench.ports_pool).context("starting a net_pcap port")?;
     let queues = started.rx.into_iter().zip(started.tx).next();
     queues.context("a net_pcap port without queues")
 }
