@@ -30,6 +30,10 @@ class NotHere(Exception):
     """This machine lacks something; the text says what."""
 
 
+class OnRequest(Exception):
+    """Takes long, so it is done only when asked for; the text says how to ask."""
+
+
 def isolate():
     """Runs this program again inside namespaces of its own (a user namespace too, unless we are root)."""
     if os.environ.get("WIREPATCH_LAB") == "inside":
