@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test deps build lint unit system clean bench-check bench-record bench-page
+.PHONY: demo test deps build lint unit system clean bench-check bench-record bench-page fuzz
 
 demo: deps
 	$(CARGO) build --release --locked -p wirepatch
@@ -37,6 +37,14 @@ bench-record:
 
 bench-page:
 	$(CARGO) run -q --release --locked -p benches -- --page
+
+# Every fuzz target for SECONDS, one after the other; docs/fuzzing.md. RUSTC_BOOTSTRAP: sanitizer coverage is not stable.
+SECONDS ?= 600
+fuzz:
+	command -v cargo-fuzz || $(CARGO) install --locked cargo-fuzz
+	cd fuzz && for target in $$(RUSTC_BOOTSTRAP=1 $(CARGO) fuzz list); do \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=$(SECONDS) -max_len=4096 -timeout=20 || exit 1; \
+	done
 
 clean:
 	$(CARGO) clean

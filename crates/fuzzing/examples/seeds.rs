@@ -100,9 +100,10 @@ impl Seeds {
         for patch in 0..3 {
             for kind in 0..16 {
                 let steps: Vec<u8> =
-                    (0..12).flat_map(|n| [kind | (n & 1) << 7, 7 * n, 3 + n]).collect();
-                let order: Vec<u8> =
-                    (0..12).flat_map(|n| [n % 10 | (n & 2) << 6, 5 + n, 2 * n + kind]).collect();
+                    (0..12).flat_map(|n| [kind | ((n & 1) << 7), 7 * n, 3 + n]).collect();
+                let order: Vec<u8> = (0..12)
+                    .flat_map(|n| [(n % 10) | ((n & 2) << 6), 5 + n, 2 * n + kind])
+                    .collect();
                 let count = u8::try_from((steps.len() + order.len()) / 3).unwrap();
                 let choices = [0, patch, 0, 0, 0, count, 0, 0];
                 self.write("conversation", &[&choices, &steps, &order, said]);

@@ -250,7 +250,7 @@ impl Talk {
         for (way, frame) in out {
             let (checked, over, lied) = (self.checked, self.over, self.lied);
             let to = self.end(way.opposite());
-            self.over |= to.take(&frame, over, lied);
+            self.over |= to.take(&frame, (over, lied, checked));
             if checked && !self.over {
                 let to = self.end(way.opposite());
                 assert!(!to.has_received(MATCH), "a match went through: {to:?}");
