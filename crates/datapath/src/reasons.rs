@@ -98,6 +98,8 @@ reasons! {
     TcpBroken "tcp_broken" Changed "An edit could not be kept for resending: both ends were reset.";
     TcpAfterReset "tcp_after_reset" Dropped "Belongs to a connection that was reset from here; answered with a reset.";
     TcpIdleReset "tcp_idle_reset" Changed "No frame: an edited connection was silent for more than two hours and was reset at both ends.";
+    TcpHoldEnded "tcp_hold_ended" Changed "No frame: what might have begun a pattern was held for its longest, and sent on.";
+    TcpResent "tcp_resent" Changed "No frame: bytes its sender believes delivered were not acknowledged in time, and were sent again.";
     // Decide.
     Unchanged "unchanged" Untouched "Inspected, and within every bound.";
     Edited "edited" Changed "At least one field was changed.";

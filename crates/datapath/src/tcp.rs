@@ -5,12 +5,13 @@
 //! Never:     decides about positions (that is `flow`'s) or about fields (the engine's).
 
 mod build;
+mod deadlines;
 mod stage;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use engine::Conversation;
-use flow::{FlowId, Key, Outcome, Outputs, SegmentIn, Stores, Table, Way};
+use flow::{FlowId, Key, Outcome, Output, Outputs, Payload, SegmentIn, Stores, Table, To, Way};
 use plan::{Endpoint, Found, Module, ModuleNo};
 use proto::Direction;
 use wire::{Layers, Tcp, TcpFlags};
@@ -20,12 +21,14 @@ use crate::core::{Parts, Tick};
 use crate::counters::CoreCounters;
 use crate::force::InForce;
 use crate::limits::Limits;
-use crate::nic::{FramePool, PortNo};
+use crate::nic::{Frame as _, FramePool, PortNo};
 use crate::parse::Link;
 use crate::reasons::Reason;
 use crate::transmit::Outgoing;
 
-use build::{Link as LinkHeader, Template};
+use build::{Absent, Link as LinkHeader, Template};
+use deadlines::Deadlines;
+pub(crate) use deadlines::overdue;
 use stage::EngineStage;
 
 /// Entries looked at for idle connections, each turn: a full table of 2^18 is gone through in 16,384 turns, well under a
@@ -44,6 +47,7 @@ pub struct State {
     /// Beside the table: what the engine and the wire need of each connection.
     slots: Vec<Slot>,
     plans: Plans,
+    deadlines: Deadlines,
     /// Where the search for connections that have not moved goes on.
     hand: usize,
 }
@@ -84,6 +88,7 @@ impl State {
             outputs: Outputs::new(),
             slots: Vec::with_capacity(usize::try_from(limits.flows_max).unwrap_or(0)),
             plans: Plans::default(),
+            deadlines: Deadlines::new(usize::try_from(limits.flows_max).unwrap_or(0)),
             hand: 0,
         }
     }
@@ -127,7 +132,7 @@ impl State {
         now: Tick,
         link: Link,
         pool: &mut P,
-        out: &mut Outgoing<P::Frame>,
+        (out, work): (&mut Outgoing<P::Frame>, &mut Vec<u8>),
         counters: &CoreCounters,
     ) {
         let Some(id) = self.table.next_expired(flow_tick(now), EXPIRE_PER_TURN) else { return };
@@ -141,8 +146,17 @@ impl State {
                     (slot.client_port, Way::ToClient, to_client, to_server),
                 ];
                 for (port, way, seq, ack) in resets {
+                    let (to, payload) = (To::Receiver, Payload::None);
+                    let flags = TcpFlags::RST.with(TcpFlags::ACK);
+                    let output = Output { to, seq, ack, flags, window: 0, payload };
+                    Absent { header: &slot.link, link, key: &key, way }.build(
+                        &output,
+                        &[],
+                        |_, _| 0,
+                        work,
+                    );
                     if let Some(mut frame) = pool.alloc()
-                        && build::reset(&mut frame, &slot.link, link, &key, way, (seq, ack))
+                        && frame.load(work)
                     {
                         out.send(port, frame);
                     }
@@ -165,9 +179,7 @@ impl State {
             let at = self.hand;
             self.hand = at.saturating_add(1);
             let Some(key) = FlowId::at(at).and_then(|id| self.table.key(id)) else { continue };
-            let server = Endpoint { address: key.server, port: key.server_port };
-            let client = Endpoint { address: key.client, port: key.client_port };
-            let found = force.plan.scope.find(proto::Transport::Tcp, &client, &server);
+            let found = found_of(key, force);
             if let Some(slot) = self.slots.get_mut(at) {
                 choose(slot, (force, previous), found, &mut self.plans);
             }
@@ -233,7 +245,7 @@ pub fn segment<P: FramePool>(
         Way::ToServer => packet.source,
         Way::ToClient => packet.destination,
     };
-    let State { table, stores, outputs, slots, plans, .. } = &mut *parts.tcp;
+    let State { table, stores, outputs, slots, plans, deadlines, .. } = &mut *parts.tcp;
     let (Some(connection), Some(slot)) = (table.get_mut(id), slots.get_mut(id.index())) else {
         out.send(parts.lane.to, frame);
         return Reason::TcpUntracked;
@@ -251,6 +263,9 @@ pub fn segment<P: FramePool>(
     };
     let now = flow_tick(parts.now);
     let outcome = connection.take(way, &segment, stores, &mut stage, now, outputs);
+    if connection.waits(way, stores) {
+        deadlines.add(id, way, now);
+    }
     let template = Template {
         packet,
         link: parts.config.link,
@@ -364,6 +379,13 @@ fn choose<'a>(
     }
     let no = slot.module?;
     force.plan.module(no).map(|module| (force, no, module))
+}
+
+/// What the plan in force says of a connection.
+fn found_of(key: &Key, force: &InForce) -> Option<Found> {
+    let server = Endpoint { address: key.server, port: key.server_port };
+    let client = Endpoint { address: key.client, port: key.client_port };
+    force.plan.scope.find(proto::Transport::Tcp, &client, &server)
 }
 
 fn key(client: Endpoint, server: Endpoint, realm: u32) -> Key {

@@ -3,12 +3,21 @@
 //! A datagram is decided on its own and needs no entry. A connection's entry is found and kept by `flow`'s table in
 //! [`crate::tcp::segment`], which makes steps 4 to 9 for a segment; this file keeps its clock going.
 
-use crate::core::{Core, Tick};
-use crate::nic::Nic;
+use crate::core::{Core, Lane, Parts, Tick};
+use crate::nic::{Nic, PortNo};
+use crate::tcp;
 
-/// Lets idle connections go, a few at each turn, and keeps the gauges.
+/// Does what is due at deadlines and lets idle connections go, a few at each turn, and keeps the gauges.
 pub(crate) fn expire<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, now: Tick) {
-    core.tcp.expire(now, core.config.link, nic, &mut core.out, &core.counters);
+    let Core { config, reader, counters, scratch, work, tcp, next_id, out, .. } = core;
+    let (force, previous) = (reader.current(), reader.previous());
+    // No frame came, so no lane counts: what is due leaves by its connection's own ports.
+    let lane = Lane { from: PortNo(0), to: PortNo(0) };
+    let mut parts =
+        Parts { force, previous, config, counters, scratch, work, tcp, next_id, lane, now };
+    tcp::overdue(&mut parts, nic, out);
+    let link = core.config.link;
+    core.tcp.expire(now, link, nic, (&mut core.out, &mut core.work), &core.counters);
     core.tcp.move_on(core.reader.current(), core.reader.previous());
     core.counters.flows.set(core.tcp.flows());
     core.counters.held_segments.set(core.tcp.flights());

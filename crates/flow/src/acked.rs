@@ -51,10 +51,7 @@ impl Acked {
         half.acked_o = half.acked_o.max(half.promised(stores));
         let told = half.acked_o;
         out.onward_options = translated_options(half, segment, stores, told);
-        let growth = half.growth(stores) >> half.scale.min(14);
-        let grown = u16::try_from(growth).unwrap_or(u16::MAX);
-        let window =
-            if grown == 0 { window } else { window.saturating_sub(grown).saturating_sub(1) };
+        let window = half.window_told(stores);
         let news = told.is_after(before.0) || before.1 != half.window;
         Self { ack: told, window, news }
     }

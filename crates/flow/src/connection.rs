@@ -69,9 +69,9 @@ impl Connection {
             && !flags.has_any(TcpFlags::ACK.with(TcpFlags::RST).with(TcpFlags::FIN))
     }
 
-    /// Its two sides differ, so that neither end could go on without the translation.
+    /// Its two sides differ, so that neither end could go on without the translation, or bytes of it are here.
     pub fn is_edited(&self) -> bool {
-        self.halves.iter().any(|half| half.is(Facts::EDITED))
+        self.halves.iter().any(|half| half.is(Facts::EDITED) || half.has_flight())
             && matches!(self.state, State::Open | State::Opening)
     }
 
@@ -561,6 +561,8 @@ fn finish(segment: &SegmentIn<'_>, out: &Outputs, outcome: Outcome) -> Outcome {
     };
     if whole { Outcome::Untouched } else { Outcome::Moved }
 }
+
+mod overdue;
 
 #[cfg(test)]
 mod tests;

@@ -9,9 +9,7 @@ use crate::blocks::{index, len32};
 use crate::commit::Decision;
 use crate::flight::Stores;
 use crate::half::{Facts, Half};
-use crate::limits::{
-    COPY_BYTES_MAX, GROWTH_RESERVE_BYTES, WAITING_BYTES_MAX, WAITING_RUNS_MAX, WINDOW_HOLD_MS,
-};
+use crate::limits::{COPY_BYTES_MAX, GROWTH_RESERVE_BYTES, WAITING_BYTES_MAX, WAITING_RUNS_MAX};
 use crate::segment::{Outcome, Outputs, Payload};
 use crate::seq_map::Kind;
 use crate::stage::{HoldKind, Stage};
@@ -93,8 +91,8 @@ impl<S: Stage> Turn<'_, S> {
             self.store_ahead(edge, end)
         } else if end.is_after(held_end) {
             self.take_fresh(edge, held, end)
-        } else if held > self.half.shown || self.ends_within(held_end) || self.sender_waits(edge) {
-            self.inspect_waiting(self.sender_waits(edge))
+        } else if held > self.half.shown || self.ends_within(held_end) {
+            self.inspect_waiting(false)
         } else {
             Taken::answered(Outcome::Rebuilt)
         };
@@ -129,6 +127,17 @@ impl<S: Stage> Turn<'_, S> {
         }
         let taken = self.inspect_waiting(false);
         self.go_on(taken)
+    }
+
+    /// The deadline of what may begin a pattern has come: it is let go.
+    pub(crate) fn release(&mut self) -> Taken {
+        let taken = self.inspect_waiting(true);
+        self.go_on(taken)
+    }
+
+    /// Sends what the receiver lacks of what its sender believes acknowledged.
+    pub(crate) fn send_owed(&mut self) {
+        self.send_seen(self.start.min(self.half.next_o));
     }
 
     /// The stream's end is known and nothing before it is missing: what is held will not grow.
@@ -278,19 +287,7 @@ impl<S: Stage> Turn<'_, S> {
             Put::NoRoom => return Taken::with(Outcome::AheadDropped),
             Put::NoBlocks => return Taken::with(Outcome::NoBlocks),
         }
-        // Even if held bytes were resent among them: what has come may decide about those without letting them go.
         self.inspect_waiting(false)
-    }
-
-    /// The sender resends held bytes, those from the edge on and nothing new behind them, although both ends agree on
-    /// everything before and it has had time to go on: nothing but what is held keeps it waiting. A segment lost before
-    /// the edge, or an acknowledgement lost on its way back, would be resent from further back, and is no reason to let
-    /// a pattern's beginning go.
-    fn sender_waits(&self, edge: Seq) -> bool {
-        self.half.is(Facts::HOLDS_WINDOW)
-            && !self.start.is_before(edge)
-            && self.half.una_e == self.half.edge_e()
-            && self.now.since(self.half.shown_at) >= WINDOW_HOLD_MS
     }
 
     /// There is room for everything a decision about `bytes` more may need, or nothing is decided.

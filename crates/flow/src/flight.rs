@@ -6,6 +6,7 @@
 //! Promises:  a flight given back leaves no block behind.
 //! Never:     grows.
 
+use crate::Tick;
 use crate::blocks::{BlockPool, Chain, index, len32};
 use crate::limits::WAITING_BYTES_MAX;
 use crate::seq_map::SeqMap;
@@ -25,6 +26,22 @@ pub(crate) struct Flight {
     pub(crate) copy: Chain,
     /// Original bytes past the inspection edge.
     pub(crate) waiting: Waiting,
+    pub(crate) resend: Resend,
+}
+
+/// How long the receiver has not acknowledged what only we can send again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resend {
+    /// What was acknowledged when the wait began; nothing else since.
+    pub(crate) una_e: Seq,
+    pub(crate) since: Tick,
+    /// Times it was sent again.
+    pub(crate) times: u8,
+    pub(crate) runs: bool,
+}
+
+impl Resend {
+    const IDLE: Self = Self { una_e: Seq::new(0), since: Tick(0), times: 0, runs: false };
 }
 
 impl Flight {
@@ -32,6 +49,7 @@ impl Flight {
         map: SeqMap::new(Seq::new(0), Seq::new(0)),
         copy: Chain::EMPTY,
         waiting: Waiting::EMPTY,
+        resend: Resend::IDLE,
     };
 }
 
@@ -83,6 +101,7 @@ impl Stores {
         };
         if let Some(flight) = self.flights.get_mut(index(id)) {
             flight.map = SeqMap::new(original, edited);
+            flight.resend = Resend::IDLE;
         }
         Some(id)
     }

@@ -182,19 +182,38 @@ impl Half {
     }
 
     /// The furthest original position that may be acknowledged to the sender: everything before it was acknowledged by the
-    /// receiver, or deleted, or is held for a unit the receiver can't act on without its rest.
+    /// receiver, or deleted, or is held: for a unit the receiver can't act on without its rest, or, until a deadline, because
+    /// it may begin a pattern.
     ///
-    /// So are bytes that may begin a pattern, once more has come behind a gap: the gap's bytes are outstanding, and will
-    /// decide. Unacknowledged they would be what the sender resends first, over and over, instead of the gap.
-    ///
-    /// The bytes that will release a hold, and the last byte before an insertion, are never in it, so the sender
-    /// always has something outstanding while the receiver still lacks something.
+    /// The bytes that will release a unit, and the last byte before an insertion, are never in it, so the sender
+    /// always has something outstanding while the receiver still lacks something; where a deadline released them, what is
+    /// sent again is sent from here ([`Self::owes`]).
     pub(crate) fn promised(&self, stores: &Stores) -> Seq {
         let reached = self.to_original(stores, self.una_e);
-        let more_follows =
-            || stores.flight(self.flight).is_some_and(|flight| flight.waiting.has_gap());
-        let kept = self.is(Facts::HOLDS_UNIT) || (self.is(Facts::HOLDS_WINDOW) && more_follows());
-        if kept && self.una_e == self.edge_e() { reached.advance(self.shown) } else { reached }
+        let holds = self.is(Facts::HOLDS_UNIT) || self.is(Facts::HOLDS_WINDOW);
+        if holds && self.una_e == self.edge_e() { reached.advance(self.shown) } else { reached }
+    }
+
+    /// The sender believes bytes acknowledged that were sent to the receiver and that it has not acknowledged: should they be
+    /// lost, nobody else will send them again.
+    pub(crate) fn owes(&self, stores: &Stores) -> bool {
+        self.una_e.is_before(self.sent_e)
+            && self.to_original(stores, self.una_e).is_before(self.acked_o)
+    }
+
+    /// What is held may begin a pattern, and nothing but a deadline or the sender's next bytes will tell: no bytes are
+    /// missing that the sender will resend.
+    pub(crate) fn holds_for_deadline(&self, stores: &Stores) -> bool {
+        self.is(Facts::HOLDS_WINDOW)
+            && self.shown > 0
+            && stores.flight(self.flight).is_some_and(|flight| !flight.waiting.has_gap())
+    }
+
+    /// The receiver's window as the sender is told of it: what edits have inserted is paid for.
+    pub(crate) fn window_told(&self, stores: &Stores) -> u16 {
+        let growth = self.growth(stores) >> self.scale.min(14);
+        let grown = u16::try_from(growth).unwrap_or(u16::MAX);
+        if grown == 0 { self.window } else { self.window.saturating_sub(grown).saturating_sub(1) }
     }
 
     /// The sequence number of a segment without bytes.

@@ -41,10 +41,22 @@ pub const OUTPUTS_MAX: usize = 256;
 /// skips must not own the core. What is left is handed in again with the next segment.
 pub const STAGE_TURNS_MAX: u32 = 4_096;
 
-/// Milliseconds the possible beginning of a pattern is held before a resending sender has it let go. A tail-loss probe (RFC
-/// 8985 section 7.2) comes after two round trips and says only that the sender has paused; its retransmission
-/// timer, which Linux never sets below 200 ms, says that it waits.
-pub const WINDOW_HOLD_MS: u32 = 200;
+/// Milliseconds the possible beginning of a pattern is held after the last byte of it came. Its sender was told that it
+/// arrived and has nothing to resend, so more comes at once or not at all; but a last segment that is lost comes
+/// again only after the sender's retransmission timer, which Linux never sets below 200 ms, and a round trip.
+pub const WINDOW_HOLD_MS: u32 = 400;
+
+//= https://www.rfc-editor.org/rfc/rfc6298#section-2
+//# Until a round-trip time (RTT) measurement has been made for a segment sent between the sender and receiver, the
+//# sender SHOULD set RTO <- 1 second
+/// Milliseconds until the receiver is sent again what its sender believes acknowledged, and no longer sends. Doubled each time.
+pub const RESEND_MS: u32 = 1_000;
+
+/// Times the wait for an acknowledgement doubles: the last waits are 64 seconds.
+pub const RESEND_DOUBLINGS_MAX: u8 = 6;
+
+/// Milliseconds between two looks at a half-stream that waits for a deadline.
+pub const LOOK_AGAIN_MS: u32 = 100;
 
 //= https://www.rfc-editor.org/rfc/rfc5382#section-5
 //# the value of the "established connection idle-timeout" MUST NOT be less than 2 hours 4 minutes.

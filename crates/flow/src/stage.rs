@@ -39,7 +39,7 @@ pub enum Then {
 pub enum HoldKind {
     /// The rest of a unit: the receiver cannot act on them without it, so they may be acknowledged to the sender.
     Unit,
-    /// Perhaps the beginning of a pattern: not acknowledged, and let go when the sender resends them.
+    /// Perhaps the beginning of a pattern: let go after a deadline, [`crate::limits::WINDOW_HOLD_MS`].
     Window,
 }
 
@@ -56,8 +56,8 @@ pub struct Edit<'a> {
 
 /// Decides about bytes, in order, each exactly once unless it asked to see them again.
 pub trait Stage {
-    /// Looks at contiguous bytes. `input[..held]` was handed in before. `ended`: none will follow. `release`: the sender waits
-    /// for the held bytes, so a window must be let go.
+    /// Looks at contiguous bytes. `input[..held]` was handed in before. `ended`: none will follow. `release`: the
+    /// deadline has come, and a window must be let go.
     fn inspect(
         &mut self,
         way: Way,

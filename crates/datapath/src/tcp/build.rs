@@ -2,7 +2,7 @@
 //! are its own; what goes back has fresh headers, with the addresses swapped.
 
 use flow::{Key, Outcome, Output, Outputs, Payload, To, Way};
-use wire::{IpVersion, Layers, Seq, TcpFlags, TcpMut, Transport, checksum, number};
+use wire::{IpVersion, Layers, TcpFlags, TcpMut, Transport, checksum, number};
 
 use crate::classify::Packet;
 use crate::core::Lane;
@@ -243,95 +243,81 @@ impl Template<'_> {
     }
 }
 
-/// A reset for a connection that has to go while no frame of it is at hand. `false`: the frame has no room.
-pub(super) fn reset(
-    frame: &mut impl Frame,
-    header: &Link,
-    link: parse::Link,
-    key: &Key,
-    way: Way,
-    (seq, ack): (Seq, Seq),
-) -> bool {
-    let mapped =
-        |address: &[u8; 16]| address.starts_with(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
-    let version =
-        if mapped(&key.client) && mapped(&key.server) { IpVersion::V4 } else { IpVersion::V6 };
-    let client = (&key.client, key.client_port);
-    let server = (&key.server, key.server_port);
-    let (source, destination) = match way {
-        Way::ToServer => (client, server),
-        Way::ToClient => (server, client),
-    };
-    let mut work = Small { bytes: [0; SMALL_BYTES], len: 0 };
-    work.extend_from_slice(header.as_slice());
-    if way == Way::ToClient {
-        swap_ends(&mut work.bytes, link);
-    }
-    let ip = work.len;
-    let ip_bytes = push_ip(&mut work, version, (source.0, destination.0));
-    push_tcp(&mut work, (source.1, destination.1), &[]);
-    let Some(bytes) = work.bytes.get_mut(..work.len) else { return false };
-    let l4 = ip.saturating_add(ip_bytes);
-    let end = bytes.len();
-    write_ip_len(bytes, version, ip, end.saturating_sub(ip));
-    if let Some(mut tcp) = bytes.get_mut(l4..).and_then(TcpMut::parse) {
-        tcp.set_seq(seq);
-        tcp.set_ack(ack);
-        tcp.set_flags(TcpFlags::RST.with(TcpFlags::ACK));
-    }
-    let layers = Layers {
-        ip,
-        tags: [0; 4],
-        tag_count: 0,
-        version,
-        fragment: None,
-        protocol: number::TCP,
-        transport: Transport::Tcp,
-        l4,
-        payload: end,
-        payload_end: end,
-        ip_end: end,
-    };
-    checksum::fill_ip(bytes, &layers);
-    checksum::fill_transport(bytes, &layers);
-    let padded =
-        if link == parse::Link::Ethernet { end.max(limits::ETHERNET_BYTES_MIN) } else { end };
-    frame.load(work.bytes.get(..padded).unwrap_or_default())
+/// Whose segment is made while no frame of its connection is at hand, and which way it goes.
+pub(super) struct Absent<'a> {
+    pub(super) header: &'a Link,
+    pub(super) link: parse::Link,
+    pub(super) key: &'a Key,
+    pub(super) way: Way,
 }
 
-/// Link header, IPv6 header and TCP header.
-const SMALL_BYTES: usize = limits::LINK_BYTES_MAX + 40 + TCP_BYTES;
-
-/// Room for a segment without bytes, on the stack.
-struct Small {
-    bytes: [u8; SMALL_BYTES],
-    len: usize,
-}
-
-/// Where headers are put together.
-trait Put {
-    fn extend_from_slice(&mut self, bytes: &[u8]);
-}
-
-impl Put for Vec<u8> {
-    fn extend_from_slice(&mut self, bytes: &[u8]) {
-        Self::extend_from_slice(self, bytes);
-    }
-}
-
-impl Put for Small {
-    fn extend_from_slice(&mut self, bytes: &[u8]) {
-        let end = self.len.saturating_add(bytes.len());
-        if let Some(place) = self.bytes.get_mut(self.len..end) {
-            place.copy_from_slice(bytes);
-            self.len = end;
+impl Absent<'_> {
+    /// Puts the segment together in `work`; `copy` gets the bytes an output names.
+    pub(super) fn build(
+        &self,
+        output: &Output,
+        options: &[u8],
+        copy: impl Fn(u32, &mut [u8]) -> usize,
+        work: &mut Vec<u8>,
+    ) {
+        let Self { header, link, key, way } = *self;
+        let mapped =
+            |address: &[u8; 16]| address.starts_with(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
+        let version =
+            if mapped(&key.client) && mapped(&key.server) { IpVersion::V4 } else { IpVersion::V6 };
+        let client = (&key.client, key.client_port);
+        let server = (&key.server, key.server_port);
+        let (source, destination) = match way {
+            Way::ToServer => (client, server),
+            Way::ToClient => (server, client),
+        };
+        work.clear();
+        work.extend_from_slice(header.as_slice());
+        if way == Way::ToClient {
+            swap_ends(work, link);
+        }
+        let ip = work.len();
+        let l4 = ip.saturating_add(push_ip(work, version, (source.0, destination.0)));
+        push_tcp(work, (source.1, destination.1), options);
+        let payload = work.len();
+        if let Payload::Copy { at, len } = output.payload {
+            let end = payload.saturating_add(usize::try_from(len).unwrap_or(0));
+            work.resize(end.min(work.capacity()), 0);
+            let got = copy(at, work.get_mut(payload..).unwrap_or_default());
+            work.truncate(payload.saturating_add(got));
+        }
+        let end = work.len();
+        write_ip_len(work, version, ip, end.saturating_sub(ip));
+        if let Some(mut tcp) = work.get_mut(l4..).and_then(TcpMut::parse) {
+            tcp.set_seq(output.seq);
+            tcp.set_ack(output.ack);
+            tcp.set_window(output.window);
+            tcp.set_flags(output.flags);
+        }
+        let layers = Layers {
+            ip,
+            tags: [0; 4],
+            tag_count: 0,
+            version,
+            fragment: None,
+            protocol: number::TCP,
+            transport: Transport::Tcp,
+            l4,
+            payload,
+            payload_end: end,
+            ip_end: end,
+        };
+        checksum::fill_ip(work, &layers);
+        checksum::fill_transport(work, &layers);
+        if link == parse::Link::Ethernet && end < limits::ETHERNET_BYTES_MIN {
+            work.resize(limits::ETHERNET_BYTES_MIN, 0);
         }
     }
 }
 
 /// An IP header without length and checksum; its own length.
 fn push_ip(
-    work: &mut impl Put,
+    work: &mut Vec<u8>,
     version: IpVersion,
     (source, destination): (&[u8; 16], &[u8; 16]),
 ) -> usize {
@@ -353,7 +339,7 @@ fn push_ip(
 }
 
 /// A TCP header with ports and options (whole words), and nothing else.
-fn push_tcp(work: &mut impl Put, (source, destination): (u16, u16), options: &[u8]) {
+fn push_tcp(work: &mut Vec<u8>, (source, destination): (u16, u16), options: &[u8]) {
     let words = u8::try_from(options.len().saturating_add(TCP_BYTES) / 4).unwrap_or(5);
     work.extend_from_slice(&source.to_be_bytes());
     work.extend_from_slice(&destination.to_be_bytes());

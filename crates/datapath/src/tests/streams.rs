@@ -12,7 +12,7 @@ use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
-use wire::{Layers, checksum};
+use wire::{Layers, Tcp, TcpFlags, checksum};
 
 use super::lab::{LEFT, Lab, RIGHT, plan};
 use crate::memory::MemoryFrame;
@@ -77,6 +77,11 @@ struct Host {
     /// Bytes handed to the socket at once.
     piece: usize,
     received: Vec<u8>,
+    received_at: u64,
+    /// It says that it has sent all no earlier than this, or (`None`) after its peer has. smoltcp 0.14 resends nothing in
+    /// CLOSING, and not always a FIN (seen on plain cables as well): so the two do not close at once, all has been
+    /// acknowledged before, and no FIN is lost. `flow`'s own tests lose those.
+    closes_at: Option<u64>,
     closed: bool,
 }
 
@@ -94,18 +99,34 @@ impl Host {
         let mut socket = tcp::Socket::new(buffer(), buffer());
         socket.set_nagle_enabled(nagle);
         let socket = sockets.add(socket);
-        let (received, closed) = (Vec::new(), false);
-        Self { card, interface, sockets, socket, data, sent: 0, piece, received, closed }
+        Self {
+            card,
+            interface,
+            sockets,
+            socket,
+            data,
+            sent: 0,
+            piece,
+            received: Vec::new(),
+            received_at: 0,
+            closes_at: Some(0),
+            closed: false,
+        }
     }
 
-    fn poll(&mut self, now: u64) {
-        let now = Instant::from_millis(i64::try_from(now).unwrap());
+    fn poll(&mut self, ms: u64) {
+        let now = Instant::from_millis(i64::try_from(ms).unwrap());
         self.interface.poll(now, &mut self.card, &mut self.sockets);
         let socket = self.sockets.get_mut::<tcp::Socket>(self.socket);
-        if socket.may_send() && socket.can_send() {
+        if socket.may_send() && (socket.can_send() || self.sent == self.data.len()) {
             let end = self.data.len().min(self.sent + self.piece);
             self.sent += socket.send_slice(&self.data[self.sent..end]).unwrap();
-            if self.sent == self.data.len() && !self.closed {
+            let may_close = match self.closes_at {
+                Some(at) => ms >= at,
+                None => !socket.may_recv(),
+            };
+            let has_sent = self.sent == self.data.len() && socket.send_queue() == 0;
+            if has_sent && !self.closed && may_close {
                 self.closed = true;
                 socket.close();
             }
@@ -113,6 +134,7 @@ impl Host {
         while socket.can_recv() {
             let received = &mut self.received;
             let _ = socket.recv(|bytes| (bytes.len(), received.extend_from_slice(bytes)));
+            self.received_at = ms;
         }
         self.interface.poll(now, &mut self.card, &mut self.sockets);
     }
@@ -122,15 +144,17 @@ impl Host {
     }
 }
 
-/// Both ends have all there is. smoltcp 0.14 does not resend a lost FIN in CLOSING (seen on plain cables as well), so its peer in
-/// FIN-WAIT-2 would wait for ever: every byte has been acknowledged by then.
+/// Both ends have all there is.
 fn are_done(client: &Host, server: &Host) -> bool {
-    let over = |state| matches!(state, tcp::State::TimeWait | tcp::State::Closed);
-    let stuck = (tcp::State::Closing, tcp::State::FinWait2);
-    let states = (client.state(), server.state());
-    let both_sent = client.closed && server.closed;
-    both_sent
-        && ((over(states.0) && over(states.1)) || states == stuck || states == (stuck.1, stuck.0))
+    let over = |host: &Host| matches!(host.state(), tcp::State::TimeWait | tcp::State::Closed);
+    client.closed && server.closed && over(client) && over(server)
+}
+
+/// A segment with FIN.
+fn ends(frame: &[u8]) -> bool {
+    let layers = Layers::ethernet(frame);
+    let tcp = layers.ok().and_then(|layers| Tcp::parse(frame.get(layers.l4..layers.ip_end)?));
+    tcp.is_some_and(|tcp| tcp.flags().has(TcpFlags::FIN))
 }
 
 fn address(last: u8, v6: bool) -> IpAddress {
@@ -185,9 +209,22 @@ struct Conversation {
 /// Plays the conversation through a core with this module; what the server and the client received.
 #[track_caller]
 fn play(case: &Conversation, module: Module, seed: u64) -> (Vec<u8>, Vec<u8>, Lab) {
+    let client = Host::new(1, case.v6, case.request.clone(), case.piece, case.nagle);
+    let (server, client, lab) = play_from(client, case, module, seed);
+    (server.received, client.received, lab)
+}
+
+/// The same with this client; the server and the client as they are in the end.
+#[track_caller]
+fn play_from(
+    mut client: Host,
+    case: &Conversation,
+    module: Module,
+    seed: u64,
+) -> (Host, Host, Lab) {
     let mut lab = Lab::new(plan(vec![module]));
-    let mut client = Host::new(1, case.v6, case.request.clone(), case.piece, case.nagle);
     let mut server = Host::new(2, case.v6, case.response.clone(), case.piece, case.nagle);
+    server.closes_at = None;
     server.sockets.get_mut::<tcp::Socket>(server.socket).listen(PORT).unwrap();
     let to = (address(2, case.v6), PORT);
     let from = 40_000 + u16::try_from(seed % 20_000).unwrap();
@@ -197,7 +234,10 @@ fn play(case: &Conversation, module: Module, seed: u64) -> (Vec<u8>, Vec<u8>, La
         .connect(client.interface.context(), to, from)
         .unwrap();
     let mut dice = seed;
-    let mut lost = || {
+    let mut lost = |frame: &[u8]| {
+        if ends(frame) {
+            return false;
+        }
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((dice >> 33) % 100) < u64::from(case.loss_percent)
     };
@@ -206,7 +246,7 @@ fn play(case: &Conversation, module: Module, seed: u64) -> (Vec<u8>, Vec<u8>, La
         server.poll(lab.now);
         for (host, port) in [(&mut client, LEFT), (&mut server, RIGHT)] {
             for frame in host.card.output.drain(..) {
-                if !lost() {
+                if !lost(&frame) {
                     lab.nic.arrive(port, MemoryFrame::of(&frame));
                 }
             }
@@ -220,7 +260,7 @@ fn play(case: &Conversation, module: Module, seed: u64) -> (Vec<u8>, Vec<u8>, La
                     assert!(checksum::ip_is_right(bytes, &layers), "IP checksum");
                     assert!(checksum::transport_is_right(bytes, &layers), "TCP checksum");
                 }
-                if !lost() {
+                if !lost(bytes) {
                     host.card.input.push_back(bytes.to_vec());
                 }
                 lab.nic.recycle(frame);
@@ -238,7 +278,7 @@ fn play(case: &Conversation, module: Module, seed: u64) -> (Vec<u8>, Vec<u8>, La
         client.state(),
         server.state()
     );
-    (server.received, client.received, lab)
+    (server, client, lab)
 }
 
 fn text(len: usize, seed: u64) -> Vec<u8> {
@@ -268,8 +308,10 @@ fn replaced(bytes: &[u8], with: &str) -> Vec<u8> {
 #[track_caller]
 fn check_tokens(case: &Conversation, with: &str, seed: u64) {
     let (server, client, lab) = play(case, data(with.as_bytes()), seed);
-    // Where a beginning had to be let go, its rest is deleted; without loss nothing has to be.
-    if case.loss_percent == 0 && !case.nagle {
+    // Where a beginning was held for its longest and let go, its rest is deleted; without loss none is.
+    let ended = lab.count(Reason::TcpHoldEnded);
+    assert!(ended == 0 || case.loss_percent > 0, "seed {seed}: {ended}");
+    if ended == 0 {
         assert!(server == replaced(&case.request, with), "seed {seed}");
         assert!(client == replaced(&case.response, with), "seed {seed}");
     }
@@ -312,6 +354,30 @@ fn byte_by_byte_with_nagle_finishes() {
         let case =
             Conversation { request, response, v6: false, loss_percent: 0, piece: 1, nagle: true };
         check_tokens(&case, "", seed);
+    }
+}
+
+#[test]
+fn what_may_begin_a_pattern_arrives_though_nothing_follows() {
+    for loss_percent in [0, 30] {
+        for seed in 0..6 {
+            let (request, response) = (b"and then TOK".to_vec(), b"yes".to_vec());
+            let case = Conversation {
+                request,
+                response,
+                v6: false,
+                loss_percent,
+                piece: 100,
+                nagle: true,
+            };
+            let mut client = Host::new(1, false, case.request.clone(), 100, true);
+            client.closes_at = Some(40_000);
+            let (server, _, lab) = play_from(client, &case, data(b""), seed);
+            assert_eq!(server.received, case.request);
+            assert!(server.received_at < 40_000, "seed {seed}: {}", server.received_at);
+            assert_eq!(lab.count(Reason::TcpHoldEnded), 1, "seed {seed}");
+            assert!(loss_percent > 0 || server.received_at < 1_000, "{}", server.received_at);
+        }
     }
 }
 

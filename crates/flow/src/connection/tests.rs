@@ -4,6 +4,7 @@ mod endpoint;
 mod stages;
 
 use super::*;
+use crate::limits::{LOOK_AGAIN_MS, RESEND_MS, WINDOW_HOLD_MS};
 use crate::stage::{Edit, Inspected, Then};
 use endpoint::{Endpoint, Network, Profile, Wire};
 use stages::{Frames, Tokens, Untouched};
@@ -98,10 +99,25 @@ fn play<S: Stage>(run: &Run, stage: &mut S) -> [Vec<u8>; 2] {
                 assert!(out.onward_options().is_none());
             }
         }
+        let mut look = None;
+        for (from, way) in [Way::ToServer, Way::ToClient].into_iter().enumerate() {
+            if !connection.waits(way, &stores) {
+                continue;
+            }
+            look = Some(now + LOOK_AGAIN_MS);
+            if connection.overdue(way, &mut stores, stage, Tick(now), &mut out).is_none() {
+                continue;
+            }
+            for output in out.list() {
+                assert_eq!(output.to, To::Receiver, "seed {}", run.seed);
+                network.send(now, from, false, made(output, &out, &connection, way, &stores));
+            }
+        }
         if ends.iter().all(Endpoint::is_done) {
             break;
         }
-        let next = ends.iter().filter_map(|end| end.wakes(now)).chain(network.next()).min();
+        let wakes = ends.iter().filter_map(|end| end.wakes(now));
+        let next = wakes.chain(network.next()).chain(look).min();
         now = next.unwrap_or(now + 1).max(now + 1);
     }
     for (index, end) in ends.iter().enumerate() {
@@ -116,6 +132,22 @@ fn play<S: Stage>(run: &Run, stage: &mut S) -> [Vec<u8>; 2] {
     assert_eq!((stores.blocks().0, stores.flights().0), (0, 0), "seed {}: leaked", run.seed);
     let [client, server] = ends;
     [server.received, client.received]
+}
+
+/// A segment for which no frame came.
+fn made(
+    output: &Output,
+    out: &Outputs,
+    connection: &Connection,
+    way: Way,
+    stores: &Stores,
+) -> Wire {
+    let nothing = Wire::new((0, 0), TcpFlags::ACK, 0, &[], b"");
+    Wire::build(output, out, &nothing, |at, len| {
+        let mut bytes = vec![0; len];
+        assert_eq!(connection.copy_out(way, stores, at, &mut bytes), len);
+        bytes
+    })
 }
 
 fn random_bytes(dice: &mut Dice, len: u32) -> Vec<u8> {
@@ -259,4 +291,101 @@ fn an_acknowledgement_made_before_the_server_has_sent_data_carries_the_stamp_of_
     }
     assert!(out.list().iter().any(|output| output.to == To::Sender));
     assert_eq!(out.back_options(), stamps(692_308_891, 9));
+}
+
+/// What is sent for one segment of these numbers and bytes, to the receiver and to the sender: (seq, ack, payload).
+type Sent = [Vec<(u32, u32, Vec<u8>)>; 2];
+
+struct Alone {
+    stores: Stores,
+    connection: Connection,
+    out: Outputs,
+    stage: Tokens,
+}
+
+impl Alone {
+    /// Behind the handshake: the client's next byte is 100, the server's 500.
+    fn new() -> Self {
+        let (stores, connection) = (Stores::new(512, 4), Connection::new(Tick(0)));
+        let mut alone = Self { stores, connection, out: Outputs::new(), stage: Tokens::default() };
+        let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
+        alone.take(0, Way::ToServer, (99, 0), syn, b"");
+        alone.take(0, Way::ToClient, (499, 100), syn.with(ack), b"");
+        alone.take(0, Way::ToServer, (100, 500), ack, b"");
+        alone
+    }
+
+    fn take(
+        &mut self,
+        now: u32,
+        way: Way,
+        numbers: (u32, u32),
+        flags: TcpFlags,
+        payload: &[u8],
+    ) -> Sent {
+        let wire = Wire::new(numbers, flags, 1_000, &[], payload);
+        let tcp = wire::Tcp::parse(&wire.header).unwrap();
+        let segment = SegmentIn { tcp, payload };
+        let Self { stores, connection, out, stage } = self;
+        connection.take(way, &segment, stores, stage, Tick(now), out);
+        self.sent(way, &wire)
+    }
+
+    fn overdue(&mut self, now: u32) -> Option<Sent> {
+        let Self { stores, connection, out, stage } = self;
+        connection.overdue(Way::ToServer, stores, stage, Tick(now), out)?;
+        Some(self.sent(Way::ToServer, &Wire::new((0, 0), TcpFlags::ACK, 0, &[], b"")))
+    }
+
+    fn sent(&self, way: Way, wire: &Wire) -> Sent {
+        let mut sent = Sent::default();
+        for output in self.out.list() {
+            let built = Wire::build(output, &self.out, wire, |at, len| {
+                let mut bytes = vec![0; len];
+                assert_eq!(self.connection.copy_out(way, &self.stores, at, &mut bytes), len);
+                bytes
+            });
+            let numbers = (output.seq.raw(), output.ack.raw(), built.payload);
+            sent[usize::from(output.to == To::Sender)].push(numbers);
+        }
+        sent
+    }
+}
+
+#[test]
+fn the_beginning_of_a_pattern_is_let_go_after_its_deadline_and_sent_until_it_arrives() {
+    let mut alone = Alone::new();
+    let ack = TcpFlags::ACK;
+    let [onward, back] = alone.take(10, Way::ToServer, (100, 500), ack, b"TOK");
+    assert!(onward.is_empty(), "{onward:?}");
+    assert_eq!(back, [(500, 103, vec![])], "its sender may go on");
+    assert!(alone.connection.waits(Way::ToServer, &alone.stores));
+    assert_eq!(alone.overdue(9 + WINDOW_HOLD_MS), None);
+    let due = 10 + WINDOW_HOLD_MS;
+    let lost = vec![(100, 500, b"TOK".to_vec())];
+    assert_eq!(alone.overdue(due), Some([lost.clone(), vec![]]));
+    assert_eq!(alone.overdue(due), None, "the wait for its acknowledgement begins");
+    assert_eq!(alone.overdue(due + RESEND_MS - 1), None);
+    assert_eq!(alone.overdue(due + RESEND_MS), Some([lost.clone(), vec![]]));
+    assert_eq!(alone.overdue(due + 3 * RESEND_MS - 1), None);
+    assert_eq!(alone.overdue(due + 3 * RESEND_MS), Some([lost, vec![]]), "twice as long");
+    let [to_client, _] = alone.take(due + 4_000, Way::ToClient, (500, 103), ack, b"");
+    assert_eq!(to_client, [(500, 103, vec![])]);
+    assert!(!alone.connection.waits(Way::ToServer, &alone.stores));
+    // What would complete the pattern now is taken away.
+    let [onward, _] = alone.take(due + 5_000, Way::ToServer, (103, 500), ack, b"ENx");
+    assert_eq!(onward, [(103, 500, b"x".to_vec())]);
+}
+
+#[test]
+fn a_pattern_whose_middle_is_late_is_not_let_go() {
+    let mut alone = Alone::new();
+    let ack = TcpFlags::ACK;
+    alone.take(0, Way::ToServer, (100, 500), ack, b"aTO");
+    alone.take(1, Way::ToClient, (500, 101), ack, b"");
+    // "KE" is lost; its sender will send it again, whenever that is.
+    alone.take(2, Way::ToServer, (105, 500), ack, b"Nb");
+    assert_eq!(alone.overdue(60_000), None);
+    let [onward, _] = alone.take(60_001, Way::ToServer, (103, 500), ack, b"KE");
+    assert_eq!(onward, [(101, 500, b"b".to_vec())]);
 }

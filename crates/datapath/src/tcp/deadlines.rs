@@ -1,0 +1,150 @@
+//! Half-streams that wait for a deadline, in the order they are to be looked at.
+//!
+//! Holds:     [`Deadlines`], a queue of (connection, way); [`overdue`], which asks `flow` what is due and sends it.
+//! Promises:  none is in the queue twice, so it never outgrows what was allocated for it.
+//! Never:     knows what is waited for: `flow` says so when asked.
+//!
+//! Every wait between two looks is as long as every other, so the first of the queue is always the next.
+
+use std::collections::VecDeque;
+
+use flow::limits::LOOK_AGAIN_MS;
+use flow::{FlowId, Outcome, Tick, To, Way};
+
+use super::build::Absent;
+use super::stage::EngineStage;
+use super::{State, choose, flow_tick, found_of, reason};
+use crate::core::Parts;
+use crate::nic::{Frame as _, FramePool};
+use crate::reasons::Reason;
+use crate::transmit::Outgoing;
+
+/// Half-streams looked at each turn.
+const OVERDUE_PER_TURN: usize = 16;
+
+#[derive(Debug)]
+pub(super) struct Deadlines {
+    queue: VecDeque<(Tick, FlowId, Way)>,
+    /// By number of the connection: bit 0 to the server, bit 1 to the client.
+    queued: Box<[u8]>,
+}
+
+impl Deadlines {
+    /// For so many connections.
+    pub(super) fn new(flows: usize) -> Self {
+        let queue = VecDeque::with_capacity(flows.saturating_mul(2));
+        Self { queue, queued: vec![0; flows].into_boxed_slice() }
+    }
+
+    /// The half-stream is looked at again in a while.
+    pub(super) fn add(&mut self, id: FlowId, way: Way, now: Tick) {
+        let Some(queued) = self.queued.get_mut(id.index()) else { return };
+        if *queued & bit(way) == 0 && self.queue.len() < self.queue.capacity() {
+            *queued |= bit(way);
+            self.queue.push_back((now, id, way));
+        }
+    }
+
+    /// A half-stream that was added a while ago. It is not in the queue any more, and its connection may be another by now.
+    pub(super) fn next(&mut self, now: Tick) -> Option<(FlowId, Way)> {
+        let &(since, id, way) = self.queue.front()?;
+        if now.since(since) < LOOK_AGAIN_MS {
+            return None;
+        }
+        self.queue.pop_front();
+        if let Some(queued) = self.queued.get_mut(id.index()) {
+            *queued &= !bit(way);
+        }
+        Some((id, way))
+    }
+}
+
+const fn bit(way: Way) -> u8 {
+    match way {
+        Way::ToServer => 1,
+        Way::ToClient => 2,
+    }
+}
+
+/// Half-streams whose deadline has come: what was held too long is let go, and what nobody else resends is sent again.
+pub(crate) fn overdue<P: FramePool>(
+    parts: &mut Parts<'_>,
+    pool: &mut P,
+    out: &mut Outgoing<P::Frame>,
+) {
+    let now = flow_tick(parts.now);
+    for _ in 0..OVERDUE_PER_TURN {
+        let State { table, stores, outputs, slots, plans, deadlines, .. } = &mut *parts.tcp;
+        let Some((id, way)) = deadlines.next(now) else { return };
+        let key = table.key(id).copied().unwrap_or_default();
+        let (Some(connection), Some(slot)) = (table.get_mut(id), slots.get_mut(id.index())) else {
+            continue;
+        };
+        if !connection.waits(way, stores) {
+            continue;
+        }
+        deadlines.add(id, way, now);
+        let on = choose(slot, (parts.force, parts.previous), found_of(&key, parts.force), plans);
+        let tally = on.and_then(|(force, ..)| force.tally(parts.config.core));
+        let mut stage = EngineStage {
+            module: on.map(|(_, no, module)| (no, module)),
+            conversation: &mut slot.conversation,
+            client: key.client,
+            scratch: parts.scratch,
+            tally,
+            counters: parts.counters,
+            broken: false,
+        };
+        let Some(outcome) = connection.overdue(way, stores, &mut stage, now, outputs) else {
+            continue;
+        };
+        parts.counters.count(if outcome == Outcome::Rebuilt {
+            Reason::TcpResent
+        } else if matches!(outcome, Outcome::Closed | Outcome::Broken) {
+            reason(outcome)
+        } else {
+            Reason::TcpHoldEnded
+        });
+        for output in outputs.list() {
+            let (towards, options) = match output.to {
+                To::Receiver => (way, outputs.onward_options().unwrap_or_default()),
+                To::Sender => (way.opposite(), outputs.back_options()),
+            };
+            let absent =
+                Absent { header: &slot.link, link: parts.config.link, key: &key, way: towards };
+            let copy = |at, room: &mut [u8]| connection.copy_out(way, stores, at, room);
+            absent.build(output, options, copy, parts.work);
+            let port = match towards {
+                Way::ToServer => slot.server_port,
+                Way::ToClient => slot.client_port,
+            };
+            // Where the pool is empty it is lost like any frame, and due again.
+            if let Some(mut frame) = pool.alloc()
+                && frame.load(parts.work)
+            {
+                out.send(port, frame);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_waits_once_and_in_order() {
+        let id = |at| FlowId::at(at).unwrap();
+        let mut deadlines = Deadlines::new(4);
+        deadlines.add(id(1), Way::ToServer, Tick(0));
+        deadlines.add(id(1), Way::ToServer, Tick(5));
+        deadlines.add(id(1), Way::ToClient, Tick(10));
+        assert_eq!(deadlines.next(Tick(LOOK_AGAIN_MS - 1)), None);
+        assert_eq!(deadlines.next(Tick(LOOK_AGAIN_MS)), Some((id(1), Way::ToServer)));
+        assert_eq!(deadlines.next(Tick(LOOK_AGAIN_MS)), None);
+        deadlines.add(id(1), Way::ToServer, Tick(LOOK_AGAIN_MS));
+        assert_eq!(deadlines.next(Tick(LOOK_AGAIN_MS + 10)), Some((id(1), Way::ToClient)));
+        assert_eq!(deadlines.next(Tick(2 * LOOK_AGAIN_MS)), Some((id(1), Way::ToServer)));
+        assert_eq!(deadlines.next(Tick(u32::MAX / 4)), None);
+    }
+}

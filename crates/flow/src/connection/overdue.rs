@@ -1,0 +1,126 @@
+//! What is to be done for a half-stream while nobody speaks.
+//!
+//! Holds:     [`Connection::overdue`], which lets go what was held too long, and sends again what nobody else will.
+//! Promises:  nothing is held for a pattern past its deadline, unless bytes before its end are missing and will be resent by
+//!            their sender; what was let go so reaches the receiver, however often it is lost.
+//! Never:     reads a clock, or speaks where either end has something outstanding that will do it.
+//!
+//! ```text
+//! 1000..1003 come, "${j" of a pattern: held, and acknowledged to their sender.
+//! nothing comes for 400 ms: 1000..1003 go to the receiver. They are lost. Their sender, told 1003, is silent.
+//! 1 s later 1000..1003 are sent again, 2 s after that again, and so on until the receiver acknowledges them.
+//! ```
+
+use super::{Connection, State, send_end};
+use crate::data::Turn;
+use crate::flight::{Resend, Stores};
+use crate::half::Facts;
+use crate::half::Half;
+use crate::limits::{RESEND_DOUBLINGS_MAX, RESEND_MS, SEGMENT_BYTES_MIN, WINDOW_HOLD_MS};
+use crate::options;
+use crate::segment::{Outcome, Output, Outputs, Payload, To};
+use crate::stage::Stage;
+use crate::{Tick, Way};
+use wire::TcpFlags;
+
+impl Connection {
+    /// [`Self::overdue`] is to be asked about this way, every [`crate::limits::LOOK_AGAIN_MS`].
+    pub fn waits(&self, way: Way, stores: &Stores) -> bool {
+        let [server, client] = &self.halves;
+        let half = match way {
+            Way::ToServer => server,
+            Way::ToClient => client,
+        };
+        half.has_flight() && (half.holds_for_deadline(stores) || half.owes(stores))
+    }
+
+    /// Does what is overdue in bytes that travel `way`: [`Outcome::Released`] and the like where a hold's deadline has come,
+    /// [`Outcome::Rebuilt`] where something is sent again; `None` where nothing is due. There is no frame: outputs name
+    /// the copy only, and `out` has all options of a segment made here.
+    pub fn overdue<S: Stage>(
+        &mut self,
+        way: Way,
+        stores: &mut Stores,
+        stage: &mut S,
+        now: Tick,
+        out: &mut Outputs,
+    ) -> Option<Outcome> {
+        out.clear();
+        if !matches!(self.state, State::Opening | State::Open | State::Closing) {
+            return None;
+        }
+        let (half, other) = self.pair(way);
+        let (ack, window) = (other.acked_o, other.window_told(stores));
+        let stamped = half.is(Facts::STAMPS) && other.is(Facts::STAMPS);
+        let stamps = stamped.then_some((half.stamp, other.stamp));
+        // The path may be narrower than what the receiver said it takes.
+        out.chunk = SEGMENT_BYTES_MIN.min(u32::from(half.mss).saturating_sub(40).max(64));
+        let outcome =
+            if half.holds_for_deadline(stores) && now.since(half.shown_at) >= WINDOW_HOLD_MS {
+                let start = half.edge_o();
+                let mut turn = Turn { half, stores, stage, out, way, now, start, payload: &[] };
+                let taken = turn.release();
+                if taken.close {
+                    self.close_silent(stores, way, out);
+                    return Some(taken.outcome);
+                }
+                taken.outcome
+            } else if is_resend_due(half, stores, now) {
+                let start = half.acked_o;
+                let mut turn = Turn { half, stores, stage, out, way, now, start, payload: &[] };
+                turn.send_owed();
+                Outcome::Rebuilt
+            } else {
+                return None;
+            };
+        let (half, _) = self.pair(way);
+        let ended = send_end(half, stores, out, TcpFlags::ACK);
+        for output in out.list_mut() {
+            output.ack = ack;
+            output.window = window;
+            output.flags = TcpFlags::ACK;
+        }
+        if let Some(last) = out.list_mut().last_mut() {
+            last.flags = last.flags.with(TcpFlags::PSH);
+            if ended {
+                last.flags = last.flags.with(TcpFlags::FIN);
+            }
+        }
+        out.onward_options = Some(options::of_an_ack(stamps, None));
+        Some(outcome)
+    }
+
+    /// Both ends are reset, without a segment to answer.
+    fn close_silent(&mut self, stores: &mut Stores, way: Way, out: &mut Outputs) {
+        out.clear();
+        let [server, client] = self.reset(stores);
+        let (onward, back) = match way {
+            Way::ToServer => (server, client),
+            Way::ToClient => (client, server),
+        };
+        let flags = TcpFlags::RST.with(TcpFlags::ACK);
+        for (to, seq, ack) in [(To::Receiver, onward, back), (To::Sender, back, onward)] {
+            out.push(Output { to, seq, ack, flags, window: 0, payload: Payload::None });
+        }
+    }
+}
+
+/// Times the wait for the receiver's acknowledgement of what only we can send again (RFC 6298 section 5: doubled each time).
+fn is_resend_due(half: &Half, stores: &mut Stores, now: Tick) -> bool {
+    if !half.owes(stores) {
+        return false;
+    }
+    let una_e = half.una_e;
+    let Some((flight, _)) = stores.flight_mut(half.flight()) else { return false };
+    let resend = &mut flight.resend;
+    if !resend.runs || resend.una_e != una_e {
+        *resend = Resend { una_e, since: now, times: 0, runs: true };
+        return false;
+    }
+    if now.since(resend.since) < RESEND_MS << resend.times.min(RESEND_DOUBLINGS_MAX) {
+        return false;
+    }
+    resend.since = now;
+    resend.times = resend.times.saturating_add(1);
+    true
+}
