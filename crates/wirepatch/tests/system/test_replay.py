@@ -1,0 +1,168 @@
+"""Every capture of the corpora through `wirepatch replay` with the whole library: what changed is told, right, and no worse.
+
+The captures lie beside the repository; where they do not, the tests are skipped.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+from capture import checks, records
+from lab import ROOT, NotHere, binary
+
+CORPORA = os.path.join(ROOT, "../shared/corpora")
+PATCHES = os.path.join(ROOT, "patches")
+
+
+def captures():
+    found = [os.path.join(folder, name) for folder, _, names in os.walk(CORPORA) for name in names
+             if name.endswith((".pcap", ".pcapng", ".cap"))]
+    if not found:
+        raise NotHere("../shared/corpora is not beside this repository")
+    return sorted(found)
+
+
+def replayed(path, folder, *options):
+    """The capture's parts before and after, and the report."""
+    out = tempfile.mktemp(dir=folder, suffix=os.path.splitext(path)[1])
+    report = out + ".json"
+    done = subprocess.run([binary(), "replay", path, "-o", out, "--report", report, *options],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"{path}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+    with open(path, "rb") as before, open(out, "rb") as after, open(report, encoding="utf-8") as told:
+        return out, before.read(), after.read(), json.load(told)
+
+
+def compare(before, after, report):
+    """Walks both captures side by side; yields what contradicts the report, or is no longer right."""
+    told = {entry["packet"]: entry for entry in report["edits"]}
+    left = iter(after)
+    number = 0
+    for part in before:
+        if part.link is None:
+            if next(left, None) != part:
+                yield f"what stands behind packet {number} differs"
+            continue
+        number += 1
+        entry = told.get(number)
+        fate = entry["fate"] if entry else "unchanged"
+        came = []
+        size = entry["after_bytes"] if entry else len(part.data)
+        # A packet may have no bytes at all, and is a record nevertheless.
+        while (size > 0 or (fate != "left_out" and not came)) and (one := next(left, None)) is not None:
+            came.append(one)
+            size -= len(one.data)
+        if size:
+            yield f"packet {number}: what came of it is not {entry and entry['after_bytes']} bytes long"
+        if entry and len(part.data) != entry["before_bytes"]:
+            yield f"packet {number}: {len(part.data)} bytes long, the report says {entry['before_bytes']}"
+        if any((one.link, one.time) != (part.link, part.time) for one in came):
+            yield f"packet {number}: another time or link type"
+        if fate == "unchanged" and part not in came:
+            yield f"packet {number}: the report does not say that it changed, and it is not as it was"
+        if fate != "unchanged" and any(one.data == part.data for one in came):
+            yield f"packet {number}: in the report as {fate}, and as it was"
+        was = checks(part.link, part.data)
+        for one in came:
+            wrong = [name for name, right in checks(one.link, one.data).items() if not right and was.get(name, True)]
+            if wrong and one != part:
+                yield f"packet {number}: no longer right: {wrong}"
+    if next(left, None) is not None:
+        yield "more comes out than the report tells"
+
+
+NOTE, WARNING, ERROR = 4194304, 6291456, 8388608
+TCP_TOUCHED = {"edited", "refused_by_patch", "tcp_moved", "tcp_held", "tcp_ahead", "tcp_released", "tcp_rebuilt", "tcp_syn_data",
+               "tcp_closed", "tcp_after_reset"}
+# What Wireshark may find fault with in what came out and not in what went in: how the message begins, the reasons of which
+# one must be in the report, and why it is nobody's fault.
+#
+# A replay writes what left on both sides into one file: a sender's bytes as the receiver gets them, and the receiver's
+# acknowledgements as the sender gets them. Where the length of a stream changed, no single reading of such a file adds up.
+# And the ends of a capture did not know of us: they acknowledge what we hold as yet, and resend nothing of what is missing.
+EXPLAINED = [
+    ("ACKed segment that wasn't captured", TCP_TOUCHED, "both sides in one file"),
+    ("Previous segment(s) not captured", TCP_TOUCHED, "an acknowledgement of what we had not sent yet"),
+    ("This frame is a (suspected)", TCP_TOUCHED, "both sides in one file, so what comes late looks resent"),
+    ("Duplicate ACK", TCP_TOUCHED, "several acknowledgements of what is held are one to Wireshark"),
+    ("D-SACK Sequence", TCP_TOUCHED, "both sides in one file"),
+    ("Connection reset (RST)", {"tcp_closed", "tcp_after_reset"}, "a patch ends the connection"),
+    ("Source MAC must not be a group address", {"tcp_held"}, "an answer to a frame sent to a group address"),
+    ("Illegal characters found in header name", {"tcp_moved", "tcp_released"}, "a message begins inside a segment, as its sender cut it"),
+    ("Ignored Unknown Record", {"tcp_released"}, "both sides in one file, so Wireshark loses its place in the records"),
+    ("This session reuses previously negotiated keys", {"tcp_released"}, "the same: it has missed the certificate"),
+    # The CRLF behind a chunk comes with the next chunk's size, and Wireshark begins a new message at it. The bytes are the same.
+    ("Leading CRLF previous message", {"tcp_released"}, "Wireshark's reassembly of chunks"),
+]
+KNOWN_ERRORS = {"pcap/zeek+zeek/testing/btest/Traces/http/cooper-grill-dvwa.pcapng"}
+
+
+def expert_items(path):
+    """What Wireshark finds fault with in a capture, from notes upwards, with how often; numbers within are left out."""
+    done = subprocess.run(
+        ["tshark", "-n", "-r", path, "-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE",
+         "-o", "udp.check_checksum:TRUE", "-Y", "_ws.expert", "-T", "fields", "-E", "aggregator=|",
+         "-e", "_ws.expert.severity", "-e", "_ws.expert.message"],
+        capture_output=True, text=True, errors="replace", timeout=120)
+    items = Counter()
+    for line in done.stdout.splitlines():
+        severities, _, messages = line.partition("\t")
+        severities, messages = severities.split("|"), messages.split("|")
+        if len(severities) != len(messages):
+            # A message that quotes a packet with the separator in it: kept whole, at its gravest.
+            severities, messages = [max(severities, key=int)], ["|".join(messages)]
+        for severity, message in zip(severities, messages):
+            if int(severity) >= NOTE:
+                items[int(severity), re.sub(r"0x[0-9a-f]+|[0-9]+", "N", message)] += 1
+    return items
+
+
+def new_expert_items(name, before, after, report):
+    """What Wireshark finds fault with in the output alone, and EXPLAINED does not name."""
+    reasons = set(report["reasons"])
+    for (severity, message), count in (expert_items(after) - expert_items(before)).items():
+        explained = any(message.startswith(begin) and reasons & causes for begin, causes, _ in EXPLAINED)
+        if not explained or (severity >= ERROR and name not in KNOWN_ERRORS):
+            yield f"Wireshark finds {count} more of: {message} (severity {severity})"
+
+
+def one_capture(path, folder):
+    """The faults found in what the library makes of a capture, and whether it changed."""
+    name = os.path.relpath(path, CORPORA)
+    faults, changed = [], False
+    runs = [()]
+    while runs:
+        options = runs.pop()
+        out, before, after, report = replayed(path, folder, "--patches", PATCHES, *options)
+        found = list(compare(records(before), records(after), report))
+        if before != after:
+            found += new_expert_items(name, path, out, report)
+        elif report["changed"] + report["left_out"] + report["inserted"]:
+            found.append("the report tells of changes, and there are none")
+        os.remove(out)
+        faults += [f"{name} {' '.join(options)}: {fault}" for fault in found]
+        changed |= before != after
+        if not options and report["reasons"].keys() & {"bad_checksum", "bad_ip_checksum"}:
+            runs.append(("--trust-checksums",))
+    return faults, changed
+
+
+def test_the_whole_library_over_every_capture():
+    if shutil.which("tshark") is None:
+        raise NotHere("tshark is not installed: deploy/install-packages.sh")
+    folder = tempfile.mkdtemp(prefix="wirepatch-replay-")
+    try:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            results = list(pool.map(lambda path: one_capture(path, folder), captures()))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    faults = [fault for found, _ in results for fault in found]
+    changed = sum(changed for _, changed in results)
+    assert changed > 50, f"only {changed} captures changed: the test tested nothing"
+    assert not faults, f"{len(faults)} faults\n" + "\n".join(faults[:200])
+    print(f"    {len(results)} captures, {changed} of them changed")
