@@ -91,8 +91,9 @@ pub(crate) fn is_elsewhere(
     !named(u16::from_be_bytes([a, b])) && !named(u16::from_be_bytes([c, d]))
 }
 
-/// The same for a packet whose headers are known. `checked`: its checksums are taken for right.
-#[inline]
+/// The same for a packet whose headers are known. `checked`: its checksums are taken for right. (Inlined, or a packet's offsets
+/// would be copied at every step.)
+#[inline(always)]
 pub(crate) fn classify_parsed(
     bytes: &[u8],
     layers: Layers,
