@@ -220,7 +220,7 @@ impl RowResult {
         (&self.row, self.ports) == (&other.row, other.ports)
     }
 
-    /// Takes over what was better another time: fewer cycles, a shorter latency. A time that was not as expected stays one.
+    /// Takes over what was better another time: fewer cycles, a lower floor, a shorter latency. A time that was not as expected stays one.
     pub(super) fn keep_better(&mut self, mut other: Self) {
         let as_expected = self.as_expected && other.as_expected;
         let p99 = |latency: Option<Latency>| latency.map_or(f64::INFINITY, |found| found.p99);
@@ -229,9 +229,12 @@ impl RowResult {
         } else {
             self.latency_us
         };
+        let floor = self.floor_cycles_per_packet.min(other.floor_cycles_per_packet);
         if other.cycles_per_packet < self.cycles_per_packet {
             core::mem::swap(self, &mut other);
         }
+        self.floor_cycles_per_packet = floor;
+        self.journey_cycles_per_packet = self.cycles_per_packet - floor;
         self.latency_us = latency;
         self.as_expected = as_expected;
     }
