@@ -78,34 +78,44 @@ pub(super) fn data(value: Span, flags: Flags, out: &mut Fields) {
 
 //= https://www.rfc-editor.org/rfc/rfc9112#section-7.1
 //# chunk = chunk-size [ chunk-ext ] CRLF chunk-data CRLF
-/// The CRLF after a chunk, if one came before, and the line with the next one's size.
+/// The CRLF after a chunk. It is a unit of its own: the receiver knows the chunk's end by it, and the next chunk may be long in
+/// coming.
+pub(super) fn chunk_end(
+    wanted: &Wanted,
+    state: &mut State,
+    view: View<'_>,
+    out: &mut Fields,
+) -> Step {
+    match view.input {
+        [b'\r', b'\n', ..] => {}
+        [_] if !view.ended => return Step::More(Need::Bytes(2)),
+        // Some servers skip any two bytes here, some look for a line end.
+        input => return uncertain(wanted, state, view, input.len().min(2), out),
+    }
+    if wanted.has(CHUNK_BOUNDARY) {
+        out.bytes(CHUNK_BOUNDARY.0, Span::new(0, 2));
+    }
+    state.half_mut(view.from).phase = Phase::ChunkSize;
+    Step::Unit { bytes: 2, first: false, last: false }
+}
+
+/// The line with a chunk's size.
 pub(super) fn chunk_line(
     wanted: &Wanted,
     state: &mut State,
     view: View<'_>,
     out: &mut Fields,
 ) -> Step {
-    let input = view.input;
-    let behind_chunk = state.half(view.from).phase == Phase::ChunkEnd;
-    let start = if behind_chunk { 2 } else { 0 };
-    if behind_chunk {
-        match input {
-            [b'\r', b'\n', ..] => {}
-            [_] if !view.ended => return Step::More(Need::Bytes(2)),
-            // Some servers skip any two bytes here, some look for a line end.
-            _ => return uncertain(wanted, state, view, input.len().min(2), out),
-        }
-    }
-    let line = input.get(start..).unwrap_or_default();
+    let line = view.input;
     let head = line.get(..NAME_BYTES_MAX).unwrap_or(line);
     let Some(end) = memchr::memchr(b'\n', head) else {
         if head.len() < NAME_BYTES_MAX && !view.ended {
             return Step::More(Need::Byte(b'\n'));
         }
-        return uncertain(wanted, state, view, start.saturating_add(head.len()), out);
+        return uncertain(wanted, state, view, head.len(), out);
     };
     let text = line.get(..end).unwrap_or_default();
-    let next = start.saturating_add(end).saturating_add(1);
+    let next = end.saturating_add(1);
     let read = text.strip_suffix(b"\r").and_then(|text| {
         let (size, digits) = chunk_size(text)?;
         memchr::memchr(b'\r', text).is_none().then_some((text, size, digits))
@@ -113,18 +123,14 @@ pub(super) fn chunk_line(
     let Some((text, size, digits)) = read else {
         return uncertain(wanted, state, view, next, out);
     };
-    if behind_chunk && wanted.has(CHUNK_BOUNDARY) {
-        out.bytes(CHUNK_BOUNDARY.0, Span::new(0, 2));
-    }
     if wanted.has(CHUNK_SIZE) {
-        out.number(CHUNK_SIZE.0, Span::new(start, start.saturating_add(digits)), size);
+        out.number(CHUNK_SIZE.0, Span::new(0, digits), size);
     }
     if wanted.has(CHUNK_EXTENSION)
         && let Some(semicolon) = memchr::memchr(b';', text)
     {
-        let element = start.saturating_add(semicolon);
-        let value = Span::new(element.saturating_add(1), start.saturating_add(text.len()));
-        let element = Span { end: value.end, ..Span::new(element, element) };
+        let value = Span::new(semicolon.saturating_add(1), text.len());
+        let element = Span { end: value.end, ..Span::new(semicolon, semicolon) };
         out.push(Field { slot: CHUNK_EXTENSION.0, value, element, ..Field::default() });
     }
     let half = state.half_mut(view.from);

@@ -105,7 +105,8 @@ fn unit(wanted: &Wanted, state: &mut State, view: View<'_>, out: &mut Fields) ->
         Phase::Ignored => ignored(state, view),
         Phase::Body | Phase::ChunkData => body::counted(wanted, state, view, out),
         Phase::UntilClose => body::until_close(wanted, state, view, out),
-        Phase::ChunkSize | Phase::ChunkEnd => body::chunk_line(wanted, state, view, out),
+        Phase::ChunkSize => body::chunk_line(wanted, state, view, out),
+        Phase::ChunkEnd => body::chunk_end(wanted, state, view, out),
         Phase::Done => Step::SkipRest,
     }
 }

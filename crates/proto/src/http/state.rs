@@ -31,7 +31,7 @@ pub(super) enum Phase {
     ChunkSize,
     /// `left` bytes of a chunk.
     ChunkData,
-    /// The CRLF after a chunk, with the chunk-size line that follows it.
+    /// The CRLF after a chunk.
     ChunkEnd,
     /// Nothing more is read.
     Done,

@@ -455,6 +455,23 @@ fn units_are_lines_or_heads() {
 }
 
 #[test]
+fn the_end_of_a_chunk_does_not_wait_for_the_next() {
+    let mut wanted = Wanted::new(&PROTOCOL);
+    wanted.want(table::CHUNK_SIZE);
+    let (mut state, mut out) = (Http.start(), Fields::new());
+    let mut rest: &[u8] = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n";
+    while !rest.is_empty() {
+        let view = View { input: rest, from: Q, open: false, ended: false };
+        let bytes = match Http.stream(&wanted, &mut state, view, &mut out) {
+            Step::Unit { bytes, .. } => bytes,
+            Step::Skip { bytes, .. } => usize::try_from(bytes).unwrap(),
+            step => panic!("{step:?} at {:?}", String::from_utf8_lossy(rest)),
+        };
+        rest = &rest[bytes..];
+    }
+}
+
+#[test]
 fn too_many_fields_are_told() {
     let mut head = b"GET / HTTP/1.1\r\n".to_vec();
     for _ in 0..6_000 {
