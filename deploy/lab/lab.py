@@ -30,6 +30,10 @@ class NotHere(Exception):
     """This machine lacks something; the text says what."""
 
 
+class Elsewhere(NotHere):
+    """It lies outside this repository and its packages (captures beside it, a registry's server), and can't be had here."""
+
+
 class OnRequest(Exception):
     """Takes long, so it is done only when asked for; the text says how to ask."""
 

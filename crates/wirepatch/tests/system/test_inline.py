@@ -5,7 +5,7 @@ import os
 import random
 import subprocess
 
-from lab import ROOT, NotHere, binary, free_port
+from lab import ROOT, Elsewhere, binary, free_port
 
 SHARED = os.path.join(os.path.dirname(ROOT), "shared")
 
@@ -13,7 +13,7 @@ SHARED = os.path.join(os.path.dirname(ROOT), "shared")
 def replayable():
     index = os.path.join(SHARED, "corpora/INDEX.tsv")
     if not os.path.exists(index):
-        raise NotHere("../shared/corpora")
+        raise Elsewhere("../shared/corpora")
     with open(index, encoding="utf-8") as file:
         head, *rows = (line.rstrip("\n").split("\t") for line in file)
     path, frames = head.index("path"), head.index("replayable_eth")

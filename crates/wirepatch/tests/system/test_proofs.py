@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 
-from lab import DIRECT_SERVER, ROOT, SERVER, Lab, NotHere, wait_for
+from lab import DIRECT_SERVER, ROOT, SERVER, Elsewhere, Lab, NotHere, wait_for
 
 PROOFS = os.path.join(ROOT, "../shared/proofs")
 # The servers are third-party packages with known holes: they stay in the build's own folder.
@@ -32,7 +32,7 @@ LEFT_BEHIND = shutil.ignore_patterns("fixed", "node_modules", "bin", "target", "
 def npm(case):
     """What the case's lock file pins."""
     if not shutil.which("node") or not shutil.which("npm"):
-        raise NotHere("node and npm (Debian packages nodejs and npm)")
+        raise Elsewhere("node and npm (Debian packages nodejs and npm)")
     fetch(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=optional", "--loglevel=error"],
           os.path.join(case, "vulnerable"))
 
@@ -47,7 +47,7 @@ def pip(case):
 def cargo(case):
     """A small server on the vulnerable crate."""
     if not shutil.which("cargo"):
-        raise NotHere("cargo")
+        raise Elsewhere("cargo")
     source = os.path.join(case, "vulnerable")
     built = os.path.join(source, "target")
     fetch(["cargo", "build", "--release", "--locked", "-q", "--target-dir", built], source)
@@ -60,9 +60,9 @@ def fetch(command, folder):
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
     except (OSError, subprocess.TimeoutExpired) as why:
-        raise NotHere(f"{command[0]}: {why}") from why
+        raise Elsewhere(f"{command[0]}: {why}") from why
     if done.returncode != 0:
-        raise NotHere(f"{' '.join(command)}: {(done.stderr.strip() or done.stdout.strip())[-300:]}")
+        raise Elsewhere(f"{' '.join(command)}: {(done.stderr.strip() or done.stdout.strip())[-300:]}")
 
 
 def stamp(case):
@@ -181,10 +181,10 @@ class Proof:
     def __call__(self):
         home = os.path.join(CACHE, self.case)
         if not os.path.isdir(PROOFS):
-            raise NotHere(f"{PROOFS} (the servers to prove patches on)")
+            raise Elsewhere(f"{PROOFS} (the servers to prove patches on)")
         if os.path.exists(home + ".not-here"):
             with open(home + ".not-here", encoding="utf-8") as file:
-                raise NotHere(file.read())
+                raise Elsewhere(file.read())
         with Lab() as lab:
             self.prove(lab, home)
 

@@ -13,7 +13,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from capture import checks, records
-from lab import ROOT, NotHere, binary
+from lab import ROOT, Elsewhere, NotHere, binary
 
 CORPORA = os.path.join(ROOT, "../shared/corpora")
 PATCHES = os.path.join(ROOT, "patches")
@@ -23,7 +23,7 @@ def captures():
     found = [os.path.join(folder, name) for folder, _, names in os.walk(CORPORA) for name in names
              if name.endswith((".pcap", ".pcapng", ".cap"))]
     if not found:
-        raise NotHere("../shared/corpora is not beside this repository")
+        raise Elsewhere("../shared/corpora is not beside this repository")
     return sorted(found)
 
 
