@@ -423,6 +423,7 @@ const fn reason(outcome: Outcome) -> Reason {
         Outcome::NoFlights => Reason::TcpNoFlights,
         Outcome::InFlightFull => Reason::TcpInFlightFull,
         Outcome::BadFlags => Reason::TcpBadFlags,
+        Outcome::TooOld => Reason::TcpTooOld,
         Outcome::SynDataStripped => Reason::TcpSynData,
         Outcome::Closed => Reason::TcpClosed,
         Outcome::Broken => Reason::TcpBroken,

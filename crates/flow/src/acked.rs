@@ -51,7 +51,7 @@ impl Acked {
         half.acked_o = half.acked_o.max(half.promised(stores));
         let told = half.acked_o;
         out.onward_options = translated_options(half, segment, stores, told);
-        let window = half.window_told(stores);
+        let window = half.tell_window(stores);
         let news = told.is_after(before.0) || before.1 != half.window;
         Self { ack: told, window, news }
     }

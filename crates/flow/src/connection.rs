@@ -241,8 +241,11 @@ impl Connection {
         let tcp = &segment.tcp;
         let flags = tcp.flags();
         let now = self.seen;
-        let stamps = note_stamps(self.pair(way).0, segment);
         let (half, other) = self.pair(way);
+        if is_too_old(half, segment, stores) {
+            return Outcome::TooOld;
+        }
+        let stamps = note_stamps(half, segment);
         let acked = Acked::take(other, segment, stores, out);
         if !half.is(Facts::KNOWN) {
             half.begin(tcp.seq());
@@ -385,17 +388,48 @@ fn learn(half: &mut Half, other: &mut Half, found: SynOptions, answers: bool, wi
     other.window = window >> other.scale.min(14);
 }
 
-/// Remembers the sender's clock, for acknowledgements made here. Answers (value, echo) for one that goes back to it,
-/// without the value: that is the other end's clock.
-fn note_stamps(half: &mut Half, segment: &SegmentIn<'_>) -> Option<u32> {
-    let value = segment.tcp.options().find_map(|option| match option {
+//= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
+//# If there is a Timestamps option in the arriving segment, SEG.TSval < TS.Recent, TS.Recent is valid (see
+//# later discussion), and if the RST bit is not set, then treat the arriving segment as not acceptable
+/// Protection against wrapped sequence numbers, for bytes that are to be inspected: they would be kept as what was said first,
+/// while their receiver discards them. A tick of leeway is what Linux gives.
+///
+/// TS.Recent 700: a segment of 699 is taken, one of 698 is dropped; across the wrap, 2 after 0xffff_fffe is later by 4.
+fn is_too_old(half: &mut Half, segment: &SegmentIn<'_>, stores: &Stores) -> bool {
+    if segment.payload.is_empty() || segment.tcp.flags().has(TcpFlags::RST) || half.tail() > 0 {
+        return false;
+    }
+    let Some(value) = stamp_of(segment) else { return false };
+    let later = value.wrapping_sub(half.recent).cast_signed();
+    if half.is(Facts::RECENT) && later < -1 {
+        return true;
+    }
+    //= https://www.rfc-editor.org/rfc/rfc7323#section-4.3
+    //# If SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent, then SEG.TSval is copied to TS.Recent
+    let in_order = !segment.tcp.seq().is_after(half.edge_o().advance(half.held(stores)));
+    if in_order && (later > 0 || !half.is(Facts::RECENT)) {
+        half.recent = value;
+        half.note(Facts::RECENT);
+    }
+    false
+}
+
+/// TSval.
+fn stamp_of(segment: &SegmentIn<'_>) -> Option<u32> {
+    segment.tcp.options().find_map(|option| match option {
         TcpOption::Timestamps(value, _) => Some(value),
         TcpOption::MaxSegment(_)
         | TcpOption::WindowScale(_)
         | TcpOption::SackPermitted
         | TcpOption::Sack { .. }
         | TcpOption::Other(..) => None,
-    })?;
+    })
+}
+
+/// Remembers the sender's clock, for acknowledgements made here. Answers (value, echo) for one that goes back to it,
+/// without the value: that is the other end's clock.
+fn note_stamps(half: &mut Half, segment: &SegmentIn<'_>) -> Option<u32> {
+    let value = stamp_of(segment)?;
     half.stamp = value;
     half.note(Facts::STAMPS);
     Some(value)
@@ -510,6 +544,7 @@ fn send_back(
         // What was deleted and acknowledged is past.
         half.acknowledge(stores, half.una_e);
     }
+    let window = half.tell_window(stores);
     let timestamps = stamps.map(|echo| (other.stamp, echo));
     let sack = ahead
         .filter(|_| half.is(Facts::SACK) && other.is(Facts::SACK))
@@ -520,7 +555,7 @@ fn send_back(
         seq: other.sent_e,
         ack: half.acked_o,
         flags: TcpFlags::ACK,
-        window: half.window,
+        window,
         payload: Payload::None,
     });
 }

@@ -15,7 +15,7 @@
 
 use crate::Tick;
 use crate::flight::{FlightId, NO_FLIGHT, Stores};
-use crate::limits::SKIP_AHEAD_BYTES_MAX;
+use crate::limits::{SKIP_AHEAD_BYTES_MAX, WINDOW_AHEAD_BYTES_MAX};
 use crate::seq_map::shifted;
 use wire::Seq;
 
@@ -46,6 +46,10 @@ impl Facts {
     pub(crate) const SCALE: Self = Self(512);
     /// Its sender stamps its segments.
     pub(crate) const STAMPS: Self = Self(1024);
+    /// `told_o` is known.
+    pub(crate) const TOLD: Self = Self(4096);
+    /// `recent` is known.
+    pub(crate) const RECENT: Self = Self(2048);
 }
 
 #[derive(Debug)]
@@ -61,6 +65,8 @@ pub(crate) struct Half {
     pub(crate) sent_e: Seq,
     /// One past the last position the receiver's window lets in.
     pub(crate) right_e: Seq,
+    /// The right edge of the window the sender was told of.
+    pub(crate) told_o: Seq,
     /// Where FIN stands, once seen.
     pub(crate) fin_o: Seq,
     /// Bytes from `next_o` on that need no inspection; all bits set: the rest of the half-stream.
@@ -71,6 +77,8 @@ pub(crate) struct Half {
     pub(crate) shown_at: Tick,
     /// The sender's latest timestamp.
     pub(crate) stamp: u32,
+    /// TS.Recent of RFC 7323: the timestamp of the latest segment that came in order.
+    pub(crate) recent: u32,
     flight: FlightId,
     facts: Facts,
     /// The receiver's latest window field, and how far it is to be shifted.
@@ -88,11 +96,13 @@ impl Half {
         acked_o: Seq::new(0),
         sent_e: Seq::new(0),
         right_e: Seq::new(0),
+        told_o: Seq::new(0),
         fin_o: Seq::new(0),
         skip_left: 0,
         shown: 0,
         shown_at: Tick(0),
         stamp: 0,
+        recent: 0,
         flight: NO_FLIGHT,
         facts: Facts(0),
         window: 0,
@@ -209,10 +219,32 @@ impl Half {
             && stores.flight(self.flight).is_some_and(|flight| !flight.waiting.has_gap())
     }
 
-    /// The receiver's window as the sender is told of it: what edits have inserted is paid for.
-    pub(crate) fn window_told(&self, stores: &Stores) -> u16 {
-        let growth = self.growth(stores) >> self.scale.min(14);
-        let grown = u16::try_from(growth).unwrap_or(u16::MAX);
+    /// The window field to go with an acknowledgement of `acked_o`: what edits have inserted is paid for.
+    ///
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.2.1
+    //# A TCP receiver SHOULD NOT shrink the window, i.e., move the right window edge to the left
+    /// What is held is acknowledged before the receiver has taken it, so the right edge told is ahead of the receiver's own by
+    /// as much. It is not taken back: a sender that fills it has the last bytes dropped by the receiver, and resends them.
+    ///
+    /// The receiver says "83306, window 536"; one byte is held and acknowledged: 83307 with a window of 536, right edge
+    /// 83843. Then the receiver, full, says "83842, window 0", and the sender is told "83842, window 1".
+    pub(crate) fn tell_window(&mut self, stores: &Stores) -> u16 {
+        let scale = self.scale.min(14);
+        let unit = 1_u32 << scale;
+        let growth = self.growth(stores);
+        let open = (u32::from(self.window) << scale).saturating_sub(growth);
+        let real = self.acked_o.advance(open);
+        let known = self.is(Facts::TOLD) && !real.is_after(self.told_o);
+        let ahead = if known { self.told_o.bytes_after(real) } else { 0 };
+        // More than is ever held: from long ago, when this half-stream was not edited.
+        if !known || ahead > WINDOW_AHEAD_BYTES_MAX {
+            self.told_o = real;
+            self.note(Facts::TOLD);
+        } else if ahead >= unit {
+            let bytes = self.told_o.bytes_after(self.acked_o);
+            return u16::try_from(bytes.div_ceil(unit)).unwrap_or(u16::MAX);
+        }
+        let grown = u16::try_from(growth >> scale).unwrap_or(u16::MAX);
         if grown == 0 { self.window } else { self.window.saturating_sub(grown).saturating_sub(1) }
     }
 

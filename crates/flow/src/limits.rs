@@ -24,6 +24,9 @@ pub const PIECES_MAX: usize = 64;
 /// it is dropped and counted, and the sender slows down.
 pub const COPY_BYTES_MAX: u32 = 1 << 20;
 
+/// How far the window told to a sender may reach past its receiver's: what is held, and what edits in flight have inserted.
+pub const WINDOW_AHEAD_BYTES_MAX: u32 = WAITING_BYTES_MAX + COPY_BYTES_MAX;
+
 /// Free bytes the pool must have over a segment's own before the segment is inspected: room for what its edits insert.
 pub const GROWTH_RESERVE_BYTES: u32 = 16 * 1_024;
 

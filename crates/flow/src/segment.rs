@@ -212,6 +212,8 @@ pub enum Outcome {
     InFlightFull,
     /// Dropped: its control bits contradict each other, or say nothing.
     BadFlags,
+    /// Dropped: its timestamp is older than one that came in order before, so its receiver would discard it.
+    TooOld,
     /// A SYN whose data was taken off.
     SynDataStripped,
     /// The stage asked for the end of the connection: both ends are reset.

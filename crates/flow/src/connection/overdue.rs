@@ -50,7 +50,7 @@ impl Connection {
             return None;
         }
         let (half, other) = self.pair(way);
-        let (ack, window) = (other.acked_o, other.window_told(stores));
+        let (ack, window) = (other.acked_o, other.tell_window(stores));
         let stamped = half.is(Facts::STAMPS) && other.is(Facts::STAMPS);
         let stamps = stamped.then_some((half.stamp, other.stamp));
         // The path may be narrower than what the receiver said it takes.

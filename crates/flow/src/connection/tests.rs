@@ -389,3 +389,28 @@ fn a_pattern_whose_middle_is_late_is_not_let_go() {
     let [onward, _] = alone.take(60_001, Way::ToServer, (103, 500), ack, b"KE");
     assert_eq!(onward, [(101, 500, b"b".to_vec())]);
 }
+
+//= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
+//= type=test
+//# SEG.TSval < TS.Recent
+#[test]
+fn bytes_under_an_old_timestamp_are_not_what_was_said_first() {
+    let mut alone = Alone::new();
+    let send = |alone: &mut Alone, seq: u32, value: u32, payload: &[u8]| {
+        let mut options = vec![1, 1, 8, 10];
+        options.extend(value.to_be_bytes());
+        options.extend([0; 4]);
+        let wire = Wire::new((seq, 500), TcpFlags::ACK, 1_000, &options, payload);
+        let tcp = wire::Tcp::parse(&wire.header).unwrap();
+        let segment = SegmentIn { tcp, payload };
+        let Alone { stores, connection, out, stage } = alone;
+        let outcome = connection.take(Way::ToServer, &segment, stores, stage, Tick(0), out);
+        (outcome, alone.sent(Way::ToServer, &wire)[0].clone())
+    };
+    assert_eq!(send(&mut alone, 100, 700, b"abc").1, [(100, 500, b"abc".to_vec())]);
+    assert_eq!(send(&mut alone, 103, 698, b"decoy"), (Outcome::TooOld, vec![]));
+    assert_eq!(send(&mut alone, 103, 699, b"de").1, [(103, 500, b"de".to_vec())]);
+    // Ahead of order, a newer stamp does not count yet: what fills the gap may be older.
+    assert_eq!(send(&mut alone, 107, 900, b"hi").0, Outcome::Ahead);
+    assert_eq!(send(&mut alone, 105, 705, b"fg").1, [(105, 500, b"fghi".to_vec())]);
+}
