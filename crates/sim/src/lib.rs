@@ -3,3 +3,4 @@
 pub mod cases;
 pub mod load;
 pub mod pcap;
+pub mod tcp;

@@ -1,0 +1,170 @@
+//! `sim`: plays seeds of the TCP simulator.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sim::tcp::{Play, Run, protocols, run};
+
+const USAGE: &str = "\
+sim: TCP connections between two stacks with the box between them, on a virtual clock
+
+  sim --seeds A..B     plays seeds from A to before B, on all cores
+  sim --seed N         plays one
+
+  --protocol P         only conversations in P
+  --exact              a pattern's beginning that had to be let go is a failure
+  --bare               without the box: what fails here as well is not its fault
+  --trace              prints every frame
+  --json               prints one object a failure, and one in the end
+";
+
+struct Arguments {
+    first: u64,
+    end: u64,
+    play: Play,
+    json: bool,
+}
+
+fn arguments() -> Result<Arguments, String> {
+    let mut found = Arguments { first: 0, end: 1_000, play: Play::default(), json: false };
+    let mut rest = std::env::args().skip(1);
+    while let Some(word) = rest.next() {
+        let mut value = || rest.next().ok_or_else(|| format!("{word} wants a value"));
+        let number = |text: &str| {
+            text.replace('_', "").parse::<u64>().map_err(|_| format!("`{text}` is not a number"))
+        };
+        match word.as_str() {
+            "--seeds" => {
+                let range = value()?;
+                let (first, end) =
+                    range.split_once("..").ok_or_else(|| format!("`{range}` is not A..B"))?;
+                (found.first, found.end) = (number(first)?, number(end)?);
+            }
+            "--seed" => {
+                found.first = number(&value()?)?;
+                found.end = found.first.saturating_add(1);
+            }
+            "--protocol" => {
+                let name = value()?;
+                if !protocols().contains(&name.as_str()) {
+                    return Err(format!("there are conversations in {}", protocols().join(", ")));
+                }
+                found.play.protocol = Some(name);
+            }
+            "--exact" => found.play.exact = true,
+            "--bare" => found.play.bare = true,
+            "--trace" => found.play.trace = true,
+            "--json" => found.json = true,
+            "--help" | "-h" => return Err(String::new()),
+            _ => return Err(format!("`{word}` is not known")),
+        }
+    }
+    Ok(found)
+}
+
+/// What became of all seeds.
+#[derive(Default)]
+struct Sum {
+    played: u64,
+    inexact: u64,
+    frames: u64,
+    failed: Vec<Run>,
+}
+
+impl Sum {
+    fn add(&mut self, run: Run) {
+        self.played += 1;
+        self.inexact += u64::from(run.inexact);
+        self.frames += run.frames;
+        if run.wrong.is_some() {
+            self.failed.push(run);
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = match arguments() {
+        Ok(arguments) => arguments,
+        Err(why) => {
+            let _unheard = writeln!(std::io::stderr(), "{why}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    // A panic is caught and told with its seed.
+    std::panic::set_hook(Box::new(|_| {}));
+    let sum = play_all(&arguments);
+    let told = tell(&arguments, &sum);
+    if told.is_ok() && sum.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn play_all(arguments: &Arguments) -> Sum {
+    let next = AtomicU64::new(arguments.first);
+    let sum = Mutex::new(Sum::default());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let terminal = std::io::stderr().is_terminal();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= arguments.end {
+                        break;
+                    }
+                    let run = run(seed, &arguments.play);
+                    let Ok(mut sum) = sum.lock() else { break };
+                    tell_one(arguments, &run);
+                    sum.add(run);
+                    if terminal && sum.played.is_multiple_of(100) {
+                        let (played, failed) = (sum.played, sum.failed.len());
+                        let _unheard =
+                            write!(std::io::stderr(), "\r{played} played, {failed} failed ");
+                    }
+                }
+            });
+        }
+    });
+    if terminal {
+        let _unheard = write!(std::io::stderr(), "\r\x1b[K");
+    }
+    sum.into_inner().unwrap_or_default()
+}
+
+/// A failure as soon as it is there, and every line of a trace.
+fn tell_one(arguments: &Arguments, run: &Run) {
+    let mut out = std::io::stdout().lock();
+    for line in &run.trace {
+        let _unheard = writeln!(out, "{line}");
+    }
+    let Some(wrong) = &run.wrong else { return };
+    let _unheard = if arguments.json {
+        serde_json::to_string(&run).map(|line| writeln!(out, "{line}")).is_ok()
+    } else {
+        writeln!(out, "seed {} ({}): {:?}: {}", run.seed, run.protocol, wrong.kind, wrong.what)
+            .is_ok()
+    };
+}
+
+fn tell(arguments: &Arguments, sum: &Sum) -> std::io::Result<()> {
+    let mut kinds = std::collections::BTreeMap::new();
+    for wrong in sum.failed.iter().filter_map(|run| run.wrong.as_ref()) {
+        *kinds.entry(format!("{:?}", wrong.kind)).or_insert(0_u64) += 1;
+    }
+    let mut out = std::io::stdout().lock();
+    if arguments.json {
+        let whole = serde_json::json!({
+            "played": sum.played, "failed": sum.failed.len(), "inexact": sum.inexact,
+            "frames": sum.frames, "kinds": kinds,
+        });
+        return writeln!(out, "{whole}");
+    }
+    writeln!(
+        out,
+        "{} seeds played, {} failed {kinds:?}, {} inexact, {} frames",
+        sum.played,
+        sum.failed.len(),
+        sum.inexact,
+        sum.frames
+    )
+}

@@ -1,0 +1,334 @@
+//! Two hosts, four links and the box, on one clock.
+
+use std::sync::Arc;
+
+use datapath::memory::{FRAME_BYTES, MemoryFrame, MemoryNic};
+use datapath::{
+    Core, CoreConfig, CoreCounters, Fate, FramePool as _, InForce, Limits, Reason, turn,
+};
+use patch::{Group, Options, Patch, compile};
+use plan::{Publisher, Reader};
+use wire::TcpFlags;
+
+use super::check::{self, Hears, Kind, OneTruth, Wrong};
+use super::dice::Dice;
+use super::host::Host;
+use super::link::{self, Link};
+use super::setup::Setup;
+use super::talk::Talk;
+use super::trace::Trace;
+use super::{Play, Side};
+
+/// Frames of the box's pool.
+const POOL_FRAMES: usize = 256;
+
+/// The box looks at its clock so often while there is something to do.
+const TURN_US: u64 = 20_000;
+
+/// And for so long after the last frame; what it holds it must have let go by then.
+const TURNS_US: u64 = 10_000_000;
+
+/// Steps of a run, against runs without end.
+const STEPS_MAX: u64 = 3_000_000;
+
+/// Labels of reasons that are counted besides a frame's own, or without a frame.
+const WITHOUT_FRAME: &[&str] = &["tcp_idle_reset", "tcp_hold_ended", "tcp_resent", "tx_queue_full"];
+
+/// How a run ended, where nothing went wrong.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Done {
+    pub(super) frames: u64,
+    pub(super) clock_us: u64,
+    /// The beginnings of matches were let go.
+    pub(super) inexact: bool,
+}
+
+pub(super) struct World<'a> {
+    setup: &'a Setup,
+    talk: &'a Talk,
+    now: u64,
+    hosts: [Host; 2],
+    /// From the client, to the client, from the server, to the server.
+    links: [Link; 4],
+    nic: MemoryNic,
+    core: Core<MemoryFrame>,
+    counted: Vec<u64>,
+    frames: u64,
+    next_turn: u64,
+    busy_until: u64,
+    truths: [OneTruth; 2],
+    hears: [Hears; 2],
+    /// An end may reset: it gave up.
+    aborted: bool,
+    /// There is no box.
+    bare: bool,
+    pub(super) trace: Trace,
+}
+
+/// The plan of a talk's patches.
+fn plan(talk: &Talk) -> Result<plan::Plan, Wrong> {
+    let wrong = |what: String| Wrong::new(Kind::Panicked, what);
+    let mut patches = Vec::new();
+    for text in &talk.patches {
+        let read = Patch::from_yaml("sim.yaml", text);
+        patches.push(read.map_err(|found| wrong(format!("a patch is wrong: {found:?}")))?);
+    }
+    compile(&patches, &[Group::everywhere(patches.len())], &Options::default())
+        .map_err(|found| wrong(format!("the patches do not compile: {found:?}")))
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(
+        seed: u64,
+        setup: &'a Setup,
+        talk: &'a Talk,
+        play: &Play,
+    ) -> Result<Self, Wrong> {
+        let publisher = Arc::new(Publisher::new(InForce::new(plan(talk)?, 1)));
+        let limits = Limits {
+            mtu_bytes: 1_500,
+            flows_max: 16,
+            blocks_max: setup.blocks,
+            fragmented_datagrams_max: 4,
+            fragments_max: 64,
+            fragment_timeout_ms: 5_000,
+        };
+        let config = CoreConfig { limits, ..CoreConfig::default() };
+        let core = Core::new(config, Reader::new(publisher), Arc::new(CoreCounters::default()));
+        let [from_client, to_client, from_server, to_server] = setup.links;
+        let link = |of, part, mtu| Link::new(of, Dice::of(seed, part), setup.calm_ms, mtu);
+        let [client, server] = [setup.hosts[0].mtu, setup.hosts[1].mtu];
+        Ok(Self {
+            setup,
+            talk,
+            now: 0,
+            hosts: [
+                Host::new(Side::Client, seed, setup, talk),
+                Host::new(Side::Server, seed, setup, talk),
+            ],
+            links: [
+                link(from_client, 10, server),
+                link(to_client, 11, client),
+                link(from_server, 12, client),
+                link(to_server, 13, server),
+            ],
+            nic: MemoryNic::new(2, POOL_FRAMES),
+            core,
+            counted: vec![0; Reason::ALL.len()],
+            frames: 0,
+            next_turn: 0,
+            busy_until: 0,
+            truths: [OneTruth::default(), OneTruth::default()],
+            hears: [
+                Hears::new(Side::Client, talk, play.exact),
+                Hears::new(Side::Server, talk, play.exact),
+            ],
+            aborted: false,
+            bare: play.bare || play.unpatched,
+            trace: Trace::new(play.trace),
+        })
+    }
+
+    /// Until both ends are through, or something is wrong.
+    pub(super) fn run(&mut self) -> Result<Done, Wrong> {
+        let limit = self.setup.limit_us(self.talk);
+        for side in Side::BOTH {
+            self.poll(side);
+        }
+        let mut steps = 0_u64;
+        while !self.hosts.iter().all(Host::is_over) {
+            steps += 1;
+            let next = self.next_us().filter(|next| *next <= limit && steps < STEPS_MAX);
+            let Some(next) = next else {
+                return if self.aborted { self.finish() } else { Err(self.stalled()) };
+            };
+            self.now = next;
+            self.step()?;
+        }
+        self.finish()
+    }
+
+    fn stalled(&self) -> Wrong {
+        let [client, server] = self.hosts.each_ref().map(Host::describe);
+        let seconds = self.now / 1_000_000;
+        let counters = self.core.counters();
+        let what = format!(
+            "nothing ends within {seconds} s: {client}; {server}; {} half-streams in flight",
+            counters.held_segments.load()
+        );
+        Wrong::new(Kind::Stalled, what)
+    }
+
+    fn next_us(&mut self) -> Option<u64> {
+        let now = self.now;
+        let hosts = self.hosts.iter_mut().filter_map(|host| host.next_us(now)).min();
+        let links = self.links.iter().filter_map(Link::next_us).min();
+        let turn = (self.now < self.busy_until).then_some(self.next_turn);
+        let abort = self.setup.abort.filter(|_| !self.aborted).map(|(_, at)| at * 1_000);
+        [hosts, links, turn, abort].into_iter().flatten().map(|at| at.max(now)).min()
+    }
+
+    /// Everything that is due.
+    fn step(&mut self) -> Result<(), Wrong> {
+        if let Some((side, at)) = self.setup.abort.filter(|_| !self.aborted)
+            && at * 1_000 <= self.now
+        {
+            self.aborted = true;
+            self.trace.note(self.now, &format!("{} gives up", side.name()));
+            self.hosts[side.index()].abort();
+        }
+        for side in Side::BOTH {
+            let link = 2 * side.index();
+            let mut deeds = Vec::new();
+            while let Some(frame) = self.links[link].take(self.now, &mut deeds) {
+                self.arrive(side, &frame)?;
+            }
+            while let Some(frame) = self.links[link + 1].take(self.now, &mut deeds) {
+                self.hosts[side.index()].take(&frame);
+            }
+            self.trace.deeds(self.now, &deeds);
+        }
+        if self.next_turn <= self.now {
+            turn(&mut self.nic, &mut self.core, self.now / 1_000);
+            self.left(None)?;
+        }
+        for side in Side::BOTH {
+            self.poll(side);
+            let host = &self.hosts[side.index()];
+            if !self.aborted {
+                self.hears[side.index()].check(self.talk, &host.received)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A host does what is due, and what it sends goes on its link.
+    fn poll(&mut self, side: Side) {
+        let mut frames = Vec::new();
+        self.hosts[side.index()].poll(self.now, &mut frames);
+        for frame in frames {
+            let mut deeds = Vec::new();
+            self.trace.frame(self.now, &format!("{} >", side.letter()), &frame, "");
+            self.links[2 * side.index()].put(self.now, frame, &mut deeds);
+            self.trace.deeds(self.now, &deeds);
+        }
+    }
+
+    /// A frame comes to the box from `side`.
+    fn arrive(&mut self, side: Side, bytes: &[u8]) -> Result<(), Wrong> {
+        self.frames += 1;
+        if self.bare {
+            self.trace.frame(self.now, &format!("{} >>", side.letter()), bytes, "no box");
+            self.links[2 * side.other().index() + 1].put(self.now, bytes.to_vec(), &mut Vec::new());
+            return Ok(());
+        }
+        let mut frame = self.nic.alloc().unwrap_or_else(|| MemoryFrame::with_capacity(FRAME_BYTES));
+        if !datapath::Frame::load(&mut frame, bytes) {
+            return Err(Wrong::new(Kind::BadFrame, "a host sent a frame no link takes"));
+        }
+        self.nic.arrive(side.port(), frame);
+        self.busy_until = self.now + TURNS_US;
+        turn(&mut self.nic, &mut self.core, self.now / 1_000);
+        self.left(Some((side, bytes)))
+    }
+
+    /// What left the box, caused by a frame or by time.
+    fn left(&mut self, cause: Option<(Side, &[u8])>) -> Result<(), Wrong> {
+        self.next_turn = self.now + TURN_US;
+        let reason = self.reason(cause.is_some())?;
+        if let Some((side, bytes)) = cause {
+            let label = reason.map_or("", Reason::label);
+            self.trace.frame(self.now, &format!("{} >>", side.letter()), bytes, label);
+        }
+        for to in Side::BOTH {
+            let frames: Vec<MemoryFrame> = self.nic.sent(to.port()).collect();
+            for frame in frames {
+                self.check(reason, to, frame.as_ref())?;
+                self.trace.frame(self.now, &format!("  >> {}", to.letter()), frame.as_ref(), "");
+                let mut deeds = Vec::new();
+                self.links[2 * to.index() + 1].put(self.now, frame.as_ref().to_vec(), &mut deeds);
+                self.trace.deeds(self.now, &deeds);
+                if self.nic.pool_frames() < POOL_FRAMES {
+                    self.nic.recycle(frame);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The reason of the frame that came last.
+    fn reason(&mut self, came: bool) -> Result<Option<Reason>, Wrong> {
+        let mut given = Vec::new();
+        for (reason, before) in Reason::ALL.iter().zip(&mut self.counted) {
+            let now = self.core.counters().reason(*reason);
+            let more = now - std::mem::replace(before, now);
+            if !WITHOUT_FRAME.contains(&reason.label()) {
+                given.extend((0..more).map(|_| *reason));
+            }
+        }
+        if given.len() != usize::from(came) {
+            let what = format!("{} frames came, counted under {given:?}", u8::from(came));
+            return Err(Wrong::new(Kind::Unaccounted, what));
+        }
+        Ok(given.first().copied())
+    }
+
+    fn check(&mut self, reason: Option<Reason>, to: Side, frame: &[u8]) -> Result<(), Wrong> {
+        let Some((layers, tcp)) = link::read(frame) else {
+            if reason.is_some_and(|reason| reason.fate() == Fate::Untouched) {
+                return Ok(());
+            }
+            let what = format!("{reason:?} left what its receiver discards");
+            return Err(Wrong::new(Kind::BadFrame, what));
+        };
+        let from = to.other();
+        let probes = self.setup.host(from).keep_alive_ms > 0;
+        check::fits(frame, &layers, to, self.setup.host(to).mtu)?;
+        check::acknowledges(&tcp, to, self.hosts[to.index()].highest)?;
+        self.truths[to.index()].take(&tcp, layers.payload_of(frame), probes)?;
+        let reset = tcp.flags().has(TcpFlags::RST);
+        let over = self.hosts.iter().any(Host::is_over);
+        if reset && !self.aborted && !over {
+            let what = format!("{} is sent a reset, for {reason:?}", to.name());
+            return Err(Wrong::new(Kind::Reset, what));
+        }
+        Ok(())
+    }
+
+    /// Both ends are through: they have heard everything, and nothing is left of the connection.
+    fn finish(&mut self) -> Result<Done, Wrong> {
+        if !self.aborted {
+            for side in Side::BOTH {
+                let host = &self.hosts[side.index()];
+                self.hears[side.index()].finish(self.talk, &host.received)?;
+                if !host.is_done() {
+                    let what = format!("it ends before all is said: {}", host.describe());
+                    return Err(Wrong::new(Kind::Reset, what));
+                }
+            }
+        }
+        let done = Done {
+            frames: self.frames,
+            clock_us: self.now,
+            inexact: self.hears.iter().any(|hears| hears.inexact_at.is_some()),
+        };
+        // Longer than an open connection may be silent.
+        let hours = 3 * 3_600 * 1_000;
+        for _ in 0..8 {
+            turn(&mut self.nic, &mut self.core, self.now / 1_000 + hours);
+        }
+        let counters = self.core.counters();
+        let left = [
+            ("connections", counters.flows.load()),
+            ("half-streams in flight", counters.held_segments.load()),
+            ("bytes held", counters.held_bytes.load()),
+        ];
+        for (what, left) in left {
+            if left > 0 {
+                let what = format!("{left} {what} are left three hours later");
+                return Err(Wrong::new(Kind::LeftBehind, what));
+            }
+        }
+        Ok(done)
+    }
+}
