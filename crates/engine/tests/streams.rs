@@ -616,6 +616,30 @@ fn held_pattern_starts_are_released_on_demand_and_never_completed() {
 }
 
 #[test]
+fn what_was_released_is_finished_at_the_same_length_where_the_replacement_has_it() {
+    // (patterns, replacement, what comes after "x" + the first two bytes of the match was let go, the whole output)
+    let cases: &[(&[&str], &str, &[u8], &str)] = &[
+        (&["evil"], "good", b"ilz\n", "a: xevodz\n"),
+        // The replacement's own rest would complete a match.
+        (&["evil"], "goil", b"ilz\n", "a: xev--z\n"),
+        (&["evil", "evod"], "good", b"ilz\n", "a: xev--z\n"),
+        (&["evil", "ev-"], "good", b"ilz\n", "a: xevodz\n"),
+    ];
+    for (patterns, with, then, want) in cases {
+        let mut b = Builder::new(&LINES);
+        let value = b.slot(VALUE);
+        let module = b.on(value, replace(literals(patterns), with)).build();
+        let mut scratch = Scratch::new();
+        let mut caller = Caller::new(&module, Request, &mut scratch);
+        caller.segment(b"a: xev", false, false);
+        caller.segment(b"", false, true);
+        assert_eq!(caller.output.text(), "a: xev");
+        caller.segment(then, false, false);
+        assert_eq!(caller.output.text(), *want, "{patterns:?} {with}");
+    }
+}
+
+#[test]
 fn random_rules_over_random_messages_keep_the_promises() {
     let alphabet = b"ab<evil>: \n1";
     let mut scratch = Scratch::new();

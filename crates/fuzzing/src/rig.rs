@@ -37,6 +37,8 @@ const OF_OTHERS: &[Reason] = &[
     Reason::FragmentTimedOut,
     Reason::FragmentOverlaps,
     Reason::TcpIdleReset,
+    Reason::TcpHoldEnded,
+    Reason::TcpResent,
     Reason::TxQueueFull,
 ];
 

@@ -9,6 +9,9 @@ use super::{Active, Event, Follows, Work};
 /// this many bytes of the piece they are finished all the same.
 const SEAM_BYTES_MAX: u32 = 4096;
 
+/// What a match's rest becomes where its replacement's own would match again.
+const FILLERS: [u8; 4] = *b"-x ~";
+
 pub(super) struct Pass<'a, 'b> {
     pub(super) active: &'a Active<'a>,
     /// Which automaton.
@@ -120,6 +123,9 @@ impl Pass<'_, '_> {
         let reaches_back = match_len > open.len();
         let start = len.saturating_sub(match_len).max(run.finished);
         match self.active.transform(rule) {
+            Some(Transform::Replace { with, .. }) if reaches_back && with.len() == match_len => {
+                self.finish_match(machine, run, start, with, rule);
+            }
             Some(Transform::Replace { with, .. }) => {
                 let first = self.take_away(machine, run, start, rule);
                 if replaces && !reaches_back {
@@ -178,7 +184,41 @@ impl Pass<'_, '_> {
         }
     }
 
-    /// Same length: the bytes keep their origins, and are not matched again.
+    /// The first bytes of the match are gone already, and a replacement of its length must not change the length: "ev" of
+    /// "evil" was let go, so that with "good" for "evil" the receiver gets "evod". Where that is (or ends) a match after all, other
+    /// bytes are taken; where none will do, the rest is deleted.
+    fn finish_match<M: Machine>(
+        &mut self,
+        machine: &M,
+        run: &mut Run<M::State>,
+        start: usize,
+        with: &[u8],
+        rule: RuleNo,
+    ) {
+        let len = self.work.next.len().saturating_sub(start);
+        let rest = with.get(with.len().saturating_sub(len)..).unwrap_or_default();
+        let before = self.work.history.get(start).copied().unwrap_or_default();
+        let harmless = |byte_at: &dyn Fn(usize) -> u8| {
+            let mut state = machine.resume(before);
+            (0..len).all(|at| {
+                state = machine.step(state, byte_at(at));
+                !machine.may_match(state)
+            })
+        };
+        let own = |at: usize| rest.get(at).copied().unwrap_or_default();
+        if harmless(&own) {
+            self.overwrite_each(machine, run, start, &own, rule);
+            return;
+        }
+        for filler in FILLERS {
+            if harmless(&|_| filler) {
+                self.overwrite_each(machine, run, start, &|_| filler, rule);
+                return;
+            }
+        }
+        self.take_away(machine, run, start, rule);
+    }
+
     fn overwrite<M: Machine>(
         &mut self,
         machine: &M,
@@ -187,12 +227,25 @@ impl Pass<'_, '_> {
         with: u8,
         rule: RuleNo,
     ) {
+        self.overwrite_each(machine, run, start, &|_| with, rule);
+    }
+
+    /// Same length: the bytes keep their origins, and are not matched again.
+    fn overwrite_each<M: Machine>(
+        &mut self,
+        machine: &M,
+        run: &mut Run<M::State>,
+        start: usize,
+        with: &dyn Fn(usize) -> u8,
+        rule: RuleNo,
+    ) {
         let mut changed = 0_u32;
         let mut state =
             self.work.history.get(start).map_or(run.state, |&state| machine.resume(state));
         let bytes = self.work.next.bytes.get_mut(start..).unwrap_or_default();
         let states = self.work.history.get_mut(start..).unwrap_or_default();
-        for (byte, before) in bytes.iter_mut().zip(states) {
+        for (at, (byte, before)) in bytes.iter_mut().zip(states).enumerate() {
+            let with = with(at);
             if *byte != with {
                 changed = changed.saturating_add(1);
             }
