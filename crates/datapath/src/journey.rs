@@ -24,6 +24,9 @@ pub fn turn<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, now: Tick) -> usize 
     if !core.tcp.needs_previous() {
         core.reader.forget_previous();
     }
+    // What was due before this burst came is done before it, and leaves with it.
+    core.fragments.expire(now, &core.counters);
+    track::expire(nic, core, now);
     let mut frames = 0_usize;
     for at in 0..core.config.bridges.len() {
         let lanes = core.config.bridges.get(at).map(|bridge| bridge.lanes());
@@ -31,8 +34,6 @@ pub fn turn<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, now: Tick) -> usize 
             frames = frames.saturating_add(journey(nic, core, lane, now));
         }
     }
-    core.fragments.expire(now, &core.counters);
-    track::expire(nic, core, now);
     core.counters.turns.add(1);
     core.counters.busy_turns.add(u64::from(frames > 0));
     frames
