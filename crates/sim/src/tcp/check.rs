@@ -17,6 +17,8 @@ pub enum Kind {
     MatchLeaked,
     /// The connection could go on and does not.
     Stalled,
+    /// The connection goes on, and takes far too long.
+    Slow,
     /// A connection that nobody reset has been reset.
     Reset,
     /// The same position left the box with two values.
@@ -159,7 +161,7 @@ impl Hears {
             said: talk.said(other),
             expected: talk.heard(other),
             checked: 0,
-            exact: exact || talk.rule.is_none(),
+            exact: exact || talk.rule(other).is_none(),
             inexact_at: None,
         }
     }
@@ -181,7 +183,7 @@ impl Hears {
                 }
             }
         }
-        if let Some(rule) = talk.rule.as_ref().filter(|_| !self.exact) {
+        if let Some(rule) = talk.rule(self.who.other()).filter(|_| !self.exact) {
             let len = rule.pattern.len();
             let around = received.get(self.checked.saturating_sub(len)..).unwrap_or_default();
             if around.windows(len).any(|window| window == rule.pattern) {
@@ -195,7 +197,7 @@ impl Hears {
 
     /// It will hear no more.
     pub(super) fn finish(&self, talk: &Talk, received: &[u8]) -> Result<(), Wrong> {
-        let wrong_at = match &talk.rule {
+        let wrong_at = match talk.rule(self.who.other()) {
             Some(rule) if self.inexact_at.is_some() => rule.allows(&self.said, received).err(),
             _ if received == self.expected => None,
             _ => Some(received.len().min(self.expected.len())),

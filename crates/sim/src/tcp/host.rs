@@ -82,7 +82,7 @@ pub(super) struct Host {
     /// Of the first part.
     written: usize,
     progress: Progress,
-    /// Where each of the other's messages ends, if [`Progress::Bytes`].
+    /// How far it has heard when it has heard each of the other's messages.
     ends: Vec<usize>,
     lines: usize,
     pub(super) received: Vec<u8>,
@@ -147,14 +147,7 @@ impl Host {
         debug_assert!(opened, "a fresh socket can be opened");
         let mut sockets = SocketSet::new(Vec::new());
         let socket = sockets.add(socket);
-        let mut end = 0;
-        let ends = talk
-            .of_side(side.other())
-            .map(|part| {
-                end += part.becomes.len();
-                end
-            })
-            .collect();
+        let ends = talk.ends(side.other());
         Self {
             side,
             setup: of,
@@ -309,8 +302,9 @@ impl Host {
         let part = self.parts.front()?;
         let heard = match self.progress {
             Progress::Lines => self.lines,
-            Progress::Bytes => self.ends.partition_point(|end| *end <= self.received.len()),
+            Progress::Bytes => self.received.len(),
         };
+        let heard = self.ends.partition_point(|end| *end <= heard);
         if heard < part.after {
             return None;
         }
@@ -328,13 +322,11 @@ impl Host {
             }
         }
         let output = std::mem::take(&mut self.wire.output);
-        if !output.is_empty() {
-            self.remind_us = now + 1_000_000;
-        } else if self.remind_us <= now && self.has_forgotten(now) {
-            frames.extend(self.remind(now));
-        }
         for packet in output {
-            frames.push(self.leave(&packet));
+            frames.push(self.leave(now, &packet));
+        }
+        if self.remind_us <= now && self.has_forgotten(now) {
+            frames.extend(self.remind(now));
         }
     }
 
@@ -386,9 +378,10 @@ impl Host {
         let open = matches!(self.state(), State::Established | State::CloseWait);
         let other_closed = self.state() == State::CloseWait;
         let heard = match self.progress {
-            Progress::Lines => self.lines >= self.ends.len(),
-            Progress::Bytes => self.ends.last().is_none_or(|end| self.received.len() >= *end),
+            Progress::Lines => self.lines,
+            Progress::Bytes => self.received.len(),
         };
+        let heard = self.ends.last().is_none_or(|end| heard >= *end);
         let due = match self.setup.closes {
             Closes::Done => true,
             Closes::Heard => heard,
@@ -402,7 +395,7 @@ impl Host {
     }
 
     /// A packet in its frame, numbered as the setup says.
-    fn leave(&mut self, packet: &[u8]) -> Vec<u8> {
+    fn leave(&mut self, now: u64, packet: &[u8]) -> Vec<u8> {
         let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1];
         if self.side == Side::Server {
             frame.rotate_left(6);
@@ -427,6 +420,9 @@ impl Host {
                     if let TcpOption::WindowScale(shift) = option { Some(shift) } else { None }
                 });
                 self.scale = scales.last().unwrap_or(0);
+                // A window in a SYN is not scaled (RFC 7323 section 2.2).
+                let granted = tcp.ack().advance(u32::from(tcp.window()));
+                self.granted = flags.has(TcpFlags::ACK).then_some(granted);
             } else if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::RST) {
                 let granted = tcp.ack().advance(u32::from(tcp.window()) << self.scale);
                 self.granted = Some(self.granted.map_or(granted, |before| before.max(granted)));
@@ -440,6 +436,7 @@ impl Host {
             // A keep-alive's byte is not one of its own.
             if bytes > 0 && !flags.has(TcpFlags::RST) && self.highest == Some(end) {
                 self.last.clone_from(&frame);
+                self.remind_us = now + 1_000_000;
             }
         }
         // Ethernet's shortest frame is 60 bytes.

@@ -4,13 +4,15 @@
 //! the decoders or the engine.
 
 mod data;
+mod dns;
 mod http;
+mod lines;
 
 use super::Side;
 use super::dice::Dice;
 
 /// Protocols there are conversations of.
-pub(super) const PROTOCOLS: &[&str] = &["data", "http"];
+pub(super) const PROTOCOLS: &[&str] = &["data", "dns", "ftp", "http", "smtp"];
 
 /// One message.
 #[derive(Clone, Debug)]
@@ -28,9 +30,9 @@ pub(super) struct Part {
 /// How far an end has heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// Each message is as long as it is to become.
+    /// In bytes of what is to be heard.
     Bytes,
-    /// Each message ends with a line feed, and has no other.
+    /// In line feeds, of which no edit takes or makes any: where bytes are not exactly known.
     Lines,
 }
 
@@ -50,7 +52,8 @@ pub(super) struct Talk {
     pub(super) patches: Vec<String>,
     pub(super) parts: Vec<Part>,
     pub(super) progress: Progress,
-    pub(super) rule: Option<Rule>,
+    /// Of the client's stream, and of the server's.
+    pub(super) rules: [Option<Rule>; 2],
 }
 
 impl Talk {
@@ -59,6 +62,9 @@ impl Talk {
         let dice = &mut Dice::of(seed, 2);
         let chosen = dice.pick(PROTOCOLS);
         match protocol.unwrap_or(chosen) {
+            "dns" => dns::talk(dice, short),
+            "ftp" => lines::ftp(dice, short),
+            "smtp" => lines::smtp(dice, short),
             "http" => http::talk(dice, short),
             _ => data::talk(dice, short),
         }
@@ -71,10 +77,28 @@ impl Talk {
 
     /// All that the other end is to hear of it.
     pub(super) fn heard(&self, side: Side) -> Vec<u8> {
-        match &self.rule {
+        match self.rule(side) {
             Some(rule) => rule.replaced(&self.said(side)),
             None => self.of_side(side).flat_map(|part| part.becomes.iter().copied()).collect(),
         }
+    }
+
+    pub(super) const fn rule(&self, side: Side) -> Option<&Rule> {
+        self.rules[side.index()].as_ref()
+    }
+
+    /// How far the other end has heard when it has heard each of `side`'s messages.
+    pub(super) fn ends(&self, side: Side) -> Vec<usize> {
+        let mut end = 0;
+        let lengths = self.of_side(side).map(|part| match self.progress {
+            Progress::Bytes => part.becomes.len(),
+            Progress::Lines => part.becomes.iter().filter(|byte| **byte == b'\n').count(),
+        });
+        let ends = lengths.map(|length| {
+            end += length;
+            end
+        });
+        ends.collect()
     }
 
     pub(super) fn of_side(&self, side: Side) -> impl Iterator<Item = &Part> {
@@ -83,7 +107,7 @@ impl Talk {
 
     /// Everything is heard as it was said.
     pub(super) fn unedited(&mut self) {
-        self.rule = None;
+        self.rules = [None, None];
         for part in &mut self.parts {
             part.becomes.clone_from(&part.bytes);
         }
@@ -160,8 +184,15 @@ impl Rule {
         let kept = &self.pattern[held.matched - held.kept..held.matched];
         let matched = self.follow(held.matched, byte);
         if matched == self.pattern.len() {
-            let whole = held.kept + 1 == self.pattern.len();
-            let became: &[u8] = if whole { &self.with } else { b"" };
+            let kept = held.kept + 1;
+            // Where the length stays, what is left of the match becomes what is left of its replacement.
+            let became: &[u8] = if kept == self.pattern.len() {
+                &self.with
+            } else if self.with.len() == self.pattern.len() {
+                &self.with[self.with.len() - kept..]
+            } else {
+                b""
+            };
             let mut before =
                 heard[held.place.saturating_sub(self.pattern.len())..held.place].to_vec();
             before.extend_from_slice(became);

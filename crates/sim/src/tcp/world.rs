@@ -28,6 +28,9 @@ const TURN_US: u64 = 20_000;
 /// And for so long after the last frame; what it holds it must have let go by then.
 const TURNS_US: u64 = 10_000_000;
 
+/// An end that hears something at least so often is not stalled: longer than a stack's longest patience.
+const SLOW_US: u64 = 200_000_000;
+
 /// Steps of a run, against runs without end.
 const STEPS_MAX: u64 = 3_000_000;
 
@@ -60,6 +63,8 @@ pub(super) struct World<'a> {
     hears: [Hears; 2],
     /// An end may reset: it gave up.
     aborted: bool,
+    /// When an end last heard something, and how much both have heard.
+    heard: (u64, usize),
     /// There is no box.
     bare: bool,
     pub(super) trace: Trace,
@@ -124,6 +129,7 @@ impl<'a> World<'a> {
                 Hears::new(Side::Server, talk, play.exact),
             ],
             aborted: false,
+            heard: (0, 0),
             bare: play.bare || play.unpatched,
             trace: Trace::new(play.trace),
         })
@@ -151,12 +157,14 @@ impl<'a> World<'a> {
     fn stalled(&self) -> Wrong {
         let [client, server] = self.hosts.each_ref().map(Host::describe);
         let seconds = self.now / 1_000_000;
+        let slow = self.now.saturating_sub(self.heard.0) < SLOW_US;
+        let kind = if slow { Kind::Slow } else { Kind::Stalled };
         let counters = self.core.counters();
         let what = format!(
             "nothing ends within {seconds} s: {client}; {server}; {} half-streams in flight",
             counters.held_segments.load()
         );
-        Wrong::new(Kind::Stalled, what)
+        Wrong::new(kind, what)
     }
 
     fn next_us(&mut self) -> Option<u64> {
@@ -184,6 +192,7 @@ impl<'a> World<'a> {
                 self.arrive(side, &frame)?;
             }
             while let Some(frame) = self.links[link + 1].take(self.now, &mut deeds) {
+                self.trace.frame(self.now, &format!("{} <", side.letter()), &frame, "");
                 self.hosts[side.index()].take(&frame);
             }
             self.trace.deeds(self.now, &deeds);
@@ -191,6 +200,10 @@ impl<'a> World<'a> {
         if self.next_turn <= self.now {
             turn(&mut self.nic, &mut self.core, self.now / 1_000);
             self.left(None)?;
+        }
+        let heard = self.hosts.iter().map(|host| host.received.len()).sum();
+        if heard != self.heard.1 {
+            self.heard = (self.now, heard);
         }
         for side in Side::BOTH {
             self.poll(side);
@@ -248,10 +261,12 @@ impl<'a> World<'a> {
                 let mut deeds = Vec::new();
                 self.links[2 * to.index() + 1].put(self.now, frame.as_ref().to_vec(), &mut deeds);
                 self.trace.deeds(self.now, &deeds);
-                if self.nic.pool_frames() < POOL_FRAMES {
-                    self.nic.recycle(frame);
-                }
+                self.nic.recycle(frame);
             }
+        }
+        // What the box dropped is a new frame's room in its driver's pool.
+        while self.nic.pool_frames() < POOL_FRAMES {
+            self.nic.recycle(MemoryFrame::with_capacity(FRAME_BYTES));
         }
         Ok(())
     }

@@ -40,7 +40,7 @@ pub(super) fn talk(dice: &mut Dice, short: bool) -> Talk {
         patches: vec![patch],
         parts,
         progress: Progress::Lines,
-        rule: Some(rule),
+        rules: [Some(rule.clone()), Some(rule)],
     }
 }
 

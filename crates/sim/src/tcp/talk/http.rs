@@ -66,7 +66,7 @@ pub(super) fn talk(dice: &mut Dice, short: bool) -> Talk {
             .collect(),
         parts: script.finish(dice),
         progress: Progress::Bytes,
-        rule: None,
+        rules: [None, None],
     }
 }
 
