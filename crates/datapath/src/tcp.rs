@@ -138,7 +138,7 @@ impl State {
         let Some(id) = self.table.next_expired(flow_tick(now), EXPIRE_PER_TURN) else { return };
         let key = self.table.key(id).copied().unwrap_or_default();
         let Some(connection) = self.table.get_mut(id) else { return };
-        if connection.is_edited() {
+        if connection.is_needed(&self.stores) {
             let [to_server, to_client] = connection.reset(&mut self.stores);
             if let Some(slot) = self.slots.get(id.index()) {
                 let resets = [

@@ -69,9 +69,13 @@ impl Connection {
             && !flags.has_any(TcpFlags::ACK.with(TcpFlags::RST).with(TcpFlags::FIN))
     }
 
-    /// Its two sides differ, so that neither end could go on without the translation, or bytes of it are here.
-    pub fn is_edited(&self) -> bool {
-        self.halves.iter().any(|half| half.is(Facts::EDITED) || half.has_flight())
+    /// Neither end could go on without what is here: its two sides differ, or bytes are kept that their sender believes
+    /// delivered.
+    pub fn is_needed(&self, stores: &Stores) -> bool {
+        let keeps = |half: &Half| {
+            half.has_flight() && half.to_original(stores, half.una_e).is_before(half.acked_o)
+        };
+        self.halves.iter().any(|half| half.is(Facts::EDITED) || keeps(half))
             && matches!(self.state, State::Open | State::Opening)
     }
 
