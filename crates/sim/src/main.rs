@@ -16,6 +16,7 @@ sim: TCP connections between two stacks with the box between them, on a virtual 
   --protocol P         only conversations in P
   --exact              a pattern's beginning that had to be let go is a failure
   --bare               without the box: what fails here as well is not its fault
+  --minimise           leaves out of a failing run what it fails without, and prints every frame of the rest
   --trace              prints every frame
   --json               prints one object a failure, and one in the end
 ";
@@ -55,6 +56,7 @@ fn arguments() -> Result<Arguments, String> {
             }
             "--exact" => found.play.exact = true,
             "--bare" => found.play.bare = true,
+            "--minimise" => found.play.minimise = true,
             "--trace" => found.play.trace = true,
             "--json" => found.json = true,
             "--help" | "-h" => return Err(String::new()),
@@ -69,6 +71,8 @@ fn arguments() -> Result<Arguments, String> {
 struct Sum {
     played: u64,
     inexact: u64,
+    given_up: u64,
+    past_window: u64,
     frames: u64,
     failed: Vec<Run>,
 }
@@ -77,6 +81,8 @@ impl Sum {
     fn add(&mut self, run: Run) {
         self.played += 1;
         self.inexact += u64::from(run.inexact);
+        self.given_up += u64::from(run.given_up);
+        self.past_window += u64::from(run.past_window > 0);
         self.frames += run.frames;
         if run.wrong.is_some() {
             self.failed.push(run);
@@ -154,17 +160,19 @@ fn tell(arguments: &Arguments, sum: &Sum) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     if arguments.json {
         let whole = serde_json::json!({
-            "played": sum.played, "failed": sum.failed.len(), "inexact": sum.inexact,
+            "played": sum.played, "failed": sum.failed.len(), "inexact": sum.inexact, "given_up": sum.given_up, "past_window": sum.past_window,
             "frames": sum.frames, "kinds": kinds,
         });
         return writeln!(out, "{whole}");
     }
     writeln!(
         out,
-        "{} seeds played, {} failed {kinds:?}, {} inexact, {} frames",
+        "{} seeds played, {} failed {kinds:?}, {} inexact, {} past a window, {} given up, {} frames",
         sum.played,
         sum.failed.len(),
         sum.inexact,
+        sum.past_window,
+        sum.given_up,
         sum.frames
     )
 }

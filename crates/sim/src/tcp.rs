@@ -14,6 +14,7 @@ mod check;
 mod dice;
 mod host;
 mod link;
+mod minimise;
 mod setup;
 mod talk;
 mod trace;
@@ -89,6 +90,8 @@ pub struct Play {
     pub bare: bool,
     /// Without the box, and with everything expected as if it were there: shows that the checks find something.
     pub unpatched: bool,
+    /// Leave out of a failing run what it fails without.
+    pub minimise: bool,
     /// Keep a line of every frame.
     pub trace: bool,
 }
@@ -106,6 +109,10 @@ pub struct Run {
     pub clock_ms: u64,
     /// The beginnings of matches were let go, and what was heard is not exactly the edited stream.
     pub inexact: bool,
+    /// Frames from the box that reached past the window of the host they went to.
+    pub past_window: u64,
+    /// The stack of a host panicked, and the run was given up.
+    pub given_up: bool,
     /// What went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wrong: Option<Wrong>,
@@ -126,7 +133,11 @@ pub fn run(seed: u64, play: &Play) -> Run {
     if play.bare {
         talk.unedited();
     }
-    attempt(seed, &setup, &talk, play)
+    let run = attempt(seed, &setup, &talk, play);
+    match &run.wrong {
+        Some(wrong) if play.minimise => minimise::minimise(seed, play, setup, talk, wrong.kind),
+        _ => run,
+    }
 }
 
 fn attempt(seed: u64, setup: &Setup, talk: &Talk, play: &Play) -> Run {
@@ -136,6 +147,8 @@ fn attempt(seed: u64, setup: &Setup, talk: &Talk, play: &Play) -> Run {
         frames: 0,
         clock_ms: 0,
         inexact: false,
+        past_window: 0,
+        given_up: false,
         wrong: None,
         trace: Vec::new(),
     };
@@ -152,7 +165,9 @@ fn attempt(seed: u64, setup: &Setup, talk: &Talk, play: &Play) -> Run {
             run.frames = done.frames;
             run.clock_ms = done.clock_us / 1_000;
             run.inexact = done.inexact;
+            run.past_window = done.past_window;
         }
+        Ok(Err(wrong)) if wrong.kind == Kind::StackPanicked => run.given_up = true,
         Ok(Err(wrong)) => run.wrong = Some(wrong),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();

@@ -31,8 +31,10 @@ pub enum Kind {
     LeftBehind,
     /// A frame was counted under no reason, or under two.
     Unaccounted,
-    /// Somebody panicked.
+    /// The data path panicked.
     Panicked,
+    /// A stack panicked, which says nothing of the box.
+    StackPanicked,
 }
 
 /// Something is not as it must be.
@@ -158,7 +160,7 @@ impl Hears {
         let other = who.other();
         Self {
             who,
-            said: talk.said(other),
+            said: talk.before_rule(other),
             expected: talk.heard(other),
             checked: 0,
             exact: exact || talk.rule(other).is_none(),

@@ -21,6 +21,9 @@ thread_local! {
     static MILLISECONDS: Cell<u32> = const { Cell::new(0) };
 }
 
+/// Longer than a retransmission timer may be.
+const SILENT_US: u64 = 90_000_000;
+
 const CLIENT_PORT: u16 = 40_123;
 
 /// What waits to be taken by smoltcp, and what it sent.
@@ -98,12 +101,13 @@ pub(super) struct Host {
     pub(super) highest: Option<Seq>,
     /// What it last acknowledged, and the end of the window it granted, both as on the wire.
     expects: Option<Seq>,
-    granted: Option<Seq>,
+    pub(super) granted: Option<Seq>,
     /// What was acknowledged to it, as on the wire.
     acknowledged: Option<Seq>,
     scale: u8,
     /// The last segment with bytes or FIN, for when the stack forgets that it is unacknowledged.
     last: Vec<u8>,
+    sent_us: u64,
     remind_us: u64,
     reminders: u32,
 }
@@ -173,6 +177,7 @@ impl Host {
             acknowledged: None,
             scale: 0,
             last: Vec::new(),
+            sent_us: 0,
             remind_us: 0,
             reminders: 0,
         }
@@ -264,7 +269,9 @@ impl Host {
         let fin = matches!(socket.state(), State::FinWait1 | State::Closing | State::LastAck);
         let open = !matches!(socket.state(), State::Closed | State::Listen | State::TimeWait);
         let outstanding = fin || (open && socket.send_queue() > 0);
-        outstanding && self.interface.poll_at(instant(now), &self.sockets).is_none()
+        // With keep-alives it waits for those, and nothing else.
+        let silent = self.sent_us + SILENT_US <= now;
+        outstanding && (silent || self.interface.poll_at(instant(now), &self.sockets).is_none())
     }
 
     /// Sends its last segment again, what is unacknowledged of it.
@@ -289,12 +296,16 @@ impl Host {
     pub(super) fn next_us(&mut self, now: u64) -> Option<u64> {
         let stack = self.interface.poll_at(instant(now), &self.sockets);
         let stack = stack.map(|at| u64::try_from(at.total_micros()).unwrap_or(0).max(now + 100));
-        let stack = stack.or_else(|| self.has_forgotten(now).then_some(self.remind_us));
+        let remind = self.has_forgotten(now).then_some(self.remind_us);
         let wants_write = self.wants_write(now).map(|at| at.max(self.next_write_us));
         let socket = self.sockets.get::<Socket<'_>>(self.socket);
         let wants_write = wants_write.filter(|_| socket.can_send());
         let wants_read = (socket.recv_queue() > 0).then_some(self.next_read_us);
-        [stack, wants_write, wants_read].into_iter().flatten().map(|at| at.max(now + 1)).min()
+        [stack, remind, wants_write, wants_read]
+            .into_iter()
+            .flatten()
+            .map(|at| at.max(now + 1))
+            .min()
     }
 
     /// When the next message may be said, if what it waits for has been heard.
@@ -437,6 +448,7 @@ impl Host {
             if bytes > 0 && !flags.has(TcpFlags::RST) && self.highest == Some(end) {
                 self.last.clone_from(&frame);
                 self.remind_us = now + 1_000_000;
+                self.sent_us = now;
             }
         }
         // Ethernet's shortest frame is 60 bytes.

@@ -4,7 +4,7 @@ use super::Side;
 use super::dice::Dice;
 
 /// One of the four ways between a host and the box. Chances are in thousandths a frame.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Link {
     pub(super) lose: u32,
     pub(super) duplicate: u32,

@@ -19,7 +19,7 @@ pub(super) const PROTOCOLS: &[&str] = &["data", "dns", "ftp", "http", "smtp"];
 pub(super) struct Part {
     pub(super) from: Side,
     pub(super) bytes: Vec<u8>,
-    /// What becomes of it.
+    /// What becomes of it, but for its stream's [`Rule`].
     pub(super) becomes: Vec<u8>,
     /// Its sender waits until it has heard so many messages.
     pub(super) after: usize,
@@ -70,17 +70,15 @@ impl Talk {
         }
     }
 
-    /// All that `side` says.
-    pub(super) fn said(&self, side: Side) -> Vec<u8> {
-        self.of_side(side).flat_map(|part| part.bytes.iter().copied()).collect()
+    /// All that `side` says, with every edit but those of its [`Rule`].
+    pub(super) fn before_rule(&self, side: Side) -> Vec<u8> {
+        self.of_side(side).flat_map(|part| part.becomes.iter().copied()).collect()
     }
 
     /// All that the other end is to hear of it.
     pub(super) fn heard(&self, side: Side) -> Vec<u8> {
-        match self.rule(side) {
-            Some(rule) => rule.replaced(&self.said(side)),
-            None => self.of_side(side).flat_map(|part| part.becomes.iter().copied()).collect(),
-        }
+        let before = self.before_rule(side);
+        self.rule(side).map(|rule| rule.replaced(&before)).unwrap_or(before)
     }
 
     pub(super) const fn rule(&self, side: Side) -> Option<&Rule> {

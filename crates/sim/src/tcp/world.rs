@@ -1,5 +1,6 @@
 //! Two hosts, four links and the box, on one clock.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use datapath::memory::{FRAME_BYTES, MemoryFrame, MemoryNic};
@@ -44,6 +45,7 @@ pub(super) struct Done {
     pub(super) clock_us: u64,
     /// The beginnings of matches were let go.
     pub(super) inexact: bool,
+    pub(super) past_window: u64,
 }
 
 pub(super) struct World<'a> {
@@ -61,6 +63,7 @@ pub(super) struct World<'a> {
     busy_until: u64,
     truths: [OneTruth; 2],
     hears: [Hears; 2],
+    past_window: u64,
     /// An end may reset: it gave up.
     aborted: bool,
     /// When an end last heard something, and how much both have heard.
@@ -128,6 +131,7 @@ impl<'a> World<'a> {
                 Hears::new(Side::Client, talk, play.exact),
                 Hears::new(Side::Server, talk, play.exact),
             ],
+            past_window: 0,
             aborted: false,
             heard: (0, 0),
             bare: play.bare || play.unpatched,
@@ -139,7 +143,7 @@ impl<'a> World<'a> {
     pub(super) fn run(&mut self) -> Result<Done, Wrong> {
         let limit = self.setup.limit_us(self.talk);
         for side in Side::BOTH {
-            self.poll(side);
+            self.poll(side)?;
         }
         let mut steps = 0_u64;
         while !self.hosts.iter().all(Host::is_over) {
@@ -206,7 +210,7 @@ impl<'a> World<'a> {
             self.heard = (self.now, heard);
         }
         for side in Side::BOTH {
-            self.poll(side);
+            self.poll(side)?;
             let host = &self.hosts[side.index()];
             if !self.aborted {
                 self.hears[side.index()].check(self.talk, &host.received)?;
@@ -216,15 +220,20 @@ impl<'a> World<'a> {
     }
 
     /// A host does what is due, and what it sends goes on its link.
-    fn poll(&mut self, side: Side) {
+    fn poll(&mut self, side: Side) -> Result<(), Wrong> {
         let mut frames = Vec::new();
-        self.hosts[side.index()].poll(self.now, &mut frames);
+        let (host, now) = (&mut self.hosts[side.index()], self.now);
+        if catch_unwind(AssertUnwindSafe(|| host.poll(now, &mut frames))).is_err() {
+            let what = format!("the stack of {} panicked", side.name());
+            return Err(Wrong::new(Kind::StackPanicked, what));
+        }
         for frame in frames {
             let mut deeds = Vec::new();
             self.trace.frame(self.now, &format!("{} >", side.letter()), &frame, "");
             self.links[2 * side.index()].put(self.now, frame, &mut deeds);
             self.trace.deeds(self.now, &deeds);
         }
+        Ok(())
     }
 
     /// A frame comes to the box from `side`.
@@ -301,6 +310,9 @@ impl<'a> World<'a> {
         check::fits(frame, &layers, to, self.setup.host(to).mtu)?;
         check::acknowledges(&tcp, to, self.hosts[to.index()].highest)?;
         self.truths[to.index()].take(&tcp, layers.payload_of(frame), probes)?;
+        let end = tcp.seq().advance(u32::try_from(layers.payload_len()).unwrap_or(0));
+        let past = self.hosts[to.index()].granted.is_some_and(|granted| end.is_after(granted));
+        self.past_window += u64::from(past);
         let reset = tcp.flags().has(TcpFlags::RST);
         let over = self.hosts.iter().any(Host::is_over);
         if reset && !self.aborted && !over {
@@ -325,6 +337,7 @@ impl<'a> World<'a> {
         let done = Done {
             frames: self.frames,
             clock_us: self.now,
+            past_window: self.past_window,
             inexact: self.hears.iter().any(|hears| hears.inexact_at.is_some()),
         };
         // Longer than an open connection may be silent.
