@@ -21,6 +21,9 @@ thread_local! {
     static MILLISECONDS: Cell<u32> = const { Cell::new(0) };
 }
 
+/// Bytes of a segment sent in the stack's stead: every host takes that many.
+const REMIND_BYTES: usize = 200;
+
 /// Longer than a retransmission timer may be.
 const SILENT_US: u64 = 90_000_000;
 
@@ -105,9 +108,15 @@ pub(super) struct Host {
     /// What was acknowledged to it, as on the wire.
     acknowledged: Option<Seq>,
     scale: u8,
-    /// The last segment with bytes or FIN, for when the stack forgets that it is unacknowledged.
+    /// The last segment with bytes or FIN: the headers of one sent in the stack's stead.
     last: Vec<u8>,
-    sent_us: u64,
+    /// When something was acknowledged to it last.
+    progress_us: u64,
+    progressed: bool,
+    /// All bytes it sent, from its first number on.
+    sent: Vec<u8>,
+    first: Option<Seq>,
+    fin_sent: bool,
     remind_us: u64,
     reminders: u32,
 }
@@ -177,7 +186,11 @@ impl Host {
             acknowledged: None,
             scale: 0,
             last: Vec::new(),
-            sent_us: 0,
+            progress_us: 0,
+            progressed: false,
+            sent: Vec::new(),
+            first: None,
+            fin_sent: false,
             remind_us: 0,
             reminders: 0,
         }
@@ -230,7 +243,9 @@ impl Host {
             let mut seq = tcp.seq();
             let mut flags = tcp.flags();
             if has_ack && !flags.has(TcpFlags::RST) {
-                self.acknowledged = Some(self.acknowledged.map_or(ack, |before| before.max(ack)));
+                let edge = self.acknowledged.map_or(ack, |before| before.max(ack));
+                self.progressed |= self.acknowledged != Some(edge);
+                self.acknowledged = Some(edge);
             }
             if flags.has(TcpFlags::FIN) {
                 // smoltcp misses the FIN of a segment whose bytes it has, and takes the FIN of one whose bytes it cuts off.
@@ -270,25 +285,28 @@ impl Host {
         let open = !matches!(socket.state(), State::Closed | State::Listen | State::TimeWait);
         let outstanding = fin || (open && socket.send_queue() > 0);
         // With keep-alives it waits for those, and nothing else.
-        let silent = self.sent_us + SILENT_US <= now;
+        let silent = self.progress_us + SILENT_US <= now;
         outstanding && (silent || self.interface.poll_at(instant(now), &self.sockets).is_none())
     }
 
-    /// Sends its last segment again, what is unacknowledged of it.
+    /// Sends the first of what is unacknowledged again.
     fn remind(&mut self, now: u64) -> Option<Vec<u8>> {
         self.reminders += 1;
         self.remind_us = now + 500_000 * u64::from(self.reminders.min(4));
         let (layers, tcp) = link::read(&self.last)?;
-        let payload = layers.payload_of(&self.last);
-        let old = self.acknowledged.map_or(0, |edge| edge.distance_from(tcp.seq()));
-        let old = usize::try_from(old).unwrap_or(0).min(payload.len());
-        let seq = tcp.seq().advance(count(old));
-        let expects = self.expects;
-        link::rewrite(&self.last, &layers, payload.get(old..)?, |tcp| {
-            tcp.set_seq(seq);
-            if let Some(expects) = expects {
-                tcp.set_ack(expects);
-            }
+        let edge = self.acknowledged?;
+        let at = usize::try_from(edge.distance_from(self.first?)).ok()?;
+        let rest = self.sent.get(at..)?;
+        let payload = rest.get(..REMIND_BYTES).unwrap_or(rest);
+        let mut flags = TcpFlags::ACK;
+        if self.fin_sent && payload.len() == rest.len() {
+            flags = flags.with(TcpFlags::FIN);
+        }
+        let expects = self.expects.unwrap_or(tcp.ack());
+        link::rewrite(&self.last, &layers, payload, |tcp| {
+            tcp.set_seq(edge);
+            tcp.set_flags(flags);
+            tcp.set_ack(expects);
         })
     }
 
@@ -335,6 +353,10 @@ impl Host {
         let output = std::mem::take(&mut self.wire.output);
         for packet in output {
             frames.push(self.leave(now, &packet));
+        }
+        if std::mem::take(&mut self.progressed) {
+            self.progress_us = now;
+            self.reminders = 0;
         }
         if self.remind_us <= now && self.has_forgotten(now) {
             frames.extend(self.remind(now));
@@ -427,6 +449,7 @@ impl Host {
             let bytes = count(payload.len()) + u32::from(numbers);
             let end = seq.advance(mine).advance(bytes);
             if flags.has(TcpFlags::SYN) {
+                self.first = Some(seq.advance(mine).advance(1));
                 let scales = tcp.options().filter_map(|option| {
                     if let TcpOption::WindowScale(shift) = option { Some(shift) } else { None }
                 });
@@ -444,11 +467,18 @@ impl Host {
                 tcp.set_seq(seq.advance(mine));
             });
             frame = changed.unwrap_or(frame);
+            let at = self.first.map_or(-1, |first| seq.advance(mine).distance_from(first));
+            if let Ok(at) = usize::try_from(at)
+                && let Some(fresh) =
+                    self.sent.len().checked_sub(at).and_then(|old| payload.get(old..))
+            {
+                self.sent.extend_from_slice(fresh);
+                self.fin_sent |= flags.has(TcpFlags::FIN);
+            }
             // A keep-alive's byte is not one of its own.
             if bytes > 0 && !flags.has(TcpFlags::RST) && self.highest == Some(end) {
                 self.last.clone_from(&frame);
                 self.remind_us = now + 1_000_000;
-                self.sent_us = now;
             }
         }
         // Ethernet's shortest frame is 60 bytes.
