@@ -30,7 +30,8 @@ mod value;
 pub use conversation::Conversation;
 pub use datagram::datagram;
 pub use outcome::{
-    DatagramResult, DatagramVerdict, Hit, HoldKind, Peer, StreamResult, Then, Undecided,
+    Back, DatagramResult, DatagramVerdict, End, Hit, HoldKind, Input, Peer, StreamResult, Then,
+    Undecided,
 };
 pub use scratch::Scratch;
 pub use stream::stream;

@@ -94,6 +94,48 @@ pub enum HoldKind {
     Unit,
     /// They may be the beginning of a pattern: to be released on demand, by calling again with `release`.
     Window,
+    /// They are a message that gets its answer from here, and the server still owes answers to messages before it. They
+    /// may be acknowledged to the sender, and are to be handed in again whenever the other direction is [`Back::Open`], or over;
+    /// at the end of the stream, too.
+    Answers,
+}
+
+/// Contiguous bytes of one direction, and how they come.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// They begin where the last decided byte ended.
+    pub bytes: &'a [u8],
+    /// `bytes[..held]` was handed in before, held then.
+    pub held: usize,
+    /// No byte follows.
+    pub ended: bool,
+    /// A [`HoldKind::Window`] hold must be let go now.
+    pub release: bool,
+    /// How the other direction stands.
+    pub back: Back,
+}
+
+/// Whether an answer may be put into the other direction now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Back {
+    /// All that its sender is known to have said stands before it.
+    Open,
+    /// Some of that has not come, or is held.
+    Busy,
+    /// It has ended: nobody will read an answer.
+    Over,
+}
+
+/// What becomes of the connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    /// It goes on.
+    #[default]
+    GoesOn,
+    /// Both ends are to be reset; nothing of this input goes on.
+    Reset,
+    /// Behind the answer its sender is told that the other direction has ended, and what either end still says is deleted.
+    Finished,
 }
 
 /// The outcome of [`crate::stream`]. `Scratch::edits` apply to `input[..decided]`.
@@ -103,8 +145,10 @@ pub struct StreamResult {
     pub decided: usize,
     /// What to do with what follows them.
     pub then: Then,
-    /// Both ends of the connection are to be reset; nothing of this input goes on.
-    pub close: bool,
+    /// `Scratch::reply` is to be put into the other direction, behind all that is there. Only where that was [`Back::Open`].
+    pub answer: bool,
+    /// What becomes of the connection.
+    pub end: End,
     /// Some rule could not be decided.
     pub undecided: Option<Undecided>,
     /// Messages that began in the decided bytes.

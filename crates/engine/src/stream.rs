@@ -12,27 +12,23 @@ use proto::{Direction, Edits, Flags, Span, State, Step, Transport, View};
 
 use crate::conversation::{Conversation, OPEN_FIELDS_MAX, SideState};
 use crate::decide::{Unit, Verdict, decide};
-use crate::outcome::{HoldKind, Peer, StreamResult, Then, Undecided};
+use crate::outcome::{End as Ending, HoldKind, Input, Peer, StreamResult, Then, Undecided};
 use crate::scratch::{Desk, Scratch};
 
 /// Bytes of an open field taken at once, so that even an edit for every one of them has room.
 const PIECE_BYTES: usize = 4096;
 
-/// Runs `module` over contiguous bytes of one direction. `input[..held]` was handed in before, held then; `ended`: no byte
-/// follows; `release`: a [`HoldKind::Window`] hold must be let go now.
-#[expect(clippy::too_many_arguments, reason = "the one call of the TCP path: each says one thing")]
+/// Runs `module` over contiguous bytes of one direction.
 pub fn stream(
     module: &Module,
     from: Direction,
     conversation: &mut Conversation,
-    input: &[u8],
-    held: usize,
-    ended: bool,
-    release: bool,
+    input: Input<'_>,
     peer: &Peer,
     scratch: &mut Scratch,
 ) -> StreamResult {
     scratch.clear();
+    let Input { bytes: input, held, ended, release, .. } = input;
     let side = module.side(from);
     let Conversation { state, sides: [request, response] } = conversation;
     let mine = match from {
@@ -95,7 +91,14 @@ enum End {
 
 impl Run<'_> {
     fn result(decided: usize, then: Then) -> StreamResult {
-        StreamResult { decided, then, close: false, undecided: None, messages: 0 }
+        StreamResult {
+            decided,
+            then,
+            answer: false,
+            end: Ending::GoesOn,
+            undecided: None,
+            messages: 0,
+        }
     }
 
     fn done(&self, decided: usize, then: Then) -> StreamResult {
@@ -107,7 +110,7 @@ impl Run<'_> {
     }
 
     fn close(&self, decided: usize) -> StreamResult {
-        StreamResult { close: true, ..self.done(decided, Then::SkipRest { discard: true }) }
+        StreamResult { end: Ending::Reset, ..self.done(decided, Then::SkipRest { discard: true }) }
     }
 
     /// Notes that a rule could not be decided; whether the fail mode closes the connection.

@@ -10,7 +10,7 @@
 mod lines;
 mod rules;
 
-use engine::{Conversation, Peer, Scratch, Then};
+use engine::{Back, Conversation, Input, Peer, Scratch, Then};
 use lines::{KEY, Lines, NUMBER, VALUE, WORD};
 use plan::{Module, Normalization, Operand, Step, Transform};
 use proto::{Direction::Request, Transport};
@@ -98,10 +98,13 @@ fn streams_allocate_nothing() {
                         &module,
                         Request,
                         &mut conversation,
-                        &buffer,
-                        held,
-                        false,
-                        false,
+                        Input {
+                            bytes: &buffer,
+                            held,
+                            ended: false,
+                            release: false,
+                            back: Back::Open,
+                        },
                         &Peer::default(),
                         &mut scratch,
                     );

@@ -9,7 +9,7 @@ use crate::data::Turn;
 use crate::half::Facts;
 use crate::limits::STAGE_TURNS_MAX;
 use crate::seq_map::Kind;
-use crate::stage::{HoldKind, Stage, Then};
+use crate::stage::{Back, End, HoldKind, Look, Stage, Then};
 
 /// What a run of the stage decided.
 pub(crate) struct Decision {
@@ -78,10 +78,11 @@ impl<S: Stage> Turn<'_, S> {
                 decision.hold = Some(HoldKind::Window);
                 break;
             }
-            let answer = self.stage.inspect(self.way, rest, held, ended, release);
+            let answer =
+                self.stage.inspect(self.way, rest, Look { held, ended, release, back: Back::Busy });
             let decided = answer.decided.min(rest.len());
             let front = rest.get(..decided).unwrap_or_default();
-            if answer.close {
+            if answer.end == End::Reset {
                 decision.close = true;
                 break;
             }

@@ -388,7 +388,7 @@ impl<S: Stage> Turn<'_, S> {
             self.half.shown = self.half.held(self.stores);
             self.half.shown_at = self.now;
             self.half.note(match kind {
-                HoldKind::Unit => Facts::HOLDS_UNIT,
+                HoldKind::Unit | HoldKind::Answers => Facts::HOLDS_UNIT,
                 HoldKind::Window => Facts::HOLDS_WINDOW,
             });
             if at == 0 && outcome != Outcome::NoBlocks {

@@ -9,8 +9,46 @@ pub struct Inspected {
     pub decided: usize,
     /// What is to happen behind it.
     pub then: Then,
-    /// The connection is to be reset, at both ends.
-    pub close: bool,
+    /// [`Stage::answer`] is to be put into the other half-stream. Only where it was [`Back::Open`].
+    pub answer: bool,
+    /// What becomes of the connection.
+    pub end: End,
+}
+
+/// What becomes of the connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    /// It goes on.
+    #[default]
+    GoesOn,
+    /// It is reset, at both ends; nothing of the input goes on.
+    Reset,
+    /// The sender is told that the other half-stream ends here, behind the answer; what either end still says is deleted.
+    Finished,
+}
+
+/// Whether bytes may be put into the other half-stream now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Back {
+    /// All of it that is known stands before them.
+    Open,
+    /// Some of it that is known has not come, or is held.
+    Busy,
+    /// It has ended.
+    Over,
+}
+
+/// How the input comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// `input[..held]` was handed in before.
+    pub held: usize,
+    /// No byte will follow.
+    pub ended: bool,
+    /// The deadline has come, and a window must be let go.
+    pub release: bool,
+    /// How the other half-stream stands.
+    pub back: Back,
 }
 
 /// What is to happen behind the decided bytes.
@@ -41,6 +79,9 @@ pub enum HoldKind {
     Unit,
     /// Perhaps the beginning of a pattern: let go after a deadline, [`crate::limits::WINDOW_HOLD_MS`].
     Window,
+    /// Answers of the receiver that stand before the one this message gets from here: held as long as a unit, and handed in again
+    /// when the other half-stream is [`Back::Open`], or over.
+    Answers,
 }
 
 /// A replacement of `start..end` of the input.
@@ -56,17 +97,14 @@ pub struct Edit<'a> {
 
 /// Decides about bytes, in order, each exactly once unless it asked to see them again.
 pub trait Stage {
-    /// Looks at contiguous bytes. `input[..held]` was handed in before. `ended`: none will follow. `release`: the
-    /// deadline has come, and a window must be let go.
-    fn inspect(
-        &mut self,
-        way: Way,
-        input: &[u8],
-        held: usize,
-        ended: bool,
-        release: bool,
-    ) -> Inspected;
+    /// Looks at contiguous bytes.
+    fn inspect(&mut self, way: Way, input: &[u8], look: Look) -> Inspected;
 
     /// The edits of the last [`Stage::inspect`] by number: sorted, not overlapping, within the decided bytes.
     fn edit(&self, nth: usize) -> Option<Edit<'_>>;
+
+    /// What the last [`Stage::inspect`] puts into the other half-stream, where it said so.
+    fn answer(&self) -> &[u8] {
+        &[]
+    }
 }

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use engine::{Conversation, Peer, Scratch, Undecided};
-use flow::{Edit, HoldKind, Inspected, Stage, Then, Way};
+use flow::{Back, Edit, End, HoldKind, Inspected, Look, Stage, Then, Way};
 use plan::{FailMode, Mode, Module, ModuleNo};
 use proto::Direction;
 
@@ -22,31 +22,36 @@ pub(super) struct EngineStage<'a> {
     pub(super) broken: bool,
 }
 
-const UNINSPECTED: Inspected =
-    Inspected { decided: 0, then: Then::SkipRest { discard: false }, close: false };
+const UNINSPECTED: Inspected = Inspected {
+    decided: 0,
+    then: Then::SkipRest { discard: false },
+    answer: false,
+    end: End::GoesOn,
+};
 
 impl Stage for EngineStage<'_> {
-    fn inspect(
-        &mut self,
-        way: Way,
-        input: &[u8],
-        held: usize,
-        ended: bool,
-        release: bool,
-    ) -> Inspected {
+    fn inspect(&mut self, way: Way, input: &[u8], look: Look) -> Inspected {
         self.broken = true;
         let Some((no, module)) = self.module else { return UNINSPECTED };
         let from = direction(way);
         let peer = Peer { address: self.client };
+        let Look { held, ended, release, back } = look;
+        let back = match back {
+            Back::Open => engine::Back::Open,
+            Back::Busy => engine::Back::Busy,
+            Back::Over => engine::Back::Over,
+        };
+        let input = engine::Input { bytes: input, held, ended, release, back };
         let (conversation, scratch) = (&mut *self.conversation, &mut *self.scratch);
         let result = catch_unwind(AssertUnwindSafe(|| {
-            engine::stream(module, from, conversation, input, held, ended, release, &peer, scratch)
+            engine::stream(module, from, conversation, input, &peer, scratch)
         }));
         let Ok(result) = result else {
             // A panicking module costs this connection its patching, not the box.
             self.counters.count_undecided(Undecided::Panicked);
-            let close = module.mode == Mode::Enforce && module.fail == FailMode::Closed;
-            return Inspected { close, ..UNINSPECTED };
+            let closes = module.mode == Mode::Enforce && module.fail == FailMode::Closed;
+            let end = if closes { End::Reset } else { End::GoesOn };
+            return Inspected { end, ..UNINSPECTED };
         };
         self.broken = false;
         if let Some(why) = result.undecided {
@@ -62,10 +67,16 @@ impl Stage for EngineStage<'_> {
             engine::Then::Inspect => Then::Inspect,
             engine::Then::Hold(engine::HoldKind::Unit) => Then::Hold(HoldKind::Unit),
             engine::Then::Hold(engine::HoldKind::Window) => Then::Hold(HoldKind::Window),
+            engine::Then::Hold(engine::HoldKind::Answers) => Then::Hold(HoldKind::Answers),
             engine::Then::Skip { bytes, discard } => Then::Skip { bytes, discard },
             engine::Then::SkipRest { discard } => Then::SkipRest { discard },
         };
-        Inspected { decided: result.decided, then, close: result.close }
+        let end = match result.end {
+            engine::End::GoesOn => End::GoesOn,
+            engine::End::Reset => End::Reset,
+            engine::End::Finished => End::Finished,
+        };
+        Inspected { decided: result.decided, then, answer: result.answer, end }
     }
 
     fn edit(&self, nth: usize) -> Option<Edit<'_>> {
@@ -76,6 +87,10 @@ impl Stage for EngineStage<'_> {
         let edit = edits.list().get(nth)?;
         let range = edit.at.range();
         Some(Edit { start: range.start, end: range.end, with: edit.with.of(edits.bytes()) })
+    }
+
+    fn answer(&self) -> &[u8] {
+        if self.broken { &[] } else { self.scratch.reply() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Plays the caller: hands bytes in as segments, applies the edits, holds, skips and releases as it is told.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
-use engine::{Conversation, HoldKind, Peer, Scratch, Then, Undecided};
+use engine::{Back, Conversation, End, HoldKind, Input, Peer, Scratch, Then, Undecided};
 use plan::Module;
 use proto::{Direction, Span};
 
@@ -81,10 +81,7 @@ impl<'a> Caller<'a> {
                 self.module,
                 self.from,
                 &mut self.conversation,
-                &input,
-                held,
-                ended,
-                release,
+                Input { bytes: &input, held, ended, release, back: Back::Open },
                 &Peer::default(),
                 self.scratch,
             );
@@ -94,7 +91,7 @@ impl<'a> Caller<'a> {
                 self.output.edits += hit.edits;
                 self.output.verdicts += hit.verdicts;
             }
-            if result.close {
+            if result.end == End::Reset {
                 self.output.closed = true;
                 return;
             }

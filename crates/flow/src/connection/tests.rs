@@ -5,7 +5,7 @@ mod stages;
 
 use super::*;
 use crate::limits::{LOOK_AGAIN_MS, RESEND_MS, WINDOW_HOLD_MS};
-use crate::stage::{Edit, Inspected, Then};
+use crate::stage::{Edit, End, Inspected, Look, Then};
 use endpoint::{Endpoint, Network, Profile, Wire};
 use stages::{Frames, Tokens, Untouched};
 
@@ -254,8 +254,13 @@ fn an_idle_connection_is_small() {
 struct Swallows;
 
 impl Stage for Swallows {
-    fn inspect(&mut self, _: Way, _: &[u8], _: usize, _: bool, _: bool) -> Inspected {
-        Inspected { decided: 0, then: Then::SkipRest { discard: true }, close: false }
+    fn inspect(&mut self, _: Way, _: &[u8], _: Look) -> Inspected {
+        Inspected {
+            decided: 0,
+            then: Then::SkipRest { discard: true },
+            answer: false,
+            end: End::GoesOn,
+        }
     }
 
     fn edit(&self, _: usize) -> Option<Edit<'_>> {

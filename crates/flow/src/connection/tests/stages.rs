@@ -1,7 +1,7 @@
 //! Stages that decide in a few lines, and the same edits made on a whole stream.
 
 use super::Dice;
-use crate::{Edit, HoldKind, Inspected, Stage, Then, Way};
+use crate::{Edit, End, HoldKind, Inspected, Look, Stage, Then, Way};
 
 /// Passes everything; with `rest`, without looking at it.
 pub(super) struct Untouched {
@@ -9,10 +9,10 @@ pub(super) struct Untouched {
 }
 
 impl Stage for Untouched {
-    fn inspect(&mut self, _: Way, input: &[u8], _: usize, _: bool, _: bool) -> Inspected {
+    fn inspect(&mut self, _: Way, input: &[u8], _: Look) -> Inspected {
         let then = if self.rest { Then::SkipRest { discard: false } } else { Then::Inspect };
         let decided = if self.rest { 0 } else { input.len() };
-        Inspected { decided, then, close: false }
+        Inspected { decided, then, answer: false, end: End::GoesOn }
     }
 
     fn edit(&self, _: usize) -> Option<Edit<'_>> {
@@ -115,14 +115,8 @@ impl Frames {
 }
 
 impl Stage for Frames {
-    fn inspect(
-        &mut self,
-        way: Way,
-        input: &[u8],
-        held: usize,
-        _ended: bool,
-        _release: bool,
-    ) -> Inspected {
+    fn inspect(&mut self, way: Way, input: &[u8], look: Look) -> Inspected {
+        let held = look.held;
         self.edits.clear();
         let seen = &mut self.seen[way.index()];
         assert_eq!(&input[..held], &seen[..held], "held bytes come back as they were");
@@ -169,7 +163,7 @@ impl Stage for Frames {
             }
         };
         *seen = input[at..].to_vec();
-        Inspected { decided: at, then, close: false }
+        Inspected { decided: at, then, answer: false, end: End::GoesOn }
     }
 
     fn edit(&self, nth: usize) -> Option<Edit<'_>> {
@@ -202,14 +196,8 @@ impl Tokens {
 }
 
 impl Stage for Tokens {
-    fn inspect(
-        &mut self,
-        way: Way,
-        input: &[u8],
-        _held: usize,
-        ended: bool,
-        release: bool,
-    ) -> Inspected {
+    fn inspect(&mut self, way: Way, input: &[u8], look: Look) -> Inspected {
+        let Look { ended, release, .. } = look;
         self.edits.clear();
         let way = way.index();
         let mut at = 0;
@@ -236,7 +224,7 @@ impl Stage for Tokens {
                 at += 1;
             }
         }
-        Inspected { decided: at, then, close: false }
+        Inspected { decided: at, then, answer: false, end: End::GoesOn }
     }
 
     fn edit(&self, nth: usize) -> Option<Edit<'_>> {
