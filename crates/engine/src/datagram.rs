@@ -1,7 +1,7 @@
 //! One datagram: dissect, decide, repair.
 
 use plan::{FailMode, Mode, Module, Reply, Side};
-use proto::{Direction, Dissection, Refusal, Transport, View};
+use proto::{Direction, Dissection, Refusal, Refused, Transport, View};
 
 use crate::decide::{Unit, Verdict, decide};
 use crate::outcome::{DatagramResult, DatagramVerdict, Peer, Undecided};
@@ -87,8 +87,8 @@ fn answer(module: &Module, view: View<'_>, with: &Reply, reply: &mut Vec<u8>) ->
     reply.clear();
     match with {
         Reply::Protocol(which) => {
-            match module.decoder.refuse(Transport::Udp, *which, view, reply) {
-                Refusal::Reply => DatagramVerdict::Reply,
+            match module.decoder.refuse(Refused::Datagram, *which, view, reply) {
+                Refusal::Reply | Refusal::Last => DatagramVerdict::Reply,
                 Refusal::Silence => DatagramVerdict::Drop,
             }
         }

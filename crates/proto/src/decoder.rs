@@ -86,11 +86,36 @@ pub enum Repair {
     Impossible,
 }
 
+/// What is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// A datagram.
+    Datagram,
+    /// A message over TCP; the connection goes on.
+    Message,
+    /// A message over TCP, and what its sender would say behind it: the connection ends behind the answer, and the answer says
+    /// so where the protocol has words for that (`Connection: close`).
+    Connection,
+}
+
+impl Refused {
+    /// What carries the answer.
+    pub const fn transport(self) -> Transport {
+        match self {
+            Self::Datagram => Transport::Udp,
+            Self::Message | Self::Connection => Transport::Tcp,
+        }
+    }
+}
+
 /// Whether a refusal could be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The reply is in `out`.
     Reply,
+    /// So it is, and behind this one a server ends the connection, whatever was asked for (a fatal alert, a client that reads up
+    /// to the connection's end).
+    Last,
     /// This message takes no reply in this protocol (it is a response, or too short to answer): swallow it.
     Silence,
 }
@@ -141,16 +166,43 @@ pub trait Decoder: Sync {
         true
     }
 
+    /// How many answers the server still owes for what it was let see of this connection: one for its greeting, where the
+    /// protocol has one, and one for every request that has begun, each until its last byte has been decoded. Interim
+    /// answers (HTTP 1xx, FTP 1yz) leave what they belong to owed. `Some(0)`: an answer of ours, put behind all that the server has
+    /// said, is what the client takes for the answer to its next request. `None`: that cannot be told (the server may speak
+    /// unasked, what it says is no longer read, requests and answers have lost each other, the next message cannot be
+    /// kept from the server without its noticing), and a message can then be kept back only by ending the connection.
+    ///
+    /// A body that [`Step::Skip`] steps over counts as decoded when the step is returned: that its bytes are still to come
+    /// is for the caller to know. True only while both directions are handed in. A decoder that can ever tell can tell at
+    /// [`Decoder::start`] too: that is how the compiler asks whether `refuse` exists in this protocol.
+    fn owed(&self, state: &State) -> Option<u32> {
+        let _ = state;
+        None
+    }
+
+    /// The client's message whose first unit this decoder has just yielded (`state` is behind that unit and nothing after it)
+    /// is kept from the server: the answer to it is not awaited any more, and what the client says next is read as if the
+    /// server had refused the message. Where the message ends stays known: later units and skips of it still come, for the caller
+    /// to discard. Where that cannot be had, [`Decoder::owed`] says `None` of what `state` has become. Called at most once a
+    /// message, and only where `owed` could tell before that unit.
+    fn withdraw(&self, state: &mut State) {
+        let _ = state;
+    }
+
     /// The answer a patched server gives instead of the message in `view`: the `which`th of
-    /// [`Protocol::refusals`]. `out` is the payload to send back to the message's sender.
-    fn refuse(
-        &self,
-        transport: Transport,
-        which: u8,
-        view: View<'_>,
-        out: &mut Vec<u8>,
-    ) -> Refusal {
-        let _ = (transport, which, view, out);
+    /// [`Protocol::refusals`], appended to `out`: the bytes to send back to the message's sender. Over TCP `view` is the message's
+    /// first unit.
+    fn refuse(&self, what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
+        let _ = (what, which, view, out);
         Refusal::Silence
+    }
+
+    /// The same with a patch's own `reply`. A decoder changes it only where the client would lose its place in the stream otherwise
+    /// (a response to HEAD has no body).
+    fn literal(&self, what: Refused, reply: &[u8], view: View<'_>, out: &mut Vec<u8>) -> Refusal {
+        let _ = (what, view);
+        out.extend_from_slice(reply);
+        Refusal::Reply
     }
 }

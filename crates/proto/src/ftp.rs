@@ -5,7 +5,7 @@
 //!            servers answer garbage with an error and read on.
 //! Never:     follows data connections.
 
-use crate::decoder::{Decoder, Need, Refusal, Step, View};
+use crate::decoder::{Decoder, Need, Refusal, Refused, Step, View};
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::line::{self, Ends, Line};
 use crate::schema::{Editable, FieldDef, FieldId, Kind, Protocol, Repr, Transport};
@@ -177,13 +177,7 @@ impl Decoder for Ftp {
         }
     }
 
-    fn refuse(
-        &self,
-        _transport: Transport,
-        which: u8,
-        view: View<'_>,
-        out: &mut Vec<u8>,
-    ) -> Refusal {
+    fn refuse(&self, _what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
         match REFUSALS.get(usize::from(which)) {
             Some(reply) if view.from == Direction::Request => {
                 out.extend_from_slice(reply);

@@ -41,7 +41,7 @@ pub mod tls;
 pub mod wanted;
 pub mod watch;
 
-pub use decoder::{Decoder, Dissection, Need, Refusal, Repair, Step, View};
+pub use decoder::{Decoder, Dissection, Need, Refusal, Refused, Repair, Step, View};
 pub use edits::{Edit, Edits};
 pub use fields::{Field, Fields, Flags, Span};
 pub use registry::{DECODERS, by_name};

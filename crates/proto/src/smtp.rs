@@ -9,10 +9,10 @@ mod dialogue;
 mod emit;
 mod table;
 
-use crate::decoder::{Decoder, Need, Refusal, Step, View};
+use crate::decoder::{Decoder, Need, Refusal, Refused, Step, View};
 use crate::fields::{Fields, Span};
 use crate::line::{self, Ending, Ends};
-use crate::schema::{Protocol, Transport};
+use crate::schema::Protocol;
 use crate::wanted::Wanted;
 use crate::{Direction, state};
 
@@ -97,13 +97,7 @@ impl Decoder for Smtp {
         step.unwrap_or_else(Step::More)
     }
 
-    fn refuse(
-        &self,
-        _transport: Transport,
-        which: u8,
-        view: View<'_>,
-        out: &mut Vec<u8>,
-    ) -> Refusal {
+    fn refuse(&self, _what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
         match REFUSALS.get(usize::from(which)) {
             Some(reply) if view.from == Direction::Request => {
                 out.extend_from_slice(reply);

@@ -2,7 +2,7 @@
 //!
 //! Promises:  a string is what a server takes for one: up to its NUL, or to the end of the datagram.
 
-use crate::decoder::{Decoder, Dissection, Refusal, View};
+use crate::decoder::{Decoder, Dissection, Refusal, Refused, View};
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::schema::{Editable, FieldDef, FieldId, Kind, Protocol, Transport};
 use crate::wanted::Wanted;
@@ -87,13 +87,7 @@ impl Decoder for Tftp {
         Dissection::Message
     }
 
-    fn refuse(
-        &self,
-        _transport: Transport,
-        which: u8,
-        view: View<'_>,
-        out: &mut Vec<u8>,
-    ) -> Refusal {
+    fn refuse(&self, _what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
         // An error is never answered (RFC 1350 section 7), nor is what says nothing.
         if let [0, 5, ..] | [] | [_] = view.input {
             return Refusal::Silence;
@@ -274,11 +268,11 @@ mod tests {
         for (which, (code, text)) in (0..).zip(ERRORS) {
             let mut out = Vec::new();
             let request = view(b"\0\x01a\0octet\0");
-            assert_eq!(Tftp.refuse(Transport::Udp, which, request, &mut out), Refusal::Reply);
+            assert_eq!(Tftp.refuse(Refused::Datagram, which, request, &mut out), Refusal::Reply);
             assert_eq!(out, [&[0, 5, 0, code], text, &[0]].concat());
         }
         assert_eq!(PROTOCOL.refusals.len(), ERRORS.len());
         let error = view(b"\0\x05\0\x01no\0");
-        assert_eq!(Tftp.refuse(Transport::Udp, 0, error, &mut Vec::new()), Refusal::Silence);
+        assert_eq!(Tftp.refuse(Refused::Datagram, 0, error, &mut Vec::new()), Refusal::Silence);
     }
 }

@@ -7,9 +7,9 @@
 mod handshake;
 mod table;
 
-use crate::decoder::{Decoder, Need, Refusal, Step, View};
+use crate::decoder::{Decoder, Need, Refusal, Refused, Step, View};
 use crate::fields::{Field, Fields, Flags, Span};
-use crate::schema::{FieldId, Protocol, Transport};
+use crate::schema::{FieldId, Protocol};
 use crate::wanted::Wanted;
 use crate::{Direction, state};
 
@@ -141,20 +141,15 @@ impl Decoder for Tls {
         }
     }
 
-    fn refuse(
-        &self,
-        _transport: Transport,
-        which: u8,
-        view: View<'_>,
-        out: &mut Vec<u8>,
-    ) -> Refusal {
+    fn refuse(&self, _what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
         let header = Header::parse(view.input).filter(Header::is_tls);
         match (REFUSALS.get(usize::from(which)), header) {
             (Some(&alert), Some(header)) if view.from == Direction::Request => {
                 let [major, minor] = header.version.to_be_bytes();
                 //= https://www.rfc-editor.org/rfc/rfc5246#section-7.2
+                // All of ours are fatal.
                 out.extend_from_slice(&[ALERT, major, minor, 0, 2, 2, alert]);
-                Refusal::Reply
+                Refusal::Last
             }
             _ => Refusal::Silence,
         }

@@ -4,8 +4,8 @@
 
 use proto::schema::{Editable, FieldDef, FieldId, Kind, Protocol, Repr};
 use proto::{
-    Decoder, Direction, Dissection, Edits, Field, Fields, Flags, Need, Refusal, Repair, Slot, Span,
-    State, Step, Transport, View, Wanted,
+    Decoder, Direction, Dissection, Edits, Field, Fields, Flags, Need, Refusal, Refused, Repair,
+    Slot, Span, State, Step, Transport, View, Wanted,
 };
 
 pub(crate) const KEY: FieldId = FieldId(0);
@@ -244,7 +244,7 @@ impl Decoder for Lines {
         !text.contains(&b'!')
     }
 
-    fn refuse(&self, _: Transport, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
+    fn refuse(&self, _: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
         if view.from == Direction::Response || which != 0 {
             return Refusal::Silence;
         }

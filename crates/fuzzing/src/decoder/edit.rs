@@ -1,8 +1,8 @@
 //! An edit, and what the decoder makes of it: what it says is repaired must read like what it was.
 
 use proto::{
-    Decoder, Dissection, Editable, Edits, Field, Fields, Flags, Kind, Refusal, Repair, Span, State,
-    Step, Transport, View, Wanted,
+    Decoder, Dissection, Editable, Edits, Field, Fields, Flags, Kind, Refusal, Refused, Repair,
+    Span, State, Step, Transport, View, Wanted,
 };
 
 use crate::recipe::{Random, Recipe};
@@ -160,6 +160,11 @@ pub(super) fn refuse(
         return;
     };
     let mut out = Vec::new();
-    let refusal = decoder.refuse(transport, which, view, &mut out);
+    let what = match transport {
+        Transport::Udp => Refused::Datagram,
+        Transport::Tcp if which & 1 == 0 => Refused::Message,
+        Transport::Tcp => Refused::Connection,
+    };
+    let refusal = decoder.refuse(what, which, view, &mut out);
     assert!(refusal == Refusal::Silence || !out.is_empty(), "an empty answer");
 }

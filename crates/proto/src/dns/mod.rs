@@ -16,7 +16,7 @@ mod reply;
 #[cfg(test)]
 mod tests;
 
-use crate::decoder::{Decoder, Dissection, Need, Refusal, Repair, Step, View};
+use crate::decoder::{Decoder, Dissection, Need, Refusal, Refused, Repair, Step, View};
 use crate::edits::Edits;
 use crate::fields::Span;
 use crate::fields::{Field, Fields};
@@ -125,17 +125,11 @@ impl Decoder for Dns {
         name::encode(text, out)
     }
 
-    fn refuse(
-        &self,
-        transport: Transport,
-        which: u8,
-        view: View<'_>,
-        out: &mut Vec<u8>,
-    ) -> Refusal {
-        let message = match transport {
+    fn refuse(&self, what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
+        let message = match what.transport() {
             Transport::Udp => view.input,
             Transport::Tcp => view.input.get(2..).unwrap_or_default(),
         };
-        reply::refuse(transport, which, message, out)
+        reply::refuse(what.transport(), which, message, out)
     }
 }

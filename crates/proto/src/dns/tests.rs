@@ -652,28 +652,31 @@ fn refusals_answer_queries_only() {
         let query = message(*flags, QUERY, core::slice::from_ref(&asked));
         let reply = message(*want, QUERY, core::slice::from_ref(&asked));
         let mut out = Vec::new();
-        assert_eq!(Dns.refuse(Transport::Udp, which, view(&query), &mut out), Refusal::Reply);
+        assert_eq!(Dns.refuse(Refused::Datagram, which, view(&query), &mut out), Refusal::Reply);
         assert_eq!(out, reply, "{name}");
         out.clear();
         assert_eq!(
-            Dns.refuse(Transport::Tcp, which, view(&over_tcp(&query)), &mut out),
+            Dns.refuse(Refused::Message, which, view(&over_tcp(&query)), &mut out),
             Refusal::Reply
         );
         assert_eq!(out, over_tcp(&reply), "{name}");
         out.clear();
         let query = message(*flags, [1, 0, 0, 1], &[asked.clone(), opt.clone()]);
-        assert_eq!(Dns.refuse(Transport::Udp, which, view(&query), &mut out), Refusal::Reply);
+        assert_eq!(Dns.refuse(Refused::Datagram, which, view(&query), &mut out), Refusal::Reply);
         let ours = vec![0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, 0];
         assert_eq!(out, message(*want, [1, 0, 0, 1], &[asked.clone(), ours]), "{name}");
     }
     for silent in [&answer()[..], &[0; 11]] {
-        assert_eq!(Dns.refuse(Transport::Udp, 0, view(silent), &mut Vec::new()), Refusal::Silence);
+        assert_eq!(
+            Dns.refuse(Refused::Datagram, 0, view(silent), &mut Vec::new()),
+            Refusal::Silence
+        );
     }
     // A question that is compressed, or none, is not echoed.
     for (counts, name) in [(QUERY, pointer(2)), ([2, 0, 0, 0], named("a")), ([0; 4], named("a"))] {
         let mut out = Vec::new();
         let query = message(0, counts, &[question(&name, 1)]);
-        assert_eq!(Dns.refuse(Transport::Udp, 0, view(&query), &mut out), Refusal::Reply);
+        assert_eq!(Dns.refuse(Refused::Datagram, 0, view(&query), &mut out), Refusal::Reply);
         assert_eq!(out, message(0x8001, [0; 4], &[]));
     }
 }
@@ -723,7 +726,7 @@ fn flipped_bits_neither_panic_nor_yield_a_message_that_cannot_be_read() {
             Repair::Impossible => impossible += 1,
         }
         for which in 0..7 {
-            let _ = Dns.refuse(Transport::Udp, which, view(&input), &mut Vec::new());
+            let _ = Dns.refuse(Refused::Datagram, which, view(&input), &mut Vec::new());
         }
     }
     assert!(repaired > 1_000 && impossible < 3_000, "{repaired} repaired, {impossible} not");

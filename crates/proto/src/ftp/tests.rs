@@ -167,7 +167,7 @@ fn a_refusal_answers_commands_only() {
     let ask = |which, from| {
         let mut out = Vec::new();
         let view = View { input: b"USER x\r\n", from, open: false, ended: false };
-        (Ftp.refuse(Transport::Tcp, which, view, &mut out), out)
+        (Ftp.refuse(Refused::Message, which, view, &mut out), out)
     };
     let syntax = b"501 Syntax error in parameters or arguments.\r\n".to_vec();
     assert_eq!(ask(0, Request), (Refusal::Reply, syntax));

@@ -501,7 +501,7 @@ fn a_refusal_answers_commands_only() {
     let ask = |which, from| {
         let mut out = Vec::new();
         let view = View { input: b"DEBUG\r\n", from, open: false, ended: false };
-        (Smtp.refuse(Transport::Tcp, which, view, &mut out), out)
+        (Smtp.refuse(Refused::Message, which, view, &mut out), out)
     };
     assert_eq!(ask(0, Request), (Refusal::Reply, b"550 5.7.0 Rejected\r\n".to_vec()));
     assert_eq!(ask(0, Response), (Refusal::Silence, Vec::new()));

@@ -342,9 +342,9 @@ fn a_refusal_is_an_alert() {
     let ask = |which, from| {
         let mut out = Vec::new();
         let view = View { input: &input, from, open: false, ended: false };
-        (Tls.refuse(Transport::Tcp, which, view, &mut out), out)
+        (Tls.refuse(Refused::Message, which, view, &mut out), out)
     };
-    assert_eq!(ask(1, Request), (Refusal::Reply, b"\x15\x03\x01\x00\x02\x02\x0a".to_vec()));
+    assert_eq!(ask(1, Request), (Refusal::Last, b"\x15\x03\x01\x00\x02\x02\x0a".to_vec()));
     assert_eq!(ask(0, Response), (Refusal::Silence, Vec::new()));
     assert_eq!(ask(99, Request), (Refusal::Silence, Vec::new()));
 }

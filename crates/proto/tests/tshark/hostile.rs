@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use proto::{Decoder, Direction, Edits, FieldId, Fields, Repair, Span, Transport, View, Wanted};
+use proto::{
+    Decoder, Direction, Edits, FieldId, Fields, Refused, Repair, Span, Transport, View, Wanted,
+};
 
 use crate::capture::{self, Carried};
 
@@ -99,7 +101,7 @@ impl<'a> Tried<'a> {
         self.edits.clear();
         let _ = self.decoder.datagram(&self.wanted, view, &mut self.fields);
         for which in 0..8 {
-            let _ = self.decoder.refuse(Transport::Udp, which, view, &mut Vec::new());
+            let _ = self.decoder.refuse(Refused::Datagram, which, view, &mut Vec::new());
         }
         let everything = Span::new(0, input.len());
         for field in self.fields.items() {
