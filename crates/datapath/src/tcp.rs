@@ -152,7 +152,7 @@ impl State {
                     Absent { header: &slot.link, link, key: &key, way }.build(
                         &output,
                         &[],
-                        |_, _| 0,
+                        |_, _, _| 0,
                         work,
                     );
                     if let Some(mut frame) = pool.alloc()
@@ -263,8 +263,10 @@ pub fn segment<P: FramePool>(
     };
     let now = flow_tick(parts.now);
     let outcome = connection.take(way, &segment, stores, &mut stage, now, outputs);
-    if connection.waits(way, stores) {
-        deadlines.add(id, way, now);
+    for way in [way, way.opposite()] {
+        if connection.waits(way, stores) {
+            deadlines.add(id, way, now);
+        }
     }
     let template = Template {
         packet,
@@ -272,7 +274,7 @@ pub fn segment<P: FramePool>(
         trust_checksums: parts.config.trust_checksums,
         lane: parts.lane,
     };
-    let copy = |at, room: &mut [u8]| connection.copy_out(way, stores, at, room);
+    let copy = |to, at, room: &mut [u8]| connection.copy_out((way, to), stores, at, room);
     let complete =
         template.send(pool, frame, (&*outputs, outcome), copy, (parts.work, parts.next_id), out);
     if complete { reason(outcome) } else { Reason::NoFrames }

@@ -74,7 +74,7 @@ impl Half {
         if ack.is_before(self.una_e) || ack.is_after(self.furthest_e()) {
             return;
         }
-        self.sent_e = self.sent_e.max(ack);
+        self.note_backlog_sent(ack);
         self.window = window;
         let open = u32::from(window) << self.scale.min(14);
         let right = ack.advance(open);

@@ -9,7 +9,7 @@ use crate::data::Turn;
 use crate::half::Facts;
 use crate::limits::STAGE_TURNS_MAX;
 use crate::seq_map::Kind;
-use crate::stage::{Back, End, HoldKind, Look, Stage, Then};
+use crate::stage::{End, HoldKind, Look, Stage, Then};
 
 /// What a run of the stage decided.
 pub(crate) struct Decision {
@@ -78,8 +78,8 @@ impl<S: Stage> Turn<'_, S> {
                 decision.hold = Some(HoldKind::Window);
                 break;
             }
-            let answer =
-                self.stage.inspect(self.way, rest, Look { held, ended, release, back: Back::Busy });
+            let look = Look { held, ended, release, back: self.other.back(self.stores) };
+            let answer = self.stage.inspect(self.way, rest, look);
             let decided = answer.decided.min(rest.len());
             let front = rest.get(..decided).unwrap_or_default();
             if answer.end == End::Reset {
@@ -88,13 +88,21 @@ impl<S: Stage> Turn<'_, S> {
             }
             decision.edited |= self.commit(front)?;
             decision.at = decision.at.saturating_add(decided);
+            if answer.answer {
+                self.other.put(self.stores, self.stage.answer())?;
+            }
+            if answer.end == End::Finished {
+                self.other.finish();
+                self.skip(u64::MAX, true);
+                continue;
+            }
             // What is left over and not held again counts as just come.
             held = 0;
             match answer.then {
                 Then::Skip { bytes, discard } if bytes > 0 => self.skip(bytes, discard),
                 Then::SkipRest { discard } => self.skip(u64::MAX, discard),
                 Then::Skip { .. } | Then::Inspect if decided > 0 => {}
-                Then::Hold(kind) if !ended => {
+                Then::Hold(kind) if !ended || kind == HoldKind::Answers => {
                     decision.hold = Some(kind);
                     break;
                 }

@@ -10,11 +10,10 @@ use crate::data::{Taken, Turn};
 use crate::flight::Stores;
 use crate::half::{Facts, Half};
 use crate::limits::{DEAD_IDLE_MS, OPEN_IDLE_MS, SEGMENT_BYTES_MIN, TRANSITORY_IDLE_MS};
-use crate::options::{self, SynOptions};
 use crate::segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
-use crate::stage::Stage;
+use crate::stage::{Back, Stage};
 use crate::{Tick, Way};
-use wire::options::TcpOption;
+use stamps::{is_too_old, note_stamps};
 use wire::{Seq, TcpFlags};
 
 /// How far a connection has come.
@@ -72,19 +71,23 @@ impl Connection {
     /// Neither end could go on without what is here: its two sides differ, or bytes are kept that their sender believes
     /// delivered.
     pub fn is_needed(&self, stores: &Stores) -> bool {
-        let keeps = |half: &Half| {
-            half.has_flight() && half.to_original(stores, half.una_e).is_before(half.acked_o)
-        };
-        self.halves.iter().any(|half| half.is(Facts::EDITED) || keeps(half))
+        self.halves.iter().any(|half| half.is(Facts::EDITED) || half.owes(stores))
             && matches!(self.state, State::Open | State::Opening)
     }
 
-    /// Copies bytes an output of the last segment names out of the copy; says how many there were.
-    pub fn copy_out(&self, way: Way, stores: &Stores, at: u32, out: &mut [u8]) -> usize {
+    /// Copies bytes that an output `to` an end, caused by a segment that travels `way`, names out of the copy; says how many
+    /// there were.
+    pub fn copy_out(
+        &self,
+        (way, to): (Way, To),
+        stores: &Stores,
+        at: u32,
+        out: &mut [u8],
+    ) -> usize {
         let [server, client] = &self.halves;
-        let half = match way {
-            Way::ToServer => server,
-            Way::ToClient => client,
+        let half = match (way, to) {
+            (Way::ToServer, To::Receiver) | (Way::ToClient, To::Sender) => server,
+            (Way::ToClient, To::Receiver) | (Way::ToServer, To::Sender) => client,
         };
         stores.flight(half.flight()).map_or(0, |flight| flight.copy.read(&stores.pool, at, out))
     }
@@ -157,82 +160,6 @@ impl Connection {
         }
     }
 
-    /// The handshake: first numbers, options, and no data.
-    fn take_syn(
-        &mut self,
-        way: Way,
-        segment: &SegmentIn<'_>,
-        stores: &mut Stores,
-        out: &mut Outputs,
-    ) -> Outcome {
-        let tcp = &segment.tcp;
-        let first = tcp.seq().advance(1);
-        let answers = tcp.flags().has(TcpFlags::ACK);
-        if self.state == State::Open {
-            return self.take_stray_syn(way, segment, stores, out);
-        }
-        // The ports are used again (RFC 9293 section 3.6.1).
-        if self.state == State::Closing && !answers {
-            self.let_go(stores);
-            self.halves = [Half::UNKNOWN; 2];
-            self.state = State::Opening;
-        }
-        let (found, without) = options::of_a_syn(tcp.option_bytes());
-        if found.signed {
-            self.state = State::Signed;
-            pass(segment, out);
-            return Outcome::Signed;
-        }
-        let (half, other) = self.pair(way);
-        // The first data may be acknowledged here, before its receiver has stamped anything but this.
-        note_stamps(half, segment);
-        if !half.is(Facts::KNOWN) || (half.next_o != first && half.una_e == half.sent_e) {
-            half.begin(first);
-        }
-        if answers && other.next_o != tcp.ack() && other.sent_e == other.next_e {
-            // The answer settles which of several SYNs counts.
-            other.begin(tcp.ack());
-        }
-        learn(half, other, found, answers, tcp.window());
-        pass(segment, out);
-        out.onward_options = without;
-        let stripped = !segment.payload.is_empty();
-        for output in out.list_mut() {
-            output.payload = Payload::None;
-        }
-        if stripped {
-            // Its sender resends them behind the handshake, where they are inspected (RFC 7413 section 4.2.2 lets a
-            // server take none).
-            Outcome::SynDataStripped
-        } else if out.onward_options.is_some() {
-            Outcome::Moved
-        } else {
-            Outcome::Untouched
-        }
-    }
-
-    //= https://www.rfc-editor.org/rfc/rfc5961#section-4
-    //# If the SYN bit is set, irrespective of the sequence number, TCP MUST send an ACK (challenge ACK)
-    /// A SYN in the middle of a connection: its receiver challenges it, and nothing changes here.
-    fn take_stray_syn(
-        &mut self,
-        way: Way,
-        segment: &SegmentIn<'_>,
-        stores: &Stores,
-        out: &mut Outputs,
-    ) -> Outcome {
-        let (_, other) = self.pair(way);
-        let ack = other.to_original(stores, segment.tcp.ack());
-        pass(segment, out);
-        for output in out.list_mut() {
-            output.payload = Payload::None;
-            if segment.tcp.flags().has(TcpFlags::ACK) {
-                output.ack = ack;
-            }
-        }
-        if segment.payload.is_empty() { Outcome::Moved } else { Outcome::SynDataStripped }
-    }
-
     /// Everything but SYN.
     fn take_in_order<S: Stage>(
         &mut self,
@@ -274,14 +201,19 @@ impl Connection {
         } else if !empty {
             out.chunk = chunk_bytes(half, segment);
             let (start, payload) = (tcp.seq(), segment.payload);
-            let mut turn = Turn { half, stores, stage, out, way, now, start, payload };
+            let mut turn = Turn { half, other, stores, stage, out, way, now, start, payload };
             taken = turn.take();
-        } else if self.pair(way).0.is_ending() && flags.has(TcpFlags::FIN) {
-            let (half, _) = self.pair(way);
+        } else if half.is_ending() && flags.has(TcpFlags::FIN) {
             out.chunk = chunk_bytes(half, segment);
             let (start, payload) = (tcp.seq(), segment.payload);
-            let mut turn = Turn { half, stores, stage, out, way, now, start, payload };
+            let mut turn = Turn { half, other, stores, stage, out, way, now, start, payload };
             taken = turn.take_end();
+        } else if half.is(Facts::HOLDS_ANSWERS) && acked.news && other.back(stores) != Back::Busy {
+            // The answer that was waited for is out.
+            out.chunk = chunk_bytes(half, segment);
+            let (start, payload) = (half.edge_o(), segment.payload);
+            let mut turn = Turn { half, other, stores, stage, out, way, now, start, payload };
+            taken = turn.ask_again();
         }
         if taken.close {
             self.close(way, segment, out, stores);
@@ -315,7 +247,7 @@ impl Connection {
             push_empty(out, seq, &acked, flags.without(quiet));
         }
         let answer = taken.answer && !keep_alive && !has_bytes(out);
-        send_back(half, other, stores, out, (answer, taken.ahead), stamps);
+        back::send_back(half, other, stores, out, (answer, taken.ahead), stamps);
         self.note_end(stores);
         finish(segment, out, taken.outcome)
     }
@@ -369,74 +301,6 @@ impl Connection {
             self.state = State::Closing;
         }
     }
-}
-
-/// What a SYN (`answers`: with ACK) says about both halves.
-fn learn(half: &mut Half, other: &mut Half, found: SynOptions, answers: bool, window: u16) {
-    if found.sack {
-        half.note(Facts::SACK);
-    }
-    if found.scale.is_some() {
-        half.note(Facts::SCALE);
-    }
-    // The sender of this receives the other half.
-    other.mss = found.mss.unwrap_or(536).max(64);
-    other.scale = found.scale.unwrap_or(0);
-    //= https://www.rfc-editor.org/rfc/rfc7323#section-2.2
-    //# Both sides MUST send Window Scale options in their <SYN> segments to enable window scaling
-    if answers && !(half.is(Facts::SCALE) && other.is(Facts::SCALE)) {
-        half.scale = 0;
-        other.scale = 0;
-    }
-    // The window of a SYN is never scaled.
-    other.window = window >> other.scale.min(14);
-}
-
-//= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
-//# If there is a Timestamps option in the arriving segment, SEG.TSval < TS.Recent, TS.Recent is valid (see
-//# later discussion), and if the RST bit is not set, then treat the arriving segment as not acceptable
-/// Protection against wrapped sequence numbers, for bytes that are to be inspected: they would be kept as what was said first,
-/// while their receiver discards them. A tick of leeway is what Linux gives.
-///
-/// TS.Recent 700: a segment of 699 is taken, one of 698 is dropped; across the wrap, 2 after 0xffff_fffe is later by 4.
-fn is_too_old(half: &mut Half, segment: &SegmentIn<'_>, stores: &Stores) -> bool {
-    if segment.payload.is_empty() || segment.tcp.flags().has(TcpFlags::RST) || half.tail() > 0 {
-        return false;
-    }
-    let Some(value) = stamp_of(segment) else { return false };
-    let later = value.wrapping_sub(half.recent).cast_signed();
-    if half.is(Facts::RECENT) && later < -1 {
-        return true;
-    }
-    //= https://www.rfc-editor.org/rfc/rfc7323#section-4.3
-    //# If SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent, then SEG.TSval is copied to TS.Recent
-    let in_order = !segment.tcp.seq().is_after(half.edge_o().advance(half.held(stores)));
-    if in_order && (later > 0 || !half.is(Facts::RECENT)) {
-        half.recent = value;
-        half.note(Facts::RECENT);
-    }
-    false
-}
-
-/// TSval.
-fn stamp_of(segment: &SegmentIn<'_>) -> Option<u32> {
-    segment.tcp.options().find_map(|option| match option {
-        TcpOption::Timestamps(value, _) => Some(value),
-        TcpOption::MaxSegment(_)
-        | TcpOption::WindowScale(_)
-        | TcpOption::SackPermitted
-        | TcpOption::Sack { .. }
-        | TcpOption::Other(..) => None,
-    })
-}
-
-/// Remembers the sender's clock, for acknowledgements made here. Answers (value, echo) for one that goes back to it,
-/// without the value: that is the other end's clock.
-fn note_stamps(half: &mut Half, segment: &SegmentIn<'_>) -> Option<u32> {
-    let value = stamp_of(segment)?;
-    half.stamp = value;
-    half.note(Facts::STAMPS);
-    Some(value)
 }
 
 /// Remembers where the half-stream ends, if it can end there.
@@ -523,47 +387,6 @@ fn push_empty(out: &mut Outputs, seq: Seq, acked: &Acked, flags: TcpFlags) {
     });
 }
 
-/// Tells the sender what it may forget, where its receiver will not: all that is before a deletion or a hold is
-/// acknowledged, or the segment brought nothing new.
-fn send_back(
-    half: &mut Half,
-    other: &Half,
-    stores: &mut Stores,
-    out: &mut Outputs,
-    (answer, ahead): (bool, Option<Seq>),
-    stamps: Option<u32>,
-) {
-    if half.is_transparent() || !other.is(Facts::KNOWN) {
-        return;
-    }
-    let promised = half.promised(stores);
-    // While something is outstanding the receiver's own acknowledgement will tell, unless the sender asks again.
-    let due = answer || half.una_e == half.sent_e;
-    let news = due && promised.is_after(half.acked_o);
-    if !news && !answer {
-        return;
-    }
-    if news {
-        half.acked_o = promised;
-        // What was deleted and acknowledged is past.
-        half.acknowledge(stores, half.una_e);
-    }
-    let window = half.tell_window(stores);
-    let timestamps = stamps.map(|echo| (other.stamp, echo));
-    let sack = ahead
-        .filter(|_| half.is(Facts::SACK) && other.is(Facts::SACK))
-        .and_then(|at| stores.flight(half.flight()).and_then(|flight| flight.waiting.run_at(at)));
-    out.back_options = options::of_an_ack(timestamps, sack);
-    out.push(Output {
-        to: To::Sender,
-        seq: other.sent_e,
-        ack: half.acked_o,
-        flags: TcpFlags::ACK,
-        window,
-        payload: Payload::None,
-    });
-}
-
 /// The frame goes on as it is.
 fn pass(segment: &SegmentIn<'_>, out: &mut Outputs) {
     let tcp = &segment.tcp;
@@ -601,7 +424,10 @@ fn finish(segment: &SegmentIn<'_>, out: &Outputs, outcome: Outcome) -> Outcome {
     if whole { Outcome::Untouched } else { Outcome::Moved }
 }
 
+mod back;
+mod handshake;
 mod overdue;
+mod stamps;
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use crate::half::{Facts, Half};
 use crate::limits::{COPY_BYTES_MAX, GROWTH_RESERVE_BYTES, WAITING_BYTES_MAX, WAITING_RUNS_MAX};
 use crate::segment::{Outcome, Outputs, Payload};
 use crate::seq_map::Kind;
-use crate::stage::{HoldKind, Stage};
+use crate::stage::Stage;
 use crate::waiting::Put;
 use crate::{Tick, Way};
 use wire::Seq;
@@ -47,6 +47,8 @@ impl Taken {
 /// One segment with bytes on its way through its half-stream.
 pub(crate) struct Turn<'a, S> {
     pub(crate) half: &'a mut Half,
+    /// The other half-stream of the connection, into which answers are put.
+    pub(crate) other: &'a mut Half,
     pub(crate) stores: &'a mut Stores,
     pub(crate) stage: &'a mut S,
     pub(crate) out: &'a mut Outputs,
@@ -135,6 +137,12 @@ impl<S: Stage> Turn<'_, S> {
         self.go_on(taken)
     }
 
+    /// The receiver's answers that were waited for may be out.
+    pub(crate) fn ask_again(&mut self) -> Taken {
+        let taken = self.inspect_waiting(false);
+        self.go_on(taken)
+    }
+
     /// Sends what the receiver lacks of what its sender believes acknowledged.
     pub(crate) fn send_owed(&mut self) {
         self.send_seen(self.start.min(self.half.next_o));
@@ -153,13 +161,14 @@ impl<S: Stage> Turn<'_, S> {
             return;
         };
         // The receiver lacks bytes that the sender believes acknowledged: its first outstanding segment stands for them.
-        let custody = !start.is_after(half.acked_o)
-            && flight.map.to_original(half.una_e).is_before(half.acked_o);
+        let custody =
+            !start.is_after(half.acked_o) && half.una_e.is_before(flight.map.through(half.acked_o));
         // Neighbouring copied ranges go out as one: (edited position, place in the copy, bytes).
         let mut run: Option<(Seq, u32, u32)> = None;
         for placed in flight.map.placed() {
             let piece = placed.piece;
-            let reaches = placed.original.is_before(end);
+            let put_in = piece.original == 0 && custody;
+            let reaches = placed.original.is_before(end) || (put_in && placed.original == end);
             let touched = reaches && start.is_before(placed.original_end());
             match piece.kind {
                 Kind::Copied if touched || (custody && reaches) => {
@@ -355,8 +364,7 @@ impl<S: Stage> Turn<'_, S> {
         source: Source,
     ) -> Taken {
         let (before_o, before_e) = (self.half.next_o, self.half.next_e);
-        self.half.drop_fact(Facts::HOLDS_UNIT);
-        self.half.drop_fact(Facts::HOLDS_WINDOW);
+        self.half.hold(None);
         let decision = self.decide(input, held, ended, release, matches!(source, Source::Frame(_)));
         let Ok(Decision { at, edited, hold, passed, close }) = decision else {
             return Taken { close: true, ..Taken::with(Outcome::Broken) };
@@ -387,10 +395,7 @@ impl<S: Stage> Turn<'_, S> {
         {
             self.half.shown = self.half.held(self.stores);
             self.half.shown_at = self.now;
-            self.half.note(match kind {
-                HoldKind::Unit | HoldKind::Answers => Facts::HOLDS_UNIT,
-                HoldKind::Window => Facts::HOLDS_WINDOW,
-            });
+            self.half.hold(Some(kind));
             if at == 0 && outcome != Outcome::NoBlocks {
                 outcome = Outcome::Held;
             }
@@ -418,14 +423,26 @@ impl<S: Stage> Turn<'_, S> {
         if bytes == 0 {
             return;
         }
+        if self.half.is(Facts::BACKLOG) {
+            // Others wait before them for the receiver's window.
+            return;
+        }
         let copied = self.stores.flight(self.half.flight()).map_or(0, |flight| flight.copy.len());
         let payload = match source {
             Source::Frame(at) if !edited => Payload::Frame(at, at.saturating_add(decided)),
             Source::Frame(_) | Source::Work => {
-                Payload::Copy { at: copied.saturating_sub(bytes), len: bytes }
+                let len = self.half.let_in(from, bytes);
+                if len < bytes {
+                    self.half.note(Facts::BACKLOG);
+                    self.half.sent_e = self.half.sent_e.max(from.advance(len));
+                }
+                Payload::Copy { at: copied.saturating_sub(bytes), len }
             }
         };
         self.out.push_bytes(from, payload);
+        if self.half.is(Facts::BACKLOG) {
+            return;
+        }
         // What found no room among the outputs counts as sent: like any lost segment it is sent again when its sender asks.
         self.half.sent_e = self.half.sent_e.max(self.half.next_e);
     }

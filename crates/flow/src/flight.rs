@@ -106,6 +106,10 @@ impl Stores {
         Some(id)
     }
 
+    pub(crate) fn has_flight_left(&self) -> bool {
+        !self.free.is_empty() || self.flights.len() < index(self.most)
+    }
+
     pub(crate) fn give_flight(&mut self, id: FlightId) {
         if let Some(flight) = self.flights.get_mut(index(id)) {
             flight.copy.clear(&mut self.pool);

@@ -17,6 +17,7 @@ use crate::Tick;
 use crate::flight::{FlightId, NO_FLIGHT, Stores};
 use crate::limits::{SKIP_AHEAD_BYTES_MAX, WINDOW_AHEAD_BYTES_MAX};
 use crate::seq_map::shifted;
+use crate::stage::HoldKind;
 use wire::Seq;
 
 /// Yes-or-no facts about a half-stream.
@@ -50,6 +51,12 @@ impl Facts {
     pub(crate) const TOLD: Self = Self(4096);
     /// `recent` is known.
     pub(crate) const RECENT: Self = Self(2048);
+    /// What is held waits for the receiver's answers to what stands before it; with [`Self::HOLDS_UNIT`].
+    pub(crate) const HOLDS_ANSWERS: Self = Self(8192);
+    /// It was ended from here: its receiver has been told so, and what its sender still says is deleted.
+    pub(crate) const FINISHED: Self = Self(1 << 14);
+    /// From `sent_e` to `next_e` there are bytes in the copy that were not sent yet.
+    pub(crate) const BACKLOG: Self = Self(1 << 15);
 }
 
 #[derive(Debug)]
@@ -167,9 +174,10 @@ impl Half {
         self.next_e.advance(self.tail())
     }
 
-    /// The position of the end, as the receiver sees it, may be told: everything before it is decided.
+    /// The position of the end, as the receiver sees it, may be told: everything before it is decided and was sent.
     pub(crate) fn end_is_due(&self, stores: &Stores) -> bool {
-        self.is(Facts::FIN_SEEN) && self.edge_o() == self.fin_o && self.held(stores) == 0
+        let known = self.is(Facts::FIN_SEEN) && self.edge_o() == self.fin_o;
+        (known || self.is(Facts::FINISHED)) && !self.is(Facts::BACKLOG) && self.held(stores) == 0
     }
 
     /// Bytes that wait at the edge without a gap.
@@ -199,16 +207,22 @@ impl Half {
     /// always has something outstanding while the receiver still lacks something; where a deadline released them, what is
     /// sent again is sent from here ([`Self::owes`]).
     pub(crate) fn promised(&self, stores: &Stores) -> Seq {
-        let reached = self.to_original(stores, self.una_e);
+        let mut reached = self.to_original(stores, self.una_e);
+        if self.is(Facts::FINISHED) && !(self.is(Facts::FIN_SEEN) && self.next_o == self.fin_o) {
+            // The end was acknowledged, but the sender's stands further on.
+            reached = reached.min(self.next_o);
+        }
         let holds = self.is(Facts::HOLDS_UNIT) || self.is(Facts::HOLDS_WINDOW);
         if holds && self.una_e == self.edge_e() { reached.advance(self.shown) } else { reached }
     }
 
-    /// The sender believes bytes acknowledged that were sent to the receiver and that it has not acknowledged: should they be
-    /// lost, nobody else will send them again.
+    /// The receiver has not acknowledged bytes that the sender believes acknowledged, or never said, or an end it never told:
+    /// should they be lost, nobody else will send them again.
     pub(crate) fn owes(&self, stores: &Stores) -> bool {
-        self.una_e.is_before(self.sent_e)
-            && self.to_original(stores, self.una_e).is_before(self.acked_o)
+        let bytes = stores
+            .flight(self.flight)
+            .is_some_and(|flight| self.una_e.is_before(flight.map.through(self.acked_o)));
+        bytes || (self.is(Facts::FINISHED) && !self.una_e.is_after(self.next_e))
     }
 
     /// What is held may begin a pattern, and nothing but a deadline or the sender's next bytes will tell: no bytes are
@@ -289,10 +303,13 @@ impl Half {
 
     /// Keeps the map's end at `next`, and gives back a flight that has nothing in it.
     pub(crate) fn rebase(&mut self, stores: &mut Stores) {
-        let (next_o, next_e) = (self.next_o, self.next_e);
+        let (next_o, next_e, una_e) = (self.next_o, self.next_e, self.una_e);
+        let finished = self.is(Facts::FINISHED);
         let Some((flight, _)) = stores.flight_mut(self.flight) else { return };
         if flight.map.is_empty() {
-            if flight.waiting.is_empty() {
+            // An end told from here is kept until it is acknowledged.
+            let ends = finished && !una_e.is_after(next_e);
+            if flight.waiting.is_empty() && !ends {
                 self.land(stores);
                 return;
             }
@@ -322,8 +339,24 @@ impl Half {
             self.flight = NO_FLIGHT;
         }
         self.shown = 0;
+        self.hold(None);
+        self.drop_fact(Facts::BACKLOG);
+    }
+
+    /// What waits at the edge waits for this.
+    pub(crate) fn hold(&mut self, kind: Option<HoldKind>) {
         self.drop_fact(Facts::HOLDS_UNIT);
         self.drop_fact(Facts::HOLDS_WINDOW);
+        self.drop_fact(Facts::HOLDS_ANSWERS);
+        match kind {
+            None => {}
+            Some(HoldKind::Unit) => self.note(Facts::HOLDS_UNIT),
+            Some(HoldKind::Window) => self.note(Facts::HOLDS_WINDOW),
+            Some(HoldKind::Answers) => {
+                self.note(Facts::HOLDS_UNIT);
+                self.note(Facts::HOLDS_ANSWERS);
+            }
+        }
     }
 
     /// How many bytes more are in flight to the receiver than the sender knows of.

@@ -20,6 +20,7 @@
 )]
 
 mod acked;
+mod answer;
 mod blocks;
 mod commit;
 mod connection;

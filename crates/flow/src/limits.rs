@@ -27,8 +27,9 @@ pub const COPY_BYTES_MAX: u32 = 1 << 20;
 /// How far the window told to a sender may reach past its receiver's: what is held, and what edits in flight have inserted.
 pub const WINDOW_AHEAD_BYTES_MAX: u32 = WAITING_BYTES_MAX + COPY_BYTES_MAX;
 
-/// Free bytes the pool must have over a segment's own before the segment is inspected: room for what its edits insert.
-pub const GROWTH_RESERVE_BYTES: u32 = 16 * 1_024;
+/// Free bytes the pool must have over a segment's own before the segment is inspected: room for what its edits insert, and
+/// as much for an answer.
+pub const GROWTH_RESERVE_BYTES: u32 = 2 * 16 * 1_024;
 
 /// How far a range that is skipped may reach ahead of the acknowledged edge: TCP's windows are smaller (RFC 7323
 /// section 2.3 ends at 1 GiB), and half the circle must stay free to tell before from after.

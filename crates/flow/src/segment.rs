@@ -35,7 +35,8 @@ pub enum Payload {
     None,
     /// In the payload of the frame that came, from..to.
     Frame(usize, usize),
-    /// In the copy: [`crate::Connection::copy_out`] gets them. Valid until the next segment is taken.
+    /// In the copy, of the other half-stream for what goes back: [`crate::Connection::copy_out`] gets them. Valid until the
+    /// next segment is taken.
     Copy {
         /// Place in the copy.
         at: u32,

@@ -42,7 +42,7 @@ pub(crate) struct Piece {
 impl Piece {
     const NONE: Self = Self { original: 0, edited: 0, kind: Kind::Passed, linear: true };
 
-    const fn is_copied(&self) -> bool {
+    pub(crate) const fn is_copied(&self) -> bool {
         matches!(self.kind, Kind::Copied)
     }
 }
@@ -155,6 +155,26 @@ impl SeqMap {
         last.edited = last.edited.wrapping_add(bytes);
         last.linear = false;
         true
+    }
+
+    /// `bytes` that the sender never said. They belong to no original byte: whoever put them in resends them.
+    #[must_use]
+    pub(crate) fn push_answer(&mut self, bytes: u32) -> bool {
+        self.push(Piece { original: 0, edited: bytes, kind: Kind::Copied, linear: false })
+    }
+
+    /// The edited position before which everything stands that came of the original bytes before `at`, and whatever was put in
+    /// up to there; not past what is decided.
+    pub(crate) fn through(&self, at: Seq) -> Seq {
+        let mut end = self.edited;
+        for placed in self.placed() {
+            if placed.original_end().is_after(at) {
+                let into = at.bytes_after(placed.original);
+                return if placed.piece.linear { placed.edited.advance(into) } else { end };
+            }
+            end = placed.edited_end();
+        }
+        end
     }
 
     /// The edited position of original `at`. Inside an edit: where the edit begins.

@@ -63,7 +63,7 @@ impl Template<'_> {
         pool: &mut P,
         mut frame: P::Frame,
         (outputs, outcome): (&Outputs, Outcome),
-        copy: impl Fn(u32, &mut [u8]) -> usize,
+        copy: impl Fn(To, u32, &mut [u8]) -> usize,
         (work, next_id): (&mut Vec<u8>, &mut u32),
         out: &mut Outgoing<P::Frame>,
     ) -> bool {
@@ -112,7 +112,7 @@ impl Template<'_> {
         &self,
         output: &Output,
         frame: &[u8],
-        copy: &impl Fn(u32, &mut [u8]) -> usize,
+        copy: &impl Fn(To, u32, &mut [u8]) -> usize,
         work: &mut Vec<u8>,
     ) -> bool {
         let payload = self.packet.layers.payload_of(frame);
@@ -124,7 +124,7 @@ impl Template<'_> {
                     work.clear();
                     work.resize(payload.len().min(work.capacity()), 0);
                     usize::try_from(len).is_ok_and(|len| len == payload.len())
-                        && copy(at, work) == payload.len()
+                        && copy(output.to, at, work) == payload.len()
                         && work == payload
                 }
             }
@@ -136,7 +136,7 @@ impl Template<'_> {
         frame: &[u8],
         output: &Output,
         outputs: &Outputs,
-        copy: &impl Fn(u32, &mut [u8]) -> usize,
+        copy: &impl Fn(To, u32, &mut [u8]) -> usize,
         work: &mut Vec<u8>,
     ) {
         let layers = &self.packet.layers;
@@ -175,7 +175,7 @@ impl Template<'_> {
                 // A segment is no longer than its receiver's MSS, and `work` holds the longest packet.
                 work.resize(end.min(work.capacity()), 0);
                 let room = work.get_mut(payload..).unwrap_or_default();
-                let got = copy(at, room);
+                let got = copy(output.to, at, room);
                 work.truncate(payload.saturating_add(got));
             }
         }
@@ -257,7 +257,7 @@ impl Absent<'_> {
         &self,
         output: &Output,
         options: &[u8],
-        copy: impl Fn(u32, &mut [u8]) -> usize,
+        copy: impl Fn(To, u32, &mut [u8]) -> usize,
         work: &mut Vec<u8>,
     ) {
         let Self { header, link, key, way } = *self;
@@ -283,7 +283,7 @@ impl Absent<'_> {
         if let Payload::Copy { at, len } = output.payload {
             let end = payload.saturating_add(usize::try_from(len).unwrap_or(0));
             work.resize(end.min(work.capacity()), 0);
-            let got = copy(at, work.get_mut(payload..).unwrap_or_default());
+            let got = copy(output.to, at, work.get_mut(payload..).unwrap_or_default());
             work.truncate(payload.saturating_add(got));
         }
         let end = work.len();

@@ -112,7 +112,7 @@ pub(crate) fn overdue<P: FramePool>(
             };
             let absent =
                 Absent { header: &slot.link, link: parts.config.link, key: &key, way: towards };
-            let copy = |at, room: &mut [u8]| connection.copy_out(way, stores, at, room);
+            let copy = |to, at, room: &mut [u8]| connection.copy_out((way, to), stores, at, room);
             absent.build(output, options, copy, parts.work);
             let port = match towards {
                 Way::ToServer => slot.server_port,

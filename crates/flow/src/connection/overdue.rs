@@ -11,7 +11,7 @@
 //! 1 s later 1000..1003 are sent again, 2 s after that again, and so on until the receiver acknowledges them.
 //! ```
 
-use super::{Connection, State, send_end};
+use super::{Connection, State, back, send_end};
 use crate::data::Turn;
 use crate::flight::{Resend, Stores};
 use crate::half::Facts;
@@ -55,26 +55,28 @@ impl Connection {
         let stamps = stamped.then_some((half.stamp, other.stamp));
         // The path may be narrower than what the receiver said it takes.
         out.chunk = SEGMENT_BYTES_MIN.min(u32::from(half.mss).saturating_sub(40).max(64));
-        let outcome =
-            if half.holds_for_deadline(stores) && now.since(half.shown_at) >= WINDOW_HOLD_MS {
-                let start = half.edge_o();
-                let mut turn = Turn { half, stores, stage, out, way, now, start, payload: &[] };
-                let taken = turn.release();
-                if taken.close {
-                    self.close_silent(stores, way, out);
-                    return Some(taken.outcome);
-                }
-                taken.outcome
-            } else if is_resend_due(half, stores, now) {
-                let start = half.acked_o;
-                let mut turn = Turn { half, stores, stage, out, way, now, start, payload: &[] };
-                turn.send_owed();
-                Outcome::Rebuilt
-            } else {
-                return None;
-            };
-        let (half, _) = self.pair(way);
-        let ended = send_end(half, stores, out, TcpFlags::ACK);
+        let outcome = if half.holds_for_deadline(stores)
+            && now.since(half.shown_at) >= WINDOW_HOLD_MS
+        {
+            let start = half.edge_o();
+            let mut turn = Turn { half, other, stores, stage, out, way, now, start, payload: &[] };
+            let taken = turn.release();
+            if taken.close {
+                self.close_silent(stores, way, out);
+                return Some(taken.outcome);
+            }
+            taken.outcome
+        } else if is_resend_due(half, stores, now) {
+            let start = half.acked_o;
+            let mut turn = Turn { half, other, stores, stage, out, way, now, start, payload: &[] };
+            turn.send_owed();
+            Outcome::Rebuilt
+        } else {
+            return None;
+        };
+        let (half, other) = self.pair(way);
+        let again = if half.is(Facts::FINISHED) { TcpFlags::FIN } else { TcpFlags::ACK };
+        let ended = send_end(half, stores, out, again);
         for output in out.list_mut() {
             output.ack = ack;
             output.window = window;
@@ -87,6 +89,8 @@ impl Connection {
             }
         }
         out.onward_options = Some(options::of_an_ack(stamps, None));
+        let echo = stamps.map(|(mine, _)| mine);
+        back::send_back(half, other, stores, out, (false, None), echo);
         Some(outcome)
     }
 

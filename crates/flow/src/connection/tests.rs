@@ -1,5 +1,6 @@
 //! Whole conversations between two ideal endpoints, compared with "edit the whole stream, then compare".
 
+mod answers;
 mod endpoint;
 mod stages;
 
@@ -85,7 +86,8 @@ fn play<S: Stage>(run: &Run, stage: &mut S) -> [Vec<u8>; 2] {
             for output in out.list() {
                 let built = Wire::build(output, &out, &wire, |at, len| {
                     let mut bytes = vec![0; len];
-                    assert_eq!(connection.copy_out(way, &stores, at, &mut bytes), len);
+                    let from = (way, output.to);
+                    assert_eq!(connection.copy_out(from, &stores, at, &mut bytes), len);
                     bytes
                 });
                 match output.to {
@@ -109,7 +111,7 @@ fn play<S: Stage>(run: &Run, stage: &mut S) -> [Vec<u8>; 2] {
                 continue;
             }
             for output in out.list() {
-                assert_eq!(output.to, To::Receiver, "seed {}", run.seed);
+                let from = if output.to == To::Receiver { from } else { 1 - from };
                 network.send(now, from, false, made(output, &out, &connection, way, &stores));
             }
         }
@@ -145,7 +147,7 @@ fn made(
     let nothing = Wire::new((0, 0), TcpFlags::ACK, 0, &[], b"");
     Wire::build(output, out, &nothing, |at, len| {
         let mut bytes = vec![0; len];
-        assert_eq!(connection.copy_out(way, stores, at, &mut bytes), len);
+        assert_eq!(connection.copy_out((way, output.to), stores, at, &mut bytes), len);
         bytes
     })
 }
@@ -347,7 +349,8 @@ impl Alone {
         for output in self.out.list() {
             let built = Wire::build(output, &self.out, wire, |at, len| {
                 let mut bytes = vec![0; len];
-                assert_eq!(self.connection.copy_out(way, &self.stores, at, &mut bytes), len);
+                let from = (way, output.to);
+                assert_eq!(self.connection.copy_out(from, &self.stores, at, &mut bytes), len);
                 bytes
             });
             let numbers = (output.seq.raw(), output.ack.raw(), built.payload);

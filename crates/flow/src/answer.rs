@@ -1,0 +1,114 @@
+//! Bytes that a half-stream's sender never said: the answers a stage gives in the server's stead.
+//!
+//! Holds:     how they are put into a half-stream, and how what could not be sent at once is sent when the receiver's window
+//!            opens.
+//! Promises:  an answer stands between two messages of the sender, or nowhere; it is kept and sent again until it is acknowledged
+//!            (`owes`).
+//! Never:     sends past the receiver's window.
+//!
+//! ```text
+//! the client's    GET /bad          5000..5100: deleted, acknowledged
+//! the server's    next is 900, all acknowledged; 40 bytes of answer are put in: they are 900..940 to the client
+//! later the server says 900..1000:  to the client those are 940..1040
+//! ```
+
+use crate::blocks::len32;
+use crate::commit::Lost;
+use crate::flight::Stores;
+use crate::half::{Facts, Half};
+use crate::limits::COPY_BYTES_MAX;
+use crate::stage::Back;
+use wire::Seq;
+
+/// Copied bytes to send: where they stand, where they are in the copy, how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) seq: Seq,
+    pub(crate) at: u32,
+    pub(crate) len: u32,
+}
+
+impl Half {
+    /// Whether an answer may be put in at the edge.
+    pub(crate) fn back(&self, stores: &Stores) -> Back {
+        if self.is(Facts::FIN_SEEN) || self.is(Facts::FINISHED) {
+            return Back::Over;
+        }
+        let whole = self.is(Facts::KNOWN) && self.skip_left == 0 && self.held(stores) == 0;
+        let room = match stores.flight(self.flight()) {
+            Some(flight) => flight.copy.len() < COPY_BYTES_MAX,
+            None => stores.has_flight_left(),
+        };
+        if whole && room { Back::Open } else { Back::Busy }
+    }
+
+    /// Puts an answer in at the edge; it is sent with the backlog.
+    pub(crate) fn put(&mut self, stores: &mut Stores, answer: &[u8]) -> Result<(), Lost> {
+        if answer.is_empty() {
+            return Ok(());
+        }
+        if !self.take_off(stores) {
+            return Err(Lost);
+        }
+        let Some((flight, pool)) = stores.flight_mut(self.flight()) else { return Err(Lost) };
+        let bytes = len32(answer.len());
+        if !flight.copy.push(pool, answer) || !flight.map.push_answer(bytes) {
+            return Err(Lost);
+        }
+        if !self.is(Facts::BACKLOG) {
+            self.sent_e = self.next_e;
+        }
+        self.next_e = self.next_e.advance(bytes);
+        self.note(Facts::EDITED);
+        self.note(Facts::BACKLOG);
+        Ok(())
+    }
+
+    /// The half-stream ends here for its receiver; what its sender still says is deleted.
+    pub(crate) fn finish(&mut self) {
+        self.skip_left = u64::MAX;
+        self.note(Facts::DISCARD);
+        self.note(Facts::EDITED);
+        self.note(Facts::FINISHED);
+    }
+
+    /// How many of `bytes` bytes from `from` on the receiver's window lets in.
+    pub(crate) fn let_in(&self, from: Seq, bytes: u32) -> u32 {
+        if self.is(Facts::WINDOW) { self.right_e.bytes_after(from).min(bytes) } else { bytes }
+    }
+
+    /// The next of the backlog that the receiver's window lets in; `None` where there is none, or a gap in the copy.
+    pub(crate) fn backlog(&self, stores: &Stores) -> Option<Run> {
+        if !self.is(Facts::BACKLOG) {
+            return None;
+        }
+        let flight = stores.flight(self.flight())?;
+        let mut run: Option<Run> = None;
+        for placed in flight.map.placed() {
+            if !placed.edited_end().is_after(self.sent_e) {
+                continue;
+            }
+            if !placed.piece.is_copied() {
+                break;
+            }
+            let from = placed.edited.max(self.sent_e);
+            let bytes = placed.edited_end().bytes_after(from);
+            let whole = run.get_or_insert_with(|| {
+                let at = placed.copied_before.wrapping_add(from.bytes_after(placed.edited));
+                Run { seq: from, at, len: 0 }
+            });
+            whole.len = whole.len.saturating_add(bytes);
+        }
+        let mut run = run?;
+        run.len = self.let_in(run.seq, run.len);
+        (run.len > 0).then_some(run)
+    }
+
+    /// The backlog was sent up to `end`.
+    pub(crate) fn note_backlog_sent(&mut self, end: Seq) {
+        self.sent_e = self.sent_e.max(end);
+        if !self.sent_e.is_before(self.next_e) {
+            self.drop_fact(Facts::BACKLOG);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! SYN: first numbers, and what the two ends agree on.
+//!
+//! Holds:     [`Connection::take_syn`].
+//! Promises:  no data of a SYN goes on; an offer of multipath is taken out; a signed connection is left alone.
+//! Never:     believes a SYN in the middle of a connection.
+
+use super::stamps::note_stamps;
+use super::{Connection, State, pass};
+use crate::Way;
+use crate::flight::Stores;
+use crate::half::{Facts, Half};
+use crate::options::{self, SynOptions};
+use crate::segment::{Outcome, Outputs, Payload, SegmentIn};
+use wire::TcpFlags;
+
+impl Connection {
+    /// The handshake: first numbers, options, and no data.
+    pub(super) fn take_syn(
+        &mut self,
+        way: Way,
+        segment: &SegmentIn<'_>,
+        stores: &mut Stores,
+        out: &mut Outputs,
+    ) -> Outcome {
+        let tcp = &segment.tcp;
+        let first = tcp.seq().advance(1);
+        let answers = tcp.flags().has(TcpFlags::ACK);
+        if self.state == State::Open {
+            return self.take_stray_syn(way, segment, stores, out);
+        }
+        // The ports are used again (RFC 9293 section 3.6.1).
+        if self.state == State::Closing && !answers {
+            self.let_go(stores);
+            self.halves = [Half::UNKNOWN; 2];
+            self.state = State::Opening;
+        }
+        let (found, without) = options::of_a_syn(tcp.option_bytes());
+        if found.signed {
+            self.state = State::Signed;
+            pass(segment, out);
+            return Outcome::Signed;
+        }
+        let (half, other) = self.pair(way);
+        // The first data may be acknowledged here, before its receiver has stamped anything but this.
+        note_stamps(half, segment);
+        if !half.is(Facts::KNOWN) || (half.next_o != first && half.una_e == half.sent_e) {
+            half.begin(first);
+        }
+        if answers && other.next_o != tcp.ack() && other.sent_e == other.next_e {
+            // The answer settles which of several SYNs counts.
+            other.begin(tcp.ack());
+        }
+        learn(half, other, found, answers, tcp.window());
+        pass(segment, out);
+        out.onward_options = without;
+        let stripped = !segment.payload.is_empty();
+        for output in out.list_mut() {
+            output.payload = Payload::None;
+        }
+        if stripped {
+            // Its sender resends them behind the handshake, where they are inspected (RFC 7413 section 4.2.2 lets a
+            // server take none).
+            Outcome::SynDataStripped
+        } else if out.onward_options.is_some() {
+            Outcome::Moved
+        } else {
+            Outcome::Untouched
+        }
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc5961#section-4
+    //# If the SYN bit is set, irrespective of the sequence number, TCP MUST send an ACK (challenge ACK)
+    /// A SYN in the middle of a connection: its receiver challenges it, and nothing changes here.
+    fn take_stray_syn(
+        &mut self,
+        way: Way,
+        segment: &SegmentIn<'_>,
+        stores: &Stores,
+        out: &mut Outputs,
+    ) -> Outcome {
+        let (_, other) = self.pair(way);
+        let ack = other.to_original(stores, segment.tcp.ack());
+        pass(segment, out);
+        for output in out.list_mut() {
+            output.payload = Payload::None;
+            if segment.tcp.flags().has(TcpFlags::ACK) {
+                output.ack = ack;
+            }
+        }
+        if segment.payload.is_empty() { Outcome::Moved } else { Outcome::SynDataStripped }
+    }
+}
+
+/// What a SYN (`answers`: with ACK) says about both halves.
+fn learn(half: &mut Half, other: &mut Half, found: SynOptions, answers: bool, window: u16) {
+    if found.sack {
+        half.note(Facts::SACK);
+    }
+    if found.scale.is_some() {
+        half.note(Facts::SCALE);
+    }
+    // The sender of this receives the other half.
+    other.mss = found.mss.unwrap_or(536).max(64);
+    other.scale = found.scale.unwrap_or(0);
+    //= https://www.rfc-editor.org/rfc/rfc7323#section-2.2
+    //# Both sides MUST send Window Scale options in their <SYN> segments to enable window scaling
+    if answers && !(half.is(Facts::SCALE) && other.is(Facts::SCALE)) {
+        half.scale = 0;
+        other.scale = 0;
+    }
+    // The window of a SYN is never scaled.
+    other.window = window >> other.scale.min(14);
+}

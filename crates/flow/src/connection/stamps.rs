@@ -1,0 +1,54 @@
+//! Timestamps (RFC 7323): what is too old to be believed, and what acknowledgements made here carry.
+
+use crate::flight::Stores;
+use crate::half::{Facts, Half};
+use crate::segment::SegmentIn;
+use wire::TcpFlags;
+use wire::options::TcpOption;
+
+//= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
+//# If there is a Timestamps option in the arriving segment, SEG.TSval < TS.Recent, TS.Recent is valid (see
+//# later discussion), and if the RST bit is not set, then treat the arriving segment as not acceptable
+/// Protection against wrapped sequence numbers, for bytes that are to be inspected: they would be kept as what was said first,
+/// while their receiver discards them. A tick of leeway is what Linux gives.
+///
+/// TS.Recent 700: a segment of 699 is taken, one of 698 is dropped; across the wrap, 2 after 0xffff_fffe is later by 4.
+pub(super) fn is_too_old(half: &mut Half, segment: &SegmentIn<'_>, stores: &Stores) -> bool {
+    if segment.payload.is_empty() || segment.tcp.flags().has(TcpFlags::RST) || half.tail() > 0 {
+        return false;
+    }
+    let Some(value) = stamp_of(segment) else { return false };
+    let later = value.wrapping_sub(half.recent).cast_signed();
+    if half.is(Facts::RECENT) && later < -1 {
+        return true;
+    }
+    //= https://www.rfc-editor.org/rfc/rfc7323#section-4.3
+    //# If SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent, then SEG.TSval is copied to TS.Recent
+    let in_order = !segment.tcp.seq().is_after(half.edge_o().advance(half.held(stores)));
+    if in_order && (later > 0 || !half.is(Facts::RECENT)) {
+        half.recent = value;
+        half.note(Facts::RECENT);
+    }
+    false
+}
+
+/// TSval.
+fn stamp_of(segment: &SegmentIn<'_>) -> Option<u32> {
+    segment.tcp.options().find_map(|option| match option {
+        TcpOption::Timestamps(value, _) => Some(value),
+        TcpOption::MaxSegment(_)
+        | TcpOption::WindowScale(_)
+        | TcpOption::SackPermitted
+        | TcpOption::Sack { .. }
+        | TcpOption::Other(..) => None,
+    })
+}
+
+/// Remembers the sender's clock, for acknowledgements made here. Answers (value, echo) for one that goes back to it,
+/// without the value: that is the other end's clock.
+pub(super) fn note_stamps(half: &mut Half, segment: &SegmentIn<'_>) -> Option<u32> {
+    let value = stamp_of(segment)?;
+    half.stamp = value;
+    half.note(Facts::STAMPS);
+    Some(value)
+}
