@@ -92,19 +92,30 @@ sends IAC IP IAC DM before ABOR). In arguments and in `ftp.line` they stay as th
 An LF that stands as a Telnet option's number ends the line here.
 - NUL does not end a line or an argument.
 - The command of an opened line is read only if it ends within the first 64 bytes; `ftp.line` always is.
+- Every command but an empty line is owed one last reply; 1yz replies come before it. After an empty line, a reply \
+nobody waits for, or a line that is no reply, the order of answers is lost: `refuse` then resets.
 - After AUTH and reply 234 both directions are encrypted and no longer read. Commands sent behind AUTH before the 234 are \
 read as commands.",
-    refusals: &["parameters", "unknown", "not_implemented", "denied", "login", "name"],
+    refusals: &[
+        "unknown",
+        "parameters",
+        "not_implemented",
+        "denied",
+        "login",
+        "name",
+        "unavailable",
+    ],
 };
 
 /// In the order of [`Protocol::refusals`] (RFC 959 section 4.2.2).
 const REFUSALS: &[&[u8]] = &[
-    b"501 Syntax error in parameters or arguments.\r\n",
     b"500 Syntax error, command unrecognized.\r\n",
+    b"501 Syntax error in parameters or arguments.\r\n",
     b"502 Command not implemented.\r\n",
     b"550 Requested action not taken.\r\n",
     b"530 Not logged in.\r\n",
     b"553 Requested action not taken. File name not allowed.\r\n",
+    b"421 Service not available, closing control connection.\r\n",
 ];
 
 /// What is remembered between lines.
@@ -118,6 +129,17 @@ pub struct State {
     auth_sent: bool,
     /// The reply that grants it has begun: with its end, TLS begins.
     granted: bool,
+    /// The server's first reply has come.
+    greeted: bool,
+    /// Commands without their last reply.
+    awaited: u32,
+    /// The code of the reply's line that goes on.
+    said: Option<[u8; 3]>,
+    /// The command that goes on is kept from the server.
+    withdrawn: bool,
+    /// Commands and replies can no longer be told to belong together: a command that only some servers answer, a reply
+    /// nobody asked for, a line that is none.
+    lost: bool,
     /// Nothing more can be read.
     encrypted: bool,
 }
@@ -177,14 +199,27 @@ impl Decoder for Ftp {
         }
     }
 
-    fn refuse(&self, _what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
-        match REFUSALS.get(usize::from(which)) {
-            Some(reply) if view.from == Direction::Request => {
-                out.extend_from_slice(reply);
-                Refusal::Reply
-            }
-            _ => Refusal::Silence,
+    fn owed(&self, state: &state::State) -> Option<u32> {
+        let state::State::Ftp(ftp) = state else { return None };
+        ftp.owed()
+    }
+
+    fn withdraw(&self, state: &mut state::State) {
+        let state::State::Ftp(ftp) = state else { return };
+        if ftp.open_of(Direction::Request) == Open::No {
+            ftp.awaited = ftp.awaited.saturating_sub(1);
+        } else {
+            ftp.withdrawn = true;
         }
+    }
+
+    fn refuse(&self, _what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
+        let Some(reply) = REFUSALS.get(usize::from(which)) else { return Refusal::Silence };
+        if view.from == Direction::Response {
+            return Refusal::Silence;
+        }
+        out.extend_from_slice(reply);
+        if reply.starts_with(b"421") { Refusal::Last } else { Refusal::Reply }
     }
 }
 
@@ -203,16 +238,65 @@ impl State {
         let [request, response] = &mut self.open;
         match from {
             Direction::Request => {
+                let began = *request == Open::No;
                 *request = open;
                 self.auth_sent |= found.is_auth;
+                if line.is_complete() {
+                    let blank = began && found.is_blank;
+                    self.command_ended(blank);
+                }
             }
             Direction::Response => {
+                if *response == Open::No {
+                    self.said = found.code.map(|(_, digits)| digits);
+                }
                 *response = open;
                 self.long_reply = found.long_reply.unwrap_or(self.long_reply);
                 self.granted |= found.grants;
                 self.encrypted |= self.granted && line.is_complete();
+                if line.is_complete() && self.long_reply.is_none() {
+                    self.reply_ended();
+                }
             }
         }
+    }
+
+    fn command_ended(&mut self, blank: bool) {
+        if core::mem::take(&mut self.withdrawn) {
+            return;
+        }
+        // Some servers answer an empty line, and others skip it.
+        self.lost |= blank;
+        self.awaited = self.awaited.saturating_add(1);
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc959#section-4.2
+    //# Every command must generate at least one reply, although there may be more than one; in
+    //# the latter case, the multiple replies must be easily distinguished.
+    fn reply_ended(&mut self) {
+        let Some(code @ [kind, ..]) = self.said else {
+            self.lost = true;
+            return;
+        };
+        // 1yz: "expect another reply before proceeding with a new command".
+        if kind == b'1' {
+            return;
+        }
+        let greets = !core::mem::replace(&mut self.greeted, true);
+        if greets && matches!(&code, b"220" | b"421") {
+            return;
+        }
+        self.lost |= self.awaited == 0;
+        self.awaited = self.awaited.saturating_sub(1);
+    }
+
+    fn owed(&self) -> Option<u32> {
+        if self.lost || self.granted || self.encrypted {
+            return None;
+        }
+        let replying = self.long_reply.is_some() || self.open_of(Direction::Response) != Open::No;
+        let owed = self.awaited.saturating_add(u32::from(!self.greeted));
+        Some(owed.max(u32::from(replying)))
     }
 }
 
@@ -222,13 +306,15 @@ struct Found<'a> {
     /// The command as sent, and where it stands.
     command: Option<(Span, &'a [u8])>,
     /// The reply code.
-    code: Option<(Span, u64)>,
+    code: Option<(Span, [u8; 3])>,
     /// Where the argument begins.
     arg: Option<usize>,
     /// What follows if the line's end is not here.
     open: Open,
     /// The command is AUTH.
     is_auth: bool,
+    /// There is no command in this line.
+    is_blank: bool,
     /// This line belongs to a reply begun earlier.
     goes_on: bool,
     /// What [`State::long_reply`] becomes; `None` leaves it.
@@ -257,6 +343,7 @@ fn request<'a>(line: &Line<'a>, opened: bool) -> Option<Found<'a>> {
         arg,
         open: arg.map_or(Open::Text, |_| Open::Arg(ARG)),
         is_auth: canonical(command).eq(*b"AUTH"),
+        is_blank: canonical(command).next().is_none(),
         ..Found::default()
     })
 }
@@ -343,7 +430,7 @@ fn response<'a>(ftp: &State, line: &Line<'a>) -> Option<Found<'a>> {
     let still = long_reply.unwrap_or(ftp.long_reply).is_some();
     let arg = if code.is_some() { 4.min(line.text.len()) } else { 0 };
     Some(Found {
-        code: code.map(|digits| (Span::new(0, 3), decimal(digits))),
+        code: code.map(|digits| (Span::new(0, 3), digits)),
         arg: (code.is_none() || line.text.len() > 3).then_some(arg),
         open: Open::Arg(RESPONSE_ARG),
         goes_on: ftp.long_reply.is_some(),
@@ -399,10 +486,10 @@ fn emit(
         }
         out.push(field);
     }
-    if let Some((at, number)) = found.code
+    if let Some((at, digits)) = found.code
         && wanted.has(CODE)
     {
-        out.number(CODE.0, at, number);
+        out.number(CODE.0, at, decimal(digits));
     }
     let arg = match (began, found.open) {
         (true, Open::Arg(slot)) => found.arg.map(|start| (slot, start)),

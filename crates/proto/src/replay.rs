@@ -45,15 +45,7 @@ pub(crate) fn replay(
             }
         }
     }
-    let mut caller = Caller {
-        decoder,
-        wanted,
-        open,
-        state: decoder.start(),
-        sides: [Side::default(), Side::default()],
-        fields: Fields::new(),
-        found: Vec::new(),
-    };
+    let mut caller = Caller::new(decoder, wanted, open);
     let mut before = 0;
     for (from, bytes) in turns {
         let pieces: Vec<&[u8]> = match cut {
@@ -95,6 +87,54 @@ fn each_cut(decoder: &dyn Decoder, names: &[&str], turns: Turns<'_>, want: &[&st
     assert_eq!(replay(decoder, names, turns, Cut::Nowhere, open), want, "whole, open {open}");
     for cut in cuts {
         assert_eq!(replay(decoder, names, turns, cut, open), want, "{cut:?}, open {open}");
+    }
+}
+
+/// A turn, and what the server owes behind it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Turn<'a> {
+    /// Of the client.
+    Asks(&'a [u8], Option<u32>),
+    /// One message of the client, refused.
+    Refused(&'a [u8], Option<u32>),
+    /// Of the server.
+    Answers(&'a [u8], Option<u32>),
+}
+
+/// What is owed behind each turn, wherever they are cut, held and opened.
+#[track_caller]
+pub(crate) fn check_owed(decoder: &dyn Decoder, turns: &[Turn<'_>]) {
+    check_owed_held(decoder, turns);
+    each_owed(decoder, turns, &[(true, 1), (true, 3)]);
+}
+
+/// As `check_owed`, for units that cannot be refused before they are whole.
+#[track_caller]
+pub(crate) fn check_owed_held(decoder: &dyn Decoder, turns: &[Turn<'_>]) {
+    each_owed(decoder, turns, &[(false, 1), (false, 7), (false, usize::MAX)]);
+}
+
+#[track_caller]
+fn each_owed(decoder: &dyn Decoder, turns: &[Turn<'_>], ways: &[(bool, usize)]) {
+    for &(open, cut) in ways {
+        let mut wanted = Wanted::new(decoder.protocol());
+        wanted.want_whole();
+        let mut caller = Caller::new(decoder, wanted, open);
+        for (no, turn) in turns.iter().enumerate() {
+            let (from, bytes, want) = match *turn {
+                Turn::Asks(bytes, want) => (Direction::Request, bytes, want),
+                Turn::Refused(bytes, want) => {
+                    caller.withdraw = true;
+                    (Direction::Request, bytes, want)
+                }
+                Turn::Answers(bytes, want) => (Direction::Response, bytes, want),
+            };
+            for piece in bytes.chunks(cut) {
+                caller.push(from, piece, false);
+            }
+            let owed = decoder.owed(&caller.state);
+            assert_eq!(owed, want, "turn {no}: {}, open {open}, by {cut}", bytes.escape_ascii());
+        }
     }
 }
 
@@ -142,9 +182,24 @@ struct Caller<'a> {
     sides: [Side; 2],
     fields: Fields,
     found: Vec<(String, Vec<u8>)>,
+    /// The client's next unit is of a message that never reaches the server.
+    withdraw: bool,
 }
 
-impl Caller<'_> {
+impl<'a> Caller<'a> {
+    fn new(decoder: &'a dyn Decoder, wanted: Wanted, open: bool) -> Self {
+        Self {
+            decoder,
+            wanted,
+            open,
+            state: decoder.start(),
+            sides: [Side::default(), Side::default()],
+            fields: Fields::new(),
+            found: Vec::new(),
+            withdraw: false,
+        }
+    }
+
     fn push(&mut self, from: Direction, piece: &[u8], ended: bool) {
         let side = &mut self.sides[from.index()];
         if side.done {
@@ -166,6 +221,9 @@ impl Caller<'_> {
             match step {
                 Step::Unit { bytes, .. } => {
                     assert!(bytes > 0 && bytes <= side.held.len(), "a unit of the bytes there");
+                    if from == Direction::Request && core::mem::take(&mut self.withdraw) {
+                        self.decoder.withdraw(&mut self.state);
+                    }
                     let input = side.held.clone();
                     side.held.drain(..bytes);
                     self.collect(from, &input[..bytes]);

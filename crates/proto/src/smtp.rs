@@ -62,6 +62,8 @@ struct Reading {
     /// Its parameter has begun.
     parameter: bool,
     verb: Verb,
+    /// It is kept from the server.
+    withdrawn: bool,
 }
 
 impl Reading {
@@ -97,14 +99,27 @@ impl Decoder for Smtp {
         step.unwrap_or_else(Step::More)
     }
 
-    fn refuse(&self, _what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
-        match REFUSALS.get(usize::from(which)) {
-            Some(reply) if view.from == Direction::Request => {
-                out.extend_from_slice(reply);
-                Refusal::Reply
-            }
-            _ => Refusal::Silence,
+    fn owed(&self, state: &state::State) -> Option<u32> {
+        let state::State::Smtp(smtp) = state else { return None };
+        let replying = u32::from(smtp.open_reply.is_some());
+        smtp.dialogue.owed().map(|owed| owed.max(replying))
+    }
+
+    fn withdraw(&self, state: &mut state::State) {
+        let state::State::Smtp(smtp) = state else { return };
+        match &mut smtp.open {
+            Some(reading) => reading.withdrawn = true,
+            None => smtp.dialogue.withdraw(),
         }
+    }
+
+    fn refuse(&self, _what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
+        let Some(reply) = REFUSALS.get(usize::from(which)) else { return Refusal::Silence };
+        if view.from == Direction::Response {
+            return Refusal::Silence;
+        }
+        out.extend_from_slice(reply);
+        if reply.starts_with(b"421") { Refusal::Last } else { Refusal::Reply }
     }
 }
 
@@ -117,7 +132,7 @@ impl State {
     ) -> Result<Step, Need> {
         let dialogue = &mut self.dialogue;
         let chunk = dialogue.chunk_left();
-        if chunk > 0 && dialogue.in_clear_chunk() {
+        if dialogue.in_clear_chunk() {
             dialogue.chunk_passed(chunk);
             return Ok(Step::Skip { bytes: chunk, last: true });
         }
@@ -178,8 +193,13 @@ impl State {
                 .filter(|_| reading.verb == Verb::Bdat)
                 .and_then(|parameter| command::chunk(line.text, parameter));
             self.dialogue.client_line(ClientLine { verb: reading.verb, dot, crlf, chunk });
+            if reading.withdrawn {
+                self.dialogue.withdraw();
+            }
         }
-        Ok(Step::Unit { bytes: line.bytes, first: begins, last: line.is_complete() })
+        // A chunk belongs to its command.
+        let last = line.is_complete() && !self.dialogue.in_clear_chunk();
+        Ok(Step::Unit { bytes: line.bytes, first: begins, last })
     }
 
     /// How a line that begins now is read.

@@ -141,6 +141,12 @@ impl Decoder for Tls {
         }
     }
 
+    /// A ClientHello may be answered before the server has spoken; behind it every byte is under the handshake's hash.
+    fn owed(&self, state: &state::State) -> Option<u32> {
+        let state::State::Tls(tls) = state else { return None };
+        (!tls.request.started && !tls.response.started).then_some(0)
+    }
+
     fn refuse(&self, _what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
         let header = Header::parse(view.input).filter(Header::is_tls);
         match (REFUSALS.get(usize::from(which)), header) {

@@ -125,6 +125,15 @@ impl Decoder for Dns {
         name::encode(text, out)
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc7766#section-6.2.1.1
+    //# Since pipelined responses can arrive out of order, clients MUST match responses to
+    //# outstanding queries on the same TCP connection using the Message ID.
+    /// An answer of ours may stand before any of the server's, but not inside one.
+    fn owed(&self, state: &State) -> Option<u32> {
+        let State::Dns { skip: [_, response] } = state else { return None };
+        Some(u32::from(*response > 0))
+    }
+
     fn refuse(&self, what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
         let message = match what.transport() {
             Transport::Udp => view.input,

@@ -1,7 +1,8 @@
 use super::*;
 use crate::Direction::{Request, Response};
 use crate::corpus::all_survive;
-use crate::replay::{check, check_held, check_ids, noise, survives};
+use crate::replay::Turn::{Answers, Asks, Refused as RefusedTurn};
+use crate::replay::{check, check_held, check_ids, check_owed, noise, survives};
 
 const ALL: &[&str] =
     &["ftp.request.command", "ftp.request.arg", "ftp.response.code", "ftp.response.arg"];
@@ -170,9 +171,38 @@ fn a_refusal_answers_commands_only() {
         (Ftp.refuse(Refused::Message, which, view, &mut out), out)
     };
     let syntax = b"501 Syntax error in parameters or arguments.\r\n".to_vec();
-    assert_eq!(ask(0, Request), (Refusal::Reply, syntax));
+    assert_eq!(ask(1, Request), (Refusal::Reply, syntax));
+    assert_eq!(ask(6, Request).0, Refusal::Last, "421 ends the connection");
     assert_eq!(ask(0, Response), (Refusal::Silence, Vec::new()));
     assert_eq!(ask(99, Request), (Refusal::Silence, Vec::new()));
+}
+
+#[test]
+fn every_command_is_owed_one_last_reply() {
+    check_owed(
+        &Ftp,
+        &[
+            Asks(b"", Some(1)),
+            Answers(b"120 wait\r\n", Some(1)),
+            Answers(b"220-hello\r\n there", Some(1)),
+            Answers(b"\r\n220 you\r\n", Some(0)),
+            Asks(b"USER x\r\nPASS y\r\n", Some(2)),
+            Answers(b"331 go on\r\n", Some(1)),
+            Answers(b"230-a\r\n530 b\r\n230-c\r\n230 d\r\n", Some(0)),
+            RefusedTurn(b"RETR zzzzzzzzzzzzzzzzzzzzzzzz\r\n", Some(0)),
+            Asks(b"RETR x\r\n", Some(1)),
+            Answers(b"150 here it comes\r\n", Some(1)),
+            Asks(b"\xff\xf4\xff\xf2ABOR\r\n", Some(2)),
+            Answers(b"426 cut off\r\n226 done\r\n", Some(0)),
+            Asks(b"AUTH TLS\r\n", Some(1)),
+            Answers(b"234 go\r\n", None),
+        ],
+    );
+    check_owed(&Ftp, &[Answers(b"220 x\r\n", Some(0)), Asks(b" \r\n", None)]);
+    check_owed(&Ftp, &[Answers(b"220 x\r\n", Some(0)), Answers(b"421 bye\r\n", None)]);
+    check_owed(&Ftp, &[Answers(b"hello\r\n", None)]);
+    // A client that was there before us: its first reply is no greeting.
+    check_owed(&Ftp, &[Asks(b"NOOP\r\n", Some(2)), Answers(b"200 ok\r\n", Some(0))]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod framing;
 mod head;
 mod line;
 mod list;
+mod reply;
 mod scan;
 mod start;
 mod state;
@@ -20,7 +21,8 @@ mod tests;
 
 use crate::schema::{Protocol, Transport};
 use crate::{
-    Decoder, Direction, Fields, Flags, Need, Span, Step, View, Wanted, state as connection,
+    Decoder, Direction, Fields, Flags, Need, Refusal, Refused, Span, Step, View, Wanted,
+    state as connection,
 };
 use head::Head;
 pub use state::State;
@@ -42,7 +44,7 @@ static PROTOCOL: Protocol = Protocol {
     unit: "a line of the head, a chunk-size line, or a piece of the body; the whole head where a rule reads several of its \
            lines together",
     readings: include_str!("readings.md"),
-    refusals: &[],
+    refusals: reply::REFUSALS,
 };
 
 impl Decoder for Http {
@@ -73,6 +75,25 @@ impl Decoder for Http {
             suspect_data(wanted, &mut state.half_mut(view.from).marks, Span::new(0, bytes), out);
         }
         step
+    }
+
+    fn owed(&self, state: &connection::State) -> Option<u32> {
+        let connection::State::Http(state) = state else { return None };
+        state.owed()
+    }
+
+    fn withdraw(&self, state: &mut connection::State) {
+        if let connection::State::Http(state) = state {
+            state.withdraw();
+        }
+    }
+
+    fn refuse(&self, what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
+        reply::refuse(what, which, view, out)
+    }
+
+    fn literal(&self, what: Refused, reply: &[u8], view: View<'_>, out: &mut Vec<u8>) -> Refusal {
+        reply::literal(what, reply, view, out)
     }
 }
 

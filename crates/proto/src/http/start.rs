@@ -38,7 +38,7 @@ pub(super) fn method(line: &[u8]) -> Option<(usize, usize)> {
 }
 
 /// Where a target ends in a complete line's text `input[from..end]`, and its version.
-fn target_end(input: &[u8], from: usize, end: usize) -> (usize, Option<(usize, usize)>) {
+pub(super) fn target_end(input: &[u8], from: usize, end: usize) -> (usize, Option<(usize, usize)>) {
     // Nearly every line.
     if let Some([.., before, b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0' | b'1']) =
         input.get(from..end)

@@ -249,6 +249,50 @@ impl State {
         self.kinds >>= 2;
         self.waiting = self.waiting.saturating_sub(1);
     }
+
+    //= https://www.rfc-editor.org/rfc/rfc9112#section-9.3.2
+    //# A server MAY process a sequence of pipelined requests in parallel if they all have safe
+    //# methods, but it MUST send the corresponding responses in the same order that the requests were received.
+    /// Final responses that have not come to their end.
+    pub(super) fn owed(&self) -> Option<u32> {
+        if self.unpaired || self.tunnel {
+            return None;
+        }
+        let waiting = u32::from(self.waiting);
+        Some(match self.response.phase {
+            Phase::Start => waiting,
+            Phase::Headers | Phase::OpenHeader | Phase::Ignored | Phase::OpenUri
+                if !self.response.marks.has(Marks::TRAILER) =>
+            {
+                // One that nobody asked for is under way, too.
+                waiting.max(1)
+            }
+            // Its request counts as answered since its head ended.
+            Phase::Headers
+            | Phase::OpenHeader
+            | Phase::Ignored
+            | Phase::OpenUri
+            | Phase::Trailers
+            | Phase::Body
+            | Phase::UntilClose
+            | Phase::ChunkSize
+            | Phase::ChunkData
+            | Phase::ChunkEnd
+            | Phase::Done => waiting.saturating_add(1),
+        })
+    }
+
+    /// The newest request never reaches the server.
+    pub(super) fn withdraw(&mut self) {
+        let phase = self.request.phase;
+        if matches!(phase, Phase::Headers | Phase::OpenHeader | Phase::Ignored | Phase::OpenUri) {
+            // What is left of its head could still turn out to announce anything.
+            self.unpaired = true;
+        } else if !self.unpaired {
+            self.waiting = self.waiting.saturating_sub(1);
+            self.kinds &= !3_u64.wrapping_shl(u32::from(self.waiting).saturating_mul(2));
+        }
+    }
 }
 
 const _: () = assert!(size_of::<State>() <= 64, "it is kept for every connection");
@@ -270,9 +314,18 @@ mod tests {
             state.answered();
         }
         assert_eq!(state.oldest(), None);
+        state.asked(Kind::Head);
+        state.asked(Kind::Connect);
+        assert_eq!(state.owed(), Some(2));
+        state.withdraw();
+        assert_eq!((state.owed(), state.oldest()), (Some(1), Some(Kind::Head)));
+        state.asked(Kind::Plain);
+        state.answered();
+        assert_eq!(state.oldest(), Some(Kind::Plain), "nothing is left of what was withdrawn");
         for _ in 0..33 {
             state.asked(Kind::Head);
         }
         assert!(state.unpaired);
+        assert_eq!(state.owed(), None);
     }
 }

@@ -664,3 +664,44 @@ fn the_corpora_read_the_same_however_they_are_cut() {
         }
     }
 }
+
+#[test]
+fn every_request_is_owed_one_final_response() {
+    use crate::replay::Turn::{Answers, Asks, Refused};
+    use crate::replay::check_owed_held;
+    let get: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+    let post: &[u8] = b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nabcde";
+    let chunked: &[u8] =
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
+    check_owed_held(
+        &Http,
+        &[
+            Asks(b"", Some(0)),
+            Asks(get, Some(1)),
+            Asks(post, Some(2)),
+            Answers(b"HTTP/1.1 100 Continue\r\n\r\n", Some(2)),
+            Answers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab", Some(1)),
+            Answers(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n", Some(1)),
+            Answers(b"a\r\n0\r\n", Some(1)),
+            Answers(b"\r\n", Some(0)),
+            Refused(get, Some(0)),
+            Refused(post, Some(0)),
+            Refused(chunked, Some(0)),
+            Refused(b"CONNECT x:1 HTTP/1.1\r\n\r\n", Some(0)),
+            Asks(b"HEAD / HTTP/1.1\r\n\r\n", Some(1)),
+            Answers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", Some(0)),
+            Asks(get, Some(1)),
+            Answers(b"HTTP/1.1 200 OK\r\n\r\nto the end", Some(1)),
+        ],
+    );
+    check_owed_held(&Http, &[Answers(b"HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n", None)]);
+    let both = b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    check_owed_held(&Http, &[Refused(both, None)]);
+    check_owed_held(
+        &Http,
+        &[
+            Asks(b"GET / HTTP/1.1\r\nUpgrade: x\r\n\r\n", Some(1)),
+            Answers(b"HTTP/1.1 101 Go\r\n\r\n", None),
+        ],
+    );
+}

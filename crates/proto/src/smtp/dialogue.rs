@@ -104,9 +104,41 @@ pub(super) struct Dialogue {
     /// Every server takes them for one.
     chunk_is_clear: bool,
     encrypted: bool,
+    /// Commands and replies can no longer be told to belong together.
+    lost: bool,
 }
 
 impl Dialogue {
+    //= https://www.rfc-editor.org/rfc/rfc5321#section-4.2
+    //# Every command MUST generate exactly one reply.
+    /// Replies to come; `None` where that is not known, or where the server would not notice that the next line is missing.
+    pub(super) fn owed(&self) -> Option<u32> {
+        let inside = self.mode != Mode::Command || self.challenged;
+        // In AUTH between a challenge and its answer, however that was sent.
+        let in_auth = self.auth != Asked::No && self.awaited == 0;
+        let in_chunk = self.chunk_left > 0 && !self.in_clear_chunk();
+        if self.lost || self.tangled || self.encrypted || inside || in_auth || in_chunk {
+            return None;
+        }
+        let owed = self.awaited.saturating_add(u32::from(!self.greeted));
+        Some(owed.max(u32::from(self.in_reply)))
+    }
+
+    /// The command that has just ended never reaches the server.
+    pub(super) fn withdraw(&mut self) {
+        self.awaited = self.awaited.saturating_sub(1);
+        let newest = Asked::Sent(self.awaited);
+        for asked in [&mut self.starttls, &mut self.auth] {
+            if *asked == newest {
+                *asked = Asked::No;
+            }
+        }
+        if self.data == newest {
+            self.data = Asked::No;
+            self.mode = Mode::Command;
+        }
+    }
+
     pub(super) fn mode(&self) -> Mode {
         self.mode
     }
@@ -144,7 +176,10 @@ impl Dialogue {
 
     /// The bytes that follow are a chunk and nothing else.
     pub(super) fn in_clear_chunk(&self) -> bool {
-        self.chunk_is_clear && self.mode == Mode::Command && !self.behind_starttls()
+        self.chunk_left > 0
+            && self.chunk_is_clear
+            && self.mode == Mode::Command
+            && !self.behind_starttls()
     }
 
     /// Bytes of a BDAT chunk that come before the next command.
@@ -201,6 +236,7 @@ impl Dialogue {
         if !(self.after_crlf && line.crlf) {
             // Some servers stop here, and others do not.
             self.mode = Mode::Both;
+            self.lost = true;
         } else if self.data == Asked::No {
             self.mode = Mode::Command;
             self.awaited = self.awaited.saturating_add(1);
@@ -229,6 +265,7 @@ impl Dialogue {
     fn chunk(&mut self, chunk: Option<Chunk>) {
         self.chunk_left = chunk.map_or(0, |chunk| chunk.bytes);
         self.chunk_is_clear = chunk.is_some_and(|chunk| chunk.is_clear);
+        self.lost |= !self.chunk_is_clear;
     }
 
     /// A line of a reply has ended; `goes_on` unless it is the reply's last.
@@ -241,9 +278,11 @@ impl Dialogue {
         //= https://www.rfc-editor.org/rfc/rfc5321#section-4.3.2
         //# CONNECTION ESTABLISHMENT S: 220 E: 554
         let greets = !core::mem::replace(&mut self.greeted, true);
+        self.lost |= code.is_none();
         if greets && matches!(code, None | Some(220 | 421 | 554)) {
             return;
         }
+        self.lost |= self.awaited == 0;
         self.awaited = self.awaited.saturating_sub(1);
         match Self::answered(&mut self.data, code == Some(354)) {
             Answer::Granted if core::mem::take(&mut self.data_over) => {
@@ -256,7 +295,10 @@ impl Dialogue {
                 self.awaited = self.awaited.saturating_add(self.perhaps_commands);
                 self.mode = Mode::Command;
             }
-            Answer::ToAnother if code == Some(354) => self.mode = Mode::Both,
+            Answer::ToAnother if code == Some(354) => {
+                self.mode = Mode::Both;
+                self.lost = true;
+            }
             Answer::Granted | Answer::Refused | Answer::ToAnother => {}
         }
         if Self::answered(&mut self.starttls, code == Some(220)) == Answer::Granted {

@@ -163,25 +163,35 @@ command may begin behind it too.
 - Lines behind STARTTLS are `smtp.starttls.pipelined` as well as commands until the reply. After 220 both directions are \
 encrypted and no longer read; after a refusal the dialogue goes on.
 - The command of an opened line is read only if it ends within the first 64 bytes; `smtp.command_line` always is.
+- Every command is owed one reply, and so are the greeting and the end of a mail. A line of a mail, one that may be one, and \
+the answer to a challenge of AUTH cannot be refused, since the server reads on where it stands: `refuse` resets there, and a server \
+throws an unfinished mail away. So it does where the order of replies is lost: behind a reply nobody waits for, a line that is no \
+reply, a dot or a chunk that servers read differently. A refused BDAT takes its chunk along.
 - Both directions have to be decoded even where rules read one: replies say how requests are read.",
     refusals: &[
-        "rejected",
-        "unknown",
         "parameters",
+        "unknown",
         "not_implemented",
         "sequence",
+        "rejected",
+        "too_large",
+        "failed",
         "temporary",
         "too_many",
+        "unavailable",
     ],
 };
 
 /// In the order of [`Protocol::refusals`] (RFC 5321 section 4.2, RFC 3463).
 pub(super) const REFUSALS: &[&[u8]] = &[
-    b"550 5.7.0 Rejected\r\n",
-    b"500 5.5.2 Syntax error, command unrecognized\r\n",
     b"501 5.5.4 Syntax error in parameters or arguments\r\n",
+    b"500 5.5.2 Syntax error, command unrecognized\r\n",
     b"502 5.5.1 Command not implemented\r\n",
     b"503 5.5.1 Bad sequence of commands\r\n",
+    b"550 5.7.0 Rejected\r\n",
+    b"552 5.3.4 Message size exceeds fixed limit\r\n",
+    b"554 5.5.0 Transaction failed\r\n",
     b"451 4.7.1 Requested action aborted\r\n",
     b"452 4.5.3 Too many recipients\r\n",
+    b"421 4.3.0 Service not available, closing transmission channel\r\n",
 ];

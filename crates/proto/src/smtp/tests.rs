@@ -2,7 +2,8 @@ use super::table::{COMMAND, ESMTP, MAIL_FROM, RCPT_TO};
 use super::*;
 use crate::Direction::{Request, Response};
 use crate::corpus::{all_survive, payloads};
-use crate::replay::{Cut, check, check_held, check_ids, noise, replay, survives};
+use crate::replay::Turn::{self, Answers, Asks, Refused as RefusedTurn};
+use crate::replay::{Cut, check, check_held, check_ids, check_owed, noise, replay, survives};
 
 const COMMANDS: &[&str] = &["smtp.req.command", "smtp.req.parameter", "smtp.response.code"];
 const DATA: &[&str] = &[
@@ -503,7 +504,10 @@ fn a_refusal_answers_commands_only() {
         let view = View { input: b"DEBUG\r\n", from, open: false, ended: false };
         (Smtp.refuse(Refused::Message, which, view, &mut out), out)
     };
-    assert_eq!(ask(0, Request), (Refusal::Reply, b"550 5.7.0 Rejected\r\n".to_vec()));
+    assert_eq!(
+        ask(0, Request),
+        (Refusal::Reply, b"501 5.5.4 Syntax error in parameters or arguments\r\n".to_vec())
+    );
     assert_eq!(ask(0, Response), (Refusal::Silence, Vec::new()));
     assert_eq!(ask(99, Request), (Refusal::Silence, Vec::new()));
 }
@@ -534,4 +538,55 @@ fn the_corpus_is_survived() {
             play(&[GREETING, (Request, b"DATA\r\n"), (Response, b"354 x\r\n"), (Request, payload)]);
         });
     }
+}
+
+#[test]
+fn every_command_is_owed_one_reply() {
+    let hello: &[_] = &[
+        Asks(b"", Some(1)),
+        Answers(b"220-mx\r\n", Some(1)),
+        Answers(b"220 mx\r\n", Some(0)),
+        Asks(b"EHLO x\r\n", Some(1)),
+        Answers(b"250-CHUNKING\r\n250-SI", Some(1)),
+        Answers(b"ZE\r\n250 PIPELINING\r\n", Some(0)),
+    ];
+    let after = |more: Vec<Turn<'_>>| {
+        let turns: Vec<_> = hello.iter().copied().chain(more).collect();
+        check_owed(&Smtp, &turns);
+    };
+    after(vec![
+        RefusedTurn(
+            b"MAIL FROM:<xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx>\r\n",
+            Some(0),
+        ),
+        Asks(b"MAIL FROM:<a>\r\nRCPT TO:<b>\r\nRCPT TO:<c>\r\n", Some(3)),
+        Answers(b"250 ok\r\n250 ok\r\n550 no\r\n", Some(0)),
+        RefusedTurn(b"DATA\r\n", Some(0)),
+        // A mail cannot be refused from its beginning on to its end.
+        Asks(b"DATA\r\n", None),
+        Answers(b"354 go\r\n", None),
+        Asks(b"x\r\n", None),
+        Asks(b".\r\n", Some(1)),
+        Answers(b"250 queued\r\n", Some(0)),
+        Asks(b"DATA\r\n", None),
+        Answers(b"503 no\r\n", Some(0)),
+    ]);
+    after(vec![
+        RefusedTurn(b"BDAT 8 LAST\r\nRSET\r\nxx", Some(0)),
+        Asks(b"BDAT 8 LAST\r\nRSET\r\nxx", Some(1)),
+        Answers(b"250 ok\r\n", Some(0)),
+        Asks(b"BDAT -8 LAST\r\n", None),
+    ]);
+    after(vec![
+        RefusedTurn(b"AUTH LOGIN\r\n", Some(0)),
+        Asks(b"AUTH LOGIN\r\n", Some(1)),
+        Answers(b"334 \r\n", None),
+        Asks(b"eA==\r\n", Some(1)),
+        Answers(b"235 ok\r\n", Some(0)),
+        RefusedTurn(b"STARTTLS\r\n", Some(0)),
+        Asks(b"STARTTLS\r\n", Some(1)),
+        Answers(b"220 go\r\n", None),
+    ]);
+    after(vec![Answers(b"421 bye\r\n", None)]);
+    after(vec![Asks(b"NOOP\r\n", Some(1)), Answers(b"what\r\n", None)]);
 }
