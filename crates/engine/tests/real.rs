@@ -268,7 +268,7 @@ fn responses_have_rules_of_their_own() {
 fn no_bytes_panic() {
     let mut random = Random(99);
     let mut scratch = Scratch::new();
-    for protocol in ["http", "ftp", "smtp", "tls", "dns", "data"] {
+    for protocol in ["http", "ftp", "smtp", "tls", "mqtt", "dns", "data"] {
         for round in 0..60 {
             let mut b = on(protocol);
             b = match round % 3 {
@@ -294,14 +294,15 @@ fn no_bytes_panic() {
                 };
             }
             let module = b.build();
-            let seeds: [&[u8]; 5] = [
+            let seeds: [&[u8]; 6] = [
                 b"GET /a?b=c HTTP/1.1\r\nHost: a\r\nCookie: a=b; c=d\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
                 b"USER a\r\nPASS b\r\nMAIL FROM:<a@b>\r\nDATA\r\n.\r\n",
                 b"\x16\x03\x01\x00\x2a\x01\x00\x00\x26\x03\x03aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\0\0\x02\0\x2f\x01\0",
                 b"\x00\x1d\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x07example\x03com\0\0\x01\0\x01",
+                b"\x10\x0e\0\x04MQTT\x04\x02\0\x3c\0\x02id\x82\x08\0\x01\0\x03a/b\x01\x32\x07\0\x01t\0\x02hi\xc0\0",
                 b"a: b\n\n",
             ];
-            let mut input = seeds[random.below(5)].to_vec();
+            let mut input = seeds[random.below(6)].to_vec();
             for _ in 0..random.below(4) {
                 let at = random.below(input.len());
                 input[at] = random.next() as u8;

@@ -36,6 +36,7 @@ const PORTS: &[(u16, &str)] = &[
     (443, "tls"),
     (587, "smtp"),
     (1434, "ssrp"),
+    (1883, "mqtt"),
     (8080, "http"),
 ];
 
@@ -174,7 +175,7 @@ impl Seeds {
     fn datagram(&mut self, port: u16, request: bool, payload: &[u8]) {
         let Some(payload) = payload.get(..payload.len().min(INPUT_BYTES_MAX)) else { return };
         let name = known(port).unwrap_or("data");
-        if ["http", "ftp", "smtp", "tls"].contains(&name) {
+        if ["http", "ftp", "mqtt", "smtp", "tls"].contains(&name) {
             return;
         }
         let how = if request { 0 } else { RESPONSE };

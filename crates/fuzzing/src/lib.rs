@@ -25,6 +25,7 @@ pub const TARGETS: &[Target] = &[
     ("frame", frame::frames),
     ("ftp", |input| decoder::decoder("ftp", input)),
     ("http", |input| decoder::decoder("http", input)),
+    ("mqtt", |input| decoder::decoder("mqtt", input)),
     ("ntp", |input| decoder::decoder("ntp", input)),
     ("patch", text::patch),
     ("pcap", capture::pcap),

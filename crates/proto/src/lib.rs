@@ -28,6 +28,7 @@ pub mod ftp;
 pub mod http;
 pub mod limits;
 mod line;
+pub mod mqtt;
 pub mod ntp;
 pub mod registry;
 #[cfg(test)]

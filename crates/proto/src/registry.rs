@@ -8,6 +8,7 @@ pub static DECODERS: &[&dyn Decoder] = &[
     &crate::dns::Dns,
     &crate::ftp::Ftp,
     &crate::http::Http,
+    &crate::mqtt::Mqtt,
     &crate::ntp::Ntp,
     &crate::smtp::Smtp,
     &crate::tls::Tls,

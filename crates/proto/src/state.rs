@@ -17,6 +17,8 @@ pub enum State {
     Http(crate::http::State),
     /// File Transfer Protocol, control connection.
     Ftp(crate::ftp::State),
+    /// MQTT.
+    Mqtt(crate::mqtt::State),
     /// Simple Mail Transfer Protocol.
     Smtp(crate::smtp::State),
     /// Transport Layer Security.

@@ -66,7 +66,7 @@ pub(super) fn unit(
     let mut fields = Fields::new();
     let view = View { input: &edited, open: false, ..view };
     let step = decoder.stream(wanted, &mut state, view, &mut fields);
-    if ["dns", "tls"].contains(&decoder.protocol().name) {
+    if ["dns", "mqtt", "tls"].contains(&decoder.protocol().name) {
         // These say how long they are, so nothing but a wrong repair can make another unit of them.
         let name = name_of(decoder, wanted, &field);
         let same = matches!(step, Step::Unit { bytes, .. } if bytes == unit_bytes);

@@ -64,6 +64,7 @@ pub(crate) const CASES: &[Case] = &[
     streams::FTP,
     streams::SMTP,
     streams::TLS,
+    streams::MQTT,
     streams::HTTP,
 ];
 

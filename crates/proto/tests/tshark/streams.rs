@@ -34,6 +34,16 @@ pub(crate) const TLS: Case = Case {
     known: TLS_KNOWN,
 };
 
+pub(crate) const MQTT: Case = Case {
+    protocol: "mqtt",
+    captures: &["mqtt"],
+    filter: "mqtt",
+    keys: &[],
+    made: &[],
+    values_min: 500,
+    known: MQTT_KNOWN,
+};
+
 pub(crate) const HTTP: Case = Case {
     protocol: "http",
     captures: &["http"],
@@ -152,6 +162,44 @@ const TLS_KNOWN: &[Known] = &[
     Known {
         why: "tshark looks into certificates and extensions that have no fields here",
         holds: |m| m.field == "_ws.malformed" && m.broken == [false, true],
+    },
+];
+
+const MQTT_KNOWN: &[Known] = &[
+    Known {
+        why: "in version 3.1 a SUBSCRIBE and its like have a quality of service, 1; from 3.1.1 on these bits are reserved, and so they are here",
+        holds: |m| {
+            let ones = m.theirs.iter().all(|theirs| theirs == "1");
+            match m.field {
+                "mqtt.hdr_reserved" => m.theirs.len() < m.ours.len() && some_of_ours(m),
+                "mqtt.qos" => m.ours.is_empty() && ones,
+                "mqtt.dupflag" => says_no(m),
+                _ => false,
+            }
+        },
+    },
+    Known {
+        why: "in version 3.1 the first byte of a CONNACK is reserved; here it has the name it got in 3.1.1",
+        holds: |m| {
+            ["mqtt.conack.flags", "mqtt.conack.flags.sp"].contains(&m.field)
+                && m.theirs.is_empty()
+                && m.ours.iter().all(|ours| same(ours, "0"))
+        },
+    },
+    Known {
+        why: "a connection whose CONNECT is not in the capture is read as 3.1.1; tshark reads codes as those of version 5",
+        holds: |m| {
+            let read = |ours: &str| m.found.get(ours).map_or(&[][..], Vec::as_slice);
+            let other = match m.field {
+                "mqtt.connack.reason_code" => read("mqtt.conack.val"),
+                "mqtt.suback.reason_code" => read("mqtt.suback.qos"),
+                "mqtt.conack.val" | "mqtt.suback.qos" => return m.theirs.is_empty(),
+                _ => return false,
+            };
+            m.ours.is_empty()
+                && other.len() == m.theirs.len()
+                && other.iter().zip(m.theirs).all(|(ours, theirs)| same(ours, theirs))
+        },
     },
 ];
 

@@ -1,0 +1,336 @@
+//! MQTT 3.1, 3.1.1 and 5.0 (OASIS Standards of 2014-10-29 and 2019-03-07). A unit is a control packet.
+//!
+//! Holds:     the version the client named, whether its CONNECT has been answered, and per direction how much of a packet
+//!            is still to come.
+//! Promises:  a packet is found by its remaining length alone, whatever is in it; the message of a PUBLISH is never waited for.
+//! Never:     looks into messages, or follows sessions over connections.
+
+mod packet;
+mod reply;
+mod table;
+
+use crate::decoder::{Decoder, Need, Refusal, Refused, Repair, Step, View};
+use crate::edits::Edits;
+use crate::fields::{Field, Fields, Flags, Span};
+use crate::schema::{FieldId, Kind, Protocol, Transport};
+use crate::wanted::Wanted;
+use crate::{Direction, state};
+
+use packet::Packet;
+use table::{HEADER, MSG, PROTOCOL, reads_content};
+
+/// The decoder.
+pub struct Mqtt;
+
+// Control packet types (MQTT 3.1.1 section 2.2.1).
+const CONNECT: u8 = 1;
+const CONNACK: u8 = 2;
+const PUBLISH: u8 = 3;
+const SUBSCRIBE: u8 = 8;
+const SUBACK: u8 = 9;
+const UNSUBSCRIBE: u8 = 10;
+const UNSUBACK: u8 = 11;
+
+/// The version that is read before a CONNECT has named one: 3.1.1.
+const VERSION_ASSUMED: u8 = 4;
+
+/// Bytes of a remaining length that are read: one more than the standard has, see the readings.
+const LENGTH_BYTES_MAX: usize = 5;
+
+/// MQTT 3.1.1 section 2.2.3: the greatest remaining length.
+const LENGTH_MAX: u64 = 268_435_455;
+
+/// Names of protocols are MQTT or `MQIsdp`; behind a longer one no version is looked for.
+const NAME_BYTES_MAX: u16 = 32;
+
+/// What is remembered of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    sides: [Side; 2],
+    version: u8,
+    /// A CONNECT went to the server, and no CONNACK has come back.
+    connecting: bool,
+}
+
+/// One direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Side {
+    /// Bytes of the present packet that are still to come.
+    left: u64,
+    /// They are the message of a PUBLISH.
+    message: bool,
+    /// Some of that message was yielded.
+    opened: bool,
+    /// A packet has been seen.
+    started: bool,
+}
+
+/// The fixed header (MQTT 3.1.1 section 2.2).
+#[derive(Clone, Copy, Debug)]
+struct Header {
+    first: u8,
+    /// Remaining length.
+    remaining: u64,
+    /// Of the header itself.
+    bytes: usize,
+}
+
+impl Header {
+    /// `Err`: so many bytes are needed.
+    fn parse(input: &[u8]) -> Result<Self, usize> {
+        let mut remaining = 0_u64;
+        let mut shift = 0_u32;
+        let (Some(first), lengths) = (input.first(), input.get(1..).unwrap_or_default()) else {
+            return Err(2);
+        };
+        for (byte, bytes) in lengths.iter().take(LENGTH_BYTES_MAX).zip(2_usize..) {
+            remaining |= u64::from(byte & 0x7f).wrapping_shl(shift);
+            shift = shift.saturating_add(7);
+            if byte & 0x80 == 0 || bytes > LENGTH_BYTES_MAX {
+                return Ok(Self { first: *first, remaining, bytes });
+            }
+        }
+        Err(input.len().saturating_add(1).max(2))
+    }
+
+    const fn kind(&self) -> u8 {
+        self.first >> 4
+    }
+
+    /// Bytes of the whole packet.
+    fn packet_bytes(&self) -> u64 {
+        self.remaining.saturating_add(u64::try_from(self.bytes).unwrap_or(0))
+    }
+
+    /// The same, as far as an index goes.
+    fn end(&self) -> usize {
+        usize::try_from(self.packet_bytes()).unwrap_or(usize::MAX)
+    }
+
+    /// The header of a TLS record of a client: as an MQTT packet no server takes it, since a CONNECT of three bytes has no
+    /// protocol name.
+    fn is_tls(&self) -> bool {
+        self.first == 0x16 && self.remaining == 3
+    }
+}
+
+impl Decoder for Mqtt {
+    fn protocol(&self) -> &'static Protocol {
+        &PROTOCOL
+    }
+
+    fn start(&self) -> state::State {
+        state::State::Mqtt(State {
+            sides: [Side::default(); 2],
+            version: VERSION_ASSUMED,
+            connecting: false,
+        })
+    }
+
+    fn stream(
+        &self,
+        wanted: &Wanted,
+        state: &mut state::State,
+        view: View<'_>,
+        out: &mut Fields,
+    ) -> Step {
+        let state::State::Mqtt(mqtt) = state else { return Step::NotThisProtocol };
+        let [request, response] = &mut mqtt.sides;
+        let side = match view.from {
+            Direction::Request => request,
+            Direction::Response => response,
+        };
+        if side.left > 0 {
+            return rest(wanted, side, view, out);
+        }
+        let header = match Header::parse(view.input) {
+            Ok(header) => header,
+            Err(need) => return Step::More(Need::Bytes(need)),
+        };
+        if !side.started && header.is_tls() {
+            return Step::NotThisProtocol;
+        }
+        let mut version = mqtt.version;
+        let mut connecting = mqtt.connecting;
+        match (header.kind(), view.from) {
+            (CONNECT, Direction::Request) => match named_version(&header, view) {
+                Ok(named) => (version, connecting) = (named.unwrap_or(version), true),
+                Err(need) => return Step::More(need),
+            },
+            (CONNACK, Direction::Response) => connecting = false,
+            _ => {}
+        }
+        let step = packet(wanted, side, &header, version, view, out);
+        if !matches!(step, Step::More(_)) {
+            (mqtt.version, mqtt.connecting) = (version, connecting);
+        }
+        step
+    }
+
+    fn repair(
+        &self,
+        _transport: Transport,
+        view: View<'_>,
+        fields: &Fields,
+        edits: &mut Edits,
+    ) -> Repair {
+        match repair(view.input, fields, edits) {
+            Some(()) => Repair::Done,
+            None => Repair::Impossible,
+        }
+    }
+
+    /// Answers carry the packet identifier of what they answer, so any order of them is right but before a CONNACK.
+    fn owed(&self, state: &state::State) -> Option<u32> {
+        let state::State::Mqtt(mqtt) = state else { return None };
+        Some(u32::from(mqtt.connecting))
+    }
+
+    fn withdraw(&self, state: &mut state::State) {
+        if let state::State::Mqtt(mqtt) = state {
+            // Only a CONNECT can have made it true: nothing is refused while an answer is owed.
+            mqtt.connecting = false;
+        }
+    }
+
+    fn refuse(&self, _what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
+        match Header::parse(view.input) {
+            Ok(header) if view.from == Direction::Request => {
+                reply::refuse(which, &header, view.input, out)
+            }
+            _ => Refusal::Silence,
+        }
+    }
+}
+
+/// Goes on inside a packet.
+fn rest(wanted: &Wanted, side: &mut Side, view: View<'_>, out: &mut Fields) -> Step {
+    if !(side.message && wanted.has(MSG)) {
+        return Step::Skip { bytes: core::mem::take(&mut side.left), last: true };
+    }
+    let bytes = usize::try_from(side.left).unwrap_or(usize::MAX).min(view.input.len());
+    if bytes == 0 {
+        return Step::More(Need::Bytes(1));
+    }
+    side.left = side.left.saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX));
+    let flags = if side.opened { Flags::CONTINUES } else { Flags::NONE };
+    let goes_on = side.left > 0 && !view.ended;
+    let flags = if goes_on { flags.with(Flags::OPEN) } else { flags };
+    let value = Span::new(0, bytes);
+    out.push(Field { slot: MSG.0, flags, value, element: value, ..Field::default() });
+    side.opened = side.left > 0;
+    Step::Unit { bytes, first: false, last: side.left == 0 }
+}
+
+/// The version a CONNECT names; `None` if it is cut short before that, or its protocol is another.
+fn named_version(header: &Header, view: View<'_>) -> Result<Option<u8>, Need> {
+    let byte = |at: usize| match view.input.get(at).filter(|_| at < header.end()) {
+        Some(byte) => Ok(Some(*byte)),
+        None if at >= header.end() || view.ended => Ok(None),
+        None => Err(Need::Bytes(at.saturating_add(1))),
+    };
+    let at = header.bytes;
+    let (Some(high), Some(low)) = (byte(at)?, byte(at.saturating_add(1))?) else {
+        return Ok(None);
+    };
+    let name_bytes = u16::from_be_bytes([high, low]);
+    if name_bytes > NAME_BYTES_MAX {
+        return Ok(None);
+    }
+    let version = byte(at.saturating_add(2).saturating_add(usize::from(name_bytes)))?;
+    // The high bit marks a bridge of mosquitto.
+    Ok(version.map(|version| version & 0x7f))
+}
+
+/// A packet that begins here.
+fn packet(
+    wanted: &Wanted,
+    side: &mut Side,
+    header: &Header,
+    version: u8,
+    view: View<'_>,
+    out: &mut Fields,
+) -> Step {
+    let kind = header.kind();
+    // A message that is refused is answered from its content.
+    let content = reads_content(wanted, kind) || wanted.whole();
+    let reads_message = kind == PUBLISH && wanted.has(MSG);
+    if !content && !reads_message && !wanted.has_any(HEADER) {
+        side.started = true;
+        return Step::Skip { bytes: header.packet_bytes(), last: true };
+    }
+    let mut end = header.bytes;
+    if kind == PUBLISH && (content || reads_message) {
+        match packet::publish_head(header, version, view) {
+            Ok(head) => end = head,
+            Err(need) => return Step::More(Need::Bytes(need)),
+        }
+    } else if content {
+        end = header.end();
+    }
+    if view.input.len() < end {
+        if !view.ended {
+            return Step::More(Need::Bytes(end));
+        }
+        end = view.input.len();
+    }
+    let bytes = view.input.get(..end).unwrap_or(view.input);
+    let mut packet = Packet::new(wanted, bytes, *header, version, out);
+    packet.header(!side.started);
+    if content {
+        packet.content();
+    }
+    let left = header.packet_bytes().saturating_sub(u64::try_from(end).unwrap_or(u64::MAX));
+    *side = Side { left, message: reads_message, opened: false, started: true };
+    Step::Unit { bytes: end, first: true, last: left == 0 }
+}
+
+/// Puts the lengths of strings right, and the remaining length.
+fn repair(input: &[u8], fields: &Fields, edits: &mut Edits) -> Option<()> {
+    let all = Span::new(0, input.len());
+    for field in fields.items() {
+        let def = PROTOCOL.def(FieldId(field.slot))?;
+        let text = matches!(def.kind, Kind::Text | Kind::Bytes) && !def.streams;
+        let removed = field.element != field.value && edits.covers(field.element);
+        if !text || removed {
+            continue;
+        }
+        let growth = edits.growth_within(field.value);
+        if growth == 0 {
+            continue;
+        }
+        let len = u16::try_from(i64::from(field.value.len()).saturating_add(growth)).ok()?;
+        let before = Span { start: field.value.start.checked_sub(2)?, end: field.value.start };
+        if !edits.replace_between(before, &len.to_be_bytes()) {
+            return None;
+        }
+    }
+    let growth = edits.growth_within(all);
+    if growth == 0 {
+        return Some(());
+    }
+    let header = Header::parse(input).ok()?;
+    let remaining = i64::try_from(header.remaining).ok()?.checked_add(growth)?;
+    let remaining = u64::try_from(remaining).ok().filter(|length| *length <= LENGTH_MAX)?;
+    let (length, bytes) = encoded(remaining);
+    edits.replace_between(Span::new(1, header.bytes), length.get(..bytes)?).then_some(())
+}
+
+/// A remaining length as it is written (MQTT 3.1.1 section 2.2.3), in the first so many of these bytes.
+fn encoded(mut length: u64) -> ([u8; LENGTH_BYTES_MAX], usize) {
+    let mut encoded = [0_u8; LENGTH_BYTES_MAX];
+    let mut bytes = 0_usize;
+    for byte in &mut encoded {
+        *byte = u8::try_from(length & 0x7f).unwrap_or(0);
+        length >>= 7;
+        bytes = bytes.saturating_add(1);
+        if length == 0 {
+            break;
+        }
+        *byte |= 0x80;
+    }
+    (encoded, bytes)
+}
+
+#[cfg(test)]
+mod tests;
