@@ -34,6 +34,9 @@ pub(crate) struct SideState {
     pub(crate) inside_message: bool,
     /// The message that has begun is being taken away.
     pub(crate) discarding: bool,
+    /// The rest of this direction is not read any more, although the decoder would have read on: what it remembers of the
+    /// connection is no longer true.
+    pub(crate) given_up: bool,
 }
 
 /// [`Need`], small.

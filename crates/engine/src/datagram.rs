@@ -3,7 +3,7 @@
 use plan::{FailMode, Mode, Module, Reply, Side};
 use proto::{Direction, Dissection, Refusal, Refused, Transport, View};
 
-use crate::decide::{Unit, Verdict, decide};
+use crate::decide::{Unit, Verdict, decide, verdict_of};
 use crate::outcome::{DatagramResult, DatagramVerdict, Peer, Undecided};
 use crate::scratch::Scratch;
 
@@ -51,12 +51,15 @@ fn decided(
     let unit = Unit { module, side, transport: Transport::Udp, view, fields, peer };
     let decision = decide(unit, desk);
     let enforce = module.mode == Mode::Enforce;
-    if let Some(verdict) = decision.verdict {
+    let rule = decision.verdict.and_then(|no| side.rule(no));
+    if let Some(verdict) = rule.and_then(|rule| verdict_of(&rule.transform)) {
         desk.tally.commit();
         if enforce {
             result.verdict = match verdict {
-                Verdict::Drop | Verdict::Close => DatagramVerdict::Drop,
-                Verdict::Refuse(with) => answer(module, view, with, reply),
+                Verdict::Drop | Verdict::Close(None) => DatagramVerdict::Drop,
+                Verdict::Refuse(with) | Verdict::Close(Some(with)) => {
+                    answer(module, view, with, reply)
+                }
             };
         }
         return result;
@@ -85,17 +88,15 @@ fn undecided(module: &Module, why: Undecided, result: DatagramResult) -> Datagra
 
 fn answer(module: &Module, view: View<'_>, with: &Reply, reply: &mut Vec<u8>) -> DatagramVerdict {
     reply.clear();
-    match with {
-        Reply::Protocol(which) => {
-            match module.decoder.refuse(Refused::Datagram, *which, view, reply) {
-                Refusal::Reply | Refusal::Last => DatagramVerdict::Reply,
-                Refusal::Silence => DatagramVerdict::Drop,
-            }
-        }
+    let refusal = match with {
+        Reply::Protocol(which) => module.decoder.refuse(Refused::Datagram, *which, view, reply),
         Reply::Literal(bytes) if bytes.len() <= reply.capacity() => {
-            reply.extend_from_slice(bytes);
-            DatagramVerdict::Reply
+            module.decoder.literal(Refused::Datagram, bytes, view, reply)
         }
-        Reply::Literal(_) => DatagramVerdict::Drop,
+        Reply::Literal(_) => Refusal::Silence,
+    };
+    match refusal {
+        Refusal::Reply | Refusal::Last => DatagramVerdict::Reply,
+        Refusal::Silence => DatagramVerdict::Drop,
     }
 }

@@ -41,8 +41,9 @@ const PROGRAM: RuleNo = RuleNo::MAX;
 /// What becomes of a unit. Its edits are in [`Desk::edits`], its hits noted in [`Desk::tally`]; where one rule could not be
 /// decided these are what the others made of it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Decision<'m> {
-    pub(crate) verdict: Option<Verdict<'m>>,
+pub(crate) struct Decision {
+    /// The first rule that takes the whole message: [`verdict_of`] says how.
+    pub(crate) verdict: Option<RuleNo>,
     pub(crate) undecided: Option<Undecided>,
 }
 
@@ -51,7 +52,7 @@ pub(crate) struct Decision<'m> {
 pub(crate) enum Verdict<'m> {
     Drop,
     Refuse(&'m Reply),
-    Close,
+    Close(Option<&'m Reply>),
 }
 
 /// A unit, and whose rules it meets.
@@ -66,7 +67,7 @@ pub(crate) struct Unit<'a> {
 }
 
 /// Decides a unit.
-pub(crate) fn decide<'a>(unit: Unit<'a>, desk: &mut Desk) -> Decision<'a> {
+pub(crate) fn decide(unit: Unit<'_>, desk: &mut Desk) -> Decision {
     desk.edits.clear();
     if unit.fields.is_empty() && unit.side.index.every_unit().is_empty() {
         return Decision::default();
@@ -159,7 +160,7 @@ impl<'a> Unit<'a> {
     }
 
     /// Evaluates the candidates' conditions: verdicts at once, the rest as tasks.
-    fn collect(&self, found: Found, desk: &mut Desk) -> Decision<'a> {
+    fn collect(&self, found: Found, desk: &mut Desk) -> Decision {
         let mut unknown = found.needs_whole;
         let mut exhausted = false;
         desk.elements.clear();
@@ -176,9 +177,9 @@ impl<'a> Unit<'a> {
             let truth = self.apply(no, rule, found.open, false, desk);
             match truth {
                 Truth::True => {
-                    if let Some(this) = verdict_of(&rule.transform) {
+                    if verdict_of(&rule.transform).is_some() {
                         desk.tally.verdict(rule.patch);
-                        verdict = Some(this);
+                        verdict = Some(no);
                         break;
                     }
                 }
@@ -308,7 +309,7 @@ impl<'a> Unit<'a> {
             | Transform::Pad { .. }
             | Transform::Drop
             | Transform::Refuse(_)
-            | Transform::Close => {
+            | Transform::Close(_) => {
                 let program = self.side.index.slot(target).and_then(|slot| slot.program());
                 let bit = program
                     .and_then(|program| program.conditional.iter().position(|&other| other == no))
@@ -432,11 +433,12 @@ enum Place {
     Element,
 }
 
-fn verdict_of(transform: &Transform) -> Option<Verdict<'_>> {
+/// Whether the transform takes the whole message, and how.
+pub(crate) fn verdict_of(transform: &Transform) -> Option<Verdict<'_>> {
     match transform {
         Transform::Drop => Some(Verdict::Drop),
         Transform::Refuse(reply) => Some(Verdict::Refuse(reply)),
-        Transform::Close => Some(Verdict::Close),
+        Transform::Close(reply) => Some(Verdict::Close(reply.as_ref())),
         Transform::Truncate { .. }
         | Transform::CutAt { .. }
         | Transform::Clamp { .. }

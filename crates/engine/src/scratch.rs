@@ -73,7 +73,8 @@ impl Scratch {
         &self.edits
     }
 
-    /// The payload that answers the last datagram, after [`crate::DatagramVerdict::Reply`].
+    /// The payload that answers the last datagram, after [`crate::DatagramVerdict::Reply`]; or what the last call puts into the
+    /// other direction of a stream, where it said [`crate::StreamResult::answer`].
     pub fn reply(&self) -> &[u8] {
         &self.reply
     }
@@ -85,6 +86,7 @@ impl Scratch {
 
     pub(crate) fn clear(&mut self) {
         self.edits.clear();
+        self.reply.clear();
         self.desk.tally.clear();
     }
 }

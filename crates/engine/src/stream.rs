@@ -6,14 +6,16 @@
 //! depend on how many came at once.
 
 mod open;
+mod verdict;
 
 use plan::{FailMode, Hold, Mode, Module, Side};
 use proto::{Direction, Edits, Flags, Span, State, Step, Transport, View};
 
 use crate::conversation::{Conversation, OPEN_FIELDS_MAX, SideState};
-use crate::decide::{Unit, Verdict, decide};
-use crate::outcome::{End as Ending, HoldKind, Input, Peer, StreamResult, Then, Undecided};
+use crate::decide::{Unit, decide, verdict_of};
+use crate::outcome::{Back, End as Ending, HoldKind, Input, Peer, StreamResult, Then, Undecided};
 use crate::scratch::{Desk, Scratch};
+use verdict::Message;
 
 /// Bytes of an open field taken at once, so that even an edit for every one of them has room.
 const PIECE_BYTES: usize = 4096;
@@ -28,9 +30,10 @@ pub fn stream(
     scratch: &mut Scratch,
 ) -> StreamResult {
     scratch.clear();
-    let Input { bytes: input, held, ended, release, .. } = input;
+    let Input { bytes: input, held, ended, release, back } = input;
     let side = module.side(from);
     let Conversation { state, sides: [request, response] } = conversation;
+    let lost = request.given_up || response.given_up;
     let mine = match from {
         Direction::Request => request,
         Direction::Response => response,
@@ -47,11 +50,14 @@ pub fn stream(
         peer,
         ended,
         release,
+        back,
+        lost,
         state,
         mine,
         scratch,
         piece_bytes: PIECE_BYTES,
         force: false,
+        answer: false,
         undecided: None,
         messages: 0,
     };
@@ -66,6 +72,10 @@ struct Run<'a> {
     peer: &'a Peer,
     ended: bool,
     release: bool,
+    /// How the other direction stands.
+    back: Back,
+    /// The decoder has not seen all that was said.
+    lost: bool,
     state: &'a mut State,
     mine: &'a mut SideState,
     scratch: &'a mut Scratch,
@@ -73,6 +83,8 @@ struct Run<'a> {
     piece_bytes: usize,
     /// What is pending in the next unit goes on.
     force: bool,
+    /// There is an answer in [`Scratch::reply`].
+    answer: bool,
     undecided: Option<Undecided>,
     messages: u32,
 }
@@ -83,8 +95,12 @@ enum End {
     Decided(usize),
     /// Its first bytes may belong to a pattern: hold it from its first byte.
     Pending,
-    /// There is no room for its edits behind those of the units before it.
+    /// There is no room for its edits, or its answer, behind those of the units before it.
     Full,
+    /// It gets its answer from here, but not yet: hold it from its first byte.
+    Owed,
+    /// It has got its answer, with which the connection ends.
+    Finished,
     /// The connection is to be closed.
     Close,
 }
@@ -103,6 +119,7 @@ impl Run<'_> {
 
     fn done(&self, decided: usize, then: Then) -> StreamResult {
         StreamResult {
+            answer: self.answer,
             undecided: self.undecided,
             messages: self.messages,
             ..Self::result(decided, then)
@@ -110,7 +127,14 @@ impl Run<'_> {
     }
 
     fn close(&self, decided: usize) -> StreamResult {
-        StreamResult { end: Ending::Reset, ..self.done(decided, Then::SkipRest { discard: true }) }
+        let then = Then::SkipRest { discard: true };
+        StreamResult { end: Ending::Reset, answer: false, ..self.done(decided, then) }
+    }
+
+    /// An answer was given, and is the last.
+    fn finished(&self, decided: usize) -> StreamResult {
+        let then = Then::SkipRest { discard: true };
+        StreamResult { end: Ending::Finished, ..self.done(decided, then) }
     }
 
     /// Notes that a rule could not be decided; whether the fail mode closes the connection.
@@ -153,6 +177,11 @@ impl Run<'_> {
                             (*self.state, *self.mine) = before;
                             return self.done(at, Then::Inspect);
                         }
+                        End::Owed => {
+                            (*self.state, *self.mine) = before;
+                            return self.done(at, Then::Hold(HoldKind::Answers));
+                        }
+                        End::Finished => return self.finished(input.len()),
                         End::Close => return self.close(at),
                     }
                 }
@@ -206,6 +235,7 @@ impl Run<'_> {
         if self.undecided(why) {
             return self.close(at);
         }
+        self.mine.given_up = true;
         self.done(end, Then::SkipRest { discard: false })
     }
 
@@ -260,7 +290,6 @@ impl Run<'_> {
         last: bool,
         before: (State, SideState),
     ) -> End {
-        let enforces = self.enforces();
         let went_on = self.mine.inside_message && !first;
         self.mine.inside_field = self.is_open();
         self.mine.inside_message = !last;
@@ -277,7 +306,7 @@ impl Run<'_> {
             self.messages = self.messages.saturating_add(u32::from(first));
             return End::Decided(view.input.len());
         }
-        let Scratch { fields, edits, desk, .. } = &mut *self.scratch;
+        let Scratch { fields, desk, .. } = &mut *self.scratch;
         let unit = Unit {
             module: self.module,
             side: self.side,
@@ -287,21 +316,10 @@ impl Run<'_> {
             peer: self.peer,
         };
         let decision = decide(unit, desk);
-        if let Some(verdict) = decision.verdict {
-            // The first part of the message is with the server: without its end it must not stay there.
-            let closes = matches!(verdict, Verdict::Close) || went_on;
-            if enforces && !closes && !edits.delete(Span::new(at, end)) {
-                desk.tally.abandon();
-                return End::Full;
-            }
-            desk.tally.commit();
-            self.messages = self.messages.saturating_add(u32::from(first));
-            if enforces && closes {
-                return End::Close;
-            }
-            self.mine.discarding = !last && enforces;
-            self.mine.open = [None; OPEN_FIELDS_MAX];
-            return End::Decided(view.input.len());
+        let rule = decision.verdict.and_then(|no| self.side.rule(no));
+        if let Some(verdict) = rule.and_then(|rule| verdict_of(&rule.transform)) {
+            let message = Message { at, len: view.input.len(), first, last, went_on };
+            return self.verdict(verdict, message, view, rest, &before.0);
         }
         let mut undecided = decision.undecided;
         let mut decided = view.input.len();

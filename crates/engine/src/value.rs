@@ -117,7 +117,7 @@ pub(crate) fn rewrite(
         | Transform::Discard
         | Transform::Drop
         | Transform::Refuse(_)
-        | Transform::Close => Rewrite::Unchanged,
+        | Transform::Close(_) => Rewrite::Unchanged,
     }
 }
 

@@ -166,7 +166,7 @@ fn verdicts_and_replies() {
     assert_eq!(run(&literal, Request, bad), (DatagramVerdict::Reply, b"no".to_vec(), 1));
     let silent = build(Transform::Refuse(Reply::Protocol(9)));
     assert_eq!(run(&silent, Request, bad).0, DatagramVerdict::Drop);
-    assert_eq!(run(&build(Transform::Close), Request, bad).0, DatagramVerdict::Drop);
+    assert_eq!(run(&build(Transform::Close(None)), Request, bad).0, DatagramVerdict::Drop);
     assert_eq!(run(&build(Transform::Drop), Request, b"x: good\n").0, DatagramVerdict::Pass);
     assert_eq!(
         run(&build(Transform::Drop), Response, bad).0,

@@ -294,7 +294,7 @@ fn verdicts_take_the_message() {
     let mut scratch = Scratch::new();
     for (mode, module) in held(|mut b| {
         let value = b.slot(VALUE);
-        b.rule(None, contains(value, "bad"), Transform::Close)
+        b.rule(None, contains(value, "bad"), Transform::Close(None))
     }) {
         let got = every_way(&module, Request, b"a: 1\n\nb: bad\n\nc: 2\n\n", &mut scratch);
         assert!(got.closed, "{mode}");
@@ -507,7 +507,7 @@ fn observing_counts_and_changes_nothing() {
         b.mode = Mode::Observe;
         let value = b.slot(VALUE);
         b.rule(None, contains(value, "x"), Transform::Drop)
-            .rule(None, contains(value, "y"), Transform::Close)
+            .rule(None, contains(value, "y"), Transform::Close(None))
             .build()
     };
     let mut scratch = Scratch::new();

@@ -65,16 +65,21 @@ pub(crate) fn between(one: &Transform, other: &Transform) -> Option<String> {
         (T::Dedupe { keep_last: a }, T::Dedupe { keep_last: b }) if a != b => {
             Some("one keeps the first of equal elements, the other the last".to_owned())
         }
-        (T::Refuse(a), T::Refuse(b)) if !same_reply(a, b) => {
+        (T::Refuse(a), T::Refuse(b)) | (T::Close(Some(a)), T::Close(Some(b)))
+            if !same_reply(a, b) =>
+        {
             Some("they give different answers".to_owned())
         }
         (T::Drop, T::Refuse(_)) | (T::Refuse(_), T::Drop) => {
             Some("one swallows the message in silence, the other answers it".to_owned())
         }
-        (T::Close, T::Refuse(_)) | (T::Refuse(_), T::Close) => {
+        (T::Close(None), T::Close(Some(_))) | (T::Close(Some(_)), T::Close(None)) => {
+            Some("one resets the connection, the other answers before it ends".to_owned())
+        }
+        (T::Close(_), T::Refuse(_)) | (T::Refuse(_), T::Close(_)) => {
             Some("one closes the connection, the other answers and lets it live".to_owned())
         }
-        (T::Drop, T::Close) | (T::Close, T::Drop) => {
+        (T::Drop, T::Close(_)) | (T::Close(_), T::Drop) => {
             Some("one closes the connection, the other lets it live".to_owned())
         }
         _ => None,

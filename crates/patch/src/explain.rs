@@ -214,11 +214,16 @@ fn describe(transform: &Transform, replies: &[&str]) -> String {
         Transform::Pad { to, with } => format!("pad to {to} with \"{}\"", show(&[*with])),
         Transform::Discard => "discard".to_owned(),
         Transform::Drop => "drop".to_owned(),
-        Transform::Refuse(Reply::Protocol(which)) => {
-            format!("refuse with {}", replies.get(usize::from(*which)).unwrap_or(&"?"))
-        }
-        Transform::Refuse(Reply::Literal(bytes)) => format!("refuse with \"{}\"", show(bytes)),
-        Transform::Close => "close".to_owned(),
+        Transform::Refuse(reply) => format!("refuse with {}", reply_words(reply, replies)),
+        Transform::Close(Some(reply)) => format!("close with {}", reply_words(reply, replies)),
+        Transform::Close(None) => "close".to_owned(),
+    }
+}
+
+fn reply_words(reply: &Reply, replies: &[&str]) -> String {
+    match reply {
+        Reply::Protocol(which) => (*replies.get(usize::from(*which)).unwrap_or(&"?")).to_owned(),
+        Reply::Literal(bytes) => format!("\"{}\"", show(bytes)),
     }
 }
 

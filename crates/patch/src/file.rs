@@ -160,11 +160,12 @@ pub struct RuleFile {
     /// Verb: the message (`drop: message`) goes no further.
     #[serde(default, deserialize_with = "given")]
     pub drop: Option<Spanned<Whole>>,
-    /// Verb: the message (`refuse: message`) is swallowed and answered: `with` names one of the protocol's own answers,
-    /// `reply` gives the bytes. On datagrams.
+    /// Verb: the message (`refuse: message`) is swallowed and answered: `with` names one of the protocol's own answers (its
+    /// first without), `reply` gives the bytes. The connection lives on.
     #[serde(default, deserialize_with = "given")]
     pub refuse: Option<Spanned<Whole>>,
-    /// Verb: both ends of the connection (`close: connection`) are reset.
+    /// Verb: both ends of the connection (`close: connection`) are reset; with an answer, given by `with` or `reply`, the client gets
+    /// that and the connection ends in order.
     #[serde(default, deserialize_with = "given")]
     pub close: Option<Spanned<Whole>>,
 
@@ -258,7 +259,7 @@ pub struct TestFile {
     /// Expect nothing to arrive.
     #[serde(default)]
     pub dropped: bool,
-    /// Expect the connection to be reset (a datagram: nothing to arrive).
+    /// Expect the connection to be reset, or to end in order behind `reply` (a datagram: nothing to arrive).
     #[serde(default)]
     pub closed: bool,
     /// Expect nothing to arrive and these bytes to come back.
@@ -294,7 +295,7 @@ pub struct StepFile {
     /// Expect nothing to arrive.
     #[serde(default)]
     pub dropped: bool,
-    /// Expect the connection to be reset.
+    /// Expect the connection to be reset, or to end in order behind `reply`.
     #[serde(default)]
     pub closed: bool,
     /// Expect nothing to arrive and these bytes to come back.

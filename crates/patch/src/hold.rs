@@ -31,7 +31,7 @@ pub(crate) fn of_rule(
         Transform::KeepFirst { .. } | Transform::Dedupe { .. } => {
             return Need::Head("elements are counted over the whole message".to_owned());
         }
-        Transform::Drop | Transform::Refuse(_) => {
+        Transform::Drop | Transform::Refuse(_) | Transform::Close(Some(_)) => {
             return Need::Head("the message is let through or not as a whole".to_owned());
         }
         Transform::Truncate { .. }
@@ -47,7 +47,7 @@ pub(crate) fn of_rule(
         | Transform::Normalize(_)
         | Transform::Pad { .. }
         | Transform::Discard
-        | Transform::Close => {}
+        | Transform::Close(None) => {}
     }
     if let Some((slot, _)) = uses.iter().find(|(_, what)| *what == Use::Occurrences) {
         return Need::Head(format!("the condition counts `{}`", name(*slot)));
@@ -148,7 +148,7 @@ pub(crate) fn field_bytes(when: &Condition, transform: &Transform) -> u64 {
         | Transform::Discard
         | Transform::Drop
         | Transform::Refuse(_)
-        | Transform::Close => 0,
+        | Transform::Close(_) => 0,
     };
     of_transform.max(condition_bytes(when))
 }

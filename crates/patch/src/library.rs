@@ -156,8 +156,13 @@ impl Patch {
                 wanted: &mut wanted,
                 direction: direction.map(|direction| (direction, "`scope.direction`".to_owned())),
             };
-            let mut reader =
-                RuleReader { file, list: raw.rules.place, transports: &transports, found };
+            let mut reader = RuleReader {
+                file,
+                list: raw.rules.place,
+                transports: &transports,
+                answers: decoder.owed(&decoder.start()).is_some(),
+                found,
+            };
             rules.extend(reader.read(rule, &mut known));
         }
 

@@ -57,6 +57,8 @@ pub(crate) struct RuleReader<'a> {
     /// Where the list of rules stands, for a rule with no verb at all.
     pub(crate) list: Place,
     pub(crate) transports: &'a [Transport],
+    /// An answer can take its place among the server's own over TCP.
+    pub(crate) answers: bool,
     pub(crate) found: &'a mut Vec<Diagnostic>,
 }
 
@@ -350,7 +352,7 @@ impl RuleReader<'_> {
             | Transform::MaskPattern { .. }
             | Transform::Drop
             | Transform::Refuse(_)
-            | Transform::Close => true,
+            | Transform::Close(_) => true,
             Transform::Truncate { .. }
             | Transform::CutAt { .. }
             | Transform::SetBytes(_)

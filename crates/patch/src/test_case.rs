@@ -49,6 +49,8 @@ pub enum Expect {
     Closed,
     /// Nothing arrives, and these bytes go back to the sender.
     Reply(Vec<u8>),
+    /// The same, and with them the connection ends.
+    Finished(Vec<u8>),
 }
 
 /// What the patch a case belongs to runs on.
@@ -139,7 +141,9 @@ impl TestCase {
 }
 
 fn expectations(step: &StepFile) -> usize {
-    [step.becomes.is_some(), step.unchanged, step.dropped, step.closed, step.reply.is_some()]
+    // A reply may be the last.
+    let closed = step.closed && step.reply.is_none();
+    [step.becomes.is_some(), step.unchanged, step.dropped, closed, step.reply.is_some()]
         .into_iter()
         .filter(|&given| given)
         .count()
@@ -166,6 +170,7 @@ impl TestStep {
         };
         let expect = match (step.becomes, step.reply) {
             (Some(ByteString(bytes)), _) => Expect::Becomes(bytes),
+            (_, Some(ByteString(bytes))) if step.closed => Expect::Finished(bytes),
             (_, Some(ByteString(bytes))) => Expect::Reply(bytes),
             _ if step.dropped => Expect::Dropped,
             _ if step.closed => Expect::Closed,

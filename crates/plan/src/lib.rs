@@ -32,4 +32,4 @@ pub use module::{
 pub use pattern::{Pattern, PatternError};
 pub use publish::{Publisher, Reader};
 pub use scope::{Endpoint, Found, ScopeTable};
-pub use transform::{ByteSet, Normalization, Reply, Scope, Transform};
+pub use transform::{ByteSet, Normalization, REPLY_BYTES_MAX, Reply, Scope, Transform};

@@ -104,13 +104,17 @@ pub enum Transform {
     Discard,
     /// The message or datagram goes no further.
     Drop,
-    /// The message is swallowed and answered. On datagrams only, so far.
+    /// The message is swallowed and answered, behind the answers that the server owes to those before it.
     Refuse(Reply),
-    /// Both ends of the connection are reset; a datagram is dropped.
-    Close,
+    /// Both ends of the connection are reset; with a reply, it is given as for [`Transform::Refuse`], and the connection ends in order
+    /// behind it. A datagram is dropped, or answered.
+    Close(Option<Reply>),
 }
 
-/// What `refuse` answers.
+/// Bytes a patch's own reply may have, and all answers that one turn puts into a stream.
+pub const REPLY_BYTES_MAX: usize = 16 * 1024;
+
+/// What `refuse`, or `close`, answers.
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// The decoder's own, by index into `Protocol::refusals`.
@@ -164,7 +168,7 @@ impl Transform {
             | Self::Discard
             | Self::Drop
             | Self::Refuse(_)
-            | Self::Close => Scope::Unit,
+            | Self::Close(_) => Scope::Unit,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From a verb's operands to its transform.
 
-use plan::{Normalization, Reply, Transform};
-use proto::{FieldDef, Kind, Transport};
+use plan::{Normalization, REPLY_BYTES_MAX, Reply, Transform};
+use proto::{Direction, FieldDef, Kind, Transport};
 
 use super::{RuleReader, VALUE_BYTES_MAX, kind_words};
 use crate::bytes::{Literal, show};
@@ -83,19 +83,9 @@ impl RuleReader<'_> {
             }
             "discard" => Some(Transform::Discard),
             "drop" => Some(Transform::Drop),
-            "close" => match (&rule.with, &rule.reply) {
-                (None, None) => Some(Transform::Close),
-                (given, reply) => {
-                    let at = given.as_ref().or(reply.as_ref())?.place;
-                    self.refuse(
-                        at,
-                        "`close` with a reply is not yet in this version",
-                        "leave the reply away: `close: connection` resets both ends",
-                    );
-                    None
-                }
-            },
-            "refuse" => self.reply(rule, place, known),
+            "close" if rule.with.is_none() && rule.reply.is_none() => Some(Transform::Close(None)),
+            "close" => Some(Transform::Close(Some(self.reply(rule, verb, place, known)?))),
+            "refuse" => Some(Transform::Refuse(self.reply(rule, verb, place, known)?)),
             _ => None,
         }
     }
@@ -267,13 +257,29 @@ impl RuleReader<'_> {
         None
     }
 
-    fn reply(&mut self, rule: &RuleFile, place: Place, known: &Known<'_>) -> Option<Transform> {
-        if self.transports.contains(&Transport::Tcp) {
-            let at = rule.with.as_ref().or(rule.reply.as_ref()).map_or(place, |given| given.place);
+    /// The answer that `refuse` or `close` gives.
+    fn reply(
+        &mut self,
+        rule: &RuleFile,
+        verb: &str,
+        place: Place,
+        known: &Known<'_>,
+    ) -> Option<Reply> {
+        let name = known.protocol.name;
+        if let Some((Direction::Response, why)) = &known.direction {
+            self.report(
+                place,
+                format!("`{verb}` answers a client, and this is a server's message"),
+            )
+            .note = Some(format!("{why} makes this a rule on what the server says"));
+            self.help_last("`drop: message` takes it away, `close: connection` resets both ends");
+            return None;
+        }
+        if self.transports.contains(&Transport::Tcp) && !self.answers {
             self.refuse(
-                at,
-                "`refuse` on TCP is not yet in this version",
-                "narrow the patch to datagrams with `scope: { transport: udp }`, or use `close: connection`",
+                place,
+                format!("over TCP nobody can tell where an answer belongs in {name}"),
+                "use `close: connection` without an answer, or narrow the patch with `scope: { transport: udp }`",
             );
             return None;
         }
@@ -287,33 +293,35 @@ impl RuleReader<'_> {
                 );
                 None
             }
-            (None, Some(reply)) => {
-                Some(Transform::Refuse(Reply::Literal(reply.0.as_slice().into())))
+            (None, Some(reply)) if reply.0.len() > REPLY_BYTES_MAX => {
+                self.refuse(
+                    reply.place,
+                    format!("an answer of {} bytes is too long", reply.0.len()),
+                    format!("at most {REPLY_BYTES_MAX} bytes"),
+                );
+                None
             }
-            (None, None) if !replies.is_empty() => Some(Transform::Refuse(Reply::Protocol(0))),
+            (None, Some(reply)) => Some(Reply::Literal(reply.0.as_slice().into())),
+            (None, None) if !replies.is_empty() => Some(Reply::Protocol(0)),
             (None, None) => {
                 self.refuse(
                     place,
-                    format!("{} has no answer of its own for a refusal", known.protocol.name),
+                    format!("{name} has no answer of its own for a refusal"),
                     "give the bytes with `reply`",
                 );
                 None
             }
             (Some(with), None) => {
-                let name = String::from_utf8_lossy(&with.0);
-                let index = replies.iter().position(|reply| *reply == name);
+                let wanted = String::from_utf8_lossy(&with.0);
+                let index = replies.iter().position(|reply| *reply == wanted);
                 if let Some(index) = index.and_then(|index| u8::try_from(index).ok()) {
-                    return Some(Transform::Refuse(Reply::Protocol(index)));
+                    return Some(Reply::Protocol(index));
                 }
-                let help = nearest(&name, replies.iter().copied()).map_or_else(
+                let help = nearest(&wanted, replies.iter().copied()).map_or_else(
                     || format!("there are: {}", replies.join(", ")),
                     |near| format!("did you mean `{near}`?"),
                 );
-                self.refuse(
-                    with.place,
-                    format!("{} has no answer called `{name}`", known.protocol.name),
-                    help,
-                );
+                self.refuse(with.place, format!("{name} has no answer called `{wanted}`"), help);
                 None
             }
         }

@@ -218,21 +218,19 @@ fn verbs_compile_to_transforms() {
     ));
     assert!(matches!(transform("{ discard: toy.name }"), Transform::Discard));
     assert!(matches!(transform("drop:"), Transform::Drop));
-    assert!(matches!(transform("close: connection"), Transform::Close));
-    let udp = |rule: &str| {
-        let text = format!("  - {rule}\n");
-        let text =
-            patch_text(&text).replace("protocol: toy", "protocol: toy\nscope: { transport: udp }");
-        good(&text).rules[0].transform.clone()
-    };
-    assert!(matches!(udp("refuse: message"), Transform::Refuse(Reply::Protocol(0))));
+    assert!(matches!(transform("close: connection"), Transform::Close(None)));
+    assert!(matches!(transform("refuse: message"), Transform::Refuse(Reply::Protocol(0))));
     assert!(matches!(
-        udp("{ refuse: message, with: refused }"),
+        transform("{ refuse: message, with: refused }"),
         Transform::Refuse(Reply::Protocol(1))
     ));
     assert!(matches!(
-        udp("{ refuse: message, reply: ['\\x05', no] }"),
+        transform("{ refuse: message, reply: ['\\x05', no] }"),
         Transform::Refuse(Reply::Literal(bytes)) if *bytes == *b"\x05no"
+    ));
+    assert!(matches!(
+        transform("{ close: connection, with: busy }"),
+        Transform::Close(Some(Reply::Protocol(0)))
     ));
 }
 
@@ -269,6 +267,8 @@ fn rules_are_classified_by_what_they_have_to_see() {
     assert_eq!(class("{ remove: toy.record, when: count(toy.record) > 2 }"), head());
     assert_eq!(class("drop:"), head());
     assert_eq!(class("{ close: , when: toy.opcode == 1 }"), unit());
+    assert_eq!(class("{ close: , with: busy, when: toy.opcode == 1 }"), head());
+    assert_eq!(class("{ refuse: , when: toy.opcode == 1 }"), head());
 }
 
 #[test]
@@ -355,6 +355,11 @@ fn test_cases_are_bytes_whatever_the_quoting() {
     peer: 192.0.2.1
     conversation:
       - response: "220 hi\r\n"
+      - request: y
+        reply: no
+      - request: z
+        reply: bye
+        closed: true
       - request: x
         closed: true
 "#
@@ -367,7 +372,9 @@ fn test_cases_are_bytes_whatever_the_quoting() {
     assert_eq!(second.transport, Transport::Udp);
     assert_eq!(third.steps[0].expect, Expect::Unchanged);
     assert_eq!(third.steps[0].direction, Direction::Response);
-    assert_eq!(third.steps[1].expect, Expect::Closed);
+    assert_eq!(third.steps[1].expect, Expect::Reply(b"no".to_vec()));
+    assert_eq!(third.steps[2].expect, Expect::Finished(b"bye".to_vec()));
+    assert_eq!(third.steps[3].expect, Expect::Closed);
     assert!(third.peer.is_some());
 }
 

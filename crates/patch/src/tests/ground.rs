@@ -1,6 +1,6 @@
 //! A protocol with a field of every kind, over both transports, and one of another name.
 
-use proto::{Decoder, Direction, Editable, FieldDef, Kind, Protocol, Repr, Transport};
+use proto::{Decoder, Direction, Editable, FieldDef, Kind, Protocol, Repr, State, Transport};
 
 use crate::{Diagnostic, Group, Options, Patch, compile, render};
 
@@ -89,6 +89,10 @@ static OTHER: Protocol = Protocol {
 impl Decoder for Toy {
     fn protocol(&self) -> &'static Protocol {
         &TOY
+    }
+
+    fn owed(&self, _state: &State) -> Option<u32> {
+        Some(0)
     }
 }
 

@@ -403,11 +403,17 @@ fn every_verb_says_what_it_lacks_and_what_it_does_not_take() {
         "  - truncate: toy.header[x]\n    to: 3\n",
         &["a key stands in double quotes and brackets"],
     );
+    for rule in ["refuse: message", "close: connection\n    reply: 'bye'"] {
+        let verb = rule.split(':').next().unwrap();
+        messages(
+            &format!("  - when: toy.status == 1\n    {rule}\n"),
+            &[&format!("`{verb}` answers a client, and this is a server's message")],
+        );
+    }
     messages(
-        "  - close: connection\n    reply: 'bye'\n",
-        &["`close` with a reply is not yet in this version"],
+        "  - refuse: message\n    reply: { repeat: a, times: 16385 }\n",
+        &["an answer of 16385 bytes is too long"],
     );
-    messages("  - refuse: message\n", &["`refuse` on TCP is not yet in this version"]);
     messages(
         "  - refuse: toy.name\n",
         &[
@@ -430,6 +436,8 @@ fn replies_are_the_protocols_or_the_patchs() {
     };
     assert!(udp("{ refuse: message, with: bussy }").contains("did you mean `busy`?"));
     assert!(udp("{ refuse: message, with: busy, reply: x }").contains("both give the answer"));
+    let over_tcp = "patch: p\ntitle: x\nprotocol: other\nscope: { ports: [9] }\nrules:\n  - { refuse: message, reply: x }\n";
+    assert!(refusal(over_tcp).contains("nobody can tell where an answer belongs in other"));
     let other = "patch: p\ntitle: x\nprotocol: other\nscope: { transport: udp, ports: [9] }\nrules:\n  - refuse: message\n";
     assert!(refusal(other).contains("other has no answer of its own for a refusal"));
 }

@@ -83,7 +83,7 @@ impl Guard {
             | Transform::Discard
             | Transform::Drop
             | Transform::Refuse(_)
-            | Transform::Close => Self::one(target, Kind::Present),
+            | Transform::Close(_) => Self::one(target, Kind::Present),
             Transform::KeepFirst { count } => {
                 Self::more_than(target, usize::try_from(*count).unwrap_or(usize::MAX))
             }

@@ -232,7 +232,7 @@ impl Transform {
             | Self::Discard
             | Self::Drop
             | Self::Refuse(_)
-            | Self::Close => None,
+            | Self::Close(_) => None,
         }
     }
 }

@@ -87,6 +87,11 @@ impl Host {
         self.acknowledged
     }
 
+    /// The peer has finished, and everything before its FIN is here.
+    pub(super) fn has_all(&self) -> bool {
+        self.peer_finished == Some(1 + self.received.len())
+    }
+
     pub(super) fn give(&mut self, bytes: &[u8]) {
         self.sent.extend_from_slice(bytes);
     }

@@ -21,13 +21,12 @@ const BETWEEN_RUNS_MS: u64 = 24 * 3_600 * 1_000;
 
 /// What one core needs for one connection at a time.
 const LIMITS: Limits = Limits {
-    mtu_bytes: 1_500,
     flows_max: 1_024,
     blocks_max: 1_024,
     fragmented_datagrams_max: 16,
     // A datagram of 64 KiB in fragments of eight bytes.
     fragments_max: 16_384,
-    fragment_timeout_ms: 5_000,
+    ..Limits::DEFAULT
 };
 
 /// A side of the box.

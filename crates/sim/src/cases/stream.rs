@@ -117,7 +117,9 @@ impl Talk<'_> {
         match &step.expect {
             Expect::Unchanged => self.expected_mut(from.other()).extend_from_slice(&step.input),
             Expect::Becomes(bytes) => self.expected_mut(from.other()).extend_from_slice(bytes),
-            Expect::Reply(bytes) => self.expected_mut(from).extend_from_slice(bytes),
+            Expect::Reply(bytes) | Expect::Finished(bytes) => {
+                self.expected_mut(from).extend_from_slice(bytes);
+            }
             Expect::Dropped | Expect::Closed => {}
         }
         if turns && !self.hosts.iter().any(|host| host.reset) {
@@ -132,6 +134,13 @@ impl Talk<'_> {
             (Expect::Closed, [client, _]) => {
                 let alive = if client { Side::Server } else { Side::Client };
                 Err(Wrong::new(format!("{} is not told of the reset", alive.name())))
+            }
+            (Expect::Finished(_), [false, false]) if turns => {
+                if !self.host(from).has_all() {
+                    return Err(Wrong::new("the connection was to end and lives on"));
+                }
+                self.compare()?;
+                Ok(true)
             }
             (_, [false, false]) => Ok(false),
             (_, _) => Err(Wrong::new("the connection is reset")),

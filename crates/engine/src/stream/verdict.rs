@@ -1,0 +1,175 @@
+//! A message that goes no further: dropped, refused, or the end of its connection.
+//!
+//! An answer of ours has to stand where the server's would have stood: behind the answers to all messages before, and in front of
+//! those to all after. So a message that gets one waits until the server owes nothing, and what follows it waits with it.
+//! Where the decoder cannot tell what is owed, or the server has seen the beginning of the message, only a reset is left.
+
+use plan::Reply;
+use proto::{Direction, Refusal, Refused, Span, State, View};
+
+use super::{End, Run};
+use crate::conversation::OPEN_FIELDS_MAX;
+use crate::decide::Verdict;
+use crate::outcome::Back;
+
+/// Bytes that the answers of one call may have. A patch's own reply is never longer.
+const ANSWER_BYTES_MAX: usize = plan::REPLY_BYTES_MAX;
+
+/// The unit that a verdict fell on, and where it stands in its message.
+#[derive(Clone, Copy)]
+pub(super) struct Message {
+    /// Where the unit begins in the input.
+    pub at: usize,
+    /// Its bytes.
+    pub len: usize,
+    /// The message begins with it.
+    pub first: bool,
+    /// The message ends with it.
+    pub last: bool,
+    /// Earlier units of the message went to the server.
+    pub went_on: bool,
+}
+
+/// What an answer became.
+enum Answered {
+    /// It stands in the scratch.
+    Reply,
+    /// So it does, and the connection ends with it.
+    Last,
+    /// The protocol has none for this message.
+    Silence,
+    /// There is no room for it behind those before it.
+    Full,
+}
+
+impl Run<'_> {
+    /// Applies a verdict. `before`: the state in front of the unit.
+    pub(super) fn verdict(
+        &mut self,
+        verdict: Verdict<'_>,
+        message: Message,
+        view: View<'_>,
+        rest: &[u8],
+        before: &State,
+    ) -> End {
+        let end = if self.enforces() {
+            self.enforce(verdict, message, view, rest, before)
+        } else {
+            End::Decided(message.len)
+        };
+        let tally = &mut self.scratch.desk.tally;
+        if matches!(end, End::Full | End::Owed) {
+            tally.abandon();
+            return end;
+        }
+        tally.commit();
+        self.messages = self.messages.saturating_add(u32::from(message.first));
+        self.mine.open = [None; OPEN_FIELDS_MAX];
+        end
+    }
+
+    fn enforce(
+        &mut self,
+        verdict: Verdict<'_>,
+        message: Message,
+        view: View<'_>,
+        rest: &[u8],
+        before: &State,
+    ) -> End {
+        // The first part of the message is with the server: without its end it must not stay there.
+        if message.went_on {
+            return End::Close;
+        }
+        let (reply, closes) = match verdict {
+            Verdict::Drop => (None, false),
+            Verdict::Refuse(reply) => (Some(reply), false),
+            Verdict::Close(Some(reply)) => (Some(reply), true),
+            Verdict::Close(None) => return End::Close,
+        };
+        let is_request = self.from == Direction::Request;
+        let Some(reply) = reply.filter(|_| is_request) else {
+            // Nobody answers a response.
+            return if closes { End::Close } else { self.swallow(message, before) };
+        };
+        match (self.owed(before), self.back) {
+            (None, _) => End::Close,
+            // Nobody would read an answer.
+            (Some(_), Back::Over) if closes => End::Close,
+            (Some(_), Back::Over) => self.swallow(message, before),
+            (Some(0), Back::Open) => self.refuse(reply, closes, message, view, rest),
+            (Some(_), Back::Open | Back::Busy) => End::Owed,
+        }
+    }
+
+    /// What the server owes, as far as all it was let see has been read.
+    fn owed(&self, state: &State) -> Option<u32> {
+        self.module.decoder.owed(state).filter(|_| !self.lost)
+    }
+
+    /// Takes the message away without an answer.
+    fn swallow(&mut self, message: Message, before: &State) -> End {
+        let end = message.at.saturating_add(message.len);
+        if !self.scratch.edits.delete(Span::new(message.at, end)) {
+            return End::Full;
+        }
+        if self.from == Direction::Request && self.owed(before).is_some() {
+            self.module.decoder.withdraw(self.state);
+        }
+        self.mine.discarding = !message.last;
+        End::Decided(message.len)
+    }
+
+    /// Takes the message away and answers it.
+    fn refuse(
+        &mut self,
+        reply: &Reply,
+        closes: bool,
+        message: Message,
+        view: View<'_>,
+        rest: &[u8],
+    ) -> End {
+        self.module.decoder.withdraw(self.state);
+        // Where this message ends, or what comes behind it, cannot be told any more: nothing may follow it.
+        let closes = closes || self.owed(self.state).is_none();
+        let start = self.scratch.reply.len();
+        let ends = match self.answer(reply, closes, view) {
+            Answered::Full => return End::Full,
+            Answered::Silence if closes => return End::Close,
+            Answered::Silence => false,
+            Answered::Last => true,
+            Answered::Reply => closes,
+        };
+        let bytes = if ends { rest.len() } else { message.len };
+        let end = message.at.saturating_add(bytes);
+        if !self.scratch.edits.delete(Span::new(message.at, end)) {
+            self.scratch.reply.truncate(start);
+            self.answer = start > 0;
+            return End::Full;
+        }
+        self.mine.discarding = ends || !message.last;
+        if ends { End::Finished } else { End::Decided(message.len) }
+    }
+
+    fn answer(&mut self, reply: &Reply, closes: bool, view: View<'_>) -> Answered {
+        let answers = &mut self.scratch.reply;
+        let start = answers.len();
+        let what = if closes { Refused::Connection } else { Refused::Message };
+        let refusal = match reply {
+            Reply::Protocol(which) => self.module.decoder.refuse(what, *which, view, answers),
+            Reply::Literal(bytes) if start.saturating_add(bytes.len()) > ANSWER_BYTES_MAX => {
+                return if start > 0 { Answered::Full } else { Answered::Silence };
+            }
+            Reply::Literal(bytes) => self.module.decoder.literal(what, bytes, view, answers),
+        };
+        if start > 0 && answers.len() > ANSWER_BYTES_MAX {
+            answers.truncate(start);
+            return Answered::Full;
+        }
+        self.answer = !answers.is_empty();
+        match refusal {
+            Refusal::Reply => Answered::Reply,
+            Refusal::Last => Answered::Last,
+            Refusal::Silence => Answered::Silence,
+        }
+    }
+}
