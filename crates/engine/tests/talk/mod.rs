@@ -1,0 +1,220 @@
+//! Plays the caller for both directions of one connection: holds, skips and deletes as it is told, and puts answers in.
+
+use engine::{Back, Conversation, End, HoldKind, Input, Peer, Scratch, Then};
+use plan::Module;
+use proto::Direction::{self, Request, Response};
+use proto::Span;
+
+/// How a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    GoesOn,
+    Reset,
+    Finished,
+}
+
+/// What came of a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) server: String,
+    pub(crate) client: String,
+    pub(crate) fate: Fate,
+    pub(crate) verdicts: u32,
+    pub(crate) messages: u32,
+    /// Bytes that are still held for an answer.
+    pub(crate) waiting: usize,
+}
+
+#[derive(Default)]
+struct Way {
+    output: Vec<u8>,
+    held: Vec<u8>,
+    waits: Option<HoldKind>,
+    skip: u64,
+    skip_rest: bool,
+    discard: bool,
+    ended: bool,
+}
+
+impl Way {
+    fn back(&self) -> Back {
+        if self.ended {
+            Back::Over
+        } else if self.held.is_empty() && self.skip == 0 && !self.skip_rest {
+            Back::Open
+        } else {
+            Back::Busy
+        }
+    }
+}
+
+/// Who says what, in this order; an empty turn ends the direction.
+pub(crate) type Turns<'a> = &'a [(Direction, &'a str)];
+
+struct Talk<'a> {
+    module: &'a Module,
+    scratch: &'a mut Scratch,
+    conversation: Conversation,
+    ways: [Way; 2],
+    fate: Fate,
+    verdicts: u32,
+    messages: u32,
+}
+
+impl Talk<'_> {
+    fn segment(&mut self, from: Direction, segment: &[u8], ended: bool) {
+        self.hand_in(from, segment, ended);
+        let other = if from == Request { Response } else { Request };
+        let waiting = &self.ways[other.index()];
+        if waiting.waits == Some(HoldKind::Answers) && self.ways[from.index()].back() != Back::Busy
+        {
+            let ended = waiting.ended;
+            self.hand_in(other, b"", ended);
+        }
+    }
+
+    fn hand_in(&mut self, from: Direction, segment: &[u8], ended: bool) {
+        if self.fate != Fate::GoesOn {
+            return;
+        }
+        let back = self.ways[1 - from.index()].back();
+        let way = &mut self.ways[from.index()];
+        way.ended |= ended;
+        let mut segment = segment;
+        if way.skip_rest || way.skip > 0 {
+            let here =
+                if way.skip_rest { segment.len() } else { segment.len().min(way.skip as usize) };
+            way.skip -= (here as u64).min(way.skip);
+            if !way.discard {
+                way.output.extend_from_slice(&segment[..here]);
+            }
+            segment = &segment[here..];
+            if way.skip_rest || (segment.is_empty() && !ended) {
+                return;
+            }
+        }
+        let mut input = std::mem::take(&mut way.held);
+        way.waits = None;
+        let mut held = input.len();
+        input.extend_from_slice(segment);
+        for _ in 0..1_000 {
+            let ended = self.ways[from.index()].ended;
+            // An answer that was put in does not close the way for the next.
+            let look = Input { bytes: &input, held, ended, release: false, back };
+            let result = engine::stream(
+                self.module,
+                from,
+                &mut self.conversation,
+                look,
+                &Peer::default(),
+                self.scratch,
+            );
+            self.messages += result.messages;
+            self.verdicts += self.scratch.hits().iter().map(|hit| hit.verdicts).sum::<u32>();
+            if result.end == End::Reset {
+                self.fate = Fate::Reset;
+                return;
+            }
+            let decided = Span::new(0, result.decided);
+            let way = &mut self.ways[from.index()];
+            assert!(self.scratch.edits().current(&input, decided, &mut way.output));
+            if result.answer {
+                assert_eq!(back, Back::Open, "answers are given where they may be");
+                assert!(!self.scratch.reply().is_empty());
+                self.ways[1 - from.index()].output.extend_from_slice(self.scratch.reply());
+            }
+            if result.end == End::Finished {
+                self.fate = Fate::Finished;
+                return;
+            }
+            input.drain(..result.decided);
+            held = 0;
+            let way = &mut self.ways[from.index()];
+            match result.then {
+                Then::Inspect if input.is_empty() => return,
+                Then::Inspect => assert!(result.decided > 0, "it makes progress"),
+                Then::Hold(kind) => {
+                    assert!(kind == HoldKind::Answers || !ended, "nothing else is held at the end");
+                    way.held = input;
+                    way.waits = Some(kind);
+                    return;
+                }
+                Then::Skip { bytes, discard } => {
+                    (way.skip, way.discard) = (bytes, discard);
+                    return;
+                }
+                Then::SkipRest { discard } => {
+                    (way.skip_rest, way.discard) = (true, discard);
+                    return;
+                }
+            }
+        }
+        panic!("it never ends");
+    }
+}
+
+fn run(
+    module: &Module,
+    turns: Turns<'_>,
+    cut: impl Fn(usize, usize) -> bool,
+    scratch: &mut Scratch,
+) -> Outcome {
+    let mut talk = Talk {
+        module,
+        scratch,
+        conversation: Conversation::start(module),
+        ways: Default::default(),
+        fate: Fate::GoesOn,
+        verdicts: 0,
+        messages: 0,
+    };
+    let mut place = 0;
+    for (from, text) in turns {
+        let mut rest = text.as_bytes();
+        if rest.is_empty() {
+            talk.segment(*from, b"", true);
+        }
+        while !rest.is_empty() {
+            let mut len = 1;
+            while len < rest.len() && !cut(place, len) {
+                len += 1;
+            }
+            let (piece, behind) = rest.split_at(len);
+            place += len;
+            rest = behind;
+            talk.segment(*from, piece, false);
+        }
+    }
+    let text = |way: &Way| String::from_utf8_lossy(&way.output).into_owned();
+    let [request, response] = &talk.ways;
+    let held = if request.waits == Some(HoldKind::Answers) { request.held.len() } else { 0 };
+    Outcome {
+        server: text(request),
+        client: text(response),
+        fate: talk.fate,
+        verdicts: talk.verdicts,
+        messages: talk.messages,
+        waiting: held,
+    }
+}
+
+/// The outcome, the same however the turns are cut into segments.
+#[track_caller]
+pub(crate) fn every_way(module: &Module, turns: Turns<'_>, scratch: &mut Scratch) -> Outcome {
+    let whole = run(module, turns, |_, _| false, scratch);
+    let mut same = |cut: &dyn Fn(usize, usize) -> bool, how: &str| {
+        let got = run(module, turns, cut, scratch);
+        if whole.fate == Fate::Reset {
+            // What went on before it depends on when it came.
+            assert_eq!((got.fate, got.verdicts), (whole.fate, whole.verdicts), "{how}");
+            return;
+        }
+        assert_eq!(got, whole, "{how}");
+    };
+    same(&|_, _| true, "byte by byte");
+    let bytes: usize = turns.iter().map(|(_, text)| text.len()).sum();
+    for at in (0..bytes).step_by((bytes / 300).max(1)) {
+        same(&|from, len| from + len == at, &format!("cut at {at}"));
+    }
+    whole
+}
