@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use patch::yaml::{Spanned, from_source};
-use patch::{
-    Diagnostic, HOLD_BYTES_DEFAULT, HOLD_BYTES_MAX, Place, SourceFile, nearest, protocols,
-};
+use patch::{Diagnostic, Place, SourceFile, nearest, protocols};
 use plan::{FailMode, Mode};
 
+use crate::limits::Limits;
+pub use crate::raw::Midstream;
 use crate::raw::{
-    RawConfig, RawFailMode, RawFormat, RawGroup, RawLayout, RawLevel, RawLimits, RawMode, RawPort,
-    RawWorkers,
+    RawConfig, RawFailMode, RawFormat, RawGroup, RawLayout, RawLevel, RawMode, RawPort, RawWorkers,
 };
 
 /// A configuration whose parts fit together.
@@ -35,6 +33,8 @@ pub struct Config {
     pub limits: Limits,
     /// What becomes of what cannot be decided.
     pub fail_mode: FailMode,
+    /// What becomes of connections that were there before the appliance.
+    pub midstream: Midstream,
     /// Where `/metrics` listens.
     pub metrics: SocketAddr,
     /// Where `ctl` connects.
@@ -130,25 +130,6 @@ pub struct Group {
     pub mode: Mode,
 }
 
-/// Bounds, each a worker's own.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Connections tracked.
-    pub flows: u32,
-    /// Bytes of one unit held.
-    pub hold_bytes: u32,
-    /// Bytes kept ahead of a gap, a direction.
-    pub ahead_bytes: u32,
-    /// MiB for held bytes and copies.
-    pub copies_mib: u32,
-    /// Datagrams in reassembly.
-    pub fragments: u32,
-    /// Packet buffers.
-    pub mbufs: u32,
-    /// Packets in each ring.
-    pub ring_packets: u32,
-}
-
 /// A Unix socket.
 #[derive(Clone, Debug)]
 pub struct ControlSocket {
@@ -185,7 +166,7 @@ impl Config {
         let bridges = bridges(&raw, &mut found);
         let workers = workers(&raw.workers, &mut found);
         let groups = groups(&raw.server_groups, folder, &mut found);
-        let limits = limits(&raw.limits, &mut found);
+        let limits = Limits::check(&raw.limits, &mut found);
         let control = control_socket(&raw, folder, &mut found);
         if !found.list.is_empty() {
             return Err(found.list);
@@ -208,6 +189,7 @@ impl Config {
                 RawFailMode::Open => FailMode::Open,
                 RawFailMode::Closed => FailMode::Closed,
             },
+            midstream: raw.midstream,
             metrics: raw.metrics.listen,
             control,
             log_level: raw.logging.level,
@@ -216,13 +198,19 @@ impl Config {
     }
 }
 
-struct Found<'a> {
+/// The problems of a file.
+pub(crate) struct Found<'a> {
     file: &'a SourceFile,
     list: Vec<Diagnostic>,
 }
 
 impl Found<'_> {
-    fn add(&mut self, place: Place, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn add(
+        &mut self,
+        place: Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.list.push(Diagnostic::new(self.file, place, message).help(help));
     }
 
@@ -516,31 +504,6 @@ fn patch_files(group: &RawGroup, folder: &Path, found: &mut Found<'_>) -> Vec<Pa
     files.sort();
     files.dedup();
     files
-}
-
-fn limits(raw: &RawLimits, found: &mut Found<'_>) -> Limits {
-    let mut bounded = |value: Option<Spanned<NonZeroU32>>,
-                       default: u32,
-                       range: core::ops::RangeInclusive<u32>| {
-        let Some(value) = value else { return default };
-        if !range.contains(&value.value.get()) {
-            found.add(
-                value.place,
-                format!("{} is out of range", value.value),
-                format!("from {} to {}; {default} unless set", range.start(), range.end()),
-            );
-        }
-        value.value.get()
-    };
-    Limits {
-        flows: bounded(raw.flows, 262_144, 64..=16_777_216),
-        hold_bytes: bounded(raw.hold_bytes, HOLD_BYTES_DEFAULT, 64..=HOLD_BYTES_MAX),
-        ahead_bytes: bounded(raw.ahead_bytes, 65_536, 1_460..=1_048_576),
-        copies_mib: bounded(raw.copies_mib, 64, 1..=65_536),
-        fragments: bounded(raw.fragments, 256, 1..=65_536),
-        mbufs: bounded(raw.mbufs, 65_536, 2_048..=16_777_216),
-        ring_packets: bounded(raw.ring_packets, 4_096, 64..=1_048_576),
-    }
 }
 
 fn control_socket(raw: &RawConfig, folder: &Path, found: &mut Found<'_>) -> ControlSocket {

@@ -6,15 +6,17 @@
 
 mod config;
 mod host;
+mod limits;
 pub mod protocol;
 mod raw;
 mod reload;
 mod server;
 
 pub use config::{
-    Config, ControlSocket, Device, Eal, Group, Layout, Limits, LogFormat, LogLevel, Port, Workers,
-    schema,
+    Config, ControlSocket, Device, Eal, Group, Layout, LogFormat, LogLevel, Midstream, Port,
+    Workers, schema,
 };
 pub use host::problems_here;
+pub use limits::Limits;
 pub use reload::{Loaded, known_group, load_plan, wants_restart};
 pub use server::ControlServer;

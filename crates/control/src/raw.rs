@@ -31,6 +31,9 @@ pub(crate) struct RawConfig {
     /// What becomes of traffic whose rules cannot be decided (a bound is reached, a module panics).
     #[serde(default)]
     pub fail_mode: RawFailMode,
+    /// What becomes of connections that were there before the appliance.
+    #[serde(default)]
+    pub midstream: Midstream,
     /// Where Prometheus scrapes.
     #[serde(default)]
     pub metrics: RawMetrics,
@@ -168,6 +171,19 @@ pub(crate) enum RawFailMode {
     Closed,
 }
 
+/// See [`RawConfig::midstream`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Midstream {
+    /// They go on, and are not patched.
+    #[default]
+    Pass,
+    /// They are patched from here on; what comes first each way is taken for the beginning of a message.
+    PickUp,
+    /// They are reset at both ends, and begin again.
+    Reset,
+}
+
 /// Bounds of memory and state, each a worker's own.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -176,12 +192,18 @@ pub(crate) struct RawLimits {
     pub flows: Option<Spanned<NonZeroU32>>,
     /// Bytes of one message part held back until its rules can be decided.
     pub hold_bytes: Option<Spanned<NonZeroU32>>,
+    /// Milliseconds that bytes which may begin a pattern are held back for those that would complete it.
+    pub hold_ms: Option<Spanned<NonZeroU32>>,
     /// Bytes of one direction of a connection kept while a gap before them is open.
     pub ahead_bytes: Option<Spanned<NonZeroU32>>,
+    /// Bytes of one direction of a connection copied until they are acknowledged.
+    pub in_flight_bytes: Option<Spanned<NonZeroU32>>,
     /// MiB for held bytes and copies of bytes in flight.
     pub copies_mib: Option<Spanned<NonZeroU32>>,
     /// Datagrams in reassembly.
     pub fragments: Option<Spanned<NonZeroU32>>,
+    /// Milliseconds a datagram waits for its fragments.
+    pub fragment_ms: Option<Spanned<NonZeroU32>>,
     /// Packet buffers.
     pub mbufs: Option<Spanned<NonZeroU32>>,
     /// Packets in each ring of `layout: rings`.

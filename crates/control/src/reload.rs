@@ -95,6 +95,7 @@ pub fn wants_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         format!("{limits:?}")
     };
     compare("limits", hold_apart(old), hold_apart(new));
+    compare("midstream", format!("{:?}", old.midstream), format!("{:?}", new.midstream));
     compare("metrics", old.metrics.to_string(), new.metrics.to_string());
     compare("control", format!("{:?}", old.control), format!("{:?}", new.control));
     compare(

@@ -27,6 +27,8 @@ pub(crate) enum Path {
     Out(Reason),
     /// A part of a datagram that may be in scope.
     Fragment(Layers),
+    /// An ICMP message, which may quote a tracked connection.
+    Quote(Layers),
     /// A datagram in scope.
     Datagram(Packet, Found),
     /// A TCP segment in scope, or (without `Found`) of a connection whose numbers were shifted before its scope went away.
@@ -110,6 +112,11 @@ pub(crate) fn classify_parsed(
     let transport = match layers.transport {
         Transport::Tcp => proto::Transport::Tcp,
         Transport::Udp => proto::Transport::Udp,
+        Transport::Other
+            if matches!(layers.protocol, number::ICMP | number::ICMPV6) && tcp.flows() > 0 =>
+        {
+            return Path::Quote(layers);
+        }
         Transport::Other | Transport::LaterFragment => return Path::Out(Reason::NotTransport),
         Transport::Malformed => return Path::Out(Reason::BadTransportHeader),
     };

@@ -65,6 +65,12 @@ fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick
             Path::Segment(packet, found) => {
                 tcp::segment(&mut parts, nic, frame, packet, *found, out) // 4 to 9
             }
+            Path::Quote(layers) => {
+                let mut frame = frame;
+                let moved = tcp::translate(parts.tcp, frame.as_mut(), layers);
+                let reason = if moved { Reason::IcmpMoved } else { Reason::NotTransport };
+                pass(frame, reason, lane.to, out)
+            }
             Path::Fragment(layers) => {
                 match fragments.join(frame, layers, lane, now, whole, counters) {
                     Joined::Waits(reason) => reason,
@@ -179,7 +185,8 @@ fn reassembled<P: FramePool>(
             fragments.take(slot, |frame| out.send(to, frame), counters);
             reason
         }
-        Path::Fragment(_) => {
+        // ICMP errors in fragments are not put together.
+        Path::Fragment(_) | Path::Quote(_) => {
             fragments.take(slot, drop, counters);
             Reason::FragmentImpossible
         }

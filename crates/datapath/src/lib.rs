@@ -43,7 +43,7 @@ pub use crate::core::{Bridge, Core, CoreConfig, Lane, Parts, Tick};
 pub use crate::counters::{CoreCounters, ModuleCells, PatchCells, Tally};
 pub use crate::force::InForce;
 pub use crate::journey::turn;
-pub use crate::limits::Limits;
+pub use crate::limits::{Limits, Midstream};
 pub use crate::nic::{Frame, FramePool, Nic, PortNo, RxChecksum};
 pub use crate::parse::Link;
 pub use crate::reasons::{Fate, Reason};

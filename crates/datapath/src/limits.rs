@@ -32,6 +32,10 @@ pub struct Limits {
     pub flows_max: u32,
     /// Blocks for held TCP bytes and copies, of 2 KiB each, on one core.
     pub blocks_max: u32,
+    /// What one connection may hold, and for how long.
+    pub flow: flow::limits::Bounds,
+    /// What becomes of connections that were there before this box.
+    pub midstream: Midstream,
     /// Datagrams whose fragments one core may hold at a time.
     pub fragmented_datagrams_max: usize,
     /// Fragments of all those datagrams together.
@@ -41,16 +45,35 @@ pub struct Limits {
     pub fragment_timeout_ms: u64,
 }
 
+/// What becomes of a TCP segment in scope whose connection was not seen to begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Midstream {
+    /// It goes on, and is not inspected.
+    #[default]
+    Pass,
+    /// Its connection is tracked from here on; what comes first each way is taken for the beginning of a message.
+    PickUp,
+    /// Both ends are reset, and begin again.
+    Reset,
+}
+
+impl Limits {
+    /// Unless set.
+    pub const DEFAULT: Self = Self {
+        mtu_bytes: 1_500,
+        flows_max: 1 << 18,
+        blocks_max: 1 << 15,
+        flow: flow::limits::Bounds::DEFAULT,
+        midstream: Midstream::Pass,
+        fragmented_datagrams_max: 256,
+        fragments_max: 2_048,
+        fragment_timeout_ms: 5_000,
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            mtu_bytes: 1_500,
-            flows_max: 1 << 18,
-            blocks_max: 1 << 15,
-            fragmented_datagrams_max: 256,
-            fragments_max: 2_048,
-            fragment_timeout_ms: 5_000,
-        }
+        Self::DEFAULT
     }
 }
 

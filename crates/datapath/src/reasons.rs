@@ -81,7 +81,11 @@ reasons! {
     FragmentsTooLong "fragments_too_long" Dropped "A TCP segment in fragments that is longer than one frame when whole.";
     // Track and assemble (TCP).
     TcpUntracked "tcp_untracked" Untouched "A TCP segment in scope whose connection was not seen to begin; sent on untouched, not inspected.";
-    FlowTableFull "flow_table_full" Untouched "No room to track a new connection; it is sent on untouched, not inspected.";
+    TcpPickedUp "tcp_picked_up" Changed "No frame: a connection that was not seen to begin is tracked from here on (`midstream: pick_up`).";
+    TcpMidstreamReset "tcp_midstream_reset" Dropped "A TCP segment in scope whose connection was not seen to begin; both its ends were reset (`midstream: reset`).";
+    FlowTableFull "flow_table_full" Untouched "No room to track a new connection, and the fail mode is open: it is sent on untouched, not inspected.";
+    FlowTableFullClosed "flow_table_full_closed" Dropped "No room to track a new connection, and the fail mode is closed: its client tries again.";
+    FlowEvicted "flow_evicted" Changed "No frame: a half-open connection made room for a new one in a full table.";
     TcpSigned "tcp_signed" Untouched "The connection signs its segments (TCP-MD5, TCP-AO), so none may be edited; sent on untouched.";
     TcpMoved "tcp_moved" Changed "Only numbers of the header changed, because bytes before it were edited.";
     TcpRebuilt "tcp_rebuilt" Changed "Brought again what was sent before: sent again out of the copy, or answered with an acknowledgement.";
@@ -101,6 +105,7 @@ reasons! {
     TcpIdleReset "tcp_idle_reset" Changed "No frame: an edited connection was silent for more than two hours and was reset at both ends.";
     TcpHoldEnded "tcp_hold_ended" Changed "No frame: what might have begun a pattern was held for its longest, and sent on.";
     TcpResent "tcp_resent" Changed "No frame: bytes its sender believes delivered were not acknowledged in time, and were sent again.";
+    IcmpMoved "icmp_moved" Changed "An ICMP error quoted a segment of an edited connection; it goes on with the numbers that the segment's sender sent.";
     // Decide.
     Unchanged "unchanged" Untouched "Inspected, and within every bound.";
     Edited "edited" Changed "At least one field was changed.";

@@ -6,7 +6,9 @@
 
 mod build;
 mod deadlines;
+mod quote;
 mod stage;
+mod track;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
@@ -23,13 +25,15 @@ use crate::force::InForce;
 use crate::limits::Limits;
 use crate::nic::{Frame as _, FramePool, PortNo};
 use crate::parse::Link;
-use crate::reasons::Reason;
+use crate::reasons::{Fate, Reason};
 use crate::transmit::Outgoing;
 
 use build::{Absent, Link as LinkHeader, Template};
 use deadlines::Deadlines;
 pub(crate) use deadlines::overdue;
+pub(crate) use quote::translate;
 use stage::EngineStage;
+use track::{reset_both, track};
 
 /// Entries looked at for idle connections, each turn: a full table of 2^18 is gone through in 16,384 turns, well under a
 /// second on a busy core.
@@ -84,7 +88,7 @@ impl State {
         let random = || RandomState::new().build_hasher().finish();
         Self {
             table: Table::new(limits.flows_max, [random(), random()]),
-            stores: Stores::new(limits.blocks_max, flights),
+            stores: Stores::new(limits.blocks_max, flights, limits.flow),
             outputs: Outputs::new(),
             slots: Vec::with_capacity(usize::try_from(limits.flows_max).unwrap_or(0)),
             plans: Plans::default(),
@@ -236,7 +240,11 @@ pub fn segment<P: FramePool>(
     let (id, way) = match track(parts, packet, &segment, found, bytes) {
         Ok(tracked) => tracked,
         Err(reason) => {
-            out.send(parts.lane.to, frame);
+            if reason == Reason::TcpMidstreamReset {
+                reset_both(parts, pool, frame, packet, out);
+            } else if reason.fate() == Fate::Untouched {
+                out.send(parts.lane.to, frame);
+            }
             return reason;
         }
     };
@@ -278,62 +286,6 @@ pub fn segment<P: FramePool>(
     let complete =
         template.send(pool, frame, (&*outputs, outcome), copy, (parts.work, parts.next_id), out);
     if complete { reason(outcome) } else { Reason::NoFrames }
-}
-
-/// The connection a segment belongs to; a SYN in scope begins one.
-fn track(
-    parts: &mut Parts<'_>,
-    packet: &Packet,
-    segment: &SegmentIn<'_>,
-    found: Option<Found>,
-    bytes: &[u8],
-) -> Result<(FlowId, Way), Reason> {
-    let flags = segment.tcp.flags();
-    let opens = flags.has(TcpFlags::SYN)
-        && !flags.has_any(TcpFlags::ACK.with(TcpFlags::RST).with(TcpFlags::FIN));
-    let known = parts.tcp.find(packet);
-    let begins_again = |id| {
-        let connection = parts.tcp.table.get(id);
-        connection.is_some_and(|connection| connection.would_begin_again(segment))
-    };
-    if let Some((id, way)) = known.filter(|&(id, _)| !begins_again(id)) {
-        return Ok((id, way));
-    }
-    if let Some((id, _)) = known {
-        if let Some(connection) = parts.tcp.table.get_mut(id) {
-            connection.let_go(&mut parts.tcp.stores);
-        }
-        parts.tcp.forget(id);
-    }
-    let Some(found) = found.filter(|_| opens) else { return Err(Reason::TcpUntracked) };
-    let Some(module) = parts.module(found.module) else { return Err(Reason::NotInPlan) };
-    let (way, client, server) = match found.direction {
-        Direction::Request => (Way::ToServer, packet.source, packet.destination),
-        Direction::Response => (Way::ToClient, packet.destination, packet.source),
-    };
-    let (client_port, server_port) = match way {
-        Way::ToServer => (parts.lane.from, parts.lane.to),
-        Way::ToClient => (parts.lane.to, parts.lane.from),
-    };
-    let key = key(client, server, realm(&packet.layers));
-    let now = flow_tick(parts.now);
-    let Some(id) = parts.tcp.table.insert(&key, now) else { return Err(Reason::FlowTableFull) };
-    let slot = Slot {
-        conversation: Conversation::start(module),
-        generation: parts.force.plan.generation,
-        module: Some(found.module),
-        orphan: false,
-        link: LinkHeader::of(bytes, &packet.layers, parts.config.link, way),
-        client_port,
-        server_port,
-    };
-    let slots = &mut parts.tcp.slots;
-    match slots.get_mut(id.index()) {
-        Some(place) => *place = slot,
-        // The table numbers its entries without gaps, and there is room for as many slots.
-        None => slots.push(slot),
-    }
-    Ok((id, way))
 }
 
 /// The module that decides: that of the plan a connection is on, until nothing of it is open and the current one can take

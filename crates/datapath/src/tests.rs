@@ -4,4 +4,5 @@ mod identity;
 mod lab;
 mod limits;
 mod patched;
+mod strangers;
 mod streams;

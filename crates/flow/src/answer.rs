@@ -16,7 +16,6 @@ use crate::blocks::len32;
 use crate::commit::Lost;
 use crate::flight::Stores;
 use crate::half::{Facts, Half};
-use crate::limits::COPY_BYTES_MAX;
 use crate::stage::Back;
 use wire::Seq;
 
@@ -36,7 +35,7 @@ impl Half {
         }
         let whole = self.is(Facts::KNOWN) && self.skip_left == 0 && self.held(stores) == 0;
         let room = match stores.flight(self.flight()) {
-            Some(flight) => flight.copy.len() < COPY_BYTES_MAX,
+            Some(flight) => flight.copy.len() < stores.bounds.in_flight_bytes,
             None => stores.has_flight_left(),
         };
         if whole && room { Back::Open } else { Back::Busy }

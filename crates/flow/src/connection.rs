@@ -9,7 +9,9 @@ use crate::blocks::len32;
 use crate::data::{Taken, Turn};
 use crate::flight::Stores;
 use crate::half::{Facts, Half};
-use crate::limits::{DEAD_IDLE_MS, OPEN_IDLE_MS, SEGMENT_BYTES_MIN, TRANSITORY_IDLE_MS};
+use crate::limits::{
+    DEAD_IDLE_MS, HALF_OPEN_MS, OPEN_IDLE_MS, SEGMENT_BYTES_MIN, TRANSITORY_IDLE_MS,
+};
 use crate::segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
 use crate::stage::{Back, Stage};
 use crate::{Tick, Way};
@@ -43,6 +45,19 @@ impl Connection {
     /// One of which nothing was seen yet.
     pub const fn new(now: Tick) -> Self {
         Self { halves: [Half::UNKNOWN; 2], seen: now, state: State::Opening }
+    }
+
+    /// One that was there before this box: its numbers are those of the first segment each way, and what its ends agreed on is
+    /// not known.
+    pub const fn picked_up(now: Tick) -> Self {
+        Self { halves: [Half::PICKED_UP; 2], seen: now, state: State::Opening }
+    }
+
+    /// Half-open for so long that its handshake is not under way any more (RFC 4987 section 2).
+    pub fn may_make_room(&self, stores: &Stores, now: Tick) -> bool {
+        self.state == State::Opening
+            && now.since(self.seen) > HALF_OPEN_MS
+            && !self.is_needed(stores)
     }
 
     /// How far it has come.
@@ -90,6 +105,16 @@ impl Connection {
             (Way::ToClient, To::Receiver) | (Way::ToServer, To::Sender) => client,
         };
         stores.flight(half.flight()).map_or(0, |flight| flight.copy.read(&stores.pool, at, out))
+    }
+
+    /// The sequence and acknowledgement number that the sender of a segment travelling `way` gave it, which left here with these.
+    pub fn quoted(&self, way: Way, stores: &Stores, seq: Seq, ack: Seq) -> (Seq, Seq) {
+        let [server, client] = &self.halves;
+        let (half, other) = match way {
+            Way::ToServer => (server, client),
+            Way::ToClient => (client, server),
+        };
+        (half.to_original(stores, seq), other.to_edited(stores, ack))
     }
 
     /// Gives back what it holds in the stores. Call before it is dropped.
@@ -385,6 +410,24 @@ fn push_empty(out: &mut Outputs, seq: Seq, acked: &Acked, flags: TcpFlags) {
         window: acked.window,
         payload,
     });
+}
+
+/// Both ends of a connection that is not tracked are reset, in answer to a segment of it.
+pub fn reset_untracked(segment: &SegmentIn<'_>, out: &mut Outputs) {
+    out.clear();
+    let (tcp, payload) = (&segment.tcp, Payload::None);
+    let fin = u32::from(tcp.flags().has(TcpFlags::FIN));
+    let end = tcp.seq().advance(len32(segment.payload.len())).advance(fin);
+    let flags = TcpFlags::RST.with(TcpFlags::ACK);
+    out.push(Output {
+        to: To::Receiver,
+        seq: tcp.seq(),
+        ack: tcp.ack(),
+        flags,
+        window: 0,
+        payload,
+    });
+    out.push(Output { to: To::Sender, seq: tcp.ack(), ack: end, flags, window: 0, payload });
 }
 
 /// The frame goes on as it is.

@@ -9,7 +9,7 @@ use crate::blocks::{index, len32};
 use crate::commit::Decision;
 use crate::flight::Stores;
 use crate::half::{Facts, Half};
-use crate::limits::{COPY_BYTES_MAX, GROWTH_RESERVE_BYTES, WAITING_BYTES_MAX, WAITING_RUNS_MAX};
+use crate::limits::{GROWTH_RESERVE_BYTES, WAITING_BYTES_MAX, WAITING_RUNS_MAX};
 use crate::segment::{Outcome, Outputs, Payload};
 use crate::seq_map::Kind;
 use crate::stage::Stage;
@@ -249,6 +249,10 @@ impl<S: Stage> Turn<'_, S> {
 
     /// Bytes behind a gap.
     fn store_ahead(&mut self, edge: Seq, end: Seq) -> Taken {
+        let gap = edge.advance(self.half.held(self.stores));
+        if end.bytes_after(gap) > self.stores.bounds.ahead_bytes {
+            return Taken::answered(Outcome::AheadDropped);
+        }
         if !self.half.take_off(self.stores) {
             return Taken::with(Outcome::NoFlights);
         }
@@ -304,6 +308,7 @@ impl<S: Stage> Turn<'_, S> {
         let tail = self.half.tail();
         let edge = (self.half.edge_o(), self.half.edge_e());
         let una_e = self.half.una_e;
+        let in_flight_bytes = self.stores.bounds.in_flight_bytes;
         let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) else {
             return Err(Outcome::NoFlights);
         };
@@ -312,7 +317,7 @@ impl<S: Stage> Turn<'_, S> {
         if !pool.has_room_for(needed.saturating_add(GROWTH_RESERVE_BYTES)) {
             return Err(Outcome::NoBlocks);
         }
-        if flight.copy.len().saturating_add(needed) > COPY_BYTES_MAX || !flight.map.make_room() {
+        if flight.copy.len().saturating_add(needed) > in_flight_bytes || !flight.map.make_room() {
             return Err(Outcome::InFlightFull);
         }
         if tail == 0 {

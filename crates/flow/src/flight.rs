@@ -8,7 +8,7 @@
 
 use crate::Tick;
 use crate::blocks::{BlockPool, Chain, index, len32};
-use crate::limits::WAITING_BYTES_MAX;
+use crate::limits::{Bounds, WAITING_BYTES_MAX};
 use crate::seq_map::SeqMap;
 use crate::waiting::Waiting;
 use wire::Seq;
@@ -61,18 +61,21 @@ pub struct Stores {
     /// Flights there may be.
     most: u32,
     free: Vec<FlightId>,
+    /// What was set.
+    pub(crate) bounds: Bounds,
     /// Held and new bytes, contiguous, for the stage.
     pub(crate) work: Vec<u8>,
 }
 
 impl Stores {
     /// Allocates for good: `blocks` of 2 KiB, and room for `flights` half-streams with bytes in flight (1.4 KiB each).
-    pub fn new(blocks: u32, flights: u32) -> Self {
+    pub fn new(blocks: u32, flights: u32, bounds: Bounds) -> Self {
         Self {
             pool: BlockPool::new(blocks),
             flights: Vec::with_capacity(index(flights)),
             most: flights,
             free: Vec::with_capacity(index(flights)),
+            bounds,
             work: Vec::with_capacity(index(WAITING_BYTES_MAX)),
         }
     }

@@ -117,6 +117,9 @@ impl Half {
         mss: 536,
     };
 
+    /// One of a connection whose handshake was not seen. The widest scale: no segment is taken for one past its receiver's window.
+    pub(crate) const PICKED_UP: Self = Self { scale: 14, ..Self::UNKNOWN };
+
     /// The half-stream's first byte has number `first`.
     pub(crate) fn begin(&mut self, first: Seq) {
         self.next_o = first;

@@ -36,7 +36,7 @@ mod table;
 mod waiting;
 
 pub use blocks::BlockPool;
-pub use connection::{Connection, State};
+pub use connection::{Connection, State, reset_untracked};
 pub use flight::Stores;
 pub use options::OptionBytes;
 pub use segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};

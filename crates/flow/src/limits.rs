@@ -1,5 +1,32 @@
 //! Every bound of the stream editor in one place, each with its reason.
 
+/// What an operator may set, for every connection of a core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of one half-stream kept ahead of a gap; at most [`WAITING_BYTES_MAX`].
+    pub ahead_bytes: u32,
+    /// Bytes of edited stream one half-stream may have in flight as copies; at most [`COPY_BYTES_MAX`]. A segment past it is
+    /// dropped and counted, and the sender slows down.
+    pub in_flight_bytes: u32,
+    /// Milliseconds the possible beginning of a pattern is held after the last byte of it came.
+    pub window_hold_ms: u32,
+}
+
+impl Bounds {
+    /// Unless set.
+    pub const DEFAULT: Self = Self {
+        ahead_bytes: WAITING_BYTES_MAX,
+        in_flight_bytes: COPY_BYTES_DEFAULT,
+        window_hold_ms: WINDOW_HOLD_MS,
+    };
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
 /// Bytes of one block of the pool: a full Ethernet segment fits one, and a page holds two.
 pub const BLOCK_BYTES: usize = 2_048;
 
@@ -20,9 +47,11 @@ pub const WAITING_RUNS_MAX: usize = 32;
 /// precision of acknowledgements, never correctness.
 pub const PIECES_MAX: usize = 64;
 
-/// Bytes of edited stream one half-stream may have in flight as copies. More than any default receive window; a segment past
-/// it is dropped and counted, and the sender slows down.
-pub const COPY_BYTES_MAX: u32 = 1 << 20;
+/// [`Bounds::in_flight_bytes`] unless set: more than most receive windows.
+pub const COPY_BYTES_DEFAULT: u32 = 1 << 20;
+
+/// The most [`Bounds::in_flight_bytes`] may be: Linux's receive windows end at 6 MiB unless told otherwise.
+pub const COPY_BYTES_MAX: u32 = 1 << 24;
 
 /// How far the window told to a sender may reach past its receiver's: what is held, and what edits in flight have inserted.
 pub const WINDOW_AHEAD_BYTES_MAX: u32 = WAITING_BYTES_MAX + COPY_BYTES_MAX;
@@ -45,7 +74,7 @@ pub const OUTPUTS_MAX: usize = 256;
 /// skips must not own the core. What is left is handed in again with the next segment.
 pub const STAGE_TURNS_MAX: u32 = 4_096;
 
-/// Milliseconds the possible beginning of a pattern is held after the last byte of it came. Its sender was told that it
+/// [`Bounds::window_hold_ms`] unless set. The sender was told that it
 /// arrived and has nothing to resend, so more comes at once or not at all; but a last segment that is lost comes
 /// again only after the sender's retransmission timer, which Linux never sets below 200 ms, and a round trip.
 pub const WINDOW_HOLD_MS: u32 = 400;
@@ -71,6 +100,10 @@ pub const OPEN_IDLE_MS: u32 = (2 * 60 + 4) * 60 * 1_000;
 //# the value of the "transitory connection idle-timeout" MUST NOT be less than 4 minutes.
 /// Milliseconds a half-open or closing connection may be silent. TIME-WAIT (twice two minutes) fits as well.
 pub const TRANSITORY_IDLE_MS: u32 = 4 * 60 * 1_000;
+
+/// Milliseconds after which a half-open connection may make room for another in a full table. A handshake that needs longer is
+/// rare, and goes on being tracked where there is room.
+pub const HALF_OPEN_MS: u32 = 1_000;
 
 /// Milliseconds a connection that was reset from here goes on answering stragglers with resets.
 pub const DEAD_IDLE_MS: u32 = 60 * 1_000;

@@ -8,6 +8,7 @@
 use crate::Tick;
 use crate::blocks::{index, len32};
 use crate::connection::Connection;
+use crate::flight::Stores;
 
 /// What makes two segments belong to the same connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -132,13 +133,18 @@ impl Table {
         }
     }
 
+    /// It has no room.
+    pub const fn is_full(&self) -> bool {
+        self.live >= self.most
+    }
+
     /// Begins to track a connection that is not there yet. `None`: the table is full.
-    pub fn insert(&mut self, key: &Key, now: Tick) -> Option<FlowId> {
-        if self.live >= self.most {
+    pub fn insert(&mut self, key: &Key, connection: Connection) -> Option<FlowId> {
+        if self.is_full() {
             return None;
         }
         let hash = self.hash(key);
-        let entry = Entry { key: *key, hash, connection: Some(Connection::new(now)) };
+        let entry = Entry { key: *key, hash, connection: Some(connection) };
         let id = match self.free.pop() {
             Some(id) => {
                 *self.entries.get_mut(index(id))? = entry;
@@ -196,18 +202,23 @@ impl Table {
     /// Looks at the next `count` entries for connections that were silent for too long, and names one. To be called until it
     /// names none, or so often as time allows.
     pub fn next_expired(&mut self, now: Tick, count: usize) -> Option<FlowId> {
+        self.next(count, |connection| connection.is_expired(now))
+    }
+
+    /// Looks at the next `count` entries for a connection that may make room for another, and names one.
+    pub fn next_half_open(&mut self, stores: &Stores, now: Tick, count: usize) -> Option<FlowId> {
+        self.next(count, |connection| connection.may_make_room(stores, now))
+    }
+
+    fn next(&mut self, count: usize, wanted: impl Fn(&Connection) -> bool) -> Option<FlowId> {
         for _ in 0..count.min(self.entries.len()) {
             let at = self.hand;
             self.hand = at.saturating_add(1);
             if self.hand >= self.entries.len() {
                 self.hand = 0;
             }
-            let expired = self
-                .entries
-                .get(at)
-                .and_then(|entry| entry.connection.as_ref())
-                .is_some_and(|connection| connection.is_expired(now));
-            if expired {
+            let found = self.entries.get(at).and_then(|entry| entry.connection.as_ref());
+            if found.is_some_and(&wanted) {
                 return Some(FlowId(len32(at)));
             }
         }
@@ -300,7 +311,7 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let key = key((state >> 8) % 600);
             match (model.get(&key).copied(), state >> 30) {
-                (None, 0..=1) => match table.insert(&key, Tick(0)) {
+                (None, 0..=1) => match table.insert(&key, Connection::new(Tick(0))) {
                     Some(id) => assert!(model.insert(key, id).is_none()),
                     None => assert_eq!(model.len(), 300),
                 },
@@ -324,7 +335,7 @@ mod tests {
     fn idle_ones_are_found_a_few_at_a_time() {
         let mut table = Table::new(100, [7, 9]);
         for n in 0..100 {
-            table.insert(&key(n), Tick(u32::MAX - 10)).unwrap();
+            table.insert(&key(n), Connection::new(Tick(u32::MAX - 10))).unwrap();
         }
         let soon = Tick(1000);
         let late = Tick(TRANSITORY_IDLE_MS);
@@ -342,7 +353,7 @@ mod tests {
     fn addresses_that_count_up_spread_over_the_buckets() {
         let mut table = Table::new(1 << 14, [0xdead_beef_1234_5679, 0x0bad_cafe]);
         for n in 0..1 << 14 {
-            table.insert(&key(n), Tick(0)).unwrap();
+            table.insert(&key(n), Connection::new(Tick(0))).unwrap();
         }
         let run = |start: usize| {
             (start..).take_while(|&at| !table.bucket(at & table.mask()).is_empty()).count()

@@ -21,12 +21,11 @@ use crate::library::Shelf;
 
 /// Enough for what one input can cause, and quickly allocated.
 const LIMITS: Limits = Limits {
-    mtu_bytes: 1_500,
     flows_max: 64,
     blocks_max: 256,
     fragmented_datagrams_max: 8,
     fragments_max: 64,
-    fragment_timeout_ms: 5_000,
+    ..Limits::DEFAULT
 };
 
 /// Room of one frame: what a capture may hold, and what an edit makes of it.

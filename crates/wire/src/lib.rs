@@ -28,6 +28,10 @@ pub use tcp::{Tcp, TcpFlags, TcpMut};
 
 /// IP protocol numbers and Ethernet types this house reads (IANA).
 pub mod number {
+    /// Internet Control Message Protocol.
+    pub const ICMP: u8 = 1;
+    /// The same for IPv6.
+    pub const ICMPV6: u8 = 58;
     /// Transmission Control Protocol.
     pub const TCP: u8 = 6;
     /// User Datagram Protocol.

@@ -16,7 +16,7 @@ use crate::data::Turn;
 use crate::flight::{Resend, Stores};
 use crate::half::Facts;
 use crate::half::Half;
-use crate::limits::{RESEND_DOUBLINGS_MAX, RESEND_MS, SEGMENT_BYTES_MIN, WINDOW_HOLD_MS};
+use crate::limits::{RESEND_DOUBLINGS_MAX, RESEND_MS, SEGMENT_BYTES_MIN};
 use crate::options;
 use crate::segment::{Outcome, Output, Outputs, Payload, To};
 use crate::stage::Stage;
@@ -56,7 +56,7 @@ impl Connection {
         // The path may be narrower than what the receiver said it takes.
         out.chunk = SEGMENT_BYTES_MIN.min(u32::from(half.mss).saturating_sub(40).max(64));
         let outcome = if half.holds_for_deadline(stores)
-            && now.since(half.shown_at) >= WINDOW_HOLD_MS
+            && now.since(half.shown_at) >= stores.bounds.window_hold_ms
         {
             let start = half.edge_o();
             let mut turn = Turn { half, other, stores, stage, out, way, now, start, payload: &[] };

@@ -5,7 +5,7 @@ mod endpoint;
 mod stages;
 
 use super::*;
-use crate::limits::{LOOK_AGAIN_MS, RESEND_MS, WINDOW_HOLD_MS};
+use crate::limits::{Bounds, LOOK_AGAIN_MS, RESEND_MS, WINDOW_HOLD_MS};
 use crate::stage::{Edit, End, Inspected, Look, Then};
 use endpoint::{Endpoint, Network, Profile, Wire};
 use stages::{Frames, Tokens, Untouched};
@@ -48,7 +48,7 @@ impl Drop for Name {
 #[track_caller]
 fn play<S: Stage>(run: &Run, stage: &mut S) -> [Vec<u8>; 2] {
     let _name = Name(run.seed);
-    let mut stores = Stores::new(512, 4);
+    let mut stores = Stores::new(512, 4, Bounds::default());
     let mut connection = Connection::new(Tick(0));
     let mut out = Outputs::new();
     let mut network = Network::new(run.seed, run.profile);
@@ -288,7 +288,7 @@ fn an_acknowledgement_made_before_the_server_has_sent_data_carries_the_stamp_of_
         (Way::ToServer, Wire::new((100, 500), ack, 1000, &stamps(8, 692_308_891), b"")),
         (Way::ToServer, Wire::new((100, 500), ack, 1000, &stamps(9, 692_308_891), b"data")),
     ];
-    let mut stores = Stores::new(512, 4);
+    let mut stores = Stores::new(512, 4, Bounds::default());
     let mut connection = Connection::new(Tick(0));
     let mut out = Outputs::new();
     for (way, wire) in &handshake {
@@ -313,7 +313,8 @@ struct Alone {
 impl Alone {
     /// Behind the handshake: the client's next byte is 100, the server's 500.
     fn new() -> Self {
-        let (stores, connection) = (Stores::new(512, 4), Connection::new(Tick(0)));
+        let (stores, connection) =
+            (Stores::new(512, 4, Bounds::default()), Connection::new(Tick(0)));
         let mut alone = Self { stores, connection, out: Outputs::new(), stage: Tokens::default() };
         let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
         alone.take(0, Way::ToServer, (99, 0), syn, b"");

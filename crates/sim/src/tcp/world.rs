@@ -94,12 +94,11 @@ impl<'a> World<'a> {
     ) -> Result<Self, Wrong> {
         let publisher = Arc::new(Publisher::new(InForce::new(plan(talk)?, 1)));
         let limits = Limits {
-            mtu_bytes: 1_500,
             flows_max: 16,
             blocks_max: setup.blocks,
             fragmented_datagrams_max: 4,
             fragments_max: 64,
-            fragment_timeout_ms: 5_000,
+            ..Limits::DEFAULT
         };
         let config = CoreConfig { limits, ..CoreConfig::default() };
         let core = Core::new(config, Reader::new(publisher), Arc::new(CoreCounters::default()));

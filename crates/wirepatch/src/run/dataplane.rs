@@ -9,7 +9,8 @@ use capsule::{
     Rss, RxQueue, TxQueue,
 };
 use control::{Config, Device, Layout};
-use datapath::{Bridge, Core, CoreConfig, CoreCounters, InForce, Limits, Link, PortNo};
+use datapath::{Bridge, Core, CoreConfig, CoreCounters, InForce, Limits, Link, Midstream, PortNo};
+use flow::limits::Bounds;
 use plan::{Publisher, Reader};
 
 use super::cpus::{self, Role};
@@ -355,7 +356,17 @@ fn core_config(config: &Config, core: usize, mtu: u16) -> CoreConfig {
             fragmented_datagrams_max: usize::try_from(limits.fragments).unwrap_or(usize::MAX),
             fragments_max: usize::try_from(limits.fragments.saturating_mul(8))
                 .unwrap_or(usize::MAX),
-            ..Limits::default()
+            fragment_timeout_ms: limits.fragment_ms.into(),
+            flow: Bounds {
+                ahead_bytes: limits.ahead_bytes,
+                in_flight_bytes: limits.in_flight_bytes,
+                window_hold_ms: limits.hold_ms,
+            },
+            midstream: match config.midstream {
+                control::Midstream::Pass => Midstream::Pass,
+                control::Midstream::PickUp => Midstream::PickUp,
+                control::Midstream::Reset => Midstream::Reset,
+            },
         },
     }
 }
