@@ -252,27 +252,34 @@ fn packet(
     out: &mut Fields,
 ) -> Step {
     let kind = header.kind();
-    // A message that is refused is answered from its content.
-    let content = reads_content(wanted, kind) || wanted.whole();
+    let content = reads_content(wanted, kind);
     let reads_message = kind == PUBLISH && wanted.has(MSG);
     if !content && !reads_message && !wanted.has_any(HEADER) {
         side.started = true;
         return Step::Skip { bytes: header.packet_bytes(), last: true };
     }
+    // An answer is made from what is in the packet, even if no rule reads that. It is not waited for past the bound: what
+    // rules do read is there.
+    let answers = wanted.whole() && !content && !reads_message;
     let mut end = header.bytes;
-    if kind == PUBLISH && (content || reads_message) {
+    if kind == PUBLISH && (content || reads_message || answers) {
         match packet::publish_head(header, version, view) {
             Ok(head) => end = head,
+            Err(_) if answers && view.open => {}
             Err(need) => return Step::More(Need::Bytes(need)),
         }
     } else if content {
         end = header.end();
+    } else if answers {
+        end = end.saturating_add(reply::made_from(header, view.input)).min(header.end());
     }
     if view.input.len() < end {
-        if !view.ended {
+        if answers && view.open {
+            end = header.bytes;
+        } else if !view.ended {
             return Step::More(Need::Bytes(end));
         }
-        end = view.input.len();
+        end = end.min(view.input.len());
     }
     let bytes = view.input.get(..end).unwrap_or(view.input);
     let mut packet = Packet::new(wanted, bytes, *header, version, out);

@@ -35,6 +35,19 @@ const fn codes(which: u8) -> Option<(u8, u8, u8)> {
     })
 }
 
+/// How many bytes behind the fixed header an answer is made from: up to the version of a CONNECT, all of what has filters. (Of
+/// a PUBLISH it is what stands before its message.)
+pub(super) fn made_from(header: &Header, input: &[u8]) -> usize {
+    match header.kind() {
+        CONNECT => match input.get(header.bytes..).and_then(<[u8]>::first_chunk) {
+            Some([high, low]) => usize::from(u16::from_be_bytes([*high, *low])).saturating_add(3),
+            None => 3,
+        },
+        SUBSCRIBE | UNSUBSCRIBE => usize::MAX,
+        _ => 0,
+    }
+}
+
 /// Answers the packet in `input`, whose fixed header is `header`.
 pub(super) fn refuse(which: u8, header: &Header, input: &[u8], out: &mut Vec<u8>) -> Refusal {
     let body = input.get(header.bytes..header.end().min(input.len())).unwrap_or_default();

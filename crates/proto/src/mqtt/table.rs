@@ -145,6 +145,8 @@ does, and the packet is malformed. Other servers end the connection there.
 close the connection. Packet types are not held against their direction, and the flags of the fixed header are not checked: there are \
 fields for both.
 - A client that begins with a TLS record is not MQTT: as a CONNECT of three bytes it would be refused by every server.
+- A packet of which rules read more than its fixed header is held whole, a PUBLISH up to its message; one that is longer than may be held \
+cannot be decided, and the fail mode decides.
 - **Lengths** of strings and the remaining length are put right; a PUBLISH whose message has gone on already keeps it. Properties \
 keep their length. Removing the last filter of a SUBSCRIBE leaves a packet that servers refuse.
 - **Refusals** answer a CONNECT with CONNACK, SUBSCRIBE with a SUBACK that refuses every filter, UNSUBSCRIBE with UNSUBACK, and a \

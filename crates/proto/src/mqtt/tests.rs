@@ -234,6 +234,23 @@ fn lengths_of_four_bytes_are_read_and_one_of_five_ends() {
 }
 
 #[test]
+fn what_only_an_answer_needs_is_not_waited_for_past_the_bound() {
+    let mut wanted = Wanted::new(&PROTOCOL);
+    wanted.want(table::MSGTYPE);
+    wanted.want_whole();
+    let step = |input: &[u8], open| {
+        let view = View { input, from: Request, open, ended: false };
+        Mqtt.stream(&wanted, &mut Mqtt.start(), view, &mut Fields::new())
+    };
+    for (first, needs) in [(0x82_u8, 23), (0x30, 4), (0xe0, 2)] {
+        let input = [first, 21, 0, 9];
+        let whole = step(&input, false);
+        assert_eq!(matches!(whole, Step::More(_)), needs > 2, "{first:#x} {whole:?}");
+        assert_eq!(step(&input, true), Step::Unit { bytes: 2, first: true, last: false });
+    }
+}
+
+#[test]
 fn parts_that_do_not_fit_are_malformed_and_the_next_packet_is_found() {
     for (broken, want) in [
         (packet(0x82, b"\0\x01\0\x05abc"), vec![">mqtt.msgid=1", ">_ws.malformed=1"]),

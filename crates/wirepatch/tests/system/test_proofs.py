@@ -29,12 +29,17 @@ LEFT_BEHIND = shutil.ignore_patterns("fixed", "node_modules", "bin", "target", "
 # Installing -------------------------------------------------------------------------------------------------------------
 
 
-def npm(case):
+def npm(case, optional="--omit=optional"):
     """What the case's lock file pins."""
     if not shutil.which("node") or not shutil.which("npm"):
         raise Elsewhere("node and npm (Debian packages nodejs and npm)")
-    fetch(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=optional", "--loglevel=error"],
+    fetch(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", optional, "--loglevel=error"],
           os.path.join(case, "vulnerable"))
+
+
+def npm_with_optional(case):
+    """And the packages that it can do without, but the flaw cannot."""
+    npm(case, "--include=optional")
 
 
 def pip(case):
@@ -42,6 +47,19 @@ def pip(case):
     fetch([sys.executable, "-m", "venv", "--without-pip", "vulnerable"], case)
     fetch([PIP, "--python", "vulnerable/bin/python", "install", "-q", "--disable-pip-version-check", "--no-compile",
            "-r", "vulnerable.freeze.txt"], case)
+
+
+def pip27(case):
+    """What the case's install script names, for Python 2.7, which has no virtual environments of its own."""
+    python = os.path.expanduser("~/.pyenv/versions/2.7.18/bin/python")
+    if not os.access(python, os.X_OK):
+        python = shutil.which("python2.7")
+    if not python:
+        raise Elsewhere("Python 2.7")
+    with open(os.path.join(case, "install.sh"), encoding="utf-8") as file:
+        line = next(line for line in file if line.startswith("inst vulnerable "))
+    fetch([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--target", "vulnerable", *line.split()[2:]],
+          case)
 
 
 def cargo(case):
@@ -225,6 +243,8 @@ test_qs_keeps_its_prototypes = Proof("cve-2022-24999-qs", npm, "http", "cve-2022
 test_ws_outlives_two_thousand_headers = Proof(
     "cve-2024-37890-ws", npm, "http", "cve-2024-37890", limits={"hold_bytes": 65536})
 test_aiohttp_serves_nothing_outside_its_folder = Proof("cve-2024-23334-aiohttp", pip, "http", "cve-2024-23334")
+test_django_orders_rows_by_names_only = Proof("cve-2021-35042-django", pip, "http", "cve-2021-35042")
+test_supervisor_knows_no_method_of_its_insides = Proof("cve-2017-11610-supervisor", pip27, "http", "cve-2017-11610")
 test_starlette_is_not_kept_busy_by_digits = Proof("cve-2025-62727-starlette", pip, "http", "cve-2025-62727")
 test_waitress_is_not_kept_busy_by_control_characters = Proof("cve-2020-5236-waitress", pip, "http", "cve-2020-5236")
 test_waitress_reads_lengths_strictly = Proof("cve-2022-24761-waitress", pip, "http", "cve-2022-24761")
@@ -235,3 +255,4 @@ test_aiosmtpd_is_not_smuggled_to = Proof("cve-2024-27305-aiosmtpd", pip, "smtp",
 test_tftpy_outlives_a_truncated_datagram = Proof("cve-2023-46566-tftpy", pip, "tftp", "cve-2023-46566", transport="udp")
 test_trust_dns_outlives_a_pointer_into_its_own_name = Proof(
     "rustsec-2018-0007-trust-dns", cargo, "dns", "rustsec-2018-0007", transport="udp")
+test_mosca_outlives_a_bracket_in_a_filter = Proof("cve-2018-11615-mosca", npm_with_optional, "mqtt", "cve-2018-11615")
