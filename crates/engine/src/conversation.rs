@@ -34,8 +34,8 @@ pub(crate) struct SideState {
     pub(crate) inside_message: bool,
     /// The message that has begun is being taken away.
     pub(crate) discarding: bool,
-    /// The rest of this direction is not read any more, although the decoder would have read on: what it remembers of the
-    /// connection is no longer true.
+    /// Some of this direction was not read, or will not be, although the decoder would have: what it remembers of the connection
+    /// as a whole is not true.
     pub(crate) given_up: bool,
 }
 
@@ -59,6 +59,15 @@ impl Conversation {
     /// For a connection that has just begun.
     pub fn start(module: &Module) -> Self {
         Self { state: module.decoder.start(), sides: [SideState::default(); 2] }
+    }
+
+    /// For a connection that is older than the box: what its server owes is not known, and never will be.
+    pub fn picked_up(module: &Module) -> Self {
+        let mut conversation = Self::start(module);
+        for side in &mut conversation.sides {
+            side.given_up = true;
+        }
+        conversation
     }
 
     /// No field is open and no message is being discarded in this direction: a new plan may take over.

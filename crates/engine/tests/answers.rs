@@ -143,6 +143,29 @@ fn close_answers_in_its_turn_and_ends_the_connection() {
 }
 
 #[test]
+fn close_answers_for_a_server_that_waits_for_the_rest() {
+    let close = || Transform::Close(Some(Reply::Protocol(0)));
+    let http = module("http", "http.chunk_extension", close(), close(), Mode::Enforce);
+    let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let post = [head, "4\r\nabcd\r\n5;bad\r\nhello\r\n0\r\n\r\n"].concat();
+    let went_on = [head, "4\r\nabcd\r\n"].concat();
+    check(&http, &[(Q, &post), (Q, GOOD)], Fate::Finished, &[&went_on], &[LAST_400]);
+    // Not for one that has begun to answer, or has more to answer.
+    let got = outcome(&http, &[(Q, &went_on), (S, "HTTP/1.1 200"), (Q, "5;bad\r\n")]);
+    assert_eq!(got.fate, Fate::Reset);
+    let both = [GOOD, &post].concat();
+    assert_eq!(outcome(&http, &[(Q, &both)]).fate, Fate::Reset);
+    let smtp = module("smtp", "smtp.data.line", close(), close(), Mode::Enforce);
+    check(
+        &smtp,
+        &[(S, "220 mx\r\n"), (Q, "DATA\r\n"), (S, "354 go\r\n"), (Q, "fine\r\nbad\r\n.\r\n")],
+        Fate::Finished,
+        &["DATA\r\nfine\r\n"],
+        &["220 mx\r\n354 go\r\n501 5.5.4 Syntax error in parameters or arguments\r\n"],
+    );
+}
+
+#[test]
 fn where_the_server_has_ended_a_message_is_swallowed() {
     let http = refusing("http", "http.request.uri");
     let pipelined = [GOOD, BAD].concat();

@@ -73,9 +73,6 @@ pub(crate) fn between(one: &Transform, other: &Transform) -> Option<String> {
         (T::Drop, T::Refuse(_)) | (T::Refuse(_), T::Drop) => {
             Some("one swallows the message in silence, the other answers it".to_owned())
         }
-        (T::Close(None), T::Close(Some(_))) | (T::Close(Some(_)), T::Close(None)) => {
-            Some("one resets the connection, the other answers before it ends".to_owned())
-        }
         (T::Close(_), T::Refuse(_)) | (T::Refuse(_), T::Close(_)) => {
             Some("one closes the connection, the other answers and lets it live".to_owned())
         }

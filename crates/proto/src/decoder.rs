@@ -181,6 +181,13 @@ pub trait Decoder: Sync {
         None
     }
 
+    /// The server waits for the rest of the client's message at hand, of which it has seen the beginning; it owes an answer to that one
+    /// alone, and has said nothing of it. An answer of ours may then stand in its place, if the connection ends with it.
+    fn may_answer_for(&self, state: &State) -> bool {
+        let _ = state;
+        false
+    }
+
     /// The client's message whose first unit this decoder has just yielded (`state` is behind that unit and nothing after it)
     /// is kept from the server: the answer to it is not awaited any more, and what the client says next is read as if the
     /// server had refused the message. Where the message ends stays known: later units and skips of it still come, for the caller

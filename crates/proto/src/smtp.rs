@@ -105,6 +105,11 @@ impl Decoder for Smtp {
         smtp.dialogue.owed().map(|owed| owed.max(replying))
     }
 
+    fn may_answer_for(&self, state: &state::State) -> bool {
+        let state::State::Smtp(smtp) = state else { return false };
+        smtp.dialogue.in_mail_alone() && smtp.open_reply.is_none()
+    }
+
     fn withdraw(&self, state: &mut state::State) {
         let state::State::Smtp(smtp) = state else { return };
         match &mut smtp.open {

@@ -58,7 +58,7 @@ pub(super) fn track(
             }
         }
     };
-    begin(parts, packet, found, bytes, connection).inspect(|_| {
+    begin(parts, packet, found, bytes, connection, opens).inspect(|_| {
         if !opens {
             parts.counters.count(Reason::TcpPickedUp);
         }
@@ -72,6 +72,7 @@ fn begin(
     found: Found,
     bytes: &[u8],
     connection: Connection,
+    opens: bool,
 ) -> Result<(FlowId, Way), Reason> {
     let Some(module) = parts.module(found.module) else { return Err(Reason::NotInPlan) };
     let (way, client, server) = match found.direction {
@@ -82,7 +83,9 @@ fn begin(
         Way::ToServer => (parts.lane.from, parts.lane.to),
         Way::ToClient => (parts.lane.to, parts.lane.from),
     };
-    let (conversation, fail) = (Conversation::start(module), module.fail);
+    let conversation =
+        if opens { Conversation::start(module) } else { Conversation::picked_up(module) };
+    let fail = module.fail;
     let now = flow_tick(parts.now);
     if parts.tcp.table.is_full()
         && let Some(id) = parts.tcp.table.next_half_open(&parts.tcp.stores, now, EVICT_LOOKS)

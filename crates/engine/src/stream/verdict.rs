@@ -2,7 +2,8 @@
 //!
 //! An answer of ours has to stand where the server's would have stood: behind the answers to all messages before, and in front of
 //! those to all after. So a message that gets one waits until the server owes nothing, and what follows it waits with it.
-//! Where the decoder cannot tell what is owed, or the server has seen the beginning of the message, only a reset is left.
+//! Where the decoder cannot tell what is owed, or the server has seen the beginning of the message, only a reset is left; or,
+//! for `close`, an answer in the place of the one that the server has yet to begin.
 
 use plan::Reply;
 use proto::{Direction, Refusal, Refused, Span, State, View};
@@ -76,29 +77,38 @@ impl Run<'_> {
         rest: &[u8],
         before: &State,
     ) -> End {
-        // The first part of the message is with the server: without its end it must not stay there.
-        if message.went_on {
-            return End::Close;
-        }
         let (reply, closes) = match verdict {
             Verdict::Drop => (None, false),
             Verdict::Refuse(reply) => (Some(reply), false),
             Verdict::Close(Some(reply)) => (Some(reply), true),
             Verdict::Close(None) => return End::Close,
         };
-        let is_request = self.from == Direction::Request;
-        let Some(reply) = reply.filter(|_| is_request) else {
-            // Nobody answers a response.
-            return if closes { End::Close } else { self.swallow(message, before) };
-        };
-        match (self.owed(before), self.back) {
-            (None, _) => End::Close,
+        // Nobody answers a response.
+        let reply = reply.filter(|_| self.from == Direction::Request);
+        let owed = self.owed(before).filter(|_| !message.went_on);
+        match (reply, owed, self.back) {
+            // The first part of the message is with the server, which waits for the rest: its answer may be foreseen.
+            (Some(reply), None, Back::Open) if closes && self.may_answer_for(before) => {
+                self.refuse(reply, true, message, view, rest)
+            }
+            // Without its end the first part must not stay there.
+            (_, _, _) if message.went_on => End::Close,
+            (None, _, _) if closes => End::Close,
+            (None, _, _) => self.swallow(message, before),
+            (Some(_), None, _) => End::Close,
             // Nobody would read an answer.
-            (Some(_), Back::Over) if closes => End::Close,
-            (Some(_), Back::Over) => self.swallow(message, before),
-            (Some(0), Back::Open) => self.refuse(reply, closes, message, view, rest),
-            (Some(_), Back::Open | Back::Busy) => End::Owed,
+            (Some(_), Some(_), Back::Over) if closes => End::Close,
+            (Some(_), Some(_), Back::Over) => self.swallow(message, before),
+            (Some(reply), Some(0), Back::Open) => {
+                self.module.decoder.withdraw(self.state);
+                self.refuse(reply, closes, message, view, rest)
+            }
+            (Some(_), Some(_), Back::Open | Back::Busy) => End::Owed,
         }
+    }
+
+    fn may_answer_for(&self, before: &State) -> bool {
+        !self.lost && self.module.decoder.may_answer_for(before)
     }
 
     /// What the server owes, as far as all it was let see has been read.
@@ -128,7 +138,6 @@ impl Run<'_> {
         view: View<'_>,
         rest: &[u8],
     ) -> End {
-        self.module.decoder.withdraw(self.state);
         // Where this message ends, or what comes behind it, cannot be told any more: nothing may follow it.
         let closes = closes || self.owed(self.state).is_none();
         let start = self.scratch.reply.len();

@@ -82,6 +82,11 @@ impl Decoder for Http {
         state.owed()
     }
 
+    fn may_answer_for(&self, state: &connection::State) -> bool {
+        let connection::State::Http(state) = state else { return false };
+        state.owed() == Some(1) && state.response.phase == Phase::Start
+    }
+
     fn withdraw(&self, state: &mut connection::State) {
         if let connection::State::Http(state) = state {
             state.withdraw();

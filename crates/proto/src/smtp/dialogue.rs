@@ -124,6 +124,11 @@ impl Dialogue {
         Some(owed.max(u32::from(self.in_reply)))
     }
 
+    /// The server takes down a mail, and says nothing before its end.
+    pub(super) fn in_mail_alone(&self) -> bool {
+        self.mode == Mode::Data && self.awaited == 0 && !self.in_reply && !self.lost
+    }
+
     /// The command that has just ended never reaches the server.
     pub(super) fn withdraw(&mut self) {
         self.awaited = self.awaited.saturating_sub(1);
