@@ -47,10 +47,19 @@ pub enum Expect {
     Dropped,
     /// The connection is reset; a datagram does not arrive.
     Closed,
-    /// Nothing arrives, and these bytes go back to the sender.
-    Reply(Vec<u8>),
-    /// The same, and with them the connection ends.
-    Finished(Vec<u8>),
+    /// Bytes go back to the sender.
+    Reply(Answer),
+}
+
+/// What comes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// These bytes.
+    pub reply: Vec<u8>,
+    /// What arrives at the other end all the same: nothing, unless the step has more in it than what is answered.
+    pub becomes: Vec<u8>,
+    /// The connection ends with it.
+    pub ends: bool,
 }
 
 /// What the patch a case belongs to runs on.
@@ -141,9 +150,11 @@ impl TestCase {
 }
 
 fn expectations(step: &StepFile) -> usize {
-    // A reply may be the last.
-    let closed = step.closed && step.reply.is_none();
-    [step.becomes.is_some(), step.unchanged, step.dropped, closed, step.reply.is_some()]
+    // With a reply, a part of the step may go on, and the connection may end.
+    let alone = step.reply.is_none();
+    let closed = step.closed && alone;
+    let becomes = step.becomes.is_some() && alone;
+    [becomes, step.unchanged, step.dropped, closed, step.reply.is_some()]
         .into_iter()
         .filter(|&given| given)
         .count()
@@ -169,9 +180,11 @@ impl TestStep {
             (None, None) => return Err(("a step sends nothing", "add `request` or `response`")),
         };
         let expect = match (step.becomes, step.reply) {
-            (Some(ByteString(bytes)), _) => Expect::Becomes(bytes),
-            (_, Some(ByteString(bytes))) if step.closed => Expect::Finished(bytes),
-            (_, Some(ByteString(bytes))) => Expect::Reply(bytes),
+            (becomes, Some(ByteString(reply))) => {
+                let becomes = becomes.map(|ByteString(bytes)| bytes).unwrap_or_default();
+                Expect::Reply(Answer { reply, becomes, ends: step.closed })
+            }
+            (Some(ByteString(bytes)), None) => Expect::Becomes(bytes),
             _ if step.dropped => Expect::Dropped,
             _ if step.closed => Expect::Closed,
             _ => Expect::Unchanged,

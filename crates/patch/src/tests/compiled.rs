@@ -7,7 +7,7 @@ use plan::{
 use proto::{Direction, Transport};
 
 use super::ground::{good, patch_text, plan};
-use crate::{Expect, Group, Options, compile, explain};
+use crate::{Answer, Expect, Group, Options, compile, explain};
 
 /// The first rule of the request side over TCP.
 #[track_caller]
@@ -359,6 +359,7 @@ fn test_cases_are_bytes_whatever_the_quoting() {
         reply: no
       - request: z
         reply: bye
+        becomes: zz
         closed: true
       - request: x
         closed: true
@@ -372,8 +373,11 @@ fn test_cases_are_bytes_whatever_the_quoting() {
     assert_eq!(second.transport, Transport::Udp);
     assert_eq!(third.steps[0].expect, Expect::Unchanged);
     assert_eq!(third.steps[0].direction, Direction::Response);
-    assert_eq!(third.steps[1].expect, Expect::Reply(b"no".to_vec()));
-    assert_eq!(third.steps[2].expect, Expect::Finished(b"bye".to_vec()));
+    let reply = |reply: &[u8], becomes: &[u8], ends| {
+        Expect::Reply(Answer { reply: reply.to_vec(), becomes: becomes.to_vec(), ends })
+    };
+    assert_eq!(third.steps[1].expect, reply(b"no", b"", false));
+    assert_eq!(third.steps[2].expect, reply(b"bye", b"zz", true));
     assert_eq!(third.steps[3].expect, Expect::Closed);
     assert!(third.peer.is_some());
 }

@@ -64,7 +64,7 @@ fn expect(
         Expect::Unchanged => (Some(&step.input), None),
         Expect::Becomes(bytes) => (Some(bytes), None),
         Expect::Dropped | Expect::Closed => (None, None),
-        Expect::Reply(bytes) | Expect::Finished(bytes) => (None, Some(bytes)),
+        Expect::Reply(answer) => (None, Some(&answer.reply)),
     };
     for (who, want, came) in [(to, arrives, onward), (from, answer, back)] {
         let Some(want) = want else {

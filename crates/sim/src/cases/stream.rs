@@ -117,8 +117,9 @@ impl Talk<'_> {
         match &step.expect {
             Expect::Unchanged => self.expected_mut(from.other()).extend_from_slice(&step.input),
             Expect::Becomes(bytes) => self.expected_mut(from.other()).extend_from_slice(bytes),
-            Expect::Reply(bytes) | Expect::Finished(bytes) => {
-                self.expected_mut(from).extend_from_slice(bytes);
+            Expect::Reply(answer) => {
+                self.expected_mut(from.other()).extend_from_slice(&answer.becomes);
+                self.expected_mut(from).extend_from_slice(&answer.reply);
             }
             Expect::Dropped | Expect::Closed => {}
         }
@@ -135,10 +136,11 @@ impl Talk<'_> {
                 let alive = if client { Side::Server } else { Side::Client };
                 Err(Wrong::new(format!("{} is not told of the reset", alive.name())))
             }
-            (Expect::Finished(_), [false, false]) if turns => {
+            (Expect::Reply(answer), [false, false]) if answer.ends && turns => {
                 if !self.host(from).has_all() {
                     return Err(Wrong::new("the connection was to end and lives on"));
                 }
+                self.say_goodbye()?;
                 self.compare()?;
                 Ok(true)
             }
