@@ -118,3 +118,37 @@ fn streams_allocate_nothing() {
         assert!(hits > 10, "the rules were at work");
     }
 }
+
+#[test]
+fn answers_allocate_nothing() {
+    let literal = |text: &str| plan::Reply::Literal(text.as_bytes().into());
+    let mut b = Builder::new(proto::by_name("http").unwrap()).whole(4096);
+    let uri = b.named("http.request.uri");
+    let long = format!("HTTP/1.1 418 No\r\nContent-Length: 9000\r\n\r\n{}", "x".repeat(9000));
+    let module = b
+        .rule(None, contains(uri, "bad"), Transform::Refuse(plan::Reply::Protocol(0)))
+        .rule(None, contains(uri, "long"), Transform::Refuse(literal(&long)))
+        .rule(None, contains(uri, "last"), Transform::Close(Some(literal("gone"))))
+        .build();
+    let input: String = ["bad", "long", "long", "bad", "last"]
+        .iter()
+        .map(|path| format!("GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n"))
+        .collect();
+    let mut scratch = Scratch::new();
+    let mut answered = 0;
+    let count = counted(|| {
+        let mut conversation = Conversation::start(&module);
+        let mut bytes = input.as_bytes();
+        for _ in 0..10 {
+            let look = Input { bytes, held: 0, ended: false, release: false, back: Back::Open };
+            let peer = Peer::default();
+            let result =
+                engine::stream(&module, Request, &mut conversation, look, &peer, &mut scratch);
+            answered += scratch.reply().len();
+            bytes = &bytes[result.decided..];
+        }
+        assert!(bytes.is_empty());
+    });
+    assert!(answered > 2 * 18_000, "the answers were given, in both runs");
+    assert_eq!(count, 0);
+}
