@@ -16,7 +16,6 @@ use crate::outcome::Peer;
 pub(crate) use answer::Truth;
 use answer::{Any, Number};
 pub(crate) use chains::{Buffers, Chains};
-pub(crate) use source::hex;
 use source::{climbs, nesting, stepped};
 
 /// Occurrences, and 64-byte stretches of them, looked at per unit: some rules over 2,000 header lines, but not all rules

@@ -122,17 +122,21 @@ impl<'a> Unit<'a> {
     fn look_up(&self, desk: &mut Desk) -> Found {
         desk.candidates.clear();
         desk.tasks.clear();
+        let index = &self.side.index;
         let mut open = false;
         let mut needs_whole = false;
+        let plain = index.is_plain(self.view.input);
         for (at, field) in self.fields.items().iter().enumerate() {
-            let Some(slot) = self.side.index.slot(field.slot) else { continue };
-            if is_whole(field) && !slot.watches(field.value_len(), number_of(field)) {
-                continue;
-            }
-            let value = self.fields.value_of(field, self.view.input);
+            let Some(slot) = index.slot(field.slot) else { continue };
+            let plain = plain && !field.flags.has(Flags::DECODED);
+            let number = number_of(field);
             if is_whole(field) {
-                slot.look_up(value, number_of(field), &mut desk.candidates);
-                if let Some(program) = slot.program() {
+                if !slot.watches_in(plain, field.value_len(), number) {
+                    continue;
+                }
+                let value = self.fields.value_of(field, self.view.input);
+                let touches = slot.look_up_watched(plain, value, number, &mut desk.candidates);
+                if touches && let Some(program) = slot.program() {
                     let active = Active { program, rules: &self.side.rules, set: 0 };
                     if active.touches(value) {
                         push_task(at, field, PROGRAM, 0, &mut desk.tasks);
@@ -141,22 +145,44 @@ impl<'a> Unit<'a> {
             } else {
                 open |= field.flags.has(Flags::OPEN);
                 if !field.flags.has(Flags::CONTINUES) {
-                    slot.look_up(value, number_of(field), &mut desk.candidates);
-                    needs_whole |= slot.needs_whole();
+                    // What is still to come of the value may get past any guard.
+                    for &rule in slot.waiting() {
+                        desk.candidates.add(rule);
+                    }
+                    let value = self.fields.value_of(field, self.view.input);
+                    slot.look_up(value, number, &mut desk.candidates);
+                    needs_whole |= !slot.whole().is_empty();
                 }
             }
         }
-        for &counted in self.side.index.counted() {
-            let count = self.fields.items().iter().filter(|field| field.slot == counted).count();
-            if let (1.., Some(slot)) = (count, self.side.index.slot(counted)) {
-                slot.look_up_count(count, open, &mut desk.candidates);
-            }
-        }
+        self.look_up_counts(open, desk);
         for &rule in self.side.index.every_unit() {
             desk.candidates.add(rule);
         }
         let nothing = desk.candidates.rules().is_empty() && desk.tasks.is_empty();
         Found { nothing, open, needs_whole }
+    }
+
+    /// Finds the rules that wait for how often a slot occurs.
+    fn look_up_counts(&self, open: bool, desk: &mut Desk) {
+        let Side { index, .. } = self.side;
+        let items = self.fields.items();
+        for &counted in index.counted() {
+            let Some(slot) = index.slot(counted) else { continue };
+            if items.len() <= slot.least_count() && !open {
+                continue;
+            }
+            let count = items.iter().filter(|field| field.slot == counted).count();
+            if count > 0 {
+                slot.look_up_count(count, open, &mut desk.candidates);
+            }
+        }
+        for lacking in index.lacking() {
+            let has = |slot| items.iter().any(|field| field.slot == slot);
+            if has(lacking.given) && !has(lacking.missing) {
+                desk.candidates.add(lacking.rule);
+            }
+        }
     }
 
     /// Evaluates the candidates' conditions: verdicts at once, the rest as tasks.
@@ -376,8 +402,8 @@ impl<'a> Unit<'a> {
             let number = self
                 .number_form(field, true)
                 .and_then(|form| crate::value::read(form.repr, &desk.value));
-            slot.look_up(&desk.value, number, &mut desk.candidates);
-            if let Some(program) = slot.program() {
+            let touches = slot.look_up(&desk.value, number, &mut desk.candidates);
+            if touches && let Some(program) = slot.program() {
                 let active = Active { program, rules: &self.side.rules, set: 0 };
                 if active.touches(&desk.value) {
                     push_task(at, field, PROGRAM, 0, &mut desk.tasks);

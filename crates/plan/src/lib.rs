@@ -16,6 +16,7 @@
 )]
 
 pub mod condition;
+pub mod decode;
 pub mod index;
 pub mod module;
 pub mod pattern;

@@ -9,6 +9,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use regex_automata::MatchKind as RegexMatchKind;
 use regex_automata::dfa::{StartKind, dense, regex::Regex};
 use regex_automata::util::syntax;
+use regex_syntax::hir::literal::{ExtractKind, Extractor, Literal};
 
 /// What to look for. Made by [`Pattern::literals`] and [`Pattern::regex`].
 #[derive(Clone, Debug)]
@@ -55,6 +56,9 @@ pub enum PatternError {
 /// anyway, and 10,000 patterns of this size still fit a machine.
 pub const PATTERN_AUTOMATON_BYTES_MAX: usize = 1 << 20;
 
+/// Literals that an expression's needles may be. More of them tell less and less.
+const NEEDLES_MAX: usize = 64;
+
 impl Pattern {
     /// Any of `literals`, of which none is empty.
     ///
@@ -91,7 +95,7 @@ impl Pattern {
     /// # Errors
     /// What cannot run on a stream in bounded memory: see [`PatternError`].
     pub fn regex(text: &str, ignore_case: bool) -> Result<Self, PatternError> {
-        let config = syntax::Config::new().unicode(false).utf8(false).case_insensitive(ignore_case);
+        let config = Self::config(ignore_case);
         let tree = syntax::parse_with(text, &config)
             .map_err(|error| PatternError::Syntax(error.to_string()))?;
         let properties = tree.properties();
@@ -126,6 +130,47 @@ impl Pattern {
                 .map(|longest| u32::try_from(longest).unwrap_or(u32::MAX)),
             anchored: Some(Arc::new(anchored)),
         })
+    }
+
+    /// Every match contains one of these, ASCII case aside (they are in lower case): the literals, or what every match of an
+    /// expression begins with, or else what it ends with. Empty: nothing is known of that.
+    pub fn needles(&self) -> Vec<Box<[u8]>> {
+        match &self.search {
+            Search::Literals(_) => {
+                self.literals.iter().map(|literal| literal.to_ascii_lowercase().into()).collect()
+            }
+            Search::Regex(_) => {
+                let prefixes = self.ends(ExtractKind::Prefix);
+                let suffixes = self.ends(ExtractKind::Suffix);
+                let shortest = |needles: &[Box<[u8]>]| needles.iter().map(|one| one.len()).min();
+                match shortest(&prefixes).max(shortest(&suffixes)) {
+                    None | Some(0) => Vec::new(),
+                    best if best == shortest(&prefixes) => prefixes,
+                    Some(_) => suffixes,
+                }
+            }
+        }
+    }
+
+    /// What every match of an expression begins (or ends) with.
+    fn ends(&self, kind: ExtractKind) -> Vec<Box<[u8]>> {
+        let Ok(tree) = syntax::parse_with(&self.text, &Self::config(self.ignore_case)) else {
+            return Vec::new();
+        };
+        let mut extractor = Extractor::new();
+        extractor.kind(kind).limit_total(NEEDLES_MAX);
+        let found = extractor.extract(&tree);
+        let lower = |literal: &Literal| literal.as_bytes().to_ascii_lowercase().into();
+        let mut needles: Vec<Box<[u8]>> =
+            found.literals().unwrap_or_default().iter().map(lower).collect();
+        needles.sort_unstable();
+        needles.dedup();
+        needles
+    }
+
+    /// An expression's bytes are bytes.
+    fn config(ignore_case: bool) -> syntax::Config {
+        syntax::Config::new().unicode(false).utf8(false).case_insensitive(ignore_case)
     }
 
     /// The leftmost match at or after `from`, as `start..end`.
@@ -163,6 +208,22 @@ mod tests {
         assert_eq!(pattern.find(b"..\xffABCDEFG", 0), Some((2, 7)));
         assert_eq!((pattern.match_bytes_min, pattern.match_bytes_max), (3, Some(5)));
         assert_eq!(Pattern::regex("a+", false).unwrap().match_bytes_max, None);
+    }
+
+    #[test]
+    fn every_match_contains_a_needle() {
+        let needles = |text: &str| {
+            let pattern = Pattern::regex(text, true).unwrap();
+            let needles: Vec<String> =
+                pattern.needles().iter().map(|needle| needle.escape_ascii().to_string()).collect();
+            needles.join(" ")
+        };
+        assert_eq!(needles("/level/(1[6-9]|2)/exec"), "/level/");
+        assert_eq!(needles(r"\$\{(jndi:|\$\{)"), "${${ ${jndi:");
+        assert_eq!(needles("[^a]+JSP"), "jsp");
+        assert_eq!(needles(r",[ \t]*,"), r",\t ,  ,,");
+        assert_eq!(needles("[^a][^b]"), "");
+        assert_eq!(Pattern::literals("", &[b"AB"], false).unwrap().needles()[0][..], *b"ab");
     }
 
     #[test]

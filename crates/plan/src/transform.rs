@@ -19,6 +19,40 @@ impl ByteSet {
         }
     }
 
+    /// Nothing is in.
+    pub fn is_empty(&self) -> bool {
+        self.0 == [0; 4]
+    }
+
+    /// How many are in.
+    pub fn len(&self) -> usize {
+        self.0
+            .iter()
+            .map(|word| usize::try_from(word.count_ones()).unwrap_or(0))
+            .fold(0, usize::saturating_add)
+    }
+
+    /// All that are in, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = u8> + '_ {
+        (0..=u8::MAX).filter(|&byte| self.contains(byte))
+    }
+
+    /// All that are not in.
+    #[must_use]
+    pub fn complement(&self) -> Self {
+        Self(self.0.map(|word| !word))
+    }
+
+    /// What is in one of the two.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let mut union = *self;
+        for (word, other) in union.0.iter_mut().zip(other.0) {
+            *word |= other;
+        }
+        union
+    }
+
     /// Is it in?
     pub fn contains(&self, byte: u8) -> bool {
         self.0

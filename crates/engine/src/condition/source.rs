@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use plan::Step;
+use plan::decode::url_decode;
 
 /// `value` after `steps`. Steps that only narrow cost nothing; others work in `buffer`. `None` where it has no room.
 pub(crate) fn stepped<'a>(
@@ -73,40 +74,6 @@ fn narrow(step: Step, bytes: &[u8]) -> Range<usize> {
         }
         // Where it is narrowed only, these change nothing.
         Step::Lower | Step::UrlDecode => 0..len,
-    }
-}
-
-/// Percent-decodes in place (RFC 3986 section 2.1); the new length. What is no valid triplet stays.
-fn url_decode(bytes: &mut [u8]) -> usize {
-    let Some(first) = bytes.iter().position(|&byte| byte == b'%') else { return bytes.len() };
-    let mut from = first;
-    let mut to = first;
-    while let Some(&byte) = bytes.get(from) {
-        let mut value = byte;
-        let mut taken = 1;
-        if byte == b'%'
-            && let Some(&[high, low]) = bytes.get(from.saturating_add(1)..from.saturating_add(3))
-            && let (Some(high), Some(low)) = (hex(high), hex(low))
-        {
-            value = (high << 4) | low;
-            taken = 3;
-        }
-        if let Some(cell) = bytes.get_mut(to) {
-            *cell = value;
-        }
-        to = to.saturating_add(1);
-        from = from.saturating_add(taken);
-    }
-    to
-}
-
-/// The value of a hexadecimal digit.
-pub(crate) fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => digit.checked_sub(b'0'),
-        b'a'..=b'f' => digit.checked_sub(b'a').and_then(|value| value.checked_add(10)),
-        b'A'..=b'F' => digit.checked_sub(b'A').and_then(|value| value.checked_add(10)),
-        _ => None,
     }
 }
 

@@ -168,16 +168,18 @@ impl Unit<'_> {
 
 /// Replaces `input[at]` by `new`, sparing what is the same at both ends where no earlier edit is in the way.
 fn write_trimmed(input: &[u8], at: Span, new: &[u8], edits: &mut Edits) -> bool {
-    let list = edits.list();
-    let from = list.partition_point(|edit| edit.at.end < at.start);
-    let untouched = list.get(from).is_none_or(|edit| edit.at.start > at.end);
-    if !untouched {
-        return edits.replace(at, new);
-    }
     let (old, with) = difference(at.of(input), new);
     let start = at.start.saturating_add(old.start);
-    let with = with.of(new);
-    edits.replace(Span { start, end: start.saturating_add(old.len()) }, with)
+    let inner = Span { start, end: start.saturating_add(old.len()) };
+    let list = edits.list();
+    let from = list.partition_point(|edit| edit.at.end < at.start);
+    let earlier = list.get(from..).unwrap_or_default();
+    let mut earlier = earlier.iter().take_while(|edit| edit.at.start <= at.end);
+    // `new` is the whole value as it is now: what was edited before is a part of the difference.
+    if earlier.all(|edit| !edit.at.is_empty() && inner.contains(edit.at)) {
+        return edits.replace(inner, with.of(new));
+    }
+    edits.replace(at, new)
 }
 
 /// The parts of `old` and `new` between what they have in common at both ends.

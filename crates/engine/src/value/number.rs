@@ -27,7 +27,7 @@ pub(crate) fn read(repr: Repr, bytes: &[u8]) -> Option<u64> {
                 return None;
             }
             bytes.iter().try_fold(0_u64, |number, &digit| {
-                let digit = u64::from(crate::condition::hex(digit)?);
+                let digit = u64::from(plan::decode::hex(digit)?);
                 Some(number.checked_mul(16).map_or(u64::MAX, |number| number | digit))
             })
         }

@@ -1,11 +1,16 @@
 //! Deriving a rule's guard: something every message it fires on has, and that an index can look up.
 
+mod weight;
+
+use std::sync::Arc;
+
 use proto::Slot;
+use regex_automata::dfa::regex::Regex;
 
 use crate::condition::{ByteTest, Compare, Condition, Operand, Source, Step, Test};
 use crate::module::Rule;
-use crate::pattern::Pattern;
-use crate::transform::Transform;
+use crate::pattern::{Pattern, Search};
+use crate::transform::{ByteSet, Normalization, Transform};
 
 /// A necessary condition of a rule.
 #[derive(Clone, Debug)]
@@ -27,6 +32,8 @@ pub(super) struct Atom {
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
     Present,
+    /// The unit has it, and not this other slot.
+    Lacks(Slot),
     /// It occurs more often in the unit.
     MoreThan(usize),
     LongerThan(usize),
@@ -34,9 +41,81 @@ pub(super) enum Kind {
     NumberAbove(u64),
     NumberBelow(u64),
     BytesEqual(Box<[u8]>),
-    /// Without ASCII case.
-    Contains(Box<[u8]>),
+    /// The first byte is in the set, or there is none and `empty`.
+    First {
+        set: ByteSet,
+        empty: bool,
+    },
+    /// The last one.
+    Last {
+        set: ByteSet,
+        empty: bool,
+    },
+    /// Some byte is in the set.
+    AnyByte(ByteSet),
+    /// Without ASCII case, in lower case here.
+    Contains(Needle),
+    /// An expression matches the value as it came, one of its needles being there.
+    Matches {
+        regex: Arc<Regex>,
+        needles: Box<[Box<[u8]>]>,
+    },
 }
+
+/// A literal, somewhere in a value or in what it decodes to.
+#[derive(Clone, Debug)]
+pub(super) struct Needle {
+    pub(super) literal: Box<[u8]>,
+    pub(super) place: Place,
+    /// Times the value is percent-decoded.
+    pub(super) decodings: u8,
+}
+
+/// Where a literal stands, white space around the value aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Anywhere,
+    Start,
+    End,
+}
+
+/// What a source's steps leave of a value.
+struct Shape {
+    /// A literal of the source's value is one of the value decoded so often; `None`: a slice may have cut what is decoded then.
+    decodings: Option<u8>,
+    keeps_start: bool,
+    keeps_end: bool,
+    trims: bool,
+}
+
+impl Shape {
+    fn of(source: &Source) -> Self {
+        let mut shape =
+            Self { decodings: Some(0), keeps_start: true, keeps_end: true, trims: false };
+        let mut sliced = false;
+        for step in &source.steps {
+            match step {
+                Step::Lower => {}
+                Step::UrlDecode => {
+                    shape.decodings = shape.decodings.filter(|_| !sliced);
+                    shape.decodings = shape.decodings.and_then(|count| count.checked_add(1));
+                }
+                Step::Slice { start, end } => {
+                    sliced = true;
+                    shape.keeps_start &= *start == 0;
+                    shape.keeps_end &= end.is_none();
+                }
+                Step::Trim => {
+                    shape.trims = true;
+                }
+            }
+        }
+        shape
+    }
+}
+
+/// Bytes of which any is waited for one by one.
+const ANY_BYTE_MAX: usize = 16;
 
 /// Alternatives a guard may list. More are replaced by "the field is there".
 const ATOMS_MAX: usize = 64;
@@ -73,6 +152,7 @@ impl Guard {
             Transform::CutAt { pattern, .. }
             | Transform::Replace { pattern, .. }
             | Transform::MaskPattern { pattern, .. } => Self::of_pattern(pattern, target),
+            Transform::Normalize(Normalization::Path) => Self::of_dot_segments(target),
             Transform::SetNumber(_)
             | Transform::SetBytes(_)
             | Transform::Clear { .. }
@@ -91,26 +171,115 @@ impl Guard {
         }
     }
 
+    /// Some match of `pattern` in the value as it came.
     fn of_pattern(pattern: &Pattern, slot: Slot) -> Self {
-        if pattern.literals.is_empty() || pattern.literals.len() > ATOMS_MAX {
-            return Self::one(slot, Kind::Present);
+        let by_needle = Self::of_needles(pattern, slot, Some(0));
+        let needles = pattern.needles();
+        match &pattern.search {
+            Search::Regex(regex) if needles.len() <= ATOMS_MAX => by_needle.better(Self::one(
+                slot,
+                Kind::Matches { regex: Arc::clone(regex), needles: needles.into() },
+            )),
+            Search::Regex(_) | Search::Literals(_) => by_needle,
         }
-        let atom = |literal: &[u8]| Atom { slot, kind: Kind::Contains(literal.into()) };
-        Self::Any(pattern.literals.iter().map(|literal| atom(literal)).collect())
+    }
+
+    /// Some match of `pattern` in a value decoded so many times, or (`None`) in whatever a value may become.
+    fn of_needles(pattern: &Pattern, slot: Slot, decodings: Option<u8>) -> Self {
+        // No step of a source makes a value longer.
+        let least = pattern.match_bytes_min.saturating_sub(1);
+        let by_length =
+            Self::one(slot, Kind::LongerThan(usize::try_from(least).unwrap_or(usize::MAX)));
+        let needles = pattern.needles();
+        match decodings {
+            Some(decodings) if !needles.is_empty() && needles.len() <= ATOMS_MAX => by_length
+                .better(Self::literals(needles.iter().map(|needle| &**needle), slot, decodings)),
+            _ => by_length,
+        }
+    }
+
+    fn literals<'a>(literals: impl Iterator<Item = &'a [u8]>, slot: Slot, decodings: u8) -> Self {
+        let atom = |literal: &[u8]| {
+            let needle = Needle {
+                literal: literal.to_ascii_lowercase().into(),
+                place: Place::Anywhere,
+                decodings,
+            };
+            Atom { slot, kind: Kind::Contains(needle) }
+        };
+        Self::Any(literals.map(atom).collect())
+    }
+
+    /// A path with a dot segment to take away: one that begins with a dot, or has one behind a separator, any of them encoded.
+    fn of_dot_segments(slot: Slot) -> Self {
+        let mut dot = ByteSet::new();
+        dot.insert(b'.');
+        let begins = Self::one(slot, Kind::First { set: dot, empty: false });
+        let literals: [&[u8]; 5] = [b"/.", b"\\.", b"%2f.", b"%5c.", b"%2e"];
+        begins.or(Self::literals(literals.into_iter(), slot, 0))
     }
 
     fn of_condition(condition: &Condition) -> Self {
         match condition {
-            // What must not hold says nothing about what is there.
-            Condition::Always | Condition::Not(_) => Self::Nothing,
+            Condition::Always => Self::Nothing,
+            Condition::Not(not) => Self::of_negation(not),
             Condition::All(all) => {
-                all.iter().map(Self::of_condition).fold(Self::Nothing, Self::better)
+                let guard = all.iter().map(Self::of_condition).fold(Self::Nothing, Self::better);
+                let unless = all.iter().map(|condition| guard.unless(condition));
+                unless.fold(Self::Nothing, Self::better).better(guard.clone())
             }
             Condition::Any(any) => {
                 any.iter().map(Self::of_condition).reduce(Self::or).unwrap_or(Self::Nothing)
             }
             Condition::Test(test) => Self::of_test(test),
         }
+    }
+
+    /// What must not hold says little about what is there.
+    fn of_negation(condition: &Condition) -> Self {
+        match condition {
+            Condition::Not(not) => Self::of_condition(not),
+            Condition::All(all) => {
+                all.iter().map(Self::of_negation).reduce(Self::or).unwrap_or(Self::Nothing)
+            }
+            Condition::Any(any) => {
+                any.iter().map(Self::of_negation).fold(Self::Nothing, Self::better)
+            }
+            Condition::Always | Condition::Test(_) => Self::Nothing,
+        }
+    }
+
+    /// Where this guard is that a field is there, and `condition` is that another one does not begin with a byte: that
+    /// it begins with another, or is not there.
+    fn unless(&self, condition: &Condition) -> Self {
+        let Self::Any(atoms) = self else { return Self::Nothing };
+        let [Atom { slot, kind: Kind::Present }] = &atoms[..] else { return Self::Nothing };
+        match condition {
+            Condition::Not(not) => match &**not {
+                Condition::Any(any) => any
+                    .iter()
+                    .map(|condition| Self::unlike(condition, *slot))
+                    .fold(Self::Nothing, Self::better),
+                Condition::Always | Condition::All(_) | Condition::Not(_) | Condition::Test(_) => {
+                    Self::unlike(not, *slot)
+                }
+            },
+            Condition::Always | Condition::All(_) | Condition::Any(_) | Condition::Test(_) => {
+                Self::Nothing
+            }
+        }
+    }
+
+    fn unlike(condition: &Condition, given: Slot) -> Self {
+        let Condition::Test(Test::Bytes { source, test: ByteTest::StartsWith(value) }) = condition
+        else {
+            return Self::Nothing;
+        };
+        let ([first], true) = (&**value, source.steps.is_empty()) else { return Self::Nothing };
+        let mut set = ByteSet::new();
+        set.insert(*first);
+        let kind = Kind::First { set: set.complement(), empty: true };
+        Self::one(source.slot, kind).or(Self::one(given, Kind::Lacks(source.slot)))
     }
 
     fn of_test(test: &Test) -> Self {
@@ -122,7 +291,18 @@ impl Guard {
                 (Operand::Constant(left), _) => {
                     Self::of_comparison(right, compare.mirrored(), *left)
                 }
-                _ => Self::of_operand(left).better(Self::of_operand(right)),
+                _ => {
+                    let both = Self::of_operand(left).better(Self::of_operand(right));
+                    // What is greater than a number is not 0.
+                    both.better(match compare {
+                        Compare::Greater => Self::of_comparison(left, Compare::Greater, 0),
+                        Compare::Less => Self::of_comparison(right, Compare::Greater, 0),
+                        Compare::Equal
+                        | Compare::NotEqual
+                        | Compare::LessOrEqual
+                        | Compare::GreaterOrEqual => Self::Nothing,
+                    })
+                }
             },
             Test::NumberIn { operand, ranges } => {
                 let single =
@@ -183,6 +363,27 @@ impl Guard {
                 };
                 Self::more_than(*slot, usize::try_from(than).unwrap_or(usize::MAX))
             }
+            Operand::CountOf(source, pattern) if !compare.holds(0, constant) => {
+                let times = match compare {
+                    Compare::Greater => constant.saturating_add(1),
+                    Compare::GreaterOrEqual | Compare::Equal => constant,
+                    Compare::NotEqual | Compare::Less | Compare::LessOrEqual => 1,
+                };
+                let bytes = u64::from(pattern.match_bytes_min).saturating_mul(times);
+                let than = usize::try_from(bytes.saturating_sub(1)).unwrap_or(usize::MAX);
+                Self::one(source.slot, Kind::LongerThan(than)).better(Self::of_needles(
+                    pattern,
+                    source.slot,
+                    Shape::of(source).decodings,
+                ))
+            }
+            // A path that climbs has two dots in a row.
+            Operand::Climbs(source) if !compare.holds(0, constant) => {
+                match Shape::of(source).decodings {
+                    Some(count) => Self::literals([&b".."[..]].into_iter(), source.slot, count),
+                    None => Self::of_operand(operand),
+                }
+            }
             Operand::Constant(_)
             | Operand::CountOf(..)
             | Operand::Climbs(_)
@@ -214,38 +415,76 @@ impl Guard {
 
     fn of_bytes(source: &Source, test: &ByteTest) -> Self {
         let slot = source.slot;
-        // A slice or a trimmed value is a substring of the field, and lower case is no matter to the look-up.
-        let substring = source.steps.iter().all(|step| !matches!(step, Step::UrlDecode));
-        let present = || Self::one(slot, Kind::Present);
-        let contains = |literal: &[u8]| {
-            if substring && !literal.is_empty() {
-                Self::one(slot, Kind::Contains(literal.into()))
-            } else {
-                present()
+        let shape = Shape::of(source);
+        let literal = |literal: &[u8], place: Place| {
+            if literal.is_empty() {
+                return Self::one(slot, Kind::Present);
+            }
+            let place = match place {
+                Place::Start if shape.keeps_start => Place::Start,
+                Place::End if shape.keeps_end => Place::End,
+                Place::Start | Place::End | Place::Anywhere => Place::Anywhere,
+            };
+            match (literal, shape.decodings) {
+                ([byte], Some(0)) if place == Place::Start && !shape.trims => {
+                    let mut set = ByteSet::new();
+                    set.insert(byte.to_ascii_lowercase());
+                    set.insert(byte.to_ascii_uppercase());
+                    Self::one(slot, Kind::First { set, empty: false })
+                }
+                (_, Some(decodings)) => {
+                    let literal = literal.to_ascii_lowercase().into();
+                    Self::one(slot, Kind::Contains(Needle { literal, place, decodings }))
+                }
+                // No step makes a value longer.
+                (_, None) => Self::one(slot, Kind::LongerThan(literal.len().saturating_sub(1))),
             }
         };
         match test {
             ByteTest::Equal(value) if source.steps.is_empty() => {
                 Self::one(slot, Kind::BytesEqual(value.clone()))
             }
-            ByteTest::In(values) if source.steps.is_empty() && values.len() <= ATOMS_MAX => {
-                let atom = |value: &[u8]| Atom { slot, kind: Kind::BytesEqual(value.into()) };
-                Self::Any(values.iter().map(|value| atom(value)).collect())
+            ByteTest::In(values) if values.len() <= ATOMS_MAX => {
+                let one = |value: &[u8]| {
+                    if source.steps.is_empty() {
+                        Self::one(slot, Kind::BytesEqual(value.into()))
+                    } else {
+                        literal(value, Place::Start)
+                    }
+                };
+                let each = values.iter().map(|value| one(value));
+                each.reduce(Self::or).unwrap_or_else(|| Self::one(slot, Kind::Present))
             }
-            ByteTest::Equal(value) | ByteTest::StartsWith(value) | ByteTest::EndsWith(value) => {
-                contains(value)
-            }
-            ByteTest::Contains(pattern) | ByteTest::Matches(pattern) if substring => {
+            ByteTest::Equal(value) | ByteTest::StartsWith(value) => literal(value, Place::Start),
+            ByteTest::EndsWith(value) => literal(value, Place::End),
+            ByteTest::Contains(pattern) | ByteTest::Matches(pattern) if source.steps.is_empty() => {
                 Self::of_pattern(pattern, slot)
+            }
+            // In lower case, or decoded, another text may match.
+            ByteTest::Contains(pattern) | ByteTest::Matches(pattern) => {
+                Self::of_needles(pattern, slot, shape.decodings)
+            }
+            ByteTest::AnyByteIn(set) if set.len() <= ANY_BYTE_MAX => {
+                let each = set.iter().map(|byte| literal(&[byte], Place::Anywhere));
+                each.reduce(Self::or).unwrap_or_else(|| Self::one(slot, Kind::Present))
+            }
+            ByteTest::AnyByteIn(set) => match shape.decodings {
+                Some(0) => Self::one(slot, Kind::AnyByte(*set)),
+                Some(_) => {
+                    let mut set = *set;
+                    set.insert(b'%');
+                    Self::one(slot, Kind::AnyByte(set))
+                }
+                None => Self::one(slot, Kind::Present),
+            },
+            ByteTest::AllBytesIn(set) if source.steps.is_empty() => {
+                Self::one(slot, Kind::Last { set: *set, empty: true })
             }
             ByteTest::SameAs(_)
             | ByteTest::In(_)
-            | ByteTest::Contains(_)
-            | ByteTest::Matches(_)
             | ByteTest::NotEqual(_)
-            | ByteTest::AnyByteIn(_)
             | ByteTest::AllBytesIn(_)
-            | ByteTest::IsPeer => present(),
+            | ByteTest::IsPeer => Self::one(slot, Kind::Present),
         }
     }
 
@@ -272,22 +511,6 @@ impl Guard {
             Self::Any(atoms) => {
                 atoms.iter().map(|atom| atom.kind.weight()).fold(0, usize::saturating_add)
             }
-        }
-    }
-}
-
-impl Kind {
-    fn weight(&self) -> usize {
-        match self {
-            Self::Contains(literal) if literal.len() > 3 => 1,
-            Self::LongerThan(than) if *than >= 64 => 1,
-            Self::MoreThan(_) => 2,
-            Self::BytesEqual(_) | Self::LongerThan(_) => 3,
-            // Most flags are clear and most counts are 0, so that it tells less than the presence of a rule's target.
-            Self::NumberEqual(0) => 20,
-            Self::NumberEqual(_) | Self::Contains(_) => 4,
-            Self::NumberAbove(_) | Self::NumberBelow(_) => 6,
-            Self::Present => 16,
         }
     }
 }

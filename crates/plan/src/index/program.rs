@@ -262,6 +262,13 @@ impl MaskTable {
         Some(table)
     }
 
+    /// The bytes that change.
+    pub(super) fn changed(&self) -> ByteSet {
+        let mut set = ByteSet::new();
+        (0..=u8::MAX).filter(|&byte| self.rule(byte).is_some()).for_each(|byte| set.insert(byte));
+        set
+    }
+
     /// What `byte` becomes.
     pub fn becomes(&self, byte: u8) -> u8 {
         self.becomes.get(usize::from(byte)).copied().unwrap_or(byte)

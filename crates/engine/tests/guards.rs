@@ -1,0 +1,133 @@
+//! What the index leaves out could not have fired: the whole library gives the same over every message, guarded and not.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+mod drive;
+
+use std::path::PathBuf;
+
+use drive::{Output, Random, run};
+use engine::{DatagramVerdict, Peer, Scratch};
+use patch::{Group, Options, Patch};
+use plan::{Index, Module, Plan};
+use proto::{Direction, Transport, Watch};
+
+/// Messages made of every test case's.
+const VARIANTS: usize = 16;
+
+fn library() -> Vec<Patch> {
+    let patches = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../patches");
+    patch::load(&[patches]).unwrap_or_else(|found| panic!("{}", patch::render(&found)))
+}
+
+fn compiled(patches: &[Patch]) -> Plan {
+    patch::compile(patches, &[Group::everywhere(patches.len())], &Options::default()).unwrap()
+}
+
+/// The same plan, every rule of which is evaluated for every unit.
+fn unguarded(patches: &[Patch]) -> Plan {
+    let mut plan = compiled(patches);
+    for side in plan.modules.iter_mut().flat_map(|module| &mut module.sides) {
+        side.index = Index::unguarded(&side.wanted, &side.rules);
+        let all = Watch::new(&[(0, usize::MAX)], &[(0, u64::MAX)]);
+        side.wanted.set_screen(vec![all; side.wanted.slot_count()]);
+    }
+    plan
+}
+
+/// The input with bytes that patches look for put in, doubled, encoded or taken away.
+fn varied(input: &[u8], others: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
+    const PIECES: &[&[u8]] = &[
+        b"%2e", b"..", b"/../", b"%", b"${jndi:", b"%24{", b"() {", b"\0", b",", b" ", b"[", b"#",
+        b"=", b"-", b"\r\n", b"/", b"\xff", b"%252e", b"@", b":", b";", b"LD_", b"class.", b"\x01",
+    ];
+    let mut text = input.to_vec();
+    for _ in 0..random.below(5) {
+        let at = random.below(text.len() + 1);
+        let end = (at + random.below(6)).min(text.len());
+        match random.below(6) {
+            0 => drop(text.splice(at..at, PIECES[random.below(PIECES.len())].to_vec())),
+            1 => drop(text.splice(at..end, [])),
+            2 => {
+                let encoded: String =
+                    text[at..end].iter().map(|byte| format!("%{byte:02x}")).collect();
+                drop(text.splice(at..end, encoded.into_bytes()));
+            }
+            3 => {
+                let twice = text[at..end].repeat(2 + random.below(40));
+                drop(text.splice(at..end, twice));
+            }
+            4 => text[at..end].iter_mut().for_each(|byte| *byte ^= 0x20),
+            _ => {
+                let other = &others[random.below(others.len())];
+                let from = random.below(other.len() + 1);
+                let to = (from + random.below(60)).min(other.len());
+                drop(text.splice(at..at, other[from..to].to_vec()));
+            }
+        }
+    }
+    text
+}
+
+/// What came of a message; `None` where a rule could not be decided.
+fn outcome(
+    module: &Module,
+    from: Direction,
+    input: &[u8],
+    scratch: &mut Scratch,
+) -> Option<(Output, Vec<u8>)> {
+    if module.transport == Transport::Tcp {
+        let output = run(module, from, &[input], scratch);
+        return output.undecided.is_empty().then_some((output, Vec::new()));
+    }
+    let result = engine::datagram(module, from, input, &Peer::default(), scratch);
+    let mut output = Output { messages: result.messages, ..Output::default() };
+    for hit in scratch.hits() {
+        output.edits += hit.edits;
+        output.verdicts += hit.verdicts;
+    }
+    output.closed = result.verdict == DatagramVerdict::Drop;
+    let span = proto::Span::new(0, input.len());
+    assert!(scratch.edits().current(input, span, &mut output.bytes));
+    let reply = match result.verdict {
+        DatagramVerdict::Reply => scratch.reply().to_vec(),
+        DatagramVerdict::Pass | DatagramVerdict::Edited | DatagramVerdict::Drop => Vec::new(),
+    };
+    result.undecided.is_none().then_some((output, reply))
+}
+
+#[test]
+fn a_rule_that_is_not_looked_at_would_not_have_fired() {
+    let patches = library();
+    let (guarded, unguarded) = (compiled(&patches), unguarded(&patches));
+    let mut scratch = Scratch::new();
+    let mut random = Random(1);
+    let (mut told, mut fired) = (0_u32, 0_u32);
+    for (module, plainly) in guarded.modules.iter().zip(&unguarded.modules) {
+        let protocol = module.decoder.protocol().name;
+        let cases = patches.iter().filter(|patch| patch.protocol().name == protocol);
+        let steps = cases.flat_map(|patch| &patch.tests).flat_map(|test| &test.steps);
+        let steps = steps.filter(|step| step.input.len() < 4_000);
+        let inputs: Vec<(Direction, Vec<u8>)> =
+            steps.map(|step| (step.direction, step.input.clone())).collect();
+        let texts: Vec<Vec<u8>> = inputs.iter().map(|(_, input)| input.clone()).collect();
+        for (from, input) in &inputs {
+            for variant in 0..VARIANTS {
+                let input =
+                    if variant == 0 { input.clone() } else { varied(input, &texts, &mut random) };
+                let want = outcome(plainly, *from, &input, &mut scratch);
+                let Some(want) = want else { continue };
+                let got = outcome(module, *from, &input, &mut scratch);
+                assert_eq!(got, Some(want.clone()), "{protocol} {from:?} {}", input.escape_ascii());
+                told += 1;
+                fired += u32::from(want.0.edits + want.0.verdicts > 0);
+            }
+        }
+    }
+    assert!(told > 1_000 && fired > 300, "{told} messages, {fired} of them changed");
+}

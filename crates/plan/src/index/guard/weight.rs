@@ -1,0 +1,55 @@
+//! How many messages get past a guard: a guess at ordinary traffic, by which the better of two is chosen.
+
+use super::{Kind, Needle, Place};
+
+impl Kind {
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Contains(needle) => needle.weight(),
+            Self::Matches { needles, .. } if needles.is_empty() => 40,
+            Self::Matches { needles, .. } => {
+                // That it matches says more than that its needle is there.
+                let each = needles.iter().map(|needle| literal_weight(needle));
+                each.fold(0, usize::saturating_add).saturating_sub(1).min(40)
+            }
+            Self::LongerThan(than) => match than {
+                0..8 => 250,
+                8..16 => 120,
+                16..64 => 48,
+                64.. => 16,
+            },
+            Self::MoreThan(_) => 32,
+            Self::BytesEqual(_) => 48,
+            // Letters, digits and the like are everywhere.
+            Self::AnyByte(set) if set.iter().any(|byte| byte.is_ascii_alphanumeric()) => 255,
+            Self::AnyByte(_) => 110,
+            Self::First { set, .. } | Self::Last { set, .. } => set.len().saturating_mul(4).min(60),
+            // Most flags are clear and most counts are 0, so that it tells less than the presence of a rule's target.
+            Self::NumberEqual(0) => 320,
+            Self::NumberEqual(_) => 64,
+            Self::NumberAbove(_) | Self::NumberBelow(_) => 96,
+            Self::Lacks(_) => 4,
+            Self::Present => 256,
+        }
+    }
+}
+
+impl Needle {
+    fn weight(&self) -> usize {
+        match self.place {
+            Place::Anywhere => literal_weight(&self.literal),
+            Place::Start | Place::End => literal_weight(&self.literal).div_ceil(2),
+        }
+    }
+}
+
+fn literal_weight(literal: &[u8]) -> usize {
+    match literal {
+        [] => 256,
+        [byte] if byte.is_ascii_graphic() => 100,
+        [_] => 24,
+        [_, _] => 32,
+        [_, _, _] => 16,
+        [..] => 4,
+    }
+}

@@ -1,0 +1,307 @@
+//! The literals that rules wait for in one slot: all of them in one pass over the value, and over its percent-decoded forms.
+//!
+//! Holds:     an automaton without case, and by literal whose it is and where in the value it has to stand.
+//! Promises:  finds every literal there is in the value, and in what one or more decodings make of it. Rules read decoded
+//!            values after further steps; these only take bytes away, so a literal of theirs is found here too.
+//! Never:     tells a literal of the value as it came from one of a decoded form: a guard may say yes too often.
+
+use std::sync::Arc;
+
+use aho_corasick::automaton::Automaton;
+use aho_corasick::dfa::DFA;
+use aho_corasick::nfa::contiguous::NFA;
+use aho_corasick::{Anchored, MatchKind};
+use regex_automata::dfa::regex::Regex;
+
+use super::Candidates;
+use super::guard::Place;
+use crate::decode::url_decode;
+use crate::module::RuleNo;
+use crate::transform::ByteSet;
+
+/// Up to so many literals are looked for by a table of all transitions.
+const TABLE_LITERALS_MAX: usize = 256;
+
+/// Expressions of one slot that are run only where one of their literals is: a bit each.
+const CONFIRMED_MAX: usize = 64;
+
+/// Who waits for a literal.
+#[derive(Clone, Debug)]
+pub(super) enum Waits {
+    /// A rule, for a literal in this place of a value decoded so many times.
+    Rule { rule: RuleNo, place: Place, decodings: u8 },
+    /// The slot's program.
+    Program,
+    /// A rule, for this expression.
+    Expression { rule: RuleNo, regex: Arc<Regex> },
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Needles {
+    search: Search,
+    /// By literal.
+    owners: Box<[Owners]>,
+    expressions: Box<[(RuleNo, Arc<Regex>)]>,
+    /// Times a value is decoded.
+    decodings: u8,
+    /// The rules that read decoded values.
+    decoded: Box<[RuleNo]>,
+    /// Number of the first literal's first place among all the index's.
+    first_mark: usize,
+}
+
+#[derive(Debug, Default)]
+struct Owners {
+    /// By [`Place`].
+    rules: [Vec<RuleNo>; PLACES],
+    program: bool,
+    /// A bit each.
+    expressions: u64,
+}
+
+const PLACES: usize = 3;
+
+#[derive(Debug)]
+enum Search {
+    Table(Box<DFA>),
+    Compact(Box<NFA>),
+}
+
+/// What one look at a value found besides rules.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    program: bool,
+    expressions: u64,
+}
+
+impl Needles {
+    /// `literals` in lower case. `None` if there is none, or their automaton is too large.
+    pub(super) fn new(mut literals: Vec<(Box<[u8]>, Waits)>, first_mark: usize) -> Option<Self> {
+        if literals.is_empty() {
+            return None;
+        }
+        literals.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let mut distinct: Vec<Box<[u8]>> = Vec::new();
+        let mut owners: Vec<Owners> = Vec::new();
+        let mut expressions: Vec<(RuleNo, Arc<Regex>)> = Vec::new();
+        let mut most_decodings = 0;
+        let mut decoded = Vec::new();
+        for (literal, waits) in literals {
+            if distinct.last() != Some(&literal) {
+                distinct.push(literal);
+                owners.push(Owners::default());
+            }
+            let Some(owner) = owners.last_mut() else { continue };
+            match waits {
+                Waits::Program => owner.program = true,
+                Waits::Rule { rule, place, decodings } => {
+                    owner.add(place, rule);
+                    if decodings > 0 {
+                        most_decodings = most_decodings.max(decodings);
+                        decoded.push(rule);
+                    }
+                }
+                Waits::Expression { rule, regex } => {
+                    let known = expressions.iter().position(|(other, _)| *other == rule);
+                    let at = known.unwrap_or(expressions.len());
+                    if at >= CONFIRMED_MAX {
+                        owner.add(Place::Anywhere, rule);
+                        continue;
+                    }
+                    if known.is_none() {
+                        expressions.push((rule, regex));
+                    }
+                    owner.expressions |= 1_u64.wrapping_shl(u32::try_from(at).unwrap_or(0));
+                }
+            }
+        }
+        decoded.sort_unstable();
+        decoded.dedup();
+        Some(Self {
+            search: Search::new(&distinct)?,
+            owners: owners.into(),
+            expressions: expressions.into(),
+            decodings: most_decodings,
+            decoded: decoded.into(),
+            first_mark,
+        })
+    }
+
+    /// Marks it takes in a [`Candidates`].
+    pub(super) fn marks(&self) -> usize {
+        self.owners.len().saturating_mul(PLACES)
+    }
+
+    /// Bytes of the shortest literal.
+    pub(super) fn shortest(&self) -> usize {
+        match &self.search {
+            Search::Table(table) => table.min_pattern_len(),
+            Search::Compact(compact) => compact.min_pattern_len(),
+        }
+    }
+
+    /// Adds the rules that wait for what is in `value`; whether the slot's program does.
+    pub(super) fn look_up(&self, value: &[u8], out: &mut Candidates) -> bool {
+        let mut seen = Seen::default();
+        self.pass(value, &mut seen, out);
+        let mut left = seen.expressions;
+        while left != 0 {
+            let at = usize::try_from(left.trailing_zeros()).unwrap_or(0);
+            left &= left.wrapping_sub(1);
+            if let Some((rule, regex)) = self.expressions.get(at)
+                && regex.is_match(value)
+            {
+                out.add(*rule);
+            }
+        }
+        if self.decodings > 0 && value.contains(&b'%') {
+            self.look_up_decoded(value, &mut seen, out);
+        }
+        seen.program
+    }
+
+    fn look_up_decoded(&self, value: &[u8], seen: &mut Seen, out: &mut Candidates) {
+        let mut text = core::mem::take(&mut out.text);
+        if value.len() > text.capacity() {
+            self.decoded.iter().for_each(|&rule| out.add(rule));
+        } else {
+            text.clear();
+            text.extend_from_slice(value);
+            for _ in 0..self.decodings {
+                let before = text.len();
+                let after = url_decode(&mut text);
+                if after == before {
+                    break;
+                }
+                text.truncate(after);
+                // What the program and the expressions look for stands in the value as it came.
+                let program = seen.program;
+                self.pass(&text, seen, out);
+                seen.program = program;
+            }
+        }
+        out.text = text;
+    }
+
+    fn pass(&self, value: &[u8], seen: &mut Seen, out: &mut Candidates) {
+        match &self.search {
+            Search::Table(table) => self.run(&**table, value, seen, out),
+            Search::Compact(compact) => self.run(&**compact, value, seen, out),
+        }
+    }
+
+    #[inline]
+    fn run(&self, automaton: &impl Automaton, value: &[u8], seen: &mut Seen, out: &mut Candidates) {
+        let Ok(mut state) = automaton.start_state(Anchored::No) else { return };
+        let inner = Inner::of(value);
+        for (at, &byte) in value.iter().enumerate() {
+            state = automaton.next_state(Anchored::No, state, byte);
+            if automaton.is_special(state) && automaton.is_match(state) {
+                let end = at.wrapping_add(1);
+                for place in 0..automaton.match_len(state) {
+                    let literal = automaton.match_pattern(state, place);
+                    let start = end.saturating_sub(automaton.pattern_len(literal));
+                    self.found(literal.as_usize(), inner, (start, end), seen, out);
+                }
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn found(
+        &self,
+        literal: usize,
+        inner: Inner,
+        (start, end): (usize, usize),
+        seen: &mut Seen,
+        out: &mut Candidates,
+    ) {
+        let Some(owners) = self.owners.get(literal) else { return };
+        seen.program |= owners.program;
+        seen.expressions |= owners.expressions;
+        let first_mark = self.first_mark.saturating_add(literal.saturating_mul(PLACES));
+        for ((rules, place), mark) in owners.rules.iter().zip(Place::ALL).zip(first_mark..) {
+            if !rules.is_empty() && place.is_at(inner, start, end) && out.first_sight(mark) {
+                rules.iter().for_each(|&rule| out.add(rule));
+            }
+        }
+    }
+}
+
+impl Owners {
+    fn add(&mut self, place: Place, rule: RuleNo) {
+        let [anywhere, start, end] = &mut self.rules;
+        match place {
+            Place::Anywhere => anywhere.push(rule),
+            Place::Start => start.push(rule),
+            Place::End => end.push(rule),
+        }
+    }
+}
+
+impl Place {
+    /// In the order of [`Owners::rules`].
+    const ALL: [Self; PLACES] = [Self::Anywhere, Self::Start, Self::End];
+
+    /// Whether a literal found there is where it has to be. White space before or behind it may be trimmed.
+    fn is_at(self, inner: Inner, start: usize, end: usize) -> bool {
+        match self {
+            Self::Anywhere => true,
+            Self::Start => start <= inner.start,
+            Self::End => end >= inner.end,
+        }
+    }
+}
+
+/// A value without the white space around it.
+#[derive(Clone, Copy)]
+struct Inner {
+    start: usize,
+    end: usize,
+}
+
+impl Inner {
+    fn of(value: &[u8]) -> Self {
+        let blank = |byte: &&u8| matches!(byte, b' ' | b'\t');
+        Self {
+            start: value.iter().take_while(blank).count(),
+            end: value.len().saturating_sub(value.iter().rev().take_while(blank).count()),
+        }
+    }
+}
+
+impl Search {
+    fn new(literals: &[Box<[u8]>]) -> Option<Self> {
+        if literals.len() <= TABLE_LITERALS_MAX {
+            let mut table = DFA::builder();
+            table.match_kind(MatchKind::Standard).ascii_case_insensitive(true).prefilter(false);
+            table.build(literals).ok().map(|table| Self::Table(Box::new(table)))
+        } else {
+            let mut compact = NFA::builder();
+            compact.match_kind(MatchKind::Standard).ascii_case_insensitive(true).prefilter(false);
+            compact.build(literals).ok().map(|compact| Self::Compact(Box::new(compact)))
+        }
+    }
+}
+
+/// Bytes that ordinary text fields hardly ever have, the rarest first. HTAB, CR and LF are none.
+fn rarest_first() -> impl Iterator<Item = u8> {
+    let controls = (0..0x20).filter(|byte| !matches!(byte, b'\t' | b'\r' | b'\n'));
+    let marks = b"{}`^\\|<>~$[]".iter().copied();
+    controls.chain(marks).chain(0x7f..=0xff)
+}
+
+/// A set of rare bytes of which each of `literals` has one; `None` if one of them has no rare byte.
+pub(super) fn rare_bytes<'a>(literals: impl Iterator<Item = &'a [u8]>) -> Option<ByteSet> {
+    let mut set = ByteSet::new();
+    for literal in literals {
+        set.insert(rarest_first().find(|byte| literal.contains(byte))?);
+    }
+    Some(set)
+}
+
+/// Whether all bytes of `set` are rare.
+pub(super) fn are_rare(set: &ByteSet) -> bool {
+    set.iter().all(|byte| rarest_first().any(|rare| rare == byte))
+}
