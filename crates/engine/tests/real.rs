@@ -268,7 +268,8 @@ fn responses_have_rules_of_their_own() {
 fn no_bytes_panic() {
     let mut random = Random(99);
     let mut scratch = Scratch::new();
-    for protocol in ["http", "ftp", "smtp", "tls", "mqtt", "dns", "data"] {
+    for protocol in ["http", "ftp", "smtp", "tls", "mqtt", "ssh", "opcua", "thrift", "dns", "data"]
+    {
         for round in 0..60 {
             let mut b = on(protocol);
             b = match round % 3 {

@@ -28,6 +28,7 @@ const OPENED: u8 = 8;
 /// Ports of targets, besides `data`, which reads anything.
 const PORTS: &[(u16, &str)] = &[
     (21, "ftp"),
+    (22, "ssh"),
     (25, "smtp"),
     (53, "dns"),
     (69, "tftp"),
@@ -37,7 +38,10 @@ const PORTS: &[(u16, &str)] = &[
     (587, "smtp"),
     (1434, "ssrp"),
     (1883, "mqtt"),
+    (4840, "opcua"),
     (8080, "http"),
+    (9090, "thrift"),
+    (9160, "thrift"),
 ];
 
 /// Ports of the library that `conversation` tries.
@@ -175,7 +179,7 @@ impl Seeds {
     fn datagram(&mut self, port: u16, request: bool, payload: &[u8]) {
         let Some(payload) = payload.get(..payload.len().min(INPUT_BYTES_MAX)) else { return };
         let name = known(port).unwrap_or("data");
-        if ["http", "ftp", "mqtt", "smtp", "tls"].contains(&name) {
+        if ["http", "ftp", "mqtt", "opcua", "smtp", "ssh", "thrift", "tls"].contains(&name) {
             return;
         }
         let how = if request { 0 } else { RESPONSE };

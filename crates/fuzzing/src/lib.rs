@@ -27,11 +27,14 @@ pub const TARGETS: &[Target] = &[
     ("http", |input| decoder::decoder("http", input)),
     ("mqtt", |input| decoder::decoder("mqtt", input)),
     ("ntp", |input| decoder::decoder("ntp", input)),
+    ("opcua", |input| decoder::decoder("opcua", input)),
     ("patch", text::patch),
     ("pcap", capture::pcap),
     ("smtp", |input| decoder::decoder("smtp", input)),
+    ("ssh", |input| decoder::decoder("ssh", input)),
     ("ssrp", |input| decoder::decoder("ssrp", input)),
     ("tftp", |input| decoder::decoder("tftp", input)),
+    ("thrift", |input| decoder::decoder("thrift", input)),
     ("tls", |input| decoder::decoder("tls", input)),
 ];
 

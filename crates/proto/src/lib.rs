@@ -30,14 +30,17 @@ pub mod limits;
 mod line;
 pub mod mqtt;
 pub mod ntp;
+pub mod opcua;
 pub mod registry;
 #[cfg(test)]
 mod replay;
 pub mod schema;
 pub mod smtp;
+pub mod ssh;
 pub mod ssrp;
 pub mod state;
 pub mod tftp;
+pub mod thrift;
 pub mod tls;
 pub mod wanted;
 pub mod watch;

@@ -19,8 +19,14 @@ pub enum State {
     Ftp(crate::ftp::State),
     /// MQTT.
     Mqtt(crate::mqtt::State),
+    /// OPC Unified Architecture.
+    OpcUa(crate::opcua::State),
     /// Simple Mail Transfer Protocol.
     Smtp(crate::smtp::State),
+    /// Secure Shell, the part in clear.
+    Ssh(crate::ssh::State),
+    /// Apache Thrift.
+    Thrift(crate::thrift::State),
     /// Transport Layer Security.
     Tls(crate::tls::State),
 }

@@ -32,7 +32,7 @@ pub(crate) struct Case {
     pub(crate) known: &'static [Known],
 }
 
-/// Every protocol that tshark can read. (It has no dissector for `ssrp`.)
+/// Every protocol that tshark can read. (It has no dissector for `ssrp`, and the corpus no capture of `opcua`.)
 pub(crate) const CASES: &[Case] = &[
     Case {
         protocol: "dns",
@@ -65,6 +65,7 @@ pub(crate) const CASES: &[Case] = &[
     streams::SMTP,
     streams::TLS,
     streams::MQTT,
+    streams::SSH,
     streams::HTTP,
 ];
 

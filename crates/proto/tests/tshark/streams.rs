@@ -44,6 +44,16 @@ pub(crate) const MQTT: Case = Case {
     known: MQTT_KNOWN,
 };
 
+pub(crate) const SSH: Case = Case {
+    protocol: "ssh",
+    captures: &["ssh"],
+    filter: "ssh",
+    keys: &[],
+    made: &[],
+    values_min: 390,
+    known: SSH_KNOWN,
+};
+
 pub(crate) const HTTP: Case = Case {
     protocol: "http",
     captures: &["http"],
@@ -203,6 +213,25 @@ const MQTT_KNOWN: &[Known] = &[
     },
 ];
 
+const SSH_KNOWN: &[Known] = &[
+    Known {
+        why: "a NUL in an identification ends nothing but tshark's string",
+        holds: |m| {
+            m.field == "ssh.protocol"
+                && m.each(|ours, theirs| match ours {
+                    Value::Text(text) => {
+                        text.split(|byte| *byte == 0).next() == Some(theirs.as_bytes())
+                    }
+                    Value::Number(_) | Value::Bytes(_) => false,
+                })
+        },
+    },
+    Known {
+        why: "there is no malformed packet in clear here, only one with a length that nobody takes; tshark stops where it finds one",
+        holds: |m| m.broken == [false, true] && (m.field == "_ws.malformed" || begin_theirs(m)),
+    },
+];
+
 const SAYS_NO: &str = "tshark says that a request is no response, and the other way round; a field that does not apply is absent here";
 const FIRST_LINES: &str = "tshark reads a reply's first line in a frame, and tells once a frame that it is one; here every line counts";
 const UPPER: &str = "commands are shown in upper case, as servers compare them";
@@ -234,6 +263,11 @@ fn some_of_ours(m: &Mismatch<'_>) -> bool {
 /// Ours are the first of tshark's.
 fn begin_alike(m: &Mismatch<'_>) -> bool {
     m.ours.len() <= m.theirs.len() && m.ours.iter().zip(m.theirs).all(|(a, b)| alike(a, b))
+}
+
+/// tshark's are the first of ours.
+fn begin_theirs(m: &Mismatch<'_>) -> bool {
+    m.theirs.len() < m.ours.len() && m.ours.iter().zip(m.theirs).all(|(a, b)| same(a, b))
 }
 
 const HTTP_KNOWN: &[Known] = &[

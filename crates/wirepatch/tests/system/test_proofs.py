@@ -8,6 +8,7 @@ ordinary traffic passes the box without an edit, and that behind the box the tri
 """
 
 import concurrent.futures
+import glob
 import hashlib
 import os
 import shutil
@@ -42,24 +43,33 @@ def npm_with_optional(case):
     npm(case, "--include=optional")
 
 
-def pip(case):
+def pip(case, python=sys.executable):
     """What the case's freeze file pins, in a virtual environment of its own."""
-    fetch([sys.executable, "-m", "venv", "--without-pip", "vulnerable"], case)
+    fetch([python, "-m", "venv", "--without-pip", "vulnerable"], case)
     fetch([PIP, "--python", "vulnerable/bin/python", "install", "-q", "--disable-pip-version-check", "--no-compile",
            "-r", "vulnerable.freeze.txt"], case)
 
 
+def pip38(case):
+    """The same for packages that can't be had together for a later Python."""
+    pip(case, interpreter("3.8"))
+
+
 def pip27(case):
     """What the case's install script names, for Python 2.7, which has no virtual environments of its own."""
-    python = os.path.expanduser("~/.pyenv/versions/2.7.18/bin/python")
-    if not os.access(python, os.X_OK):
-        python = shutil.which("python2.7")
-    if not python:
-        raise Elsewhere("Python 2.7")
     with open(os.path.join(case, "install.sh"), encoding="utf-8") as file:
         line = next(line for line in file if line.startswith("inst vulnerable "))
-    fetch([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--target", "vulnerable", *line.split()[2:]],
-          case)
+    fetch([interpreter("2.7"), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--target", "vulnerable",
+           *line.split()[2:]], case)
+
+
+def interpreter(version):
+    """A Python of that version: pyenv's, where the cases' own scripts look first, or the system's."""
+    own = sorted(glob.glob(os.path.expanduser(f"~/.pyenv/versions/{version}.*/bin/python")))
+    python = own[-1] if own else shutil.which(f"python{version}")
+    if not python:
+        raise Elsewhere(f"Python {version}")
+    return python
 
 
 def cargo(case):
@@ -192,9 +202,10 @@ def deeds(lab, patch):
 class Proof:
     """One case with the patch that is to stand in for its fix."""
 
-    def __init__(self, case, how, protocol, patch, transport="tcp", limits=None):
+    def __init__(self, case, how, protocol, patch, transport="tcp", limits=None, clients=None):
         self.case, self.how, self.protocol, self.patch = case, how, protocol, patch
-        self.transport, self.limits = transport, limits or {}
+        # `clients`: the Python that clients need, inside the case.
+        self.transport, self.limits, self.clients = transport, limits or {}, clients
 
     def __call__(self):
         home = os.path.join(CACHE, self.case)
@@ -210,7 +221,8 @@ class Proof:
         server = Server(lab, home, self.transport)
 
         def client(script, address):
-            done = lab.run("client", ["bash", os.path.join(home, script + ".sh"), address, str(PORT)], check=False)
+            python = ["env", "CLIENTPY=" + os.path.join(home, self.clients)] if self.clients else []
+            done = lab.run("client", [*python, "bash", os.path.join(home, script + ".sh"), address, str(PORT)], check=False)
             return done.returncode, done.stdout.strip()
 
         open_to_the_wire(lab, self.transport)
@@ -256,3 +268,7 @@ test_tftpy_outlives_a_truncated_datagram = Proof("cve-2023-46566-tftpy", pip, "t
 test_trust_dns_outlives_a_pointer_into_its_own_name = Proof(
     "rustsec-2018-0007-trust-dns", cargo, "dns", "rustsec-2018-0007", transport="udp")
 test_mosca_outlives_a_bracket_in_a_filter = Proof("cve-2018-11615-mosca", npm_with_optional, "mqtt", "cve-2018-11615")
+test_conch_keeps_no_endless_identification = Proof("cve-2022-21716-twisted-conch", pip, "ssh", "cve-2022-21716")
+test_asyncua_gets_past_an_empty_chunk = Proof(
+    "cve-2023-26151-asyncua", pip38, "opcua", "cve-2023-26151", clients="vulnerable/bin/python")
+test_thrift_outlives_a_map_of_nothing = Proof("cve-2019-0205-thrift", pip, "thrift", "cve-2019-0205")
