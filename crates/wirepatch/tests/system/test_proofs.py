@@ -20,6 +20,7 @@ from lab import DIRECT_SERVER, ROOT, SERVER, Elsewhere, Lab, NotHere, wait_for
 PROOFS = os.path.join(ROOT, "../shared/proofs")
 # The servers are third-party packages with known holes: they stay in the build's own folder.
 CACHE = os.path.join(os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target"), "proofs")
+DIALOGUE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "dialogue.py")
 PORT = 8080
 # One for all cases: bringing pip along costs more than installing a case.
 PIP = os.path.join(CACHE, "pip/bin/pip")
@@ -202,10 +203,11 @@ def deeds(lab, patch):
 class Proof:
     """One case with the patch that is to stand in for its fix."""
 
-    def __init__(self, case, how, protocol, patch, transport="tcp", limits=None, clients=None):
+    def __init__(self, case, how, protocol, patch, transport="tcp", limits=None, clients=None, dialogue=()):
         self.case, self.how, self.protocol, self.patch = case, how, protocol, patch
-        # `clients`: the Python that clients need, inside the case.
-        self.transport, self.limits, self.clients = transport, limits or {}, clients
+        # `clients`: the Python that clients need, inside the case. `dialogue`: what is sent on one connection through the box, and
+        # what comes back, in turns: refusals among the server's own answers.
+        self.transport, self.limits, self.clients, self.dialogue = transport, limits or {}, clients, dialogue
 
     def __call__(self):
         home = os.path.join(CACHE, self.case)
@@ -244,6 +246,11 @@ class Proof:
             assert code == 1, f"through wirepatch the server was not as fixed (exit {code}): {said}"
             assert deeds(lab, self.patch) > 0, f"the patch did nothing, and yet: {said}"
         print(f"    through: {said[:150]}")
+        if self.dialogue:
+            with server:
+                turns = [word.hex() for turn in self.dialogue for word in turn]
+                done = lab.run("client", [sys.executable, DIALOGUE, SERVER, str(PORT), *turns], check=False)
+                assert done.returncode == 0, f"answers out of order: {done.stdout}{done.stderr}"
         code = lab.stop_box()
         assert code == 0, f"wirepatch run ended with {code}\n{lab.read('wirepatch.log')}"
 
@@ -255,7 +262,10 @@ test_qs_keeps_its_prototypes = Proof("cve-2022-24999-qs", npm, "http", "cve-2022
 test_ws_outlives_two_thousand_headers = Proof(
     "cve-2024-37890-ws", npm, "http", "cve-2024-37890", limits={"hold_bytes": 65536})
 test_aiohttp_serves_nothing_outside_its_folder = Proof("cve-2024-23334-aiohttp", pip, "http", "cve-2024-23334")
-test_django_orders_rows_by_names_only = Proof("cve-2021-35042-django", pip, "http", "cve-2021-35042")
+# Its server ends a connection behind each answer of its own; ours leaves it open.
+test_django_orders_rows_by_names_only = Proof("cve-2021-35042-django", pip, "http", "cve-2021-35042", dialogue=[
+    (b"GET /?order=x.)y HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
+    (b"GET /?order=model HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.0 200 OK\r\n")])
 test_supervisor_knows_no_method_of_its_insides = Proof("cve-2017-11610-supervisor", pip27, "http", "cve-2017-11610")
 test_starlette_is_not_kept_busy_by_digits = Proof("cve-2025-62727-starlette", pip, "http", "cve-2025-62727")
 test_waitress_is_not_kept_busy_by_control_characters = Proof("cve-2020-5236-waitress", pip, "http", "cve-2020-5236")
@@ -267,7 +277,14 @@ test_aiosmtpd_is_not_smuggled_to = Proof("cve-2024-27305-aiosmtpd", pip, "smtp",
 test_tftpy_outlives_a_truncated_datagram = Proof("cve-2023-46566-tftpy", pip, "tftp", "cve-2023-46566", transport="udp")
 test_trust_dns_outlives_a_pointer_into_its_own_name = Proof(
     "rustsec-2018-0007-trust-dns", cargo, "dns", "rustsec-2018-0007", transport="udp")
-test_mosca_outlives_a_bracket_in_a_filter = Proof("cve-2018-11615-mosca", npm_with_optional, "mqtt", "cve-2018-11615")
+# A refused filter is answered with 0x80, never before the broker's own CONNACK, and what is said behind it is answered by the broker.
+test_mosca_outlives_a_bracket_in_a_filter = Proof(
+    "cve-2018-11615-mosca", npm_with_optional, "mqtt", "cve-2018-11615", dialogue=[
+        (b"\x10\x0e\0\x04MQTT\x04\x02\0\x3c\0\x02id\x82\x08\0\x01\0\x03a(b\0\xc0\0",
+         b"\x20\x02\0\0\x90\x03\0\x01\x80\xd0\0"),
+        (b"\x82\x09\0\x02\0\x04a[/#\1", b"\x90\x03\0\x02\x80"),
+        (b"\x82\x08\0\x03\0\x03a/#\0", b"\x90\x03\0\x03\0"),
+        (b"\x30\x07\0\x03a/bhi", b"\x30\x07\0\x03a/bhi")])
 test_conch_keeps_no_endless_identification = Proof("cve-2022-21716-twisted-conch", pip, "ssh", "cve-2022-21716")
 test_asyncua_gets_past_an_empty_chunk = Proof(
     "cve-2023-26151-asyncua", pip38, "opcua", "cve-2023-26151", clients="vulnerable/bin/python")
