@@ -155,6 +155,12 @@ fn close_answers_for_a_server_that_waits_for_the_rest() {
     assert_eq!(got.fate, Fate::Reset);
     let both = [GOOD, &post].concat();
     assert_eq!(outcome(&http, &[(Q, &both)]).fate, Fate::Reset);
+    // What is owed may be owed to another request: this one's head has not ended.
+    let mut b = Builder::new(proto::by_name("http").unwrap()).hold(64);
+    let header = b.named("http.header");
+    let by_lines = b.rule(None, contains(header, "bad"), close()).build();
+    let late = [GOOD, "GET / HTTP/1.1\r\nA: b\r\nC: bad\r\n\r\n"].concat();
+    assert_eq!(outcome(&by_lines, &[(Q, &late)]).fate, Fate::Reset);
     let smtp = module("smtp", "smtp.data.line", close(), close(), Mode::Enforce);
     check(
         &smtp,

@@ -5,6 +5,8 @@
 //!            servers answer garbage with an error and read on.
 //! Never:     follows data connections.
 
+mod owed;
+
 use crate::decoder::{Decoder, Need, Refusal, Refused, Step, View};
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::line::{self, Ends, Line};
@@ -206,11 +208,7 @@ impl Decoder for Ftp {
 
     fn withdraw(&self, state: &mut state::State) {
         let state::State::Ftp(ftp) = state else { return };
-        if ftp.open_of(Direction::Request) == Open::No {
-            ftp.awaited = ftp.awaited.saturating_sub(1);
-        } else {
-            ftp.withdrawn = true;
-        }
+        ftp.withdraw();
     }
 
     fn refuse(&self, _what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
@@ -259,44 +257,6 @@ impl State {
                 }
             }
         }
-    }
-
-    fn command_ended(&mut self, blank: bool) {
-        if core::mem::take(&mut self.withdrawn) {
-            return;
-        }
-        // Some servers answer an empty line, and others skip it.
-        self.lost |= blank;
-        self.awaited = self.awaited.saturating_add(1);
-    }
-
-    //= https://www.rfc-editor.org/rfc/rfc959#section-4.2
-    //# Every command must generate at least one reply, although there may be more than one; in
-    //# the latter case, the multiple replies must be easily distinguished.
-    fn reply_ended(&mut self) {
-        let Some(code @ [kind, ..]) = self.said else {
-            self.lost = true;
-            return;
-        };
-        // 1yz: "expect another reply before proceeding with a new command".
-        if kind == b'1' {
-            return;
-        }
-        let greets = !core::mem::replace(&mut self.greeted, true);
-        if greets && matches!(&code, b"220" | b"421") {
-            return;
-        }
-        self.lost |= self.awaited == 0;
-        self.awaited = self.awaited.saturating_sub(1);
-    }
-
-    fn owed(&self) -> Option<u32> {
-        if self.lost || self.granted || self.encrypted {
-            return None;
-        }
-        let replying = self.long_reply.is_some() || self.open_of(Direction::Response) != Open::No;
-        let owed = self.awaited.saturating_add(u32::from(!self.greeted));
-        Some(owed.max(u32::from(replying)))
     }
 }
 

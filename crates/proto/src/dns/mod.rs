@@ -51,6 +51,7 @@ which is what keeps resolvers from going in circles.
 - **Signed messages**: if the last additional record is a TSIG or a SIG(0), every field is under its MAC and cannot be edited, \
 except that the signing record may be removed and `dns.tsig.error` written. A TSIG anywhere else is an error for every \
 server (RFC 8945 section 5.2) and protects nothing.
+- Over TCP answers come in any order: one of ours is given as soon as no answer of the server is in the middle.
 - The first bit of mDNS classes (unicast response, cache flush) is part of `dns.qry.class` and `dns.resp.class`.",
     refusals: reply::REFUSALS,
 };

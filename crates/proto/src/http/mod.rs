@@ -84,7 +84,7 @@ impl Decoder for Http {
 
     fn may_answer_for(&self, state: &connection::State) -> bool {
         let connection::State::Http(state) = state else { return false };
-        state.owed() == Some(1) && state.response.phase == Phase::Start
+        state.owed_for_body()
     }
 
     fn withdraw(&self, state: &mut connection::State) {

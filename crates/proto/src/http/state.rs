@@ -282,6 +282,16 @@ impl State {
         })
     }
 
+    /// The one response owed is to the request whose body comes, and has not begun.
+    pub(super) fn owed_for_body(&self) -> bool {
+        // Before the end of its head a request does not count: what is owed then is owed to another.
+        let in_body = matches!(
+            self.request.phase,
+            Phase::Body | Phase::ChunkSize | Phase::ChunkData | Phase::ChunkEnd | Phase::Trailers
+        );
+        in_body && self.response.phase == Phase::Start && self.owed() == Some(1)
+    }
+
     /// The newest request never reaches the server.
     pub(super) fn withdraw(&mut self) {
         let phase = self.request.phase;

@@ -117,7 +117,8 @@ of TLS 1.3 after HelloRetryRequest) and an alert of two bytes. After a record of
 - SSLv2 ClientHello (RFC 5246 appendix E.2) is recognised as a side's first record; after one that speaks SSLv2 only, the side \
 is no longer read.
 - A record of an unknown type, with a major version other than 3, or in clear and longer than 16,384 bytes is not TLS: servers \
-end the connection.",
+end the connection.
+- A ClientHello can be refused as long as nobody has said anything else: every alert of ours is fatal and ends the connection.",
     refusals: &[
         "handshake_failure",
         "unexpected_message",
