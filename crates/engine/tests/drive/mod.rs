@@ -107,7 +107,9 @@ impl<'a> Caller<'a> {
                 Then::Inspect if input.is_empty() => return,
                 Then::Inspect => assert!(result.decided > 0, "an output table was full"),
                 Then::Hold(kind) => {
-                    assert!(!ended, "nothing is held at the end");
+                    // A server that never speaks owes its greeting for ever.
+                    let answers = kind == HoldKind::Answers;
+                    assert!(!ended || answers, "nothing else is held at the end");
                     assert!(!(release && kind == HoldKind::Window), "a release releases");
                     self.output.held_max = self.output.held_max.max(input.len());
                     self.held = input;
