@@ -1,8 +1,8 @@
 """Proofs: real unpatched servers behind the box behave as their fixed versions do.
 
 Each case of `../shared/proofs` brings a vulnerable server, `trigger.sh` (0: the server misbehaved, 1: it behaved as the fixed
-version) and `legit.sh` (0: ordinary clients are content). A test shows that the trigger works on the direct wire, that
-ordinary traffic passes the box without an edit, and that behind the box the trigger finds the server as if it were fixed.
+version) and `legit.sh` (0: ordinary clients are content). A test shows that the trigger works on the direct wire, that ordinary
+traffic passes the box without an edit, and that behind the box the trigger finds the server as if it were fixed, with the status codes that the fixed one gave (`result.json`).
 
 `prepare` runs before the namespaces are made, since it fetches the servers from their registries (npm, PyPI, crates.io).
 """
@@ -10,7 +10,9 @@ ordinary traffic passes the box without an edit, and that behind the box the tri
 import concurrent.futures
 import glob
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -200,6 +202,17 @@ def deeds(lab, patch):
                if line.startswith(DEEDS) and f'patch="{patch}"' in line)
 
 
+def statuses(said):
+    """The status codes in what a trigger says it was answered."""
+    return re.findall(r"(?:Resp\(|answer |\[\()(\d{3})\b", said)
+
+
+def statuses_of_fixed(case):
+    """Those of the fixed version, which the case brings with it."""
+    with open(os.path.join(PROOFS, case, "result.json"), encoding="utf-8") as file:
+        return statuses(json.load(file)["fixed/trigger"]["out"])
+
+
 class Proof:
     """One case with the patch that is to stand in for its fix."""
 
@@ -245,6 +258,8 @@ class Proof:
             code, said = client("trigger", SERVER)
             assert code == 1, f"through wirepatch the server was not as fixed (exit {code}): {said}"
             assert deeds(lab, self.patch) > 0, f"the patch did nothing, and yet: {said}"
+            want = statuses_of_fixed(self.case)
+            assert statuses(said) == want, f"the fixed server answers {want}: {said}"
         print(f"    through: {said[:150]}")
         if self.dialogue:
             with server:
