@@ -2,13 +2,13 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test deps build lint unit system clean bench-check bench-record bench-page fuzz
+.PHONY: demo test deps build lint unit sim system clean bench-check bench-record bench-page fuzz
 
 demo: deps
 	$(CARGO) build --release --locked -p wirepatch
 	./deploy/demo.sh
 
-test: deps lint unit build bench-check system
+test: deps lint unit sim build bench-check system
 
 deps:
 	./deploy/install-packages.sh
@@ -24,6 +24,11 @@ lint:
 
 unit:
 	$(CARGO) test --workspace --locked
+
+# Connections between two stacks with the box between them: a few seeds that stay, and others every time.
+sim:
+	$(CARGO) run -q --release --locked -p sim -- --seeds 0..2000
+	$(CARGO) run -q --release --locked -p sim -- --fresh 4000
 
 system:
 	python3 crates/wirepatch/tests/system/run.py

@@ -81,16 +81,29 @@ impl Half {
         if !self.is(Facts::BACKLOG) {
             return None;
         }
+        self.copied(stores, self.sent_e)
+    }
+
+    /// What was sent, is not acknowledged, and will be sent again by nobody else.
+    pub(crate) fn owed(&self, stores: &Stores) -> Option<Run> {
+        let end = stores.flight(self.flight())?.map.through(self.acked_o).min(self.sent_e);
+        let run = self.copied(stores, self.una_e)?;
+        let len = run.len.min(end.bytes_after(run.seq));
+        (len > 0).then_some(Run { len, ..run })
+    }
+
+    /// Bytes in the copy without a gap from edited `start` on, as far as the receiver's window lets them in.
+    fn copied(&self, stores: &Stores, start: Seq) -> Option<Run> {
         let flight = stores.flight(self.flight())?;
         let mut run: Option<Run> = None;
         for placed in flight.map.placed() {
-            if !placed.edited_end().is_after(self.sent_e) {
+            if !placed.edited_end().is_after(start) {
                 continue;
             }
             if !placed.piece.is_copied() {
                 break;
             }
-            let from = placed.edited.max(self.sent_e);
+            let from = placed.edited.max(start);
             let bytes = placed.edited_end().bytes_after(from);
             let whole = run.get_or_insert_with(|| {
                 let at = placed.copied_before.wrapping_add(from.bytes_after(placed.edited));

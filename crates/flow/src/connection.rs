@@ -233,12 +233,14 @@ impl Connection {
             let (start, payload) = (tcp.seq(), segment.payload);
             let mut turn = Turn { half, other, stores, stage, out, way, now, start, payload };
             taken = turn.take_end();
-        } else if half.is(Facts::HOLDS_ANSWERS) && acked.news && other.back(stores) != Back::Busy {
-            // The answer that was waited for is out.
+        }
+        let (half, other) = self.pair(way);
+        if half.is(Facts::HOLDS_ANSWERS) && acked.news && other.back(stores) != Back::Busy {
+            // The answer that was waited for may be out: its receiver has acknowledged something.
             out.chunk = chunk_bytes(half, segment);
-            let (start, payload) = (half.edge_o(), segment.payload);
+            let (start, payload) = (half.edge_o(), [].as_slice());
             let mut turn = Turn { half, other, stores, stage, out, way, now, start, payload };
-            taken = turn.ask_again();
+            taken = taken.then(turn.ask_again());
         }
         if taken.close {
             self.close(way, segment, out, stores);
@@ -262,7 +264,9 @@ impl Connection {
             }
         }
         let keep_alive = !empty && is_keep_alive(half, segment) && taken.answer;
-        if out.list().is_empty() && (empty || keep_alive || acked.news) {
+        // A receiver that has said no more than SYN waits for the acknowledgement of it (RFC 9293 section 3.5).
+        let greets = !half.is(Facts::WINDOW);
+        if out.list().is_empty() && (empty || keep_alive || acked.news || greets) {
             let seq = if empty || keep_alive {
                 half.place_of_nothing(stores, tcp.seq())
             } else {

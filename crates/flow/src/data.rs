@@ -42,6 +42,17 @@ impl Taken {
     const fn answered(outcome: Outcome) -> Self {
         Self { outcome, answer: true, ahead: None, close: false }
     }
+
+    /// What both led to; the later outcome says more, unless nothing came of it.
+    pub(crate) fn then(self, later: Self) -> Self {
+        let outcome = if later.outcome == Outcome::Held { self.outcome } else { later.outcome };
+        Self {
+            outcome,
+            answer: self.answer || later.answer,
+            ahead: self.ahead.or(later.ahead),
+            close: self.close || later.close,
+        }
+    }
 }
 
 /// One segment with bytes on its way through its half-stream.

@@ -1,5 +1,6 @@
 //! `sim`: plays seeds of the TCP simulator.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -11,6 +12,7 @@ const USAGE: &str = "\
 sim: TCP connections between two stacks with the box between them, on a virtual clock
 
   sim --seeds A..B     plays seeds from A to before B, on all cores
+  sim --fresh N        plays N seeds that nobody has played, and says which
   sim --seed N         plays one
 
   --protocol P         only conversations in P
@@ -42,6 +44,13 @@ fn arguments() -> Result<Arguments, String> {
                 let (first, end) =
                     range.split_once("..").ok_or_else(|| format!("`{range}` is not A..B"))?;
                 (found.first, found.end) = (number(first)?, number(end)?);
+            }
+            "--fresh" => {
+                let count = number(&value()?)?;
+                found.first = RandomState::new().hash_one(0) >> 16;
+                found.end = found.first.saturating_add(count);
+                let seeds = format!("fresh seeds: --seeds {}..{}\n", found.first, found.end);
+                let _ = std::io::stderr().write_all(seeds.as_bytes());
             }
             "--seed" => {
                 found.first = number(&value()?)?;

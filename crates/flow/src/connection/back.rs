@@ -21,7 +21,8 @@ pub(super) fn send_back(
     if !other.is(Facts::KNOWN) || !half.is(Facts::KNOWN) {
         return;
     }
-    let backlog = other.backlog(stores);
+    // Whoever asks again may have missed what nobody else resends.
+    let backlog = other.backlog(stores).or_else(|| other.owed(stores).filter(|_| answer));
     let ends = ends_here(other, stores, backlog);
     let (mut news, mut asked) = (false, false);
     if !half.is_transparent() {
@@ -86,7 +87,7 @@ fn send_backlog(half: &mut Half, stores: &Stores, run: Run, empty: Output, out: 
         len = len.wrapping_sub(bytes);
     }
     half.note_backlog_sent(seq);
-    let due = half.end_is_due(stores);
+    let due = half.end_is_due(stores) && seq == half.edge_e();
     if let Some(last) = out.list_mut().last_mut() {
         last.flags = last.flags.with(TcpFlags::PSH);
         if due {

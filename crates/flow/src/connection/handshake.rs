@@ -10,7 +10,7 @@ use crate::Way;
 use crate::flight::Stores;
 use crate::half::{Facts, Half};
 use crate::options::{self, SynOptions};
-use crate::segment::{Outcome, Outputs, Payload, SegmentIn};
+use crate::segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
 use wire::TcpFlags;
 
 impl Connection {
@@ -78,7 +78,7 @@ impl Connection {
         stores: &Stores,
         out: &mut Outputs,
     ) -> Outcome {
-        let (_, other) = self.pair(way);
+        let (half, other) = self.pair(way);
         let ack = other.to_original(stores, segment.tcp.ack());
         pass(segment, out);
         for output in out.list_mut() {
@@ -86,6 +86,22 @@ impl Connection {
             if segment.tcp.flags().has(TcpFlags::ACK) {
                 output.ack = ack;
             }
+        }
+        let first = segment.tcp.seq().advance(1);
+        let again = segment.tcp.flags().has(TcpFlags::ACK) && half.una_e == first;
+        if again && !other.is(Facts::WINDOW) && other.is(Facts::KNOWN) {
+            // Its sender lacks the handshake's last acknowledgement, and the bytes that brought it again may be held here and
+            // acknowledged: nobody else would say it again.
+            let stamps = note_stamps(half, segment).map(|echo| (other.stamp, echo));
+            out.back_options = options::of_an_ack(stamps, None);
+            out.push(Output {
+                to: To::Sender,
+                seq: other.sent_e,
+                ack: first,
+                flags: TcpFlags::ACK,
+                window: half.window,
+                payload: Payload::None,
+            });
         }
         if segment.payload.is_empty() { Outcome::Moved } else { Outcome::SynDataStripped }
     }

@@ -366,8 +366,11 @@ fn the_beginning_of_a_pattern_is_let_go_after_its_deadline_and_sent_until_it_arr
     let mut alone = Alone::new();
     let ack = TcpFlags::ACK;
     let [onward, back] = alone.take(10, Way::ToServer, (100, 500), ack, b"TOK");
-    assert!(onward.is_empty(), "{onward:?}");
+    assert_eq!(onward, [(100, 500, vec![])], "its acknowledgement goes on, and no byte");
     assert_eq!(back, [(500, 103, vec![])], "its sender may go on");
+    // The server has not heard it, and is still in SYN-RECEIVED; the client sends nothing again.
+    let [_, back] = alone.take(11, Way::ToClient, (499, 100), ack.with(TcpFlags::SYN), b"");
+    assert_eq!(back, [(100, 500, vec![])]);
     assert!(alone.connection.waits(Way::ToServer, &alone.stores));
     assert_eq!(alone.overdue(9 + WINDOW_HOLD_MS), None);
     let due = 10 + WINDOW_HOLD_MS;

@@ -261,16 +261,26 @@ impl Host {
                 }
             }
             let payload = payload.to_vec();
-            let changed = link::rewrite(&frame, &layers, &payload, |tcp| {
-                tcp.set_seq(seq);
-                tcp.set_flags(flags);
-                if has_ack {
-                    tcp.set_ack(ack.retreat(mine));
-                }
-                for (at, bytes) in blocks {
-                    tcp.set_option_bytes(at, &bytes);
-                }
-            });
+            let rewritten = |seq, flags, payload: &[u8]| {
+                link::rewrite(&frame, &layers, payload, |tcp| {
+                    tcp.set_seq(seq);
+                    tcp.set_flags(flags);
+                    if has_ack {
+                        tcp.set_ack(ack.retreat(mine));
+                    }
+                    for (at, bytes) in &blocks {
+                        tcp.set_option_bytes(*at, bytes);
+                    }
+                })
+            };
+            let mut changed = rewritten(seq, flags, &payload);
+            if flags.has(TcpFlags::FIN) && !payload.is_empty() {
+                // It may take fewer bytes than it said it would: the FIN comes by itself, behind all of them.
+                let bytes = rewritten(seq, flags.without(TcpFlags::FIN), &payload);
+                let packet = bytes.as_ref().and_then(|frame| frame.get(ETHERNET_BYTES..));
+                self.wire.input.extend(packet.map(<[u8]>::to_vec));
+                changed = rewritten(seq.advance(count(payload.len())), flags, b"");
+            }
             frame = changed.unwrap_or(frame);
         }
         let packet = frame.get(ETHERNET_BYTES..).unwrap_or_default();

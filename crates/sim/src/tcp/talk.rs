@@ -254,6 +254,12 @@ impl Script {
         self.parts.push(Part { from, bytes, becomes, after, pause_ms: 0 });
     }
 
+    /// The client says `bytes`, which the server is not to hear: the box gives `answer` in its stead.
+    pub(super) fn refused(&mut self, bytes: Vec<u8>, answer: &[u8], ahead: usize) {
+        self.say(Side::Client, bytes, Vec::new(), ahead);
+        self.say(Side::Server, Vec::new(), answer.to_vec(), 0);
+    }
+
     pub(super) fn finish(mut self, dice: &mut Dice) -> Vec<Part> {
         if dice.percent(20) {
             for part in &mut self.parts {

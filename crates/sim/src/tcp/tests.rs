@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 
-use super::{Kind, Play, run};
+use super::{Play, run};
 
 /// Seeds that failed once.
 const FAILED_ONCE: &[(&str, u64)] = &[
@@ -13,6 +13,17 @@ const FAILED_ONCE: &[(&str, u64)] = &[
     // A match whose beginning had been let go went through whole, where it must keep its length.
     ("data", 443),
     ("data", 540),
+    // The end was told behind the last byte of a backlog, before the bytes of a body that need no copy.
+    ("http", 2_261),
+    // An answer of ours that was lost was sent again only by our own timer.
+    ("http", 2_606),
+    // What waited for an answer was not looked at again when a keep-alive said that the answer had come.
+    ("ftp", 1_735),
+    // The handshake's last acknowledgement came with bytes that were held.
+    ("ftp", 1_254),
+    ("ftp", 20_529),
+    // What edits had made longer than a small window was left to its sender's timeouts.
+    ("data", 4_197),
     // Not the box's: found the simulator's own mistakes.
     ("data", 2_771),
     ("dns", 1_940),
@@ -45,10 +56,7 @@ fn fresh_seeds_pass() {
     let base = RandomState::new().hash_one(0) >> 16;
     println!("fresh seeds from {base}");
     for seed in base..base + 30 {
-        let run = run(seed, &Play::default());
-        // Growth past a small window costs a timeout each time: slow, not wrong.
-        let wrong = run.wrong.filter(|wrong| wrong.kind != Kind::Slow);
-        assert!(wrong.is_none(), "seed {seed} of {}: {wrong:?}", run.protocol);
+        passes(seed, None);
     }
 }
 

@@ -22,6 +22,10 @@ const PATCHES: &[&str] = &[
     "patch: body\ntitle: bodies keep their length\nprotocol: http\nrules:\n  - mask: http.file_data\n    bytes: \"~^\"\n    with: \"-\"\n",
 ];
 
+/// A request is answered here, and the server does not hear it.
+const REFUSAL: &str = "patch: refusal\ntitle: a request is refused\nprotocol: http\nrules:\n  - when: http.header[\"x-forbidden\"] == \"yes\"\n    refuse: message\n    reply: \"HTTP/1.1 418 no\\r\\nContent-Length: 3\\r\\n\\r\\nno\\n\"\n";
+const REFUSED: &[u8] = b"HTTP/1.1 418 no\r\nContent-Length: 3\r\n\r\nno\n";
+
 /// Bytes as sent, and as they become.
 #[derive(Default)]
 struct Message {
@@ -49,8 +53,15 @@ pub(super) fn talk(dice: &mut Dice, short: bool) -> Talk {
     let mut script = Script::new();
     let most = if short { 3 } else { 20 };
     let ahead = dice.pick(&[0, 0, 3, 1_000]);
-    for _ in 0..dice.between(1, most) {
-        let request = request(dice, &on, short);
+    let refusals = dice.pick(&[0, 0, 20, 70]);
+    // A server that has said all would end the connection, and with it the answers in its stead: the last is its own.
+    for left in (0..dice.between(1, most)).rev() {
+        let refused = left > 0 && dice.percent(refusals);
+        let request = request(dice, &on, short, refused);
+        if refused {
+            script.refused(request.bytes, REFUSED, ahead);
+            continue;
+        }
         script.say(Side::Client, request.bytes, request.becomes, ahead);
         let response = response(dice, &on, short);
         script.say(Side::Server, response.bytes, response.becomes, 0);
@@ -62,7 +73,9 @@ pub(super) fn talk(dice: &mut Dice, short: bool) -> Talk {
             .iter()
             .zip(on)
             .filter(|(_, on)| *on)
-            .map(|(patch, _)| (*patch).to_owned())
+            .map(|(patch, _)| *patch)
+            .chain((refusals > 0).then_some(REFUSAL))
+            .map(str::to_owned)
             .collect(),
         parts: script.finish(dice),
         progress: Progress::Lines,
@@ -74,7 +87,7 @@ fn word(dice: &mut Dice, low: usize, high: usize) -> String {
     (0..dice.between(low, high)).map(|_| char::from(dice.pick(b"abcdfghjkmno0123456789"))).collect()
 }
 
-fn request(dice: &mut Dice, on: &[bool; PATCHES.len()], short: bool) -> Message {
+fn request(dice: &mut Dice, on: &[bool; PATCHES.len()], short: bool, refused: bool) -> Message {
     let mut message = Message::default();
     let has_body = dice.percent(40);
     message.same(if has_body { "POST " } else { "GET " });
@@ -92,6 +105,9 @@ fn request(dice: &mut Dice, on: &[bool; PATCHES.len()], short: bool) -> Message 
         let other = "an agent whose name was longer than nine bytes";
         message.edited(&name, if long { other } else { &name });
         message.same("\r\n");
+    }
+    if refused {
+        message.same("X-Forbidden: yes\r\n");
     }
     message.same("Host: example\r\n");
     body(dice, on, short, has_body, &mut message);

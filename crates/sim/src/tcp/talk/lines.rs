@@ -7,12 +7,14 @@ use crate::tcp::dice::Dice;
 const FTP: &str = "patch: ftp\ntitle: arguments keep their bounds\nprotocol: ftp\nrules:\n\
     \x20 - when: ftp.request.command == \"MKD\"\n    truncate: ftp.request.arg\n    to: 20\n\
     \x20 - when: ftp.request.command == \"USER\"\n    replace: ftp.request.arg\n    pattern: \"%\"\n    with: \"\"\n\
+    \x20 - when: ftp.request.command == \"SITE\"\n    refuse: message\n    reply: \"500 not here\\r\\n\"\n\
     \x20 - when: ftp.response.code == 213\n    replace: ftp.response.arg\n    pattern: \"evil\"\n    with: \"nothing of the kind\"\n";
 
 const SMTP: &str = "patch: smtp\ntitle: addresses and lines keep their bounds\nprotocol: smtp\nrules:\n\
     \x20 - when: smtp.req.command == \"HELO\"\n    truncate: smtp.req.parameter\n    to: 12\n\
     \x20 - mask: smtp.mail_from\n    bytes: \"\\xff\"\n    with: \"?\"\n\
     \x20 - replace: smtp.rcpt_to\n    pattern: \"|\"\n    with: \"-pipe-\"\n\
+    \x20 - when: smtp.req.command == \"VRFY\"\n    refuse: message\n    reply: \"502 not here\\r\\n\"\n\
     \x20 - replace: smtp.rsp.parameter\n    pattern: \"Version\"\n    with: \"\"\n";
 
 fn word(dice: &mut Dice, low: usize, high: usize) -> String {
@@ -26,7 +28,11 @@ pub(super) fn ftp(dice: &mut Dice, short: bool) -> Talk {
     for _ in 0..dice.between(1, if short { 6 } else { 60 }) {
         let most = dice.pick(&[10, 30, 300]);
         let arg = word(dice, 1, most);
-        match dice.below(4) {
+        match dice.below(5) {
+            4 => {
+                let command = format!("SITE {arg}\r\n");
+                script.refused(command.into_bytes(), b"500 not here\r\n", ahead);
+            }
             0 => {
                 let kept = &arg[..arg.len().min(20)];
                 both(
@@ -64,6 +70,9 @@ pub(super) fn ftp(dice: &mut Dice, short: bool) -> Talk {
             }
         }
     }
+    // A server that has said all would end the connection, and with it the answers in its stead: the last is its own.
+    same(&mut script, Side::Client, "QUIT\r\n", ahead);
+    same(&mut script, Side::Server, "221 bye\r\n", 0);
     let rule = Rule { pattern: "evil".into(), with: "nothing of the kind".into() };
     talk("ftp", 21, (FTP, rule), script, dice)
 }
@@ -88,6 +97,10 @@ pub(super) fn smtp(dice: &mut Dice, short: bool) -> Talk {
         becomes.extend(b"@b>\r\n");
         script.say(Side::Client, bytes, becomes, ahead);
         same(&mut script, Side::Server, "250 ok\r\n", 0);
+        for _ in 0..dice.pick(&[0, 0, 1, 3]) {
+            let command = format!("VRFY {}\r\n", word(dice, 1, 20));
+            script.refused(command.into_bytes(), b"502 not here\r\n", ahead);
+        }
         for _ in 0..dice.between(1, 4) {
             let to = format!("RCPT TO:<{}|{}@c>\r\n", word(dice, 0, 20), word(dice, 1, 20));
             both(&mut script, Side::Client, &to, &to.replace('|', "-pipe-"), ahead);
