@@ -3,11 +3,12 @@
 import hashlib
 import json
 import os
+import statistics
 import sys
 import time
 
 import origin
-from lab import SERVER, SERVER6, Lab
+from lab import SERVER, SERVER6, Lab, OnRequest
 
 PATCH = """\
 patch: shorten-trace
@@ -103,6 +104,53 @@ def test_observe_counts_and_changes_nothing():
         assert seen[0][2] == 300, seen
         assert lab.metric("wirepatch_patch_would_edit_total", patch="shorten-trace") == 1
         assert lab.metric("wirepatch_patch_edits_total", patch="shorten-trace") == 0
+
+
+ONCE = """\
+patch: once-{name}
+title: a test patch that edits a response once, in front of its body
+protocol: http
+rules:
+  - replace: http.server
+    pattern: "{pattern}"
+    with: ""
+tests:
+  - name: edited
+    response: "HTTP/1.1 200 OK\\r\\nServer: a{pattern}b\\r\\nContent-Length: 0\\r\\n\\r\\n"
+    becomes: "HTTP/1.1 200 OK\\r\\nServer: ab\\r\\nContent-Length: 0\\r\\n\\r\\n"
+  - name: not edited
+    response: "HTTP/1.1 200 OK\\r\\nServer: ab\\r\\nContent-Length: 0\\r\\n\\r\\n"
+    unchanged: true
+  - name: nor here
+    response: "HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n"
+    unchanged: true
+"""
+
+
+def test_a_bulk_download_edited_once_against_one_that_is_not():
+    pairs = int(os.environ.get("WIREPATCH_BULK_PAIRS", "0"))
+    if not pairs:
+        raise OnRequest("it measures: set WIREPATCH_BULK_PAIRS to a number of downloads")
+    size = 400_000_000
+    with Lab() as lab:
+        groups = []
+        for name, port, pattern in (("edited", 80, "HTTP"), ("unedited", 81, "nowhere to be found")):
+            lab.start("server", [sys.executable, origin.__file__, str(port)], log=f"origin{port}.log")
+            lab.listening("server", "127.0.0.1", port)
+            patch = lab.write(f"{name}.yaml", ONCE.format(name=name, pattern=pattern))
+            groups.append({"name": name, "addresses": [SERVER], "ports": {"http": [port]}, "patches": [patch]})
+        lab.start_box(lab.config(groups))
+        rates = {80: [], 81: []}
+        for _ in range(pairs):
+            for port, found in rates.items():
+                told = lab.run("client", ["curl", "-sS", "-m", "170", "-o", "/dev/null", "-w", "%{speed_download}",
+                                          f"http://{SERVER}:{port}/bytes/{size}"], timeout=200)
+                found.append(float(told.stdout))
+        assert lab.metric("wirepatch_patch_edits_total", patch="once-edited") == pairs
+        assert lab.metric("wirepatch_patch_edits_total", patch="once-unedited") == 0
+        shares = sorted(edited / unedited for edited, unedited in zip(rates[80], rates[81]))
+        print(f"    {pairs} pairs of {size // 1_000_000} MB: the edited one has {statistics.median(shares):.1%} of the unedited one's rate"
+              f" (from {shares[0]:.1%} to {shares[-1]:.1%}; {statistics.median(rates[81]) / 1e6:.0f} MB/s unedited)")
 
 
 def resident_kib(pid):
