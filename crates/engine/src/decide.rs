@@ -128,6 +128,11 @@ impl<'a> Unit<'a> {
         let plain = index.is_plain(self.view.input);
         for (at, field) in self.fields.items().iter().enumerate() {
             let Some(slot) = index.slot(field.slot) else { continue };
+            // Nearly all fields of text protocols.
+            let ordinary = plain && field.flags == Flags::NONE;
+            if ordinary && !slot.watches_in_plain(self.view.input, field.value) {
+                continue;
+            }
             let plain = plain && !field.flags.has(Flags::DECODED);
             let number = number_of(field);
             if is_whole(field) {

@@ -14,6 +14,7 @@ mod needles;
 mod program;
 mod ranges;
 mod slot;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use crate::module::{Rule, RuleNo};
 use crate::transform::{ByteSet, Scope, Transform};
 pub use candidates::Candidates;
 use guard::{Atom, Guard, Kind};
+use needles::widened;
 use program::Taken;
 pub use program::{
     AUTOMATA_MAX, Automaton, LiteralState, Literals, MaskTable, Owner, Program, WINDOW_BYTES_MAX,
@@ -135,7 +137,7 @@ impl Index {
             counted,
             lacking: lacking.into(),
             every_unit: every_unit.into(),
-            rare: Ranges::new(rare),
+            rare: Ranges::new(widened(&rare)),
             id: IDS.fetch_add(1, Relaxed),
         }
     }

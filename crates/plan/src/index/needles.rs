@@ -8,13 +8,13 @@
 use std::sync::Arc;
 
 use aho_corasick::automaton::Automaton;
-use aho_corasick::dfa::DFA;
 use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, MatchKind};
 use regex_automata::dfa::regex::Regex;
 
 use super::Candidates;
 use super::guard::Place;
+use super::table::Table;
 use crate::decode::url_decode;
 use crate::module::RuleNo;
 use crate::transform::ByteSet;
@@ -64,7 +64,7 @@ const PLACES: usize = 3;
 
 #[derive(Debug)]
 enum Search {
-    Table(Box<DFA>),
+    Table(Box<Table>),
     Compact(Box<NFA>),
 }
 
@@ -136,7 +136,7 @@ impl Needles {
     /// Bytes of the shortest literal.
     pub(super) fn shortest(&self) -> usize {
         match &self.search {
-            Search::Table(table) => table.min_pattern_len(),
+            Search::Table(table) => table.shortest(),
             Search::Compact(compact) => compact.min_pattern_len(),
         }
     }
@@ -185,26 +185,14 @@ impl Needles {
     }
 
     fn pass(&self, value: &[u8], seen: &mut Seen, out: &mut Candidates) {
-        match &self.search {
-            Search::Table(table) => self.run(&**table, value, seen, out),
-            Search::Compact(compact) => self.run(&**compact, value, seen, out),
-        }
-    }
-
-    #[inline]
-    fn run(&self, automaton: &impl Automaton, value: &[u8], seen: &mut Seen, out: &mut Candidates) {
-        let Ok(mut state) = automaton.start_state(Anchored::No) else { return };
         let inner = Inner::of(value);
-        for (at, &byte) in value.iter().enumerate() {
-            state = automaton.next_state(Anchored::No, state, byte);
-            if automaton.is_special(state) && automaton.is_match(state) {
-                let end = at.wrapping_add(1);
-                for place in 0..automaton.match_len(state) {
-                    let literal = automaton.match_pattern(state, place);
-                    let start = end.saturating_sub(automaton.pattern_len(literal));
-                    self.found(literal.as_usize(), inner, (start, end), seen, out);
-                }
-            }
+        match &self.search {
+            Search::Table(table) => table.run(value, |literal, at| {
+                self.found(literal, inner, at, seen, out);
+            }),
+            Search::Compact(compact) => run(compact, value, |literal, at| {
+                self.found(literal, inner, at, seen, out);
+            }),
         }
     }
 
@@ -274,13 +262,27 @@ impl Inner {
 impl Search {
     fn new(literals: &[Box<[u8]>]) -> Option<Self> {
         if literals.len() <= TABLE_LITERALS_MAX {
-            let mut table = DFA::builder();
-            table.match_kind(MatchKind::Standard).ascii_case_insensitive(true).prefilter(false);
-            table.build(literals).ok().map(|table| Self::Table(Box::new(table)))
+            Table::new(literals).map(|table| Self::Table(Box::new(table)))
         } else {
             let mut compact = NFA::builder();
             compact.match_kind(MatchKind::Standard).ascii_case_insensitive(true).prefilter(false);
             compact.build(literals).ok().map(|compact| Self::Compact(Box::new(compact)))
+        }
+    }
+}
+
+/// Hands every literal that ends in `value` to `found`, with where it stands.
+fn run(automaton: &NFA, value: &[u8], mut found: impl FnMut(usize, (usize, usize))) {
+    let Ok(mut state) = automaton.start_state(Anchored::No) else { return };
+    for (at, &byte) in value.iter().enumerate() {
+        state = automaton.next_state(Anchored::No, state, byte);
+        if automaton.is_special(state) && automaton.is_match(state) {
+            let end = at.wrapping_add(1);
+            for place in 0..automaton.match_len(state) {
+                let literal = automaton.match_pattern(state, place);
+                let start = end.saturating_sub(automaton.pattern_len(literal));
+                found(literal.as_usize(), (start, end));
+            }
         }
     }
 }
@@ -299,6 +301,25 @@ pub(super) fn rare_bytes<'a>(literals: impl Iterator<Item = &'a [u8]>) -> Option
         set.insert(rarest_first().find(|byte| literal.contains(byte))?);
     }
     Some(set)
+}
+
+/// The set with the rare bytes between its members, where there are no others between them: fewer ranges.
+pub(super) fn widened(set: &ByteSet) -> ByteSet {
+    let mut wide = ByteSet::new();
+    let mut gap = Vec::new();
+    let mut inside = false;
+    for byte in 0..=u8::MAX {
+        if set.contains(byte) {
+            gap.drain(..).chain([byte]).for_each(|byte| wide.insert(byte));
+            inside = true;
+        } else if inside && rarest_first().any(|rare| rare == byte) {
+            gap.push(byte);
+        } else {
+            gap.clear();
+            inside = false;
+        }
+    }
+    wide
 }
 
 /// Whether all bytes of `set` are rare.

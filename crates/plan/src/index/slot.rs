@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use proto::Watch;
+use proto::{Span, Watch};
 use regex_automata::dfa::regex::Regex;
 
 use super::candidates::Candidates;
@@ -25,6 +25,8 @@ pub struct SlotIndex {
     watch: Watch,
     /// The same in a unit that has none of [`SlotIndex::rare`].
     watch_in_plain: Watch,
+    /// The same, but for the values whose first byte some rule waits for.
+    watch_behind_first: Watch,
     /// Every literal that is waited for has one of these bytes, and the masks change no others. Empty: they may lack any.
     rare: ByteSet,
     present: Box<[RuleNo]>,
@@ -52,6 +54,12 @@ pub struct SlotIndex {
     masked: Ranges,
     /// Whatever the value, the program may change it.
     program_always: bool,
+    /// Some rule waits for what [`SlotIndex::look_up_more`] looks up.
+    has_more: bool,
+    /// There are needles or masks.
+    has_text: bool,
+    /// `rare` is not empty.
+    covered: bool,
     /// Rules that work on this slot and need it whole, in rule order.
     whole: Box<[RuleNo]>,
     /// Rules that wait for this slot and are none of its program.
@@ -78,8 +86,16 @@ impl Ends {
     }
 
     #[inline]
+    fn waits_for(&self, end: Option<&u8>) -> bool {
+        end.map_or(self.any_empty, |&byte| self.any.contains(byte))
+    }
+
+    #[inline]
     fn look_up(&self, end: Option<&u8>, out: &mut Candidates) {
-        if end.map_or(self.any_empty, |&byte| self.any.contains(byte)) {
+        if self.rules.is_empty() {
+            return;
+        }
+        if self.waits_for(end) {
             let waits = |set: &ByteSet, empty: bool| end.map_or(empty, |&byte| set.contains(byte));
             for &(_, _, rule) in self.rules.iter().filter(|(set, empty, _)| waits(set, *empty)) {
                 out.add(rule);
@@ -130,9 +146,17 @@ impl SlotIndex {
             slot.present = slot.present.iter().copied().chain(rules).collect();
             slot.program_always = slot.program.is_some();
         }
+        slot.covered = !slot.rare.is_empty();
+        slot.has_text = slot.needles.is_some() || !slot.masked.is_empty();
+        let ends = !slot.last.rules.is_empty() || !slot.any_byte.is_empty();
+        let numbers = [&slot.equal, &slot.above, &slot.below].iter().any(|list| !list.is_empty());
+        let texts = !slot.bytes.is_empty() || !slot.expressions.is_empty();
+        slot.has_more = ends || numbers || texts || !slot.present.is_empty();
         slot.watch = slot.watched(false);
-        slot.watch_in_plain =
-            if slot.rare.is_empty() { slot.watch.clone() } else { slot.watched(true) };
+        slot.watch_in_plain = slot.watched(slot.covered);
+        let first = core::mem::take(&mut slot.first);
+        slot.watch_behind_first = slot.watched(slot.covered);
+        slot.first = first;
         slot
     }
 
@@ -219,6 +243,7 @@ impl SlotIndex {
         self.program_always = self.program.is_some();
         self.watch = self.watched(false);
         self.watch_in_plain = self.watch.clone();
+        self.watch_behind_first = self.watch.clone();
     }
 
     /// Marks it takes in a [`Candidates`].
@@ -314,6 +339,13 @@ impl SlotIndex {
         self.watches_in(false, bytes, number)
     }
 
+    /// The same of a value at `at` of a plain unit, without a number.
+    #[inline]
+    pub fn watches_in_plain(&self, unit: &[u8], at: Span) -> bool {
+        self.watch_behind_first.length(usize::try_from(at.len()).unwrap_or(usize::MAX))
+            || (!self.first.rules.is_empty() && self.first.waits_for(at.of(unit).first()))
+    }
+
     /// The same of an occurrence in a unit that is plain or not: see [`super::Index::is_plain`].
     #[inline]
     pub fn watches_in(&self, plain: bool, bytes: usize, number: Option<u64>) -> bool {
@@ -338,10 +370,31 @@ impl SlotIndex {
         number: Option<u64>,
         out: &mut Candidates,
     ) -> bool {
-        for &rule in &self.present {
-            out.add(rule);
+        self.first.look_up(value.first(), out);
+        if let Some((least, _)) = self.longer.first()
+            && value.len() > *least
+        {
+            for &(_, rule) in self.longer.iter().take_while(|&&(than, _)| value.len() > than) {
+                out.add(rule);
+            }
         }
-        for &(_, rule) in self.longer.iter().take_while(|&&(than, _)| value.len() > than) {
+        if self.has_more {
+            self.look_up_more(value, number, out);
+        }
+        let truncate = self.program.as_ref().and_then(|program| program.truncate);
+        let program = self.program_always || truncate.is_some_and(|(to, _)| value.len() > to);
+        if !self.has_text || (plain && self.covered) {
+            return program;
+        }
+        let masked = self.masked.any_in(value);
+        let needles = self.needles.as_ref().filter(|needles| value.len() >= needles.shortest());
+        let found = needles.is_some_and(|needles| needles.look_up(value, out));
+        program | masked | found
+    }
+
+    /// The kinds of guards that few slots have.
+    fn look_up_more(&self, value: &[u8], number: Option<u64>, out: &mut Candidates) {
+        for &rule in &self.present {
             out.add(rule);
         }
         if let Some(number) = number {
@@ -354,7 +407,6 @@ impl SlotIndex {
                 out.add(*rule);
             }
         }
-        self.first.look_up(value.first(), out);
         self.last.look_up(value.last(), out);
         for (ranges, rule) in &self.any_byte {
             if ranges.any_in(value) {
@@ -366,18 +418,6 @@ impl SlotIndex {
                 out.add(*rule);
             }
         }
-        let truncate = self.program.as_ref().and_then(|program| program.truncate);
-        let mut program = self.program_always || truncate.is_some_and(|(to, _)| value.len() > to);
-        if plain && !self.rare.is_empty() {
-            return program;
-        }
-        program |= self.masked.any_in(value);
-        if let Some(needles) = &self.needles
-            && value.len() >= needles.shortest()
-        {
-            program |= needles.look_up(value, out);
-        }
-        program
     }
 
     fn look_up_number(&self, number: u64, out: &mut Candidates) {

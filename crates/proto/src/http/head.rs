@@ -218,7 +218,12 @@ impl Head<'_> {
         let interest = Interest::of(self.wanted, self.view.from, trailer);
         let line_mode = !self.wanted.whole();
         let before = self.at;
-        match self.walk(&interest, trailer, line_mode) {
+        let stop = self.walk(&interest, trailer, line_mode);
+        if interest.grammar() {
+            let lines = self.view.input.get(before..self.at).unwrap_or_default();
+            self.half.marks.set_if(memchr::memchr(0, lines).is_some(), Marks::MALFORMED);
+        }
+        match stop {
             Stop::Full => self.unit(state, false),
             Stop::Blank => self.end(state, trailer),
             Stop::Short if self.view.ended && self.at >= self.view.input.len() => {

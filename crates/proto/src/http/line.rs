@@ -102,6 +102,11 @@ impl Interest {
         }
     }
 
+    /// Lines are checked against the grammar.
+    pub(super) fn grammar(&self) -> bool {
+        self.grammar
+    }
+
     /// Passes over complete lines that nobody reads, that framing does not rest on, and that end as they should. Where the first
     /// other one begins, and how many there were.
     #[inline]
@@ -224,8 +229,13 @@ impl Reading {
     #[inline]
     pub(super) fn note(&self, half: &mut Half, input: &[u8], interest: &Interest, trailer: bool) {
         let raw = input.get(self.name.0..self.name.1).unwrap_or_default();
+        let may_frame = |raw: &[u8]| {
+            !raw.first().is_some_and(u8::is_ascii_alphabetic)
+                || framing::may_begin(input.get(self.name.0..).unwrap_or_default())
+        };
         if !trailer
             && self.has_colon
+            && may_frame(raw)
             && let Some((framing, certain)) = framing::by_name(raw)
         {
             let short = self.next.saturating_sub(self.start) < NAME_BYTES_MAX;
@@ -236,10 +246,8 @@ impl Reading {
             note_line_ends(half, self.bare_lf, self.bare_cr, self.folded);
         }
         if interest.grammar {
-            half.marks.set_if(!self.has_colon || !raw.iter().all(is_token), Marks::BAD_NAME);
+            half.marks.set_if(!self.has_colon || !are_tokens(raw), Marks::BAD_NAME);
             half.marks.set_if(raw.is_empty(), Marks::BAD_NAME);
-            let line = input.get(self.start..self.end).unwrap_or_default();
-            half.marks.set_if(memchr::memchr(0, line).is_some(), Marks::MALFORMED);
         }
     }
 
@@ -302,7 +310,36 @@ impl Reading {
 //= https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
 //# token = 1*tchar
 fn is_token(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
+    TOKEN.get(usize::from(*byte)).is_some_and(|&token| token)
+}
+
+/// All of a name, without a branch a byte.
+fn are_tokens(name: &[u8]) -> bool {
+    name.iter().fold(true, |all, byte| all & is_token(byte))
+}
+
+static TOKEN: [bool; 256] = tokens();
+
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "worked out by the compiler"
+)]
+const fn tokens() -> [bool; 256] {
+    let marks = b"!#$%&'*+-.^_`|~";
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < marks.len() {
+        table[marks[at] as usize] = true;
+        at += 1;
+    }
+    table
 }
 
 /// A fold, or a CR alone, is a line end to some servers and not to others.

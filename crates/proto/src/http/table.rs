@@ -202,13 +202,34 @@ pub(super) fn known(name: &[u8]) -> Option<FieldId> {
         .map(|(_, field)| *field)
 }
 
-/// `name` is `known`, in any case; `known` holds lower case, digits and hyphens only. (Without a branch a byte, it takes a third of
-/// what the standard library's comparison does.)
+/// `name` is `known`, in any case; `known` holds at least four bytes: lower case, digits and hyphens. Compared a word at a
+/// time, the last word overlapping the one before it.
 fn alike(name: &[u8], known: &[u8]) -> bool {
-    let same = |(&byte, &known): (&u8, &u8)| {
-        (byte == known) | ((byte | 0x20 == known) & known.is_ascii_lowercase())
-    };
-    name.len() == known.len() && name.iter().zip(known).fold(true, |alike, pair| alike & same(pair))
+    if name.len() != known.len() {
+        return false;
+    }
+    let (names, knowns) = (name.as_chunks::<8>().0, known.as_chunks::<8>().0);
+    if let (Some(name), Some(known)) = (name.last_chunk::<8>(), known.last_chunk::<8>()) {
+        let words = names.iter().zip(knowns);
+        return words.chain([(name, known)]).all(|(name, known)| same_word(name, known));
+    }
+    let four = |bytes: Option<&[u8; 4]>| bytes.map(|&[a, b, c, d]| [a, b, c, d, 0, 0, 0, 0]);
+    let ends = |bytes: &[u8]| Some((four(bytes.first_chunk())?, four(bytes.last_chunk())?));
+    match (ends(name), ends(known)) {
+        (Some((name, name_end)), Some((known, known_end))) => {
+            same_word(&name, &known) && same_word(&name_end, &known_end)
+        }
+        _ => false,
+    }
+}
+
+/// The bit that letters differ by in case is left out where `known` has a letter: where bit 6 is set.
+#[inline]
+fn same_word(name: &[u8; 8], known: &[u8; 8]) -> bool {
+    const BIT_6: u64 = 0x4040_4040_4040_4040;
+    let known = u64::from_le_bytes(*known);
+    let cases = (known & BIT_6) >> 1;
+    (u64::from_le_bytes(*name) ^ known) & !cases == 0
 }
 
 #[cfg(test)]
