@@ -17,7 +17,9 @@ pub struct Limits {
     /// Bytes of one unit held.
     pub hold_bytes: u32,
     /// Milliseconds the beginning of a pattern is held.
-    pub hold_ms: u32,
+    pub pattern_hold_ms: u32,
+    /// Milliseconds a unit is held.
+    pub unit_hold_ms: u32,
     /// Bytes kept ahead of a gap, a direction.
     pub ahead_bytes: u32,
     /// Bytes in flight as copies, a direction.
@@ -51,7 +53,8 @@ impl Limits {
         Self {
             flows: bounded(raw.flows, 262_144, 64..=16_777_216),
             hold_bytes: bounded(raw.hold_bytes, HOLD_BYTES_DEFAULT, 64..=HOLD_BYTES_MAX),
-            hold_ms: bounded(raw.hold_ms, 400, 10..=60_000),
+            pattern_hold_ms: bounded(raw.pattern_hold_ms, 400, 10..=60_000),
+            unit_hold_ms: bounded(raw.unit_hold_ms, 60_000, 100..=3_600_000),
             // What a half-stream keeps of bytes past those decided ends at 126 KiB.
             ahead_bytes: bounded(raw.ahead_bytes, 129_024, 1_460..=129_024),
             in_flight_bytes: bounded(raw.in_flight_bytes, 1_048_576, 131_072..=16_777_216),

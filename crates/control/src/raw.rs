@@ -193,7 +193,9 @@ pub(crate) struct RawLimits {
     /// Bytes of one message part held back until its rules can be decided.
     pub hold_bytes: Option<Spanned<NonZeroU32>>,
     /// Milliseconds that bytes which may begin a pattern are held back for those that would complete it.
-    pub hold_ms: Option<Spanned<NonZeroU32>>,
+    pub pattern_hold_ms: Option<Spanned<NonZeroU32>>,
+    /// Milliseconds that part of a message is held back for its rest; then `fail_mode` decides.
+    pub unit_hold_ms: Option<Spanned<NonZeroU32>>,
     /// Bytes of one direction of a connection kept while a gap before them is open.
     pub ahead_bytes: Option<Spanned<NonZeroU32>>,
     /// Bytes of one direction of a connection copied until they are acknowledged.

@@ -47,13 +47,14 @@ pub struct PortCells {
 }
 
 /// Why a message could not be decided, as a label; in the order of [`engine::Undecided`].
-pub const UNDECIDED: [&str; 6] = [
+pub const UNDECIDED: [&str; 7] = [
     "fields_overflowed",
     "unit_too_long",
     "repair_impossible",
     "not_this_protocol",
     "edits_full",
     "panicked",
+    "unit_too_slow",
 ];
 
 /// One core's counters. Aligned so that two cores never share a cache line (nor the pair of lines that is fetched together).
@@ -119,6 +120,7 @@ impl CoreCounters {
     pub fn count_undecided(&self, why: engine::Undecided) {
         use engine::Undecided::{
             EditsFull, FieldsOverflowed, NotThisProtocol, Panicked, RepairImpossible, UnitTooLong,
+            UnitTooSlow,
         };
         let at = match why {
             FieldsOverflowed => 0,
@@ -127,6 +129,7 @@ impl CoreCounters {
             NotThisProtocol => 3,
             EditsFull => 4,
             Panicked => 5,
+            UnitTooSlow => 6,
         };
         if let Some(cell) = self.undecided.get::<usize>(at) {
             cell.add(1);

@@ -11,7 +11,7 @@
 //! query as resolvers send it (with an OPT record and a cookie), `dns-edns` it and the two rules of `dns`, `http` a request head with 100 keyed rules none of which fires, line by line,
 //! `http-whole` the same held whole, `http-cut` with one that does.
 
-use engine::{Back, Conversation, Input, Peer, Scratch};
+use engine::{Back, Conversation, Input, Peer, Release, Scratch};
 use plan::{
     Compare, Condition, FailMode, GroupNo, Hold, Mode, Module, Operand, PatchNo, Rule, Side, Test,
     Transform,
@@ -117,7 +117,8 @@ fn main() {
     for _ in 0..count {
         if stream {
             let bytes = std::hint::black_box(HEAD);
-            let input = Input { bytes, held: 0, ended: false, release: false, back: Back::Open };
+            let input =
+                Input { bytes, held: 0, ended: false, release: Release::Nothing, back: Back::Open };
             let conversation = &mut conversation;
             engine::stream(&module, Direction::Request, conversation, input, &peer, &mut scratch);
         } else {

@@ -30,8 +30,8 @@ mod value;
 pub use conversation::Conversation;
 pub use datagram::datagram;
 pub use outcome::{
-    Back, DatagramResult, DatagramVerdict, End, Hit, HoldKind, Input, Peer, StreamResult, Then,
-    Undecided,
+    Back, DatagramResult, DatagramVerdict, End, Hit, HoldKind, Input, Peer, Release, StreamResult,
+    Then, Undecided,
 };
 pub use scratch::Scratch;
 pub use stream::stream;

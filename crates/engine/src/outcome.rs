@@ -31,6 +31,8 @@ pub enum Undecided {
     FieldsOverflowed,
     /// The unit is longer than the hold bound, and a rule needed all of it.
     UnitTooLong,
+    /// The rest of the unit did not come in time, and a rule needed it.
+    UnitTooSlow,
     /// The edited message has no consistent form, or the bytes are under a MAC.
     RepairImpossible,
     /// Not the protocol this port is meant to speak; the rest of the half-stream is not inspected.
@@ -109,10 +111,22 @@ pub struct Input<'a> {
     pub held: usize,
     /// No byte follows.
     pub ended: bool,
-    /// A [`HoldKind::Window`] hold must be let go now.
-    pub release: bool,
+    /// What must be let go now.
+    pub release: Release,
     /// How the other direction stands.
     pub back: Back,
+}
+
+/// A hold whose deadline has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Release {
+    /// None has.
+    #[default]
+    Nothing,
+    /// A [`HoldKind::Window`] hold is let go.
+    Window,
+    /// A [`HoldKind::Unit`] hold is: the unit is opened, and rules that need more of it cannot be decided.
+    Unit,
 }
 
 /// Whether an answer may be put into the other direction now.

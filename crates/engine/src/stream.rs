@@ -13,7 +13,9 @@ use proto::{Direction, Edits, Flags, Span, State, Step, Transport, View};
 
 use crate::conversation::{Conversation, OPEN_FIELDS_MAX, SideState};
 use crate::decide::{Unit, decide, verdict_of};
-use crate::outcome::{Back, End as Ending, HoldKind, Input, Peer, StreamResult, Then, Undecided};
+use crate::outcome::{
+    Back, End as Ending, HoldKind, Input, Peer, Release, StreamResult, Then, Undecided,
+};
 use crate::scratch::{Desk, Scratch};
 use verdict::Message;
 
@@ -39,7 +41,7 @@ pub fn stream(
         Direction::Response => response,
     };
     mine.belong_to(side);
-    if !ended && mine.still_waits(side, input, held) {
+    if !ended && release != Release::Unit && mine.still_waits(side, input, held) {
         return Run::result(0, Then::Hold(HoldKind::Unit));
     }
     mine.need = None;
@@ -49,7 +51,8 @@ pub fn stream(
         from,
         peer,
         ended,
-        release,
+        release: release == Release::Window,
+        overdue: release == Release::Unit,
         back,
         lost,
         state,
@@ -72,6 +75,8 @@ struct Run<'a> {
     peer: &'a Peer,
     ended: bool,
     release: bool,
+    /// A unit that is not complete is not waited for any more.
+    overdue: bool,
     /// How the other direction stands.
     back: Back,
     /// The decoder has not seen all that was said.
@@ -139,7 +144,8 @@ impl Run<'_> {
 
     /// Notes that a rule could not be decided; whether the fail mode closes the connection.
     fn undecided(&mut self, why: Undecided) -> bool {
-        self.undecided = Some(why);
+        let slow = self.overdue && why == Undecided::UnitTooLong;
+        self.undecided = Some(if slow { Undecided::UnitTooSlow } else { why });
         self.module.fail == FailMode::Closed && self.enforces()
     }
 
@@ -217,7 +223,7 @@ impl Run<'_> {
                     }
                     at = input.len();
                 }
-                Step::More(need) if !self.too_long(view.input.len()) => {
+                Step::More(need) if !self.overdue && !self.too_long(view.input.len()) => {
                     self.mine.wait_for(need);
                     return self.done(at, Then::Hold(HoldKind::Unit));
                 }
@@ -264,7 +270,7 @@ impl Run<'_> {
             return self.ask(bounded, rest, true);
         }
         let (step, view) = self.ask(bounded, rest, false);
-        let must_open = view.ended || self.too_long(bounded.len());
+        let must_open = view.ended || self.overdue || self.too_long(bounded.len());
         if matches!(step, Step::More(_)) && must_open {
             return self.ask(bounded, rest, true);
         }

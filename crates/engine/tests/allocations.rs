@@ -10,7 +10,7 @@
 mod lines;
 mod rules;
 
-use engine::{Back, Conversation, Input, Peer, Scratch, Then};
+use engine::{Back, Conversation, Input, Peer, Release, Scratch, Then};
 use lines::{KEY, Lines, NUMBER, VALUE, WORD};
 use plan::{Module, Normalization, Operand, Step, Transform};
 use proto::{Direction::Request, Transport};
@@ -102,7 +102,7 @@ fn streams_allocate_nothing() {
                             bytes: &buffer,
                             held,
                             ended: false,
-                            release: false,
+                            release: Release::Nothing,
                             back: Back::Open,
                         },
                         &Peer::default(),
@@ -140,7 +140,8 @@ fn answers_allocate_nothing() {
         let mut conversation = Conversation::start(&module);
         let mut bytes = input.as_bytes();
         for _ in 0..10 {
-            let look = Input { bytes, held: 0, ended: false, release: false, back: Back::Open };
+            let look =
+                Input { bytes, held: 0, ended: false, release: Release::Nothing, back: Back::Open };
             let peer = Peer::default();
             let result =
                 engine::stream(&module, Request, &mut conversation, look, &peer, &mut scratch);

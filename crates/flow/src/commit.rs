@@ -9,7 +9,7 @@ use crate::data::Turn;
 use crate::half::Facts;
 use crate::limits::STAGE_TURNS_MAX;
 use crate::seq_map::Kind;
-use crate::stage::{End, HoldKind, Look, Stage, Then};
+use crate::stage::{End, HoldKind, Look, Release, Stage, Then};
 
 /// What a run of the stage decided.
 pub(crate) struct Decision {
@@ -35,7 +35,7 @@ impl<S: Stage> Turn<'_, S> {
         input: &[u8],
         mut held: usize,
         ended: bool,
-        release: bool,
+        release: Release,
         from_frame: bool,
     ) -> Result<Decision, Lost> {
         let mut decision =

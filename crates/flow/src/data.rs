@@ -12,7 +12,7 @@ use crate::half::{Facts, Half};
 use crate::limits::{GROWTH_RESERVE_BYTES, WAITING_BYTES_MAX, WAITING_RUNS_MAX};
 use crate::segment::{Outcome, Outputs, Payload};
 use crate::seq_map::Kind;
-use crate::stage::Stage;
+use crate::stage::{Release, Stage};
 use crate::waiting::Put;
 use crate::{Tick, Way};
 use wire::Seq;
@@ -105,7 +105,7 @@ impl<S: Stage> Turn<'_, S> {
         } else if end.is_after(held_end) {
             self.take_fresh(edge, held, end)
         } else if held > self.half.shown || self.ends_within(held_end) {
-            self.inspect_waiting(false)
+            self.inspect_waiting(Release::Nothing)
         } else {
             Taken::answered(Outcome::Rebuilt)
         };
@@ -118,7 +118,7 @@ impl<S: Stage> Turn<'_, S> {
             if taken.close || self.half.held(self.stores) <= self.half.shown {
                 break;
             }
-            let more = self.inspect_waiting(false);
+            let more = self.inspect_waiting(Release::Nothing);
             taken.close |= more.close;
             if more.outcome == Outcome::Edited || more.close {
                 taken.outcome = more.outcome;
@@ -138,19 +138,20 @@ impl<S: Stage> Turn<'_, S> {
         if self.half.held(self.stores) == 0 {
             return Taken::nothing();
         }
-        let taken = self.inspect_waiting(false);
+        let taken = self.inspect_waiting(Release::Nothing);
         self.go_on(taken)
     }
 
-    /// The deadline of what may begin a pattern has come: it is let go.
+    /// The deadline of what is held has come: it is let go.
     pub(crate) fn release(&mut self) -> Taken {
-        let taken = self.inspect_waiting(true);
+        let window = self.half.is(Facts::HOLDS_WINDOW);
+        let taken = self.inspect_waiting(if window { Release::Window } else { Release::Unit });
         self.go_on(taken)
     }
 
     /// The receiver's answers that were waited for may be out.
     pub(crate) fn ask_again(&mut self) -> Taken {
-        let taken = self.inspect_waiting(false);
+        let taken = self.inspect_waiting(Release::Nothing);
         self.go_on(taken)
     }
 
@@ -297,7 +298,7 @@ impl<S: Stage> Turn<'_, S> {
         };
         if flight.waiting.is_empty() {
             let ended = self.half.is(Facts::FIN_SEEN) && end == self.half.fin_o;
-            return self.run(fresh, 0, ended, false, Source::Frame(old));
+            return self.run(fresh, 0, ended, Release::Nothing, Source::Frame(old));
         }
         let skip = index(edge.advance(held).bytes_after(self.start));
         let room = index(WAITING_BYTES_MAX.saturating_sub(held));
@@ -311,7 +312,7 @@ impl<S: Stage> Turn<'_, S> {
             Put::NoRoom => return Taken::with(Outcome::AheadDropped),
             Put::NoBlocks => return Taken::with(Outcome::NoBlocks),
         }
-        self.inspect_waiting(false)
+        self.inspect_waiting(Release::Nothing)
     }
 
     /// There is room for everything a decision about `bytes` more may need, or nothing is decided.
@@ -346,7 +347,7 @@ impl<S: Stage> Turn<'_, S> {
     }
 
     /// Hands everything that waits at the edge to the stage.
-    fn inspect_waiting(&mut self, release: bool) -> Taken {
+    fn inspect_waiting(&mut self, release: Release) -> Taken {
         let edge = self.half.edge_o();
         let held = self.half.shown;
         let mut front = self.half.held(self.stores);
@@ -376,7 +377,7 @@ impl<S: Stage> Turn<'_, S> {
         input: &[u8],
         held: usize,
         ended: bool,
-        release: bool,
+        release: Release,
         source: Source,
     ) -> Taken {
         let (before_o, before_e) = (self.half.next_o, self.half.next_e);

@@ -228,12 +228,23 @@ impl Half {
         bytes || (self.is(Facts::FINISHED) && !self.una_e.is_after(self.next_e))
     }
 
-    /// What is held may begin a pattern, and nothing but a deadline or the sender's next bytes will tell: no bytes are
-    /// missing that the sender will resend.
+    /// What is held may begin a pattern, or is part of a unit, and nothing but a deadline or the sender's next bytes will tell: no
+    /// bytes are missing that the sender will resend. Answers that are waited for have no deadline: without them
+    /// nobody waits for what comes behind them.
     pub(crate) fn holds_for_deadline(&self, stores: &Stores) -> bool {
-        self.is(Facts::HOLDS_WINDOW)
-            && self.shown > 0
+        let held = self.is(Facts::HOLDS_WINDOW)
+            || (self.is(Facts::HOLDS_UNIT) && !self.is(Facts::HOLDS_ANSWERS));
+        held && self.shown > 0
             && stores.flight(self.flight).is_some_and(|flight| !flight.waiting.has_gap())
+    }
+
+    /// Milliseconds it may be held.
+    pub(crate) fn hold_ms(&self, stores: &Stores) -> u32 {
+        if self.is(Facts::HOLDS_WINDOW) {
+            stores.bounds.window_hold_ms
+        } else {
+            stores.bounds.unit_hold_ms
+        }
     }
 
     /// The window field to go with an acknowledgement of `acked_o`: what edits have inserted is paid for.

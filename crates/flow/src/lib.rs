@@ -40,7 +40,7 @@ pub use connection::{Connection, State, reset_untracked};
 pub use flight::Stores;
 pub use options::OptionBytes;
 pub use segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
-pub use stage::{Back, Edit, End, HoldKind, Inspected, Look, Stage, Then};
+pub use stage::{Back, Edit, End, HoldKind, Inspected, Look, Release, Stage, Then};
 pub use table::{FlowId, Key, Table};
 
 /// A moment, in milliseconds from any origin; it wraps after 49 days. The caller reads the clock.

@@ -10,6 +10,8 @@ pub struct Bounds {
     pub in_flight_bytes: u32,
     /// Milliseconds the possible beginning of a pattern is held after the last byte of it came.
     pub window_hold_ms: u32,
+    /// Milliseconds a unit is held after the last byte of it came.
+    pub unit_hold_ms: u32,
 }
 
 impl Bounds {
@@ -18,6 +20,7 @@ impl Bounds {
         ahead_bytes: WAITING_BYTES_MAX,
         in_flight_bytes: COPY_BYTES_DEFAULT,
         window_hold_ms: WINDOW_HOLD_MS,
+        unit_hold_ms: UNIT_HOLD_MS,
     };
 }
 
@@ -73,6 +76,10 @@ pub const OUTPUTS_MAX: usize = 256;
 /// Times the stage is asked again about one input: each turn consumes at least a byte, and a hostile stream of one-byte
 /// skips must not own the core. What is left is handed in again with the next segment.
 pub const STAGE_TURNS_MAX: u32 = 4_096;
+
+/// [`Bounds::unit_hold_ms`] unless set: who types a line by hand does not pause for longer. What the receiver could act upon as it
+/// is would not have been held, unless the port speaks something else than was said; then it is let go this late.
+pub const UNIT_HOLD_MS: u32 = 60_000;
 
 /// [`Bounds::window_hold_ms`] unless set. The sender was told that it
 /// arrived and has nothing to resend, so more comes at once or not at all; but a last segment that is lost comes

@@ -38,6 +38,17 @@ pub enum Back {
     Over,
 }
 
+/// A hold whose deadline has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// None has.
+    Nothing,
+    /// That of a [`HoldKind::Window`].
+    Window,
+    /// That of a [`HoldKind::Unit`].
+    Unit,
+}
+
 /// How the input comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
@@ -45,8 +56,8 @@ pub struct Look {
     pub held: usize,
     /// No byte will follow.
     pub ended: bool,
-    /// The deadline has come, and a window must be let go.
-    pub release: bool,
+    /// What must be let go.
+    pub release: Release,
     /// How the other half-stream stands.
     pub back: Back,
 }
@@ -75,9 +86,10 @@ pub enum Then {
 /// What held bytes wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoldKind {
-    /// The rest of a unit: the receiver cannot act on them without it, so they may be acknowledged to the sender.
+    /// The rest of a unit: the receiver cannot act on them without it, so they may be acknowledged to the sender. Let go when
+    /// nothing has come for long, [`crate::limits::Bounds::unit_hold_ms`].
     Unit,
-    /// Perhaps the beginning of a pattern: let go after a deadline, [`crate::limits::WINDOW_HOLD_MS`].
+    /// Perhaps the beginning of a pattern: let go after a deadline, [`crate::limits::Bounds::window_hold_ms`].
     Window,
     /// Answers of the receiver that stand before the one this message gets from here: held as long as a unit, and handed in again
     /// when the other half-stream is [`Back::Open`], or over.

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use engine::{Conversation, Peer, Scratch, Undecided};
-use flow::{Back, Edit, End, HoldKind, Inspected, Look, Stage, Then, Way};
+use flow::{Back, Edit, End, HoldKind, Inspected, Look, Release, Stage, Then, Way};
 use plan::{FailMode, Mode, Module, ModuleNo};
 use proto::Direction;
 
@@ -40,6 +40,11 @@ impl Stage for EngineStage<'_> {
             Back::Open => engine::Back::Open,
             Back::Busy => engine::Back::Busy,
             Back::Over => engine::Back::Over,
+        };
+        let release = match release {
+            Release::Nothing => engine::Release::Nothing,
+            Release::Window => engine::Release::Window,
+            Release::Unit => engine::Release::Unit,
         };
         let input = engine::Input { bytes: input, held, ended, release, back };
         let (conversation, scratch) = (&mut *self.conversation, &mut *self.scratch);

@@ -1,7 +1,7 @@
 //! Plays the caller: hands bytes in as segments, applies the edits, holds, skips and releases as it is told.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
-use engine::{Back, Conversation, End, HoldKind, Input, Peer, Scratch, Then, Undecided};
+use engine::{Back, Conversation, End, HoldKind, Input, Peer, Release, Scratch, Then, Undecided};
 use plan::Module;
 use proto::{Direction, Span};
 
@@ -81,7 +81,13 @@ impl<'a> Caller<'a> {
                 self.module,
                 self.from,
                 &mut self.conversation,
-                Input { bytes: &input, held, ended, release, back: Back::Open },
+                Input {
+                    bytes: &input,
+                    held,
+                    ended,
+                    release: if release { Release::Window } else { Release::Nothing },
+                    back: Back::Open,
+                },
                 &Peer::default(),
                 self.scratch,
             );

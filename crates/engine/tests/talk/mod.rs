@@ -1,6 +1,6 @@
 //! Plays the caller for both directions of one connection: holds, skips and deletes as it is told, and puts answers in.
 
-use engine::{Back, Conversation, End, HoldKind, Input, Peer, Scratch, Then};
+use engine::{Back, Conversation, End, HoldKind, Input, Peer, Release, Scratch, Then};
 use plan::Module;
 use proto::Direction::{self, Request, Response};
 use proto::Span;
@@ -100,7 +100,7 @@ impl Talk<'_> {
         for _ in 0..1_000 {
             let ended = self.ways[from.index()].ended;
             // An answer that was put in does not close the way for the next.
-            let look = Input { bytes: &input, held, ended, release: false, back };
+            let look = Input { bytes: &input, held, ended, release: Release::Nothing, back };
             let result = engine::stream(
                 self.module,
                 from,

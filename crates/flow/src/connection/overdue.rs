@@ -1,7 +1,7 @@
 //! What is to be done for a half-stream while nobody speaks.
 //!
 //! Holds:     [`Connection::overdue`], which lets go what was held too long, and sends again what nobody else will.
-//! Promises:  nothing is held for a pattern past its deadline, unless bytes before its end are missing and will be resent by
+//! Promises:  nothing is held past its deadline, unless bytes before its end are missing and will be resent by
 //!            their sender; what was let go so reaches the receiver, however often it is lost.
 //! Never:     reads a clock, or speaks where either end has something outstanding that will do it.
 //!
@@ -56,7 +56,7 @@ impl Connection {
         // The path may be narrower than what the receiver said it takes.
         out.chunk = SEGMENT_BYTES_MIN.min(u32::from(half.mss).saturating_sub(40).max(64));
         let outcome = if half.holds_for_deadline(stores)
-            && now.since(half.shown_at) >= stores.bounds.window_hold_ms
+            && now.since(half.shown_at) >= half.hold_ms(stores)
         {
             let start = half.edge_o();
             let mut turn = Turn { half, other, stores, stage, out, way, now, start, payload: &[] };

@@ -360,7 +360,8 @@ fn core_config(config: &Config, core: usize, mtu: u16) -> CoreConfig {
             flow: Bounds {
                 ahead_bytes: limits.ahead_bytes,
                 in_flight_bytes: limits.in_flight_bytes,
-                window_hold_ms: limits.hold_ms,
+                window_hold_ms: limits.pattern_hold_ms,
+                unit_hold_ms: limits.unit_hold_ms,
             },
             midstream: match config.midstream {
                 control::Midstream::Pass => Midstream::Pass,

@@ -1,7 +1,7 @@
 //! Stages that decide in a few lines, and the same edits made on a whole stream.
 
 use super::Dice;
-use crate::{Edit, End, HoldKind, Inspected, Look, Stage, Then, Way};
+use crate::{Edit, End, HoldKind, Inspected, Look, Release, Stage, Then, Way};
 
 /// Passes everything; with `rest`, without looking at it.
 pub(super) struct Untouched {
@@ -197,7 +197,8 @@ impl Tokens {
 
 impl Stage for Tokens {
     fn inspect(&mut self, way: Way, input: &[u8], look: Look) -> Inspected {
-        let Look { ended, release, .. } = look;
+        let Look { ended, .. } = look;
+        let release = look.release == Release::Window;
         self.edits.clear();
         let way = way.index();
         let mut at = 0;
