@@ -13,7 +13,7 @@ usage: cargo run --release -p benches -- WHAT
 
   --record   counts instructions and writes benches/record/instructions.json
   --check    counts instructions and compares them with the record; more than 3 % more is an error
-  --page     writes docs/performance.md from benches/record/
+  --page     writes docs/performance.md from benches/record/, and the costs that `wirepatch explain --budget` counts with
   --work [ROW...]
              does the work that is counted (run under callgrind by the others)
 

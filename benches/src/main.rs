@@ -8,6 +8,7 @@
 
 mod callgrind;
 mod cli;
+mod costs;
 mod page;
 mod record;
 mod work;

@@ -6,37 +6,40 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
+use crate::costs;
 use crate::record::{self, Instructions};
 
 /// `wirepatch bench --json`, as far as the page shows it.
 #[derive(Debug, Deserialize)]
-struct Throughput {
-    machine: Machine,
-    rows: Vec<Row>,
+pub(crate) struct Throughput {
+    pub(crate) machine: Machine,
+    pub(crate) rows: Vec<Row>,
     testpmd: Option<Testpmd>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Machine {
-    cpu: String,
+pub(crate) struct Machine {
+    pub(crate) cpu: String,
     cpus: usize,
-    tsc_hz: f64,
+    pub(crate) tsc_hz: f64,
     kernel: String,
     dpdk: Option<String>,
     hugepages: Option<bool>,
-    load_average: String,
+    pub(crate) load_average: String,
+    pub(crate) date: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Row {
-    row: String,
+pub(crate) struct Row {
+    pub(crate) row: String,
     title: String,
-    ports: String,
-    frame_bytes: f64,
+    pub(crate) ports: String,
+    pub(crate) frame_bytes: f64,
     mpps: f64,
     gbit_per_s: f64,
-    cycles_per_packet: f64,
-    floor_cycles_per_packet: f64,
+    pub(crate) cycles_per_packet: f64,
+    pub(crate) floor_cycles_per_packet: f64,
+    pub(crate) work: Option<f64>,
     journey_cycles_per_packet: f64,
     latency_us: Option<Latency>,
 }
@@ -79,19 +82,23 @@ const LINE_RATE_AIMS: [(&str, &str, f64); 7] = [
     ("http-responses-library", "rings", 5.04),
 ];
 
-/// Writes the page.
+/// Writes the page, and the costs that the program takes along.
 pub(crate) fn write() -> Result<()> {
     let path = path();
-    std::fs::write(&path, page()?).with_context(|| format!("writing {}", path.display()))
+    std::fs::write(&path, page()?).with_context(|| format!("writing {}", path.display()))?;
+    costs::write(&throughput()?, &record::read_instructions()?)
 }
 
 fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/performance.md")
 }
 
+fn throughput() -> Result<Throughput> {
+    serde_json::from_str(&record::read("throughput.json")?).context("record/throughput.json")
+}
+
 fn page() -> Result<String> {
-    let throughput: Throughput = serde_json::from_str(&record::read("throughput.json")?)
-        .context("record/throughput.json")?;
+    let throughput = throughput()?;
     let instructions = record::read_instructions()?;
     let mut page = INTRODUCTION.to_owned();
     machine(&mut page, &throughput.machine, &instructions);

@@ -83,8 +83,17 @@ pub(crate) struct TestArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
     /// Patch files or folders, compiled together as one server group.
-    #[arg(value_name = "PATCH", required = true, value_hint = ValueHint::AnyPath)]
+    #[arg(value_name = "PATCH", required_unless_present = "budget", value_hint = ValueHint::AnyPath)]
     pub(crate) patches: Vec<PathBuf>,
+    /// Say instead what packet rate these patches sustain on one core, and how many cores this rate needs: 10G, 25G, 2.5G, 100M.
+    ///
+    /// It is what comes in at all ports together: twice the speed of a link that is full both ways. Reckoned from costs that
+    /// `wirepatch bench` measured on another machine, which the answer names; it says of every figure what it rests on.
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub(crate) budget: Option<f64>,
+    /// How fast a core is; otherwise the one that was measured.
+    #[arg(long, value_name = "GHZ", requires = "budget", value_parser = ghz)]
+    pub(crate) cpu_ghz: Option<f64>,
     /// Print as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -237,4 +246,42 @@ pub(crate) enum SchemaOf {
 pub(crate) struct CompletionsArgs {
     /// For which shell.
     pub(crate) shell: clap_complete::Shell,
+}
+
+/// Gbit/s.
+fn rate(text: &str) -> Result<f64, String> {
+    let (number, gbit) = match text.split_at_checked(text.len().saturating_sub(1)) {
+        Some((number, "G" | "g")) => (number, 1.0),
+        Some((number, "M" | "m")) => (number, 1e-3),
+        _ => return Err("write a number and its unit, as in 10G or 100M".to_owned()),
+    };
+    number
+        .parse()
+        .ok()
+        .map(|number: f64| number * gbit)
+        .filter(|rate| (1e-3..=10_000.0).contains(rate))
+        .ok_or_else(|| "from 1M to 10000G".to_owned())
+}
+
+fn ghz(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|ghz| (0.1..=20.0).contains(ghz))
+        .ok_or_else(|| "from 0.1 to 20".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_a_unit() {
+        assert_eq!(rate("10G"), Ok(10.0));
+        assert_eq!(rate("2.5g"), Ok(2.5));
+        assert!((rate("100M").unwrap() - 0.1).abs() < 1e-9);
+        for bad in ["", "G", "10", "-1G", "NaNG", "infG", "10Gé", "1e9G"] {
+            assert!(rate(bad).is_err(), "{bad}");
+        }
+        assert!(ghz("0").is_err() && ghz("NaN").is_err() && ghz("3.5").is_ok());
+    }
 }

@@ -1,6 +1,7 @@
 //! The inline patch proxy: arguments in, exit code out.
 
 mod bench;
+mod budget;
 mod cli;
 mod commands;
 #[cfg(feature = "dpdk")]

@@ -10,6 +10,7 @@ use patch::{Diagnostic, Group, Options, compile, render};
 use serde::Serialize;
 
 use super::{code, load};
+use crate::budget::{self, Budget};
 use crate::cli::CheckArgs;
 use crate::{output, say_error};
 
@@ -33,13 +34,19 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode> {
     if let Some(path) = &args.config {
         let checked = Config::load(path).and_then(|config| {
             found.problems = problems_here(&config);
-            load_plan(&config, &BTreeMap::new(), unix_seconds(), crate::prove)
+            let loaded = load_plan(&config, &BTreeMap::new(), unix_seconds(), crate::prove)?;
+            Ok((config, loaded))
         });
         match checked {
-            Ok(loaded) => {
+            Ok((config, loaded)) => {
                 found.patches += loaded.patches.len();
                 found.modules += loaded.plan.modules.len();
                 found.warnings = loaded.warnings;
+                found.warnings.extend(budget::warnings(
+                    config.workers.count,
+                    &budget::kernel_speeds(&config),
+                    |gbit_per_s| Budget::new(&patch::explain(&loaded.plan), gbit_per_s, None).ok(),
+                ));
             }
             Err(wrong) => found.diagnostics.extend(wrong),
         }

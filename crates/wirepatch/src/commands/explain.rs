@@ -1,4 +1,4 @@
-//! `wirepatch explain`: what was compiled.
+//! `wirepatch explain`: what was compiled, or what packet rate it sustains.
 
 use std::process::ExitCode;
 
@@ -7,18 +7,28 @@ use patch::{Group, Options, compile, render};
 use serde_json::json;
 
 use super::{code, load};
+use crate::budget::{self, Budget};
 use crate::cli::ExplainArgs;
 use crate::{output, say_error};
 
 /// Says it.
 pub(crate) fn explain(args: &ExplainArgs) -> Result<ExitCode> {
-    let compiled = load(&args.patches).and_then(|patches| {
+    // Only a budget can do without: it then speaks of what is out of scope.
+    let loaded = if args.patches.is_empty() { Ok(Vec::new()) } else { load(&args.patches) };
+    let compiled = loaded.and_then(|patches| {
         compile(&patches, &[Group::everywhere(patches.len())], &Options::default())
     });
     match compiled {
         Ok(plan) => {
             let explanation = patch::explain(&plan);
-            if args.json {
+            if let Some(gbit_per_s) = args.budget {
+                let budget = Budget::new(&explanation, gbit_per_s, args.cpu_ghz)?;
+                if args.json {
+                    output::say_json(&budget)?;
+                } else {
+                    output::say(&budget::table(&budget))?;
+                }
+            } else if args.json {
                 output::say_json(&explanation)?;
             } else {
                 output::say(&explanation.to_string())?;

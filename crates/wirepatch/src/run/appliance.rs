@@ -14,6 +14,8 @@ use plan::{Mode, Publisher};
 use serde_json::{Value, json};
 use telemetry::{Family, PatchTotals, Samples, Telemetry};
 
+use crate::budget::{self, Budget, PortSpeed};
+
 use super::dataplane::Watched;
 use super::log::{Log, unix_seconds};
 
@@ -91,6 +93,15 @@ impl Appliance {
             plan.modules.len(),
             plan.groups.len()
         )
+    }
+
+    /// What the workers cannot hold of what the links can bring in.
+    pub(super) fn budget_warnings(&self, speeds: &[PortSpeed], cpu_ghz: f64) -> Vec<String> {
+        let workers = u16::try_from(self.cores).unwrap_or(u16::MAX);
+        budget::warnings(workers, speeds, |gbit_per_s| {
+            let explanation = patch::explain(&self.publisher.latest().plan);
+            Budget::new(&explanation, gbit_per_s, Some(cpu_ghz).filter(|&ghz| ghz > 0.0)).ok()
+        })
     }
 
     /// Folds counters of plans that no core runs any more, and frees them: on this thread, never on a core.

@@ -13,6 +13,8 @@ use datapath::{Bridge, Core, CoreConfig, CoreCounters, InForce, Limits, Link, Mi
 use flow::limits::Bounds;
 use plan::{Publisher, Reader};
 
+use crate::budget::{self, PortSpeed};
+
 use super::cpus::{self, Role};
 use super::log::Log;
 use super::worker::{Clock, Loop};
@@ -110,6 +112,22 @@ impl Dataplane {
     /// What can be watched.
     pub(crate) const fn watched(&self) -> &Watched {
         &self.watched
+    }
+
+    /// How fast the links of real devices are, where that is known; and how fast a core is.
+    pub(crate) fn speeds(&self, config: &Config) -> (Vec<PortSpeed>, f64) {
+        let mut speeds = budget::kernel_speeds(config);
+        let ports = self.watched.ports.iter().zip(&config.ports);
+        let real = ports.filter(|(_, wanted)| matches!(wanted.device, Device::Pci(_)));
+        for ((name, port), _) in real {
+            if let Some(mbps) = port.link().ok().and_then(|link| link.speed_mbps)
+                && !speeds.iter().any(|known| known.name == *name)
+            {
+                speeds.push(PortSpeed { name: name.clone(), mbps });
+            }
+        }
+        let hz = u32::try_from(self.eal.tsc_hz().checked_div(1_000_000).unwrap_or(0));
+        (speeds, f64::from(hz.unwrap_or(0)) / 1e3)
     }
 
     /// An lcore has ended although nobody stopped it: its panic.

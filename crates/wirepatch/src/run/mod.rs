@@ -47,6 +47,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     };
     let mut dataplane = Dataplane::start(&config, appliance.publisher(), log)?;
     appliance.watch(dataplane.watched())?;
+    let (speeds, ghz) = dataplane.speeds(&config);
+    for warning in appliance.budget_warnings(&speeds, ghz) {
+        log.warn(&warning);
+    }
     let appliance = Arc::new(appliance);
     let metrics = MetricsServer::start(config.metrics, {
         let appliance = Arc::clone(&appliance);

@@ -165,6 +165,33 @@ fn good_is_0_and_bad_is_1() {
 }
 
 #[test]
+fn a_budget_is_a_rate_and_cores_for_what_is_loaded() {
+    let folder = Folder::new("budget");
+    let good = folder.file("good.yaml", GOOD);
+    let (out, _) = runs(&["explain", "--budget", "10G", &good], 0);
+    for said in ["ssrp over udp (port 1434)", "traffic out of scope", "14.88 Mpps", "Measured on "]
+    {
+        assert!(out.contains(said), "{said}: {out}");
+    }
+    let cores = |words: &[&str]| {
+        let found = json(&[&["explain", "--json"], words].concat(), 0);
+        let share = &found["lines"].as_array().unwrap().last().unwrap()["shares"][0];
+        assert_eq!(share["frames"], "64", "{found}");
+        share["cores"].as_u64().unwrap()
+    };
+    let ten = cores(&["--budget", "10G", &good]);
+    assert!(ten >= 1 && cores(&["--budget", "400G", &good]) > ten);
+    assert!(
+        cores(&["--budget", "400G", "--cpu-ghz", "0.5", &good])
+            > cores(&["--budget", "400G", "--cpu-ghz", "5", &good])
+    );
+    assert!(cores(&["--budget", "10G"]) >= 1, "without patches everything is out of scope");
+    let (_, err) = runs(&["explain", "--budget", "10", &good], 2);
+    assert!(err.contains("as in 10G"), "{err}");
+    runs(&["explain"], 2);
+}
+
+#[test]
 fn json_is_json() {
     let folder = Folder::new("json");
     let good = folder.file("good.yaml", GOOD);
