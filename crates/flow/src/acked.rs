@@ -5,8 +5,10 @@
 //!            receiver still lacks.
 //! Never:     believes an acknowledgement of what cannot have been sent.
 
+use crate::blocks::len32;
 use crate::flight::Stores;
 use crate::half::{Facts, Half};
+use crate::limits::WAITING_BYTES_MAX;
 use crate::options::{self, OptionBytes};
 use crate::segment::{Outputs, Payload, SegmentIn};
 use crate::seq_map::shifted;
@@ -22,9 +24,10 @@ pub(crate) struct Acked {
 }
 
 impl Acked {
-    /// Applies the acknowledgement to the half it speaks of, and translates it.
+    /// Applies the acknowledgement to the half it speaks of, and translates it. Not `believed`: it is only translated.
     pub(crate) fn take(
         half: &mut Half,
+        believed: bool,
         segment: &SegmentIn<'_>,
         stores: &mut Stores,
         out: &mut Outputs,
@@ -36,12 +39,15 @@ impl Acked {
             return unchanged;
         }
         if half.is_transparent() {
+            if !believed {
+                return unchanged;
+            }
             let news = ack.is_after(half.una_e) || window != half.window;
             half.hear(ack, window, stores);
             half.acked_o = half.una_e;
             return Self { news, ..unchanged };
         }
-        if ack.is_before(half.una_e) || ack.is_after(half.furthest_e()) {
+        if !believed || ack.is_before(half.una_e) || ack.is_after(half.furthest_e()) {
             // It says nothing new, or nothing that can be true.
             out.onward_options = translated_options(half, segment, stores, half.acked_o);
             return Self { ack: half.to_original(stores, ack), ..unchanged };
@@ -58,10 +64,36 @@ impl Acked {
 }
 
 impl Half {
-    /// One past the furthest edited position that can have been sent.
+    //= https://www.rfc-editor.org/rfc/rfc5961#section-5.2
+    //# The ACK value is considered acceptable only if it is in the range of ((SND.UNA - MAX.SND.WND) <= SEG.ACK <=
+    //# SND.NXT).
+    /// The furthest edited position that may be acknowledged: no further than can have been sent, nor than the receiver's window
+    /// has let in, and a little, since an acknowledgement that opened it may have been lost on its way here.
     fn furthest_e(&self) -> Seq {
-        let end = u32::from(self.is(Facts::FIN_OUT));
-        self.edge_e().advance(end)
+        let end = self.edge_e().advance(u32::from(self.is(Facts::FIN_OUT)));
+        if !self.is(Facts::WINDOW) {
+            return end;
+        }
+        end.min(self.right_e.max(self.sent_e).advance(WAITING_BYTES_MAX))
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+    //# If an incoming segment is not acceptable, an acknowledgment should be sent in reply ... After sending the
+    //# acknowledgment, drop the unacceptable segment and return.
+    /// A segment of this half-stream that its receiver would not discard for its sequence number: it ends no earlier than what
+    /// its sender was told is acknowledged, and begins no later than its window lets in. A keep-alive (one before) counts.
+    ///
+    /// Acknowledged 5000, window up to 9000: 4999 with no byte is believed, 4990 with nine is not; 9000 is, 9001 is not
+    /// (but for what may be held, which the sender was told of before its receiver).
+    pub(crate) fn is_acceptable(&self, segment: &SegmentIn<'_>) -> bool {
+        if !self.is(Facts::KNOWN) || !self.is(Facts::WINDOW) {
+            return true;
+        }
+        let seq = segment.tcp.seq();
+        let end = seq.advance(len32(segment.payload.len()));
+        let last = self.right_e.max(self.sent_e).advance(WAITING_BYTES_MAX);
+        let at = shifted(seq, self.next_o, self.next_e);
+        !end.is_before(self.acked_o.retreat(1)) && !at.is_after(last)
     }
 
     /// What the sender of an empty segment, made of one whose bytes do not go on, has sent last.

@@ -202,7 +202,8 @@ impl Connection {
             return Outcome::TooOld;
         }
         let stamps = note_stamps(half, segment);
-        let acked = Acked::take(other, segment, stores, out);
+        let believed = half.is_acceptable(segment);
+        let acked = Acked::take(other, believed, segment, stores, out);
         if !half.is(Facts::KNOWN) {
             half.begin(tcp.seq());
         }

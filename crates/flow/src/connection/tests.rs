@@ -426,3 +426,23 @@ fn bytes_under_an_old_timestamp_are_not_what_was_said_first() {
     assert_eq!(send(&mut alone, 107, 900, b"hi").0, Outcome::Ahead);
     assert_eq!(send(&mut alone, 105, 705, b"fg").1, [(105, 500, b"fghi".to_vec())]);
 }
+
+#[test]
+fn an_acknowledgement_outside_the_window_moves_nothing() {
+    let mut alone = Alone::new();
+    let ack = TcpFlags::ACK;
+    alone.take(0, Way::ToClient, (500, 100), ack, b"hello");
+    let [onward, _] = alone.take(1, Way::ToServer, (100, 505), ack, b"aTOKENb");
+    assert_eq!(onward, [(100, 505, b"ab".to_vec())]);
+    // Nobody who does not see the connection knows the server's numbers.
+    for blind in [900_000, 0x8000_0000, 400] {
+        alone.take(2, Way::ToClient, (blind, 102), ack, b"");
+    }
+    alone.take(2, Way::ToClient, (505, 1_000_000), ack, b"");
+    let [onward, _] = alone.take(3, Way::ToServer, (100, 505), ack, b"aTOKENb");
+    assert_eq!(onward, [(100, 505, b"ab".to_vec())], "still unacknowledged");
+    let [onward, _] = alone.take(4, Way::ToClient, (505, 102), ack, b"");
+    assert_eq!(onward, [(505, 107, vec![])]);
+    let [onward, _] = alone.take(5, Way::ToServer, (100, 505), ack, b"aTOKENb");
+    assert!(onward.iter().all(|(_, _, bytes)| bytes.is_empty()), "{onward:?}");
+}
