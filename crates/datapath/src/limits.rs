@@ -17,8 +17,8 @@ pub const FRAMES_CAUSED_MAX: usize = 64;
 /// The largest IP packet (RFC 791: 16-bit total length; RFC 8200: 16-bit payload length behind a header of 40).
 pub const IP_BYTES_MAX: usize = 65_575;
 
-/// What may stand before IP: an Ethernet header with four tags, or a Linux cooked header.
-pub const LINK_BYTES_MAX: usize = 64;
+/// What may stand before IP: an Ethernet header with four tags (30 bytes), or a Linux cooked header (20).
+pub const LINK_BYTES_MAX: usize = 32;
 
 /// An Ethernet frame without its check sequence is no shorter (IEEE 802.3 clause 4.2.3.3).
 pub const ETHERNET_BYTES_MIN: usize = 60;

@@ -6,13 +6,13 @@
 
 mod build;
 mod deadlines;
+mod minds;
 mod quote;
 mod stage;
 mod track;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-use engine::Conversation;
 use flow::{FlowId, Key, Outcome, Output, Outputs, Payload, SegmentIn, Stores, Table, To, Way};
 use plan::{Endpoint, Found, Module, ModuleNo};
 use proto::Direction;
@@ -31,6 +31,7 @@ use crate::transmit::Outgoing;
 use build::{Absent, Link as LinkHeader, Template};
 use deadlines::Deadlines;
 pub(crate) use deadlines::overdue;
+use minds::{Mind, Minds};
 pub(crate) use quote::translate;
 use stage::EngineStage;
 use track::{reset_both, track};
@@ -50,6 +51,7 @@ pub struct State {
     outputs: Outputs,
     /// Beside the table: what the engine and the wire need of each connection.
     slots: Vec<Slot>,
+    minds: Minds,
     plans: Plans,
     deadlines: Deadlines,
     /// Where the search for connections that have not moved goes on.
@@ -70,7 +72,7 @@ struct Plans {
 /// What stands beside a connection's entry.
 #[derive(Debug)]
 struct Slot {
-    conversation: Conversation,
+    mind: Mind,
     /// The plan whose module runs, and which one; none any more where the scope has gone away.
     generation: u64,
     module: Option<ModuleNo>,
@@ -91,6 +93,7 @@ impl State {
             stores: Stores::new(limits.blocks_max, flights, limits.flow),
             outputs: Outputs::new(),
             slots: Vec::with_capacity(usize::try_from(limits.flows_max).unwrap_or(0)),
+            minds: Minds::new(usize::try_from(limits.flows_max).unwrap_or(0)),
             plans: Plans::default(),
             deadlines: Deadlines::new(usize::try_from(limits.flows_max).unwrap_or(0)),
             hand: 0,
@@ -185,14 +188,15 @@ impl State {
             let Some(key) = FlowId::at(at).and_then(|id| self.table.key(id)) else { continue };
             let found = found_of(key, force);
             if let Some(slot) = self.slots.get_mut(at) {
-                choose(slot, (force, previous), found, &mut self.plans);
+                choose(slot, &mut self.minds, (force, previous), found, &mut self.plans);
             }
         }
     }
 
     /// Takes the connection out of the table.
     fn forget(&mut self, id: FlowId) {
-        if let Some(slot) = self.slots.get(id.index()) {
+        if let Some(slot) = self.slots.get_mut(id.index()) {
+            self.minds.forget(&mut slot.mind);
             if slot.generation != self.plans.generation {
                 self.plans.behind = self.plans.behind.saturating_sub(1);
             }
@@ -253,16 +257,17 @@ pub fn segment<P: FramePool>(
         Way::ToServer => packet.source,
         Way::ToClient => packet.destination,
     };
-    let State { table, stores, outputs, slots, plans, deadlines, .. } = &mut *parts.tcp;
+    let State { table, stores, outputs, slots, minds, plans, deadlines, .. } = &mut *parts.tcp;
     let (Some(connection), Some(slot)) = (table.get_mut(id), slots.get_mut(id.index())) else {
         out.send(parts.lane.to, frame);
         return Reason::TcpUntracked;
     };
-    let on = choose(slot, (parts.force, parts.previous), found, plans);
+    let on = choose(slot, minds, (parts.force, parts.previous), found, plans);
     let tally = on.and_then(|(force, ..)| force.tally(parts.config.core));
     let mut stage = EngineStage {
         module: on.map(|(_, no, module)| (no, module)),
-        conversation: &mut slot.conversation,
+        mind: &mut slot.mind,
+        minds,
         client: client.address,
         scratch: parts.scratch,
         tally,
@@ -292,6 +297,7 @@ pub fn segment<P: FramePool>(
 /// over.
 fn choose<'a>(
     slot: &mut Slot,
+    minds: &mut Minds,
     (force, previous): (&'a InForce, Option<&'a InForce>),
     found: Option<Found>,
     plans: &mut Plans,
@@ -299,7 +305,10 @@ fn choose<'a>(
     if slot.generation != plans.generation {
         let old = previous.filter(|previous| previous.plan.generation == slot.generation);
         let open = |slot: &Slot| {
-            !Direction::BOTH.iter().all(|&direction| slot.conversation.at_boundary(direction))
+            let boundary = |direction: &Direction| {
+                minds.look(&slot.mind, |conversation| conversation.at_boundary(*direction))
+            };
+            !Direction::BOTH.iter().all(boundary)
         };
         if let Some(old) = old.filter(|_| slot.module.is_some() && open(slot)) {
             let no = slot.module?;
@@ -317,7 +326,7 @@ fn choose<'a>(
         };
         slot.module = match after.filter(|(_, module)| slot.module.is_some() && same(module)) {
             Some((no, module)) => {
-                slot.conversation.move_to(module);
+                minds.with(&mut slot.mind, |conversation| conversation.move_to(module));
                 Some(no)
             }
             None => None,

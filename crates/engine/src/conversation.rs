@@ -15,10 +15,39 @@ pub struct Conversation {
     pub(crate) sides: [SideState; 2],
 }
 
+const _: () = assert!(size_of::<Resting>() <= 80, "there are a million of them");
 const _: () = assert!(
     size_of::<Conversation>() <= 224,
     "a tracked connection is meant to fit a few cache lines"
 );
+
+/// A conversation in which no field is open and no unit is waited for, as most are most of the time: small enough to keep a million.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Resting {
+    state: State,
+    sides: [RestingSide; 2],
+}
+
+/// The yes-or-no part of a [`SideState`].
+#[derive(Clone, Copy, Debug, Default)]
+struct RestingSide {
+    inside_message: bool,
+    discarding: bool,
+    given_up: bool,
+}
+
+impl Resting {
+    /// As it was.
+    pub fn wake(&self) -> Conversation {
+        let sides = self.sides.map(|side| SideState {
+            inside_message: side.inside_message,
+            discarding: side.discarding,
+            given_up: side.given_up,
+            ..SideState::default()
+        });
+        Conversation { state: self.state, sides }
+    }
+}
 
 /// One direction.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,6 +97,21 @@ impl Conversation {
             side.given_up = true;
         }
         conversation
+    }
+
+    /// What has to be kept until its next bytes, where that is little.
+    pub fn rest(&self) -> Option<Resting> {
+        let rests = |side: &SideState| {
+            !side.inside_field && side.need.is_none() && side.open.iter().all(Option::is_none)
+        };
+        self.sides.iter().all(rests).then(|| {
+            let sides = self.sides.map(|side| RestingSide {
+                inside_message: side.inside_message,
+                discarding: side.discarding,
+                given_up: side.given_up,
+            });
+            Resting { state: self.state, sides }
+        })
     }
 
     /// No field is open and no message is being discarded in this direction: a new plan may take over.

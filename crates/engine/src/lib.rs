@@ -27,7 +27,7 @@ mod stream;
 mod tally;
 mod value;
 
-pub use conversation::Conversation;
+pub use conversation::{Conversation, Resting};
 pub use datagram::datagram;
 pub use outcome::{
     Back, DatagramResult, DatagramVerdict, End, Hit, HoldKind, Input, Peer, Release, StreamResult,

@@ -24,7 +24,7 @@ const DONT_FRAGMENT: u16 = 0x4000;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Link {
     bytes: [u8; limits::LINK_BYTES_MAX],
-    len: usize,
+    len: u8,
 }
 
 impl Link {
@@ -34,7 +34,7 @@ impl Link {
         let source = frame.get(..layers.ip).unwrap_or_default();
         if let Some(place) = header.bytes.get_mut(..source.len()) {
             place.copy_from_slice(source);
-            header.len = source.len();
+            header.len = u8::try_from(source.len()).unwrap_or(0);
         }
         if way == Way::ToClient {
             swap_ends(&mut header.bytes, link);
@@ -43,7 +43,7 @@ impl Link {
     }
 
     fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 }
 

@@ -74,7 +74,7 @@ pub(crate) fn overdue<P: FramePool>(
 ) {
     let now = flow_tick(parts.now);
     for _ in 0..OVERDUE_PER_TURN {
-        let State { table, stores, outputs, slots, plans, deadlines, .. } = &mut *parts.tcp;
+        let State { table, stores, outputs, slots, minds, plans, deadlines, .. } = &mut *parts.tcp;
         let Some((id, way)) = deadlines.next(now) else { return };
         let key = table.key(id).copied().unwrap_or_default();
         let (Some(connection), Some(slot)) = (table.get_mut(id), slots.get_mut(id.index())) else {
@@ -84,11 +84,13 @@ pub(crate) fn overdue<P: FramePool>(
             continue;
         }
         deadlines.add(id, way, now);
-        let on = choose(slot, (parts.force, parts.previous), found_of(&key, parts.force), plans);
+        let found = found_of(&key, parts.force);
+        let on = choose(slot, minds, (parts.force, parts.previous), found, plans);
         let tally = on.and_then(|(force, ..)| force.tally(parts.config.core));
         let mut stage = EngineStage {
             module: on.map(|(_, no, module)| (no, module)),
-            conversation: &mut slot.conversation,
+            mind: &mut slot.mind,
+            minds,
             client: key.client,
             scratch: parts.scratch,
             tally,

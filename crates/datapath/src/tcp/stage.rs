@@ -2,18 +2,20 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use engine::{Conversation, Peer, Scratch, Undecided};
+use engine::{Peer, Scratch, Undecided};
 use flow::{Back, Edit, End, HoldKind, Inspected, Look, Release, Stage, Then, Way};
 use plan::{FailMode, Mode, Module, ModuleNo};
 use proto::Direction;
 
+use super::minds::{Mind, Minds};
 use crate::counters::{CoreCounters, Tally};
 
 /// One connection's module for the duration of one segment.
 pub(super) struct EngineStage<'a> {
     /// None: the connection is out of scope by now, and only its numbers are kept right.
     pub(super) module: Option<(ModuleNo, &'a Module)>,
-    pub(super) conversation: &'a mut Conversation,
+    pub(super) mind: &'a mut Mind,
+    pub(super) minds: &'a mut Minds,
     pub(super) client: [u8; 16],
     pub(super) scratch: &'a mut Scratch,
     pub(super) tally: Option<&'a Tally>,
@@ -47,10 +49,12 @@ impl Stage for EngineStage<'_> {
             Release::Unit => engine::Release::Unit,
         };
         let input = engine::Input { bytes: input, held, ended, release, back };
-        let (conversation, scratch) = (&mut *self.conversation, &mut *self.scratch);
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            engine::stream(module, from, conversation, input, &peer, scratch)
-        }));
+        let scratch = &mut *self.scratch;
+        let result = self.minds.with(self.mind, |conversation| {
+            catch_unwind(AssertUnwindSafe(|| {
+                engine::stream(module, from, conversation, input, &peer, scratch)
+            }))
+        });
         let Ok(result) = result else {
             // A panicking module costs this connection its patching, not the box.
             self.counters.count_undecided(Undecided::Panicked);

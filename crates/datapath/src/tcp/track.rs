@@ -11,6 +11,7 @@ use proto::Direction;
 use wire::{Tcp, TcpFlags};
 
 use super::build::{Link as LinkHeader, Template};
+use super::minds::Mind;
 use super::{Slot, flow_tick, key, realm};
 use crate::classify::Packet;
 use crate::core::Parts;
@@ -101,7 +102,8 @@ fn begin(
         });
     };
     let slot = Slot {
-        conversation,
+        // One that has just begun is in the middle of nothing.
+        mind: Mind::Resting(conversation.rest().unwrap_or_default()),
         generation: parts.force.plan.generation,
         module: Some(found.module),
         orphan: false,
