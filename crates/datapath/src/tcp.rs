@@ -109,7 +109,7 @@ impl State {
 
     /// This packet belongs to a connection in the table, whatever the plan says of it now.
     pub fn tracks(&self, packet: &Packet) -> bool {
-        self.find(packet).is_some()
+        self.find(packet, None).is_some()
     }
 
     /// Some connection still runs on the plan before the current one.
@@ -207,13 +207,23 @@ impl State {
         self.table.remove(id);
     }
 
-    fn find(&self, packet: &Packet) -> Option<(FlowId, Way)> {
+    /// The connection of a packet. `found` says which of its ends is most likely the server's, and so spares most second look-ups.
+    fn find(&self, packet: &Packet, found: Option<&Found>) -> Option<(FlowId, Way)> {
         let (source, destination) = (packet.source, packet.destination);
         let realm = realm(&packet.layers);
-        let to_server = self.table.find(&key(source, destination, realm));
-        to_server.map(|id| (id, Way::ToServer)).or_else(|| {
-            self.table.find(&key(destination, source, realm)).map(|id| (id, Way::ToClient))
-        })
+        let look = |way| {
+            let key = match way {
+                Way::ToServer => key(source, destination, realm),
+                Way::ToClient => key(destination, source, realm),
+            };
+            self.table.find(&key).map(|id| (id, way))
+        };
+        // Between two servers the scope may take either for the other's client.
+        let first = match found.map(|found| found.direction) {
+            Some(Direction::Request) | None => Way::ToServer,
+            Some(Direction::Response) => Way::ToClient,
+        };
+        look(first).or_else(|| look(first.opposite()))
     }
 
     /// Called once per burst: from now on this is the current plan, and every connection is behind it.

@@ -31,7 +31,7 @@ pub(super) fn track(
     found: Option<Found>,
     bytes: &[u8],
 ) -> Result<(FlowId, Way), Reason> {
-    let known = parts.tcp.find(packet);
+    let known = parts.tcp.find(packet, found.as_ref());
     let begins_again = |id| {
         let connection = parts.tcp.table.get(id);
         connection.is_some_and(|connection| connection.would_begin_again(segment))
