@@ -1,7 +1,7 @@
 """An HTTP/1.1 server that says what it received, for tests: run inside the lab's server host.
 
 GET /bytes/N      N bytes of a fixed pseudo-random sequence
-PUT /anything     answers with the SHA-256 of the body and how long the header X-Trace was
+PUT /anything     answers with the SHA-256 of the body and how long the header X-Trace was; prints it behind the target
 GET /seen         JSON: for each request so far, its target and the value length of X-Trace
 """
 
@@ -63,7 +63,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             piece = self.rfile.read(min(left, 1 << 16))
             sha.update(piece)
             left -= len(piece)
-        self.answer(f"{sha.hexdigest()} {SEEN[-1][2]}\n".encode())
+        told = f"{sha.hexdigest()} {len(self.headers.get('X-Trace', ''))}\n"
+        # One string, one write: threads do not mix their lines.
+        print(f"{self.path} {told}", end="", flush=True)
+        self.answer(told.encode())
 
 
 class Server(http.server.ThreadingHTTPServer):

@@ -75,7 +75,7 @@ http {{
   client_body_temp_path {lab.path('t1')}; proxy_temp_path {lab.path('t2')}; fastcgi_temp_path {lab.path('t3')};
   uwsgi_temp_path {lab.path('t4')}; scgi_temp_path {lab.path('t5')};
   keepalive_requests 100000;
-  add_header X-Seen "$http_user_agent $http_x_trace" always;
+  add_header X-Seen "seen: $http_user_agent $http_x_trace" always;
   server {{ listen 80; root {root}; }}
 }}
 """)
@@ -84,6 +84,6 @@ http {{
 
 
 def digests(lab):
-    """Answers a PUT with the SHA-256 of what came, on port 8080."""
+    """Answers a PUT with the SHA-256 of what came, on port 8080; `origin.log` has them, too."""
     lab.start("server", [PYTHON, origin.__file__, "8080"], log="origin.log")
     lab.listening("server", "127.0.0.1", 8080)
