@@ -117,6 +117,12 @@ impl Half {
         }
     }
 
+    /// The same where both sides have the same numbers.
+    pub(crate) fn hear_plainly(&mut self, ack: Seq, window: u16, stores: &mut Stores) {
+        self.hear(ack, window, stores);
+        self.acked_o = self.acked_o.max(self.una_e);
+    }
+
     /// Neither inspected nor moved any more: the receiver sorts out what it has already.
     pub(crate) fn send_as_it_is(&self, segment: &SegmentIn<'_>, out: &mut Outputs) -> Seq {
         out.push_bytes(segment.tcp.seq(), Payload::Frame(0, segment.payload.len()))

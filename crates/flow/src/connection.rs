@@ -146,6 +146,18 @@ impl Connection {
         out.clear();
         self.seen = now;
         let flags = segment.tcp.flags();
+        if self.state == State::Open && flags == TcpFlags::ACK && segment.payload.is_empty() {
+            let (half, other) = self.pair(way);
+            if half.is_plain() && other.is_plain() {
+                // Nothing was edited, nothing is kept: it changes two numbers here, and nothing of the segment.
+                note_stamps(half, segment);
+                if half.is_acceptable(segment) {
+                    other.hear_plainly(segment.tcp.ack(), segment.tcp.window(), stores);
+                }
+                pass(segment, out);
+                return Outcome::Untouched;
+            }
+        }
         let opens = flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK);
         match self.state {
             // The ports of a connection that was reset may be used again at once.

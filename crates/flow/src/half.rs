@@ -160,6 +160,19 @@ impl Half {
             && !self.is(Facts::DISCARD)
     }
 
+    /// Both sides have the same numbers, and nothing is kept, held or ended.
+    pub(crate) fn is_plain(&self) -> bool {
+        const OTHERWISE: u16 = Facts::EDITED.0
+            | Facts::FIN_SEEN.0
+            | Facts::FIN_OUT.0
+            | Facts::DISCARD.0
+            | Facts::HOLDS_UNIT.0
+            | Facts::HOLDS_WINDOW.0
+            | Facts::FINISHED.0
+            | Facts::BACKLOG.0;
+        self.facts.0 & (OTHERWISE | Facts::KNOWN.0) == Facts::KNOWN.0 && !self.has_flight()
+    }
+
     /// Bytes behind `next` that are passed on as they come.
     pub(crate) fn tail(&self) -> u32 {
         if self.is(Facts::DISCARD) {
