@@ -54,7 +54,7 @@ impl Limits {
             flows: bounded(raw.flows, 262_144, 64..=16_777_216),
             hold_bytes: bounded(raw.hold_bytes, HOLD_BYTES_DEFAULT, 64..=HOLD_BYTES_MAX),
             pattern_hold_ms: bounded(raw.pattern_hold_ms, 400, 10..=60_000),
-            unit_hold_ms: bounded(raw.unit_hold_ms, 60_000, 100..=3_600_000),
+            unit_hold_ms: bounded(raw.unit_hold_ms, 300_000, 100..=7_200_000),
             // What a half-stream keeps of bytes past those decided ends at 126 KiB.
             ahead_bytes: bounded(raw.ahead_bytes, 129_024, 1_460..=129_024),
             in_flight_bytes: bounded(raw.in_flight_bytes, 1_048_576, 131_072..=16_777_216),

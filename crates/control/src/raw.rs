@@ -194,7 +194,7 @@ pub(crate) struct RawLimits {
     pub hold_bytes: Option<Spanned<NonZeroU32>>,
     /// Milliseconds that bytes which may begin a pattern are held back for those that would complete it.
     pub pattern_hold_ms: Option<Spanned<NonZeroU32>>,
-    /// Milliseconds that part of a message is held back for its rest; then `fail_mode` decides.
+    /// Milliseconds that part of a message is held back for its rest; then the connection is reset.
     pub unit_hold_ms: Option<Spanned<NonZeroU32>>,
     /// Bytes of one direction of a connection kept while a gap before them is open.
     pub ahead_bytes: Option<Spanned<NonZeroU32>>,

@@ -103,7 +103,7 @@ reasons! {
     TcpBroken "tcp_broken" Changed "An edit could not be kept for resending: both ends were reset.";
     TcpAfterReset "tcp_after_reset" Dropped "Belongs to a connection that was reset from here; answered with a reset.";
     TcpIdleReset "tcp_idle_reset" Changed "No frame: an edited connection was silent for more than two hours and was reset at both ends.";
-    TcpHoldEnded "tcp_hold_ended" Changed "No frame: what might have begun a pattern, or was part of a message, was held for its longest, and sent on.";
+    TcpHoldEnded "tcp_hold_ended" Changed "No frame: what might have begun a pattern was held for its longest, and sent on.";
     TcpResent "tcp_resent" Changed "No frame: bytes its sender believes delivered were not acknowledged in time, and were sent again.";
     IcmpMoved "icmp_moved" Changed "An ICMP error quoted a segment of an edited connection; it goes on with the numbers that the segment's sender sent.";
     // Decide.

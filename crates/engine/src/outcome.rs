@@ -125,7 +125,8 @@ pub enum Release {
     Nothing,
     /// A [`HoldKind::Window`] hold is let go.
     Window,
-    /// A [`HoldKind::Unit`] hold is: the unit is opened, and rules that need more of it cannot be decided.
+    /// A [`HoldKind::Unit`] hold ends: the unit will not be complete. It never goes on undecided because of that, or who waits long
+    /// enough would pass every rule: the connection is reset, whatever the fail mode. (Observed, it goes on.)
     Unit,
 }
 

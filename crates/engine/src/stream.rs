@@ -223,6 +223,10 @@ impl Run<'_> {
                     }
                     at = input.len();
                 }
+                Step::More(_) if self.overdue && self.enforces() => {
+                    self.undecided = Some(Undecided::UnitTooSlow);
+                    return self.close(at);
+                }
                 Step::More(need) if !self.overdue && !self.too_long(view.input.len()) => {
                     self.mine.wait_for(need);
                     return self.done(at, Then::Hold(HoldKind::Unit));
@@ -270,7 +274,8 @@ impl Run<'_> {
             return self.ask(bounded, rest, true);
         }
         let (step, view) = self.ask(bounded, rest, false);
-        let must_open = view.ended || self.overdue || self.too_long(bounded.len());
+        let gives_up = self.overdue && !self.enforces();
+        let must_open = view.ended || gives_up || self.too_long(bounded.len());
         if matches!(step, Step::More(_)) && must_open {
             return self.ask(bounded, rest, true);
         }

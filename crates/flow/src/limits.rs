@@ -77,9 +77,11 @@ pub const OUTPUTS_MAX: usize = 256;
 /// skips must not own the core. What is left is handed in again with the next segment.
 pub const STAGE_TURNS_MAX: u32 = 4_096;
 
-/// [`Bounds::unit_hold_ms`] unless set: who types a line by hand does not pause for longer. What the receiver could act upon as it
-/// is would not have been held, unless the port speaks something else than was said; then it is let go this late.
-pub const UNIT_HOLD_MS: u32 = 60_000;
+//= https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.2.7
+//# An SMTP server SHOULD have a timeout of at least 5 minutes while it is awaiting the next command from the sender.
+/// [`Bounds::unit_hold_ms`] unless set; most servers wait for less. What the receiver could act upon as it is would not have been
+/// held, unless the port speaks something else than was said.
+pub const UNIT_HOLD_MS: u32 = 300_000;
 
 /// [`Bounds::window_hold_ms`] unless set. The sender was told that it
 /// arrived and has nothing to resend, so more comes at once or not at all; but a last segment that is lost comes

@@ -8,6 +8,7 @@ use wire::{Layers, Tcp, checksum};
 
 use super::lab::{LEFT, Lab, MACS, RIGHT, payload, plan};
 use crate::core::CoreConfig;
+use crate::journey::turn;
 use crate::limits::Midstream;
 use crate::reasons::Reason;
 
@@ -35,6 +36,29 @@ fn without_tokens(fail: FailMode) -> Plan {
         transport: Transport::Tcp,
         ports: Box::new([PORT]),
         mode: Mode::Enforce,
+        fail,
+        sides: [side(), side()],
+    }])
+}
+
+/// The user agent is cut, once the whole head is there.
+fn whole_heads(mode: Mode, fail: FailMode) -> Plan {
+    let decoder = proto::by_name("http").unwrap();
+    let side = || {
+        let mut wanted = Wanted::new(decoder.protocol());
+        let at = decoder.protocol().fields.iter().position(|def| def.name == "http.user_agent");
+        let target = Some(wanted.want(FieldId(at.unwrap() as u16)));
+        wanted.want_whole();
+        let transform = Transform::Truncate { to: 2 };
+        let rule = Rule { patch: PatchNo(0), target, when: Condition::Always, transform };
+        Side::new(wanted, vec![rule], Hold::UpTo(16_384), vec![PatchNo(0)])
+    };
+    plan(vec![Module {
+        group: GroupNo(0),
+        decoder,
+        transport: Transport::Tcp,
+        ports: Box::new([PORT]),
+        mode,
         fail,
         sides: [side(), side()],
     }])
@@ -148,6 +172,39 @@ fn a_flood_of_half_open_connections_takes_nothing_from_the_open_ones() {
         assert_eq!(onward, [(100, 500, ACK, b"ab".to_vec())], "client {client}");
     }
     assert_eq!(lab.core.tcp.flows(), 64);
+}
+
+#[test]
+fn a_message_whose_rest_does_not_come_ends_the_connection_undecided_or_is_only_observed() {
+    for (mode, fail) in [
+        (Mode::Enforce, FailMode::Open),
+        (Mode::Enforce, FailMode::Closed),
+        (Mode::Observe, FailMode::Open),
+    ] {
+        let mut lab = Lab::new(whole_heads(mode, fail));
+        lab.handshake(1);
+        let half = b"GET / HTTP/1.1\r\nUser-Agent: AAAA";
+        let [onward, back] = lab.tcp(Ok(1), (100, 500), ACK, half);
+        assert!(onward.iter().chain(&back).all(|(.., bytes)| bytes.is_empty()), "held");
+        lab.now += u64::from(flow::limits::UNIT_HOLD_MS) + 1;
+        let (onward, back) = lab.send(&[]);
+        turn(&mut lab.nic, &mut lab.core, lab.now);
+        let (later, later_back) = lab.send(&[]);
+        let seen = |frames: [Vec<Vec<u8>>; 2]| -> Vec<_> {
+            frames.concat().iter().map(|frame| read(frame)).collect::<Vec<_>>()
+        };
+        let (onward, back) = (seen([onward, later]), seen([back, later_back]));
+        if mode == Mode::Enforce {
+            assert_eq!(onward, [(100, 500, RST_ACK, vec![])]);
+            assert_eq!(back, [(500, 100, RST_ACK, vec![])]);
+            assert_eq!(lab.count(Reason::TcpClosed), 1);
+            let [.., slow] = lab.core.counters().undecided();
+            assert_eq!(slow, 1);
+        } else {
+            assert_eq!(onward, [(100, 500, ACK | 8, half.to_vec())]);
+            assert_eq!((back.len(), lab.count(Reason::TcpHoldEnded)), (0, 1));
+        }
+    }
 }
 
 #[test]

@@ -381,29 +381,6 @@ fn what_may_begin_a_pattern_arrives_though_nothing_follows() {
     }
 }
 
-#[test]
-fn a_head_that_never_ends_is_let_go_after_a_minute_and_counted() {
-    let request = b"GET / HTTP/1.1\r\nUser-Agent: nobody\r\nX-Half".to_vec();
-    let case = Conversation {
-        request,
-        response: b"HTTP/1.1 408 Slow\r\nContent-Length: 0\r\n\r\n".to_vec(),
-        v6: false,
-        loss_percent: 0,
-        piece: 100,
-        nagle: false,
-    };
-    let mut client = Host::new(1, false, case.request.clone(), 100, false);
-    client.closes_at = Some(90_000);
-    let decoder = proto::by_name("http").unwrap();
-    let module = module(decoder, "http.user_agent", true, &Transform::Truncate { to: 32 });
-    let (server, _, lab) = play_from(client, &case, module, 1);
-    assert_eq!(server.received, case.request);
-    assert!((60_000..62_000).contains(&server.received_at), "{}", server.received_at);
-    assert_eq!(lab.count(Reason::TcpHoldEnded), 1);
-    let [.., slow] = lab.core.counters().undecided();
-    assert_eq!(slow, 1);
-}
-
 /// Requests with an agent of any length and a body that is skipped.
 fn requests(count: usize, agent: impl Fn(usize) -> usize) -> Vec<u8> {
     let mut text = String::new();

@@ -7,6 +7,7 @@ use datapath::memory::{FRAME_BYTES, MemoryFrame, MemoryNic};
 use datapath::{
     Core, CoreConfig, CoreCounters, Fate, FramePool as _, InForce, Limits, Reason, turn,
 };
+use flow::limits::Bounds;
 use patch::{Group, Options, Patch, compile};
 use plan::{Publisher, Reader};
 use wire::TcpFlags;
@@ -96,6 +97,8 @@ impl<'a> World<'a> {
         let limits = Limits {
             flows_max: 16,
             blocks_max: setup.blocks,
+            // Applications here pause for hours in the middle of a message.
+            flow: Bounds { unit_hold_ms: 4 * 60 * 60 * 1_000, ..Bounds::DEFAULT },
             fragmented_datagrams_max: 4,
             fragments_max: 64,
             ..Limits::DEFAULT
