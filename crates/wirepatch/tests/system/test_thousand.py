@@ -62,7 +62,7 @@ rules:
   - replace: ftp.response.arg
     pattern: "vsFTPd"
     with: "a server of files that does not say its name"
-  # The size that it announces is that of the file before it is edited.
+  # The size that it announces is that of the file before it is edited; lftp discards a download that is shorter.
   - when: ftp.response.code == 150
     cut_at: ftp.response.arg
     pattern: " ("
@@ -313,8 +313,8 @@ def test_clients_finish_with_the_right_bytes_on_bad_wires():
     with Lab("af_packet") as lab:
         bench = Bench(lab, seed)
         for host, link in (("client", "lan0"), ("server", "srv0")) if bench.captures else ():
-            lab.start(host, ["tcpdump", "-Z", "root", "-i", link, "-U", "-C", "100", "-W", "10", "-w", os.path.join(bench.captures, host + ".pcap")],
-                      log=f"tcpdump-{host}.log")
+            path = os.path.join(bench.captures, host + ".pcap")
+            lab.start(host, ["tcpdump", "-Z", "root", "-i", link, "-U", "-C", "100", "-W", "10", "-w", path], log=f"tcpdump-{host}.log")
         with concurrent.futures.ThreadPoolExecutor(len(CLIENTS)) as pool:
             played = dict(zip(CLIENTS, pool.map(lambda client: bench.play(client, rounds), CLIENTS)))
         for client, (_, took) in played.items():
@@ -328,7 +328,8 @@ def test_clients_finish_with_the_right_bytes_on_bad_wires():
         print("    " + wires.strip().replace("\n", "\n    "))
         assert not (differed := [line for one, _ in played.values() for line in one]), "\n".join(differed) + "\n" + lab.metrics()
         for patch in ("web", "ftp", "files", "mail"):
-            edits, verdicts = (int(lab.metric(f"wirepatch_patch_{what}_total", patch="thousand-" + patch)) for what in ("edits", "verdicts"))
+            edits, verdicts = (int(lab.metric(f"wirepatch_patch_{what}_total", patch="thousand-" + patch))
+                               for what in ("edits", "verdicts"))
             print(f"    thousand-{patch}: {edits} edits, {verdicts} refusals")
             assert edits > 0 and verdicts == bench.refused["thousand-" + patch], bench.refused
         assert len(re.findall(r"[1-9]\d* lost, .* [1-9]\d* overtaken", wires)) == 4, "a wire did no harm: the test tested nothing"
