@@ -150,8 +150,9 @@ impl Connection {
             let (half, other) = self.pair(way);
             if half.is_plain() && other.is_plain() {
                 // Nothing was edited, nothing is kept: it changes two numbers here, and nothing of the segment.
-                note_stamps(half, segment);
-                if half.is_acceptable(segment) {
+                let believed = half.is_acceptable(segment);
+                note_stamps(half, segment, believed);
+                if believed {
                     other.hear_plainly(segment.tcp.ack(), segment.tcp.window(), stores);
                 }
                 pass(segment, out);
@@ -213,8 +214,8 @@ impl Connection {
         if is_too_old(half, segment, stores) {
             return Outcome::TooOld;
         }
-        let stamps = note_stamps(half, segment);
         let believed = half.is_acceptable(segment);
+        let stamps = note_stamps(half, segment, believed);
         let acked = Acked::take(other, believed, segment, stores, out);
         if !half.is(Facts::KNOWN) {
             half.begin(tcp.seq());

@@ -42,7 +42,8 @@ impl Connection {
         }
         let (half, other) = self.pair(way);
         // The first data may be acknowledged here, before its receiver has stamped anything but this.
-        note_stamps(half, segment);
+        half.drop_fact(Facts::STAMPS);
+        note_stamps(half, segment, true);
         if !half.is(Facts::KNOWN) || (half.next_o != first && half.una_e == half.sent_e) {
             half.begin(first);
         }
@@ -92,7 +93,7 @@ impl Connection {
         if again && !other.is(Facts::WINDOW) && other.is(Facts::KNOWN) {
             // Its sender lacks the handshake's last acknowledgement, and the bytes that brought it again may be held here and
             // acknowledged: nobody else would say it again.
-            let stamps = note_stamps(half, segment).map(|echo| (other.stamp, echo));
+            let stamps = note_stamps(half, segment, true).map(|echo| (other.stamp, echo));
             out.back_options = options::of_an_ack(stamps, None);
             out.push(Output {
                 to: To::Sender,

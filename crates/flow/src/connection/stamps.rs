@@ -44,11 +44,18 @@ fn stamp_of(segment: &SegmentIn<'_>) -> Option<u32> {
     })
 }
 
-/// Remembers the sender's clock, for acknowledgements made here. Answers (value, echo) for one that goes back to it,
+/// Remembers the latest of the sender's clock, for acknowledgements made here: with the stamp of a segment that was overtaken they
+/// would be too old for an end that has seen a later one, each time it asks. Answers (value, echo) for one that goes back to it,
 /// without the value: that is the other end's clock.
-pub(super) fn note_stamps(half: &mut Half, segment: &SegmentIn<'_>) -> Option<u32> {
+///
+/// Stamped 464, then 448 late: what is made here says 464. Not `believed`: a forged one of next week would outlast the
+/// sender's own.
+pub(super) fn note_stamps(half: &mut Half, segment: &SegmentIn<'_>, believed: bool) -> Option<u32> {
     let value = stamp_of(segment)?;
-    half.stamp = value;
-    half.note(Facts::STAMPS);
+    let is_later = value.wrapping_sub(half.stamp).cast_signed() > 0;
+    if believed && (is_later || !half.is(Facts::STAMPS)) {
+        half.stamp = value;
+        half.note(Facts::STAMPS);
+    }
     Some(value)
 }

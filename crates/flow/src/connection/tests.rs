@@ -300,6 +300,40 @@ fn an_acknowledgement_made_before_the_server_has_sent_data_carries_the_stamp_of_
     assert_eq!(out.back_options(), stamps(692_308_891, 9));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
+//= type=test
+//# then treat the arriving segment as not acceptable
+#[test]
+fn an_acknowledgement_made_here_carries_the_latest_stamp_though_an_older_one_came_late() {
+    let stamps = |value: u32, echo: u32| {
+        let mut options = vec![1, 1, 8, 10];
+        options.extend(value.to_be_bytes());
+        options.extend(echo.to_be_bytes());
+        options
+    };
+    let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
+    // The server's clock wraps between two acknowledgements, and the later one comes first.
+    let (one, three) = (u32::MAX, 1);
+    let segments = [
+        (Way::ToServer, Wire::new((99, 0), syn, 1000, &stamps(7, 0), b"")),
+        (Way::ToClient, Wire::new((499, 100), syn.with(ack), 1000, &stamps(one - 1, 7), b"")),
+        (Way::ToServer, Wire::new((100, 500), ack, 1000, &stamps(8, one), b"")),
+        (Way::ToClient, Wire::new((500, 100), ack, 1000, &stamps(three, 8), b"")),
+        (Way::ToClient, Wire::new((500, 100), ack, 1000, &stamps(one, 8), b"")),
+        (Way::ToServer, Wire::new((100, 500), ack, 1000, &stamps(9, one), b"data")),
+    ];
+    let mut stores = Stores::new(512, 4, Bounds::default());
+    let mut connection = Connection::new(Tick(0));
+    let mut out = Outputs::new();
+    for (way, wire) in &segments {
+        let tcp = wire::Tcp::parse(&wire.header).unwrap();
+        let segment = SegmentIn { tcp, payload: &wire.payload };
+        connection.take(*way, &segment, &mut stores, &mut Swallows, Tick(0), &mut out);
+    }
+    assert!(out.list().iter().any(|output| output.to == To::Sender));
+    assert_eq!(out.back_options(), stamps(three, 9));
+}
+
 /// What is sent for one segment of these numbers and bytes, to the receiver and to the sender: (seq, ack, payload).
 type Sent = [Vec<(u32, u32, Vec<u8>)>; 2];
 
