@@ -6,6 +6,7 @@
 //!            change of a few per cent is a change of the code.
 //! Never:     measures time; `wirepatch bench` does.
 
+mod beside;
 mod callgrind;
 mod cli;
 mod costs;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-use crate::costs;
 use crate::record::{self, Instructions};
+use crate::{beside, costs};
 
 /// `wirepatch bench --json`, as far as the page shows it.
 #[derive(Debug, Deserialize)]
@@ -32,7 +32,7 @@ pub(crate) struct Machine {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Row {
     pub(crate) row: String,
-    title: String,
+    pub(crate) title: String,
     pub(crate) ports: String,
     pub(crate) frame_bytes: f64,
     mpps: f64,
@@ -41,14 +41,19 @@ pub(crate) struct Row {
     pub(crate) floor_cycles_per_packet: f64,
     pub(crate) work: Option<f64>,
     journey_cycles_per_packet: f64,
-    latency_us: Option<Latency>,
+    pub(crate) latency_us: Option<Latency>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Latency {
-    p50: f64,
-    p99: f64,
-    p999: f64,
+pub(crate) struct Latency {
+    pub(crate) offered_mpps: f64,
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    /// Records of before there was a floor's latency have none of these.
+    pub(crate) floor_p50: Option<f64>,
+    pub(crate) floor_p99: Option<f64>,
+    pub(crate) stretches: Option<u64>,
+    pub(crate) stretches_all: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -104,6 +109,7 @@ fn page() -> Result<String> {
     machine(&mut page, &throughput.machine, &instructions);
     rates(&mut page, &throughput);
     aims(&mut page, &throughput);
+    beside::write(&mut page, &throughput)?;
     steps(&mut page, &instructions);
     decoders(&mut page, &instructions);
     page.push_str(HOW);
@@ -143,20 +149,15 @@ fn rates(page: &mut String, throughput: &Throughput) {
     page.push_str(
         "\n## Rates\n\n\
          `rings`: templates on one lcore, re-addressed so that no client comes twice, the journey on another. `net_pcap`: two ports\n\
-         that play a capture of 4,096 clients from memory and drop what is sent, the ports testpmd forwards on. Latency is at 80 %\n\
-         of what went through the rings, from the first attempt to hand a burst in to its coming out. \"171 patches\" is the whole\n\
-         library; other rows have the few patches that the bench brings along. Each row is the best of several rounds: what else\n\
-         runs on the machine only ever adds.\n\n\
-         | traffic | ports | frame bytes | Mpps | Gbit/s | cycles a packet | floor | journey | p50 us | p99 us | p99.9 us |\n\
-         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+         that play a capture of 4,096 clients from memory and drop what is sent, the ports testpmd forwards on. Rows that name a\n\
+         number of patches have the whole library; other rows have the few that the bench brings along. Each row is the best of\n\
+         several rounds: what else runs on the machine only ever adds.\n\n\
+         | traffic | ports | frame bytes | Mpps | Gbit/s | cycles a packet | floor | journey |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|\n",
     );
     for row in &throughput.rows {
-        let latency = row.latency_us.as_ref().map_or_else(
-            || "- | - | -".to_owned(),
-            |found| format!("{:.1} | {:.1} | {:.1}", found.p50, found.p99, found.p999),
-        );
         page.push_str(&format!(
-            "| {} | {} | {:.0} | {:.2} | {:.2} | {:.0} | {:.0} | {:.0} | {latency} |\n",
+            "| {} | {} | {:.0} | {:.2} | {:.2} | {:.0} | {:.0} | {:.0} |\n",
             row.title,
             row.ports,
             row.frame_bytes,
@@ -170,7 +171,7 @@ fn rates(page: &mut String, throughput: &Throughput) {
     let Some(testpmd) = &throughput.testpmd else { return };
     for mode in &testpmd.modes {
         page.push_str(&format!(
-            "| testpmd `{}` | net_pcap | 64 | {:.2} | {:.2} | {:.0} | - | - | - | - | - |\n",
+            "| testpmd `{}` | net_pcap | 64 | {:.2} | {:.2} | {:.0} | - | - |\n",
             mode.mode,
             mode.mpps,
             mode.mpps * 64.0 * 8.0 / 1e3,
@@ -230,7 +231,7 @@ last-level cache. Where an aim is missed, the table of instructions below shows 
   that follow it once the processor's window is full, where a prefetch retires at once.
 - An edited DNS query's go to the name as text and back (6), the rule (7) and its repair.
 
-Tried, and what came of it (instructions a packet of the HTTP requests under the whole library, responses counted as packets; the rates above are from before it):
+Tried, and what came of it (instructions a packet of the HTTP requests under the whole library, responses counted as packets):
 
 | what | before | after |
 |---|--:|--:|
@@ -242,7 +243,7 @@ Tried, and what came of it (instructions a packet of the HTTP requests under the
 Not tried yet: a decoder that sees for itself that a head has nothing watched, as the one of DNS does, and makes no fields of it.
 ";
 
-fn verdict(found: f64, aim: f64) -> String {
+pub(crate) fn verdict(found: f64, aim: f64) -> String {
     if found >= aim {
         "met".to_owned()
     } else {
@@ -305,6 +306,9 @@ const HOW: &str = "
 ```
 # Rates; needs about 512 hugepages of 2 MiB.
 wirepatch bench --hugepages --library patches --repeat 5 --seconds 1 --json > benches/record/throughput.json
+wirepatch bench --hugepages --pairs --repeat 5 --seconds 1 --json > benches/record/pairs.json
+# Reverse proxies; needs nginx, haproxy, wrk and libnginx-mod-http-modsecurity.
+python3 benches/proxies.py > benches/record/proxies.json
 # Instructions, under callgrind, and this page.
 make bench-record bench-page
 ```

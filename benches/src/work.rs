@@ -81,7 +81,12 @@ const NTP_REQUEST: &[u8] =
     b"\x23\0\x06\xec\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
 \xe9\x2a\x1b\x3c\x12\x34\x56\x78";
 
-static SAMPLES: [Sample; 11] = [
+const MQTT_CONNECT: &[u8] = b"\x10\x15\0\x04MQTT\x04\x02\0\x3c\0\x09bench-cli";
+const THRIFT_CALL: &[u8] = b"\x80\x01\0\x01\0\0\0\x04echo\0\0\0\x01\x0b\0\x01\0\0\0\x02hi\0";
+const OPCUA_HELLO: &[u8] =
+    b"HELF\x20\0\0\0\0\0\0\0\0\0\x01\0\0\0\x01\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff";
+
+static SAMPLES: [Sample; 16] = [
     Sample { name: "dns-query", protocol: "dns", from: Direction::Request, bytes: DNS_QUERY },
     Sample {
         name: "dns-response",
@@ -138,6 +143,31 @@ static SAMPLES: [Sample; 11] = [
         bytes: TFTP_REQUEST,
     },
     Sample { name: "ntp-request", protocol: "ntp", from: Direction::Request, bytes: NTP_REQUEST },
+    Sample {
+        name: "mqtt-connect",
+        protocol: "mqtt",
+        from: Direction::Request,
+        bytes: MQTT_CONNECT,
+    },
+    Sample {
+        name: "thrift-call",
+        protocol: "thrift",
+        from: Direction::Request,
+        bytes: THRIFT_CALL,
+    },
+    Sample { name: "opcua-hello", protocol: "opcua", from: Direction::Request, bytes: OPCUA_HELLO },
+    Sample {
+        name: "ssh-version",
+        protocol: "ssh",
+        from: Direction::Request,
+        bytes: b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
+    },
+    Sample {
+        name: "data-stream",
+        protocol: "data",
+        from: Direction::Request,
+        bytes: b"NICK somebody\r\nUSER somebody 0 * :Some Body\r\nJOIN #channel\r\n",
+    },
 ];
 
 /// All rows.

@@ -27,6 +27,13 @@ const JOIN_FRAMES: u32 = 7;
 /// Connections of [`Kind::TcpAcks`]: far more than a processor's caches hold.
 const ACK_CONNECTIONS: usize = 1 << 16;
 
+/// Connections of [`Kind::TcpAcksFew`] and [`Kind::TcpAcksMany`]. Powers of two: see [`Load::shuffled`].
+const FEW_CONNECTIONS: usize = 1 << 10;
+const MANY_CONNECTIONS: usize = 1 << 20;
+
+/// Where connections are acknowledged in random order, so many of them open at a time.
+const OPENING_TOGETHER: usize = 1 << 10;
+
 /// What kind of traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -44,10 +51,14 @@ pub enum Kind {
     HttpResponses,
     /// Bare acknowledgements of 65,536 open connections in turn.
     TcpAcks,
+    /// Bare acknowledgements of 1,024 open connections in random order.
+    TcpAcksFew,
+    /// The same of 1,048,576.
+    TcpAcksMany,
 }
 
 impl Kind {
-    /// In the order of the bench's table.
+    /// In the order of the bench's table. Those that are only measured beside another are not among them.
     pub const ALL: &[Self] = &[
         Self::UdpOutOfScope,
         Self::UdpHalf,
@@ -68,6 +79,8 @@ impl Kind {
             Self::HttpRequests => "http-requests",
             Self::HttpResponses => "http-responses",
             Self::TcpAcks => "tcp-acks",
+            Self::TcpAcksFew => "tcp-acks-few",
+            Self::TcpAcksMany => "tcp-acks-many",
         }
     }
 
@@ -81,6 +94,30 @@ impl Kind {
             Self::HttpRequests => "HTTP requests (500 bytes, 10 headers)",
             Self::HttpResponses => "HTTP with full-size responses",
             Self::TcpAcks => "TCP ACKs over 65,536 connections",
+            Self::TcpAcksFew => "TCP ACKs over 1,024 connections in random order",
+            Self::TcpAcksMany => "TCP ACKs over 1,048,576 connections in random order",
+        }
+    }
+
+    /// The protocol and port of the server that its messages in scope are for.
+    pub const fn server(self) -> Option<(&'static str, u16)> {
+        match self {
+            Self::UdpOutOfScope => None,
+            Self::UdpHalf | Self::Dns | Self::DnsEdited => Some(("dns", 53)),
+            Self::HttpRequests
+            | Self::HttpResponses
+            | Self::TcpAcks
+            | Self::TcpAcksFew
+            | Self::TcpAcksMany => Some(("http", 80)),
+        }
+    }
+
+    /// Connections a core has to have room for; those that are only compared get the same room.
+    pub const fn connections(self) -> u32 {
+        match self {
+            Self::TcpAcksFew | Self::TcpAcksMany => 1 << 20,
+            Self::UdpOutOfScope | Self::UdpHalf | Self::Dns | Self::DnsEdited => 0,
+            Self::HttpRequests | Self::HttpResponses | Self::TcpAcks => 1 << 16,
         }
     }
 
@@ -95,9 +132,11 @@ impl Kind {
             Self::UdpOutOfScope | Self::UdpHalf | Self::Dns | Self::DnsEdited => {
                 &[("bench-dns", DNS_PATCH)]
             }
-            Self::HttpRequests | Self::HttpResponses | Self::TcpAcks => {
-                &[("bench-http", HTTP_PATCH)]
-            }
+            Self::HttpRequests
+            | Self::HttpResponses
+            | Self::TcpAcks
+            | Self::TcpAcksFew
+            | Self::TcpAcksMany => &[("bench-http", HTTP_PATCH)],
         }
     }
 }
@@ -176,6 +215,8 @@ pub struct Load {
     /// How many there will be at a time.
     conversations_max: usize,
     turn: usize,
+    /// Where the order is random: lines of openings played so far. `None`: everybody in turn.
+    opened: Option<usize>,
     /// Frames until the next conversation joins.
     until_next: u32,
     /// The next new client.
@@ -195,17 +236,21 @@ impl Load {
             Kind::HttpRequests => (Script::http(200), HTTP_CONNECTIONS),
             Kind::HttpResponses => (Script::http(16 * 1024), HTTP_CONNECTIONS),
             Kind::TcpAcks => (Script::acks(), ACK_CONNECTIONS),
+            Kind::TcpAcksFew => (Script::acks(), FEW_CONNECTIONS),
+            Kind::TcpAcksMany => (Script::acks(), MANY_CONNECTIONS),
         };
         let mut load = Self {
             script,
             conversations: Vec::with_capacity(conversations_max),
             conversations_max,
             turn: 0,
+            opened: matches!(kind, Kind::TcpAcksFew | Kind::TcpAcksMany).then_some(0),
             until_next: JOIN_FRAMES,
             client: 0,
         };
         // HTTP's join one by one, so that each is at another place of the script; acknowledgements are all alike.
-        let at_once = if conversations_max == HTTP_CONNECTIONS { 1 } else { conversations_max };
+        let one_by_one = matches!(kind, Kind::HttpRequests | Kind::HttpResponses);
+        let at_once = if one_by_one { 1 } else { conversations_max };
         for _ in 0..at_once {
             let conversation = load.fresh();
             load.conversations.push(conversation);
@@ -215,6 +260,9 @@ impl Load {
 
     /// Some of the first conversations are not open yet: what comes now is not to be measured.
     pub fn is_opening(&self) -> bool {
+        if let Some(opened) = self.opened {
+            return opened < self.openings();
+        }
         let opening = u32::try_from(self.script.opening.len()).unwrap_or(u32::MAX);
         let last = self.conversations.last();
         self.conversations.len() < self.conversations_max
@@ -224,6 +272,9 @@ impl Load {
     /// Frames from one of a conversation to the next of the same: as many may be on their way at a time without one
     /// overtaking another that came in on the other side. `None`: order does not matter.
     pub fn spacing(&self) -> Option<usize> {
+        if self.opened.is_some_and(|opened| opened < self.openings()) {
+            return Some(OPENING_TOGETHER);
+        }
         (!self.script.opening.is_empty()).then_some(self.conversations.len())
     }
 
@@ -239,7 +290,7 @@ impl Load {
     /// The next frame, to be written where the caller likes.
     pub fn next_packet(&mut self) -> Packet<'_> {
         self.join();
-        let turn = self.turn;
+        let turn = if self.opened.is_some() { self.shuffled() } else { self.turn };
         self.turn = if turn + 1 < self.conversations.len() { turn + 1 } else { 0 };
         let mut now = self.conversations[turn];
         let line = self.script.line(now.at).unwrap_or_else(|| {
@@ -263,6 +314,24 @@ impl Load {
         *own = own.wrapping_add(line.moves);
         self.conversations[turn] = now;
         Packet::new(template, numbers)
+    }
+
+    /// Lines of all openings together.
+    fn openings(&self) -> usize {
+        self.conversations_max * self.script.opening.len()
+    }
+
+    /// Whose turn it is where the order is random: first a group after the other opens its connections in step, then a
+    /// generator of full period (of a power of two: Hull and Dobell) comes by each of them once before any comes again.
+    fn shuffled(&mut self) -> usize {
+        let last = self.turn.wrapping_sub(1);
+        let Some(opened) = self.opened.filter(|&opened| opened < self.openings()) else {
+            return last.wrapping_mul(1_664_525).wrapping_add(1_013_904_223)
+                % self.conversations_max;
+        };
+        self.opened = Some(opened + 1);
+        let lines = OPENING_TOGETHER * self.script.opening.len();
+        OPENING_TOGETHER * (opened / lines) + opened % OPENING_TOGETHER
     }
 
     /// Lets another conversation join in when it is time.

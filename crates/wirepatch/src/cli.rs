@@ -205,6 +205,9 @@ pub(crate) struct BenchArgs {
     /// Which rows; none: all of them.
     #[arg(value_name = "ROW")]
     pub(crate) rows: Vec<String>,
+    /// Measure pairs instead, whose ratio is what counts: 10,000 patches and 1, a million connections and a thousand, edited and not.
+    #[arg(long, conflicts_with_all = ["patches", "library"])]
+    pub(crate) pairs: bool,
     /// Seconds each row is measured.
     #[arg(long, default_value_t = 2.0, value_name = "SECONDS")]
     pub(crate) seconds: f64,

@@ -80,6 +80,27 @@ fn a_connection_is_one_unbroken_conversation() {
 }
 
 #[test]
+fn in_random_order_each_connection_opens_in_step_and_comes_once_a_round() {
+    let mut load = Load::new(Kind::TcpAcksFew);
+    let mut opening = 0;
+    while load.is_opening() {
+        frames(&mut load, 1);
+        opening += 1;
+    }
+    assert_eq!(opening, 3 * FEW_CONNECTIONS);
+    assert!(load.conversations.iter().all(|conversation| conversation.at == 3));
+    for round in 1..4 {
+        let played = frames(&mut load, FEW_CONNECTIONS);
+        assert!(load.conversations.iter().all(|conversation| conversation.at == 3 + round));
+        let in_turn = played.windows(2).filter(|pair| {
+            let client = |at: usize| u32::from_be_bytes(pair[at].1[26..30].try_into().unwrap());
+            client(1) == client(0) + 1
+        });
+        assert!(in_turn.count() < FEW_CONNECTIONS / 100, "as good as random");
+    }
+}
+
+#[test]
 fn a_request_has_the_size_it_says() {
     let request = template::request(500);
     assert_eq!(request.len(), 500);

@@ -24,6 +24,15 @@ impl Histogram {
         }
     }
 
+    /// Adds what another has seen, and empties that one.
+    pub(super) fn take(&mut self, other: &mut Self) {
+        for (own, theirs) in self.counts.iter_mut().zip(&mut other.counts) {
+            *own += core::mem::take(theirs);
+        }
+        self.all += core::mem::take(&mut other.all);
+        self.max = self.max.max(core::mem::take(&mut other.max));
+    }
+
     /// The value that `per_mille` of a thousand stay below; `None` when nothing was added.
     pub(super) fn per_mille(&self, per_mille: u64) -> Option<u64> {
         let mut left = self.all.checked_mul(per_mille)?.div_ceil(1_000).max(1);
@@ -71,6 +80,11 @@ mod tests {
             assert!(found >= exact && found <= exact + exact / 16, "{per_mille}: {found}");
         }
         assert_eq!(histogram.max(), 100_000);
+        let mut all = Histogram::new();
+        all.add(7);
+        all.take(&mut histogram);
+        assert_eq!((all.max(), all.per_mille(0)), (100_000, Some(7)));
+        assert_eq!((histogram.max(), histogram.per_mille(500)), (0, None));
     }
 
     #[test]

@@ -166,6 +166,11 @@ impl Watch {
         self.packets.load(Relaxed)
     }
 
+    /// The measured thread, once it runs.
+    pub(super) fn task(&self) -> Option<&Task> {
+        self.task.get()
+    }
+
     pub(super) fn look(&self) -> Result<Look> {
         let started = now();
         let task = loop {

@@ -17,7 +17,8 @@ const PORTS: [PortNo; 2] = [PortNo(0), PortNo(1)];
 pub(super) fn measure(row: &Row, seconds: f64, hz: f64) -> anyhow::Result<RowResult> {
     let counters = Arc::new(CoreCounters::default());
     let reader = Reader::new(row.publisher()?);
-    let mut core = Core::new(CoreConfig::default(), reader, Arc::clone(&counters));
+    let config = CoreConfig { limits: row.limits(), ..CoreConfig::default() };
+    let mut core = Core::new(config, reader, Arc::clone(&counters));
     let start = now();
     let mut journey = |nic: &mut MemoryNic| {
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(0);

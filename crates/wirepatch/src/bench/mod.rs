@@ -12,6 +12,7 @@ mod histogram;
 mod lcore;
 #[cfg(not(feature = "dpdk"))]
 mod memory;
+mod pairs;
 #[cfg(feature = "dpdk")]
 mod ports;
 mod report;
@@ -26,14 +27,32 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 
 use crate::cli::BenchArgs;
+use pairs::PairResult;
 use report::Report;
 use row::Row;
 
 /// Runs the rows that were asked for.
 pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode> {
     ensure!((0.05..=3_600.0).contains(&args.seconds), "--seconds takes 0.05 to 3600");
-    let rows = row::chosen(&args.rows, &args.patches, &args.library)?;
-    let report = run(&rows, args)?;
+    let report = if args.pairs {
+        let pairs = pairs::all(&args.rows)?;
+        let sides = pairs.into_iter().map(|pair| {
+            let result = PairResult {
+                pair: pair.name,
+                base: pair.base.name(),
+                other: pair.other.name(),
+                ratio: 0.0,
+                at_most: pair.at_most,
+            };
+            ([pair.base, pair.other], result)
+        });
+        let (rows, results): (Vec<_>, Vec<_>) = sides.unzip();
+        let rows: Vec<Row> = rows.into_iter().flatten().collect();
+        run(&rows, args)?.with_pairs(results)
+    } else {
+        let rows = row::chosen(&args.rows, &args.patches, &args.library)?;
+        run(&rows, args)?
+    };
     if args.json {
         report.print_json()?
     } else {
@@ -52,11 +71,13 @@ fn run(rows: &[Row], args: &BenchArgs) -> Result<Report> {
             crate::say_error(&format!("wirepatch bench: {}\n", row.title()));
             report.keep_better(rings::measure(&bench, row)?);
         }
-        for row in rows.iter().filter(|row| ports::concerns(row.kind)) {
+        // A pair is about the journey, whatever brings its frames.
+        let over_ports = rows.iter().filter(|row| !args.pairs && ports::concerns(row.kind));
+        for row in over_ports {
             crate::say_error(&format!("wirepatch bench: {}, net_pcap ports\n", row.title()));
             report.keep_better(ports::measure(&bench, row)?);
         }
-        if !args.no_testpmd {
+        if !args.no_testpmd && !args.pairs {
             crate::say_error("wirepatch bench: testpmd, net_pcap ports\n");
             report.keep_better_testpmd(testpmd::measure(&bench));
         }

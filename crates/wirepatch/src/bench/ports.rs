@@ -69,7 +69,8 @@ pub(super) fn measure(bench: &Bench, row: &Row) -> Result<RowResult> {
 
     let counters = Arc::new(CoreCounters::default());
     let reader = Reader::new(row.publisher()?);
-    let mut core = Core::new(CoreConfig::default(), reader, Arc::clone(&counters));
+    let config = CoreConfig { limits: row.limits(), ..CoreConfig::default() };
+    let mut core = Core::new(config, reader, Arc::clone(&counters));
     let (clock, ticks_per_ms) = (rdtsc(), bench.ticks_per_ms());
     let mut before = reasons(&counters);
     let note = || before = reasons(&counters);

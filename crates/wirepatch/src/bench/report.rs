@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::clock::Machine;
+use super::pairs::PairResult;
 use super::row::RowResult;
 
 /// Everything that was measured.
@@ -13,6 +14,8 @@ use super::row::RowResult;
 pub(super) struct Report {
     machine: Machine,
     rows: Vec<RowResult>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pairs: Vec<PairResult>,
     #[serde(skip_serializing_if = "Option::is_none")]
     testpmd: Option<Testpmd>,
 }
@@ -41,7 +44,19 @@ const HEADER: [&str; 11] = [
 
 impl Report {
     pub(super) const fn new(machine: Machine) -> Self {
-        Self { machine, rows: Vec::new(), testpmd: None }
+        Self { machine, rows: Vec::new(), pairs: Vec::new(), testpmd: None }
+    }
+
+    /// Says of each pair how its rows compare.
+    pub(super) fn with_pairs(mut self, mut pairs: Vec<PairResult>) -> Self {
+        for pair in &mut pairs {
+            let cycles = |name: &str| self.rows.iter().find_map(|row| row.cycles_of(name));
+            if let (Some(base), Some(other)) = (cycles(&pair.base), cycles(&pair.other)) {
+                pair.ratio = other / base;
+            }
+        }
+        self.pairs = pairs;
+        self
     }
 
     /// Adds a row, or what was better of it this time.
@@ -116,12 +131,18 @@ impl Report {
             text.truncate(text.trim_end().len());
             text.push('\n');
         }
+        for pair in &self.pairs {
+            text.push_str(&format!(
+                "{}: {:.2} times the cycles, at most {} wanted\n",
+                pair.pair, pair.ratio, pair.at_most
+            ));
+        }
         if let Some(why) = self.testpmd.as_ref().and_then(|testpmd| testpmd.absent.as_ref()) {
             text.push_str(&format!("testpmd: nothing to compare with: {why}\n"));
         }
         text.push_str(
             "\nMpps and Gbit/s are one core's with all its time; cycles are of the time-stamp counter, from the CPU time of the\n\
-             thread; the floor is the same loop without the journey. Latency is at 80 % of what went through.\n",
+             thread; the floor is the same loop without the journey. Latency is at 80 % of that rate.\n",
         );
         print(&text)
     }

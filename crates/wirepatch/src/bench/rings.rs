@@ -15,8 +15,9 @@ use datapath::{Core, CoreConfig, CoreCounters, FramePool, Nic, PortNo, turn};
 use plan::Reader;
 use sim::load::{Load, Side};
 
+use super::clock::{Task, resident_bytes};
 use super::histogram::Histogram;
-use super::lcore::{Bench, FEEDER, Look, WORKER, Watch, burst, forward, join, sleep, tick};
+use super::lcore::{Bench, FEEDER, WORKER, Watch, burst, forward, join, sleep, tick};
 use super::row::{Latency, Row, RowResult, Work, added, real, reasons};
 use crate::nic::{DpdkFrame, hand_out, take_in};
 
@@ -26,7 +27,7 @@ const RING_FRAMES: u32 = 2_048;
 /// Frames on their way to the worker at a time: enough that it never waits, too few to overtake one another.
 const AHEAD_FRAMES_MAX: usize = 512;
 
-/// The share of what went through that is offered for latency.
+/// The share of what the worker could do that is offered for latency, as far as the generator is able to.
 const LATENCY_LOAD: f64 = 0.8;
 
 /// A packet in so many has its time taken.
@@ -35,7 +36,7 @@ const STAMP_EVERY: u64 = 32;
 /// What the feeder does now.
 const PAUSE: u64 = 0;
 const FULL: u64 = 1;
-/// Anything above is the time, in ticks, from one burst to the next.
+/// Anything above is the time, in ticks, from one handful of frames to the next.
 const PACED_MIN: u64 = 2;
 
 /// The worker's ends.
@@ -71,12 +72,28 @@ impl Nic for RingPair {
     }
 }
 
+/// Frames handed in at a time when latency is taken: a NIC's come one by one, and how long the last of a burst waits for the
+/// first is a matter of the burst.
+const PACED_FRAMES: usize = 4;
+
+/// How long a stretch is: seldom interrupted on a machine that has other things to do, and many times a burst's way.
+const STRETCH_SECONDS: f64 = 0.002;
+
 /// What main tells the feeder, and hears of it.
 #[derive(Debug, Default)]
 struct Orders {
     pace: AtomicU64,
     /// The opening is over.
     opened: AtomicU64,
+    stretch_ticks: AtomicU64,
+}
+
+/// A stretch of time, in which both lcores have to have had their CPUs to themselves to count.
+#[derive(Debug)]
+struct Stretch {
+    from: u64,
+    sent: u64,
+    turns: [(u64, u64); 2],
 }
 
 /// Generator and sink.
@@ -92,31 +109,92 @@ struct Feeder {
     came: [u64; 2],
     /// `(number, when)` of frames whose time is taken.
     stamps: [VecDeque<(u64, u64)>; 2],
-    latency: Histogram,
+    latency: Latencies,
     next_at: u64,
 }
 
+/// What was seen of latency.
+#[derive(Debug)]
+struct Latencies {
+    /// In stretches that count.
+    clean: Histogram,
+    stretches: u64,
+    all: u64,
+    /// Handed in during stretches that count, and the ticks those took.
+    packets: u64,
+    ticks: u64,
+    /// In the stretch under way.
+    now: Histogram,
+}
+
 impl Feeder {
-    fn run(mut self, orders: &Orders, watch: &Watch) -> Histogram {
+    fn run(mut self, orders: &Orders, watch: &Watch) -> Latencies {
+        let own = Task::current();
+        let mut stretch: Option<Stretch> = None;
         while !watch.stop.load(Relaxed) {
-            self.sink(orders.pace.load(Relaxed) >= PACED_MIN);
-            match orders.pace.load(Relaxed) {
+            let pace = orders.pace.load(Relaxed);
+            self.sink(pace >= PACED_MIN);
+            match pace {
                 PAUSE => core::hint::spin_loop(),
-                FULL => self.generate(watch),
-                ticks => {
-                    let now = rdtsc();
-                    if now >= self.next_at {
-                        // A feeder that fell behind does not make up for it in one go.
-                        self.next_at = now.max(self.next_at.saturating_add(ticks));
-                        self.generate(watch);
-                    }
-                }
+                FULL => self.generate(watch, BURST_FRAMES_MAX, false),
+                ticks => self.paced(ticks, orders, watch, &own, &mut stretch),
             }
             if !self.load.is_opening() {
                 orders.opened.store(1, Relaxed);
             }
         }
         self.latency
+    }
+
+    fn begin(&self, watch: &Watch, own: &Task) -> Option<Stretch> {
+        let turns = [own.turns(), watch.task()?.turns()];
+        Some(Stretch { from: rdtsc(), sent: self.sent.iter().sum(), turns })
+    }
+
+    /// At a given pace: a stretch begins and ends with nothing on its way, and counts if nothing interrupted it.
+    fn paced(
+        &mut self,
+        ticks: u64,
+        orders: &Orders,
+        watch: &Watch,
+        own: &Task,
+        stretch: &mut Option<Stretch>,
+    ) {
+        let (now, stretch_ticks) = (rdtsc(), orders.stretch_ticks.load(Relaxed));
+        let on_the_way = self.sent.iter().sum::<u64>().saturating_sub(self.came.iter().sum());
+        match stretch {
+            Some(begun) if now - begun.from < stretch_ticks => {
+                if now >= self.next_at {
+                    // A feeder that fell behind does not make up for it in one go.
+                    self.next_at = now.max(self.next_at.saturating_add(ticks));
+                    self.generate(watch, PACED_FRAMES, true);
+                }
+            }
+            Some(begun) => {
+                // What is lost on its way must not be waited for.
+                if on_the_way > 0 && now - begun.from < 2 * stretch_ticks {
+                    return;
+                }
+                self.latency.all += 1;
+                let turns = watch.task().map(|task| [own.turns(), task.turns()]);
+                if on_the_way == 0 && turns == Some(begun.turns) {
+                    self.latency.stretches += 1;
+                    self.latency.packets += self.sent.iter().sum::<u64>() - begun.sent;
+                    self.latency.ticks += stretch_ticks;
+                    self.latency.clean.take(&mut self.latency.now);
+                }
+                *stretch = None;
+            }
+            None => {
+                // Also the one that full pace left over.
+                self.latency.now = Histogram::new();
+                for stamps in &mut self.stamps {
+                    stamps.clear();
+                }
+                *stretch = self.begin(watch, own);
+                self.next_at = rdtsc();
+            }
+        }
     }
 
     /// Takes back what has come through.
@@ -135,16 +213,18 @@ impl Feeder {
             {
                 self.stamps[from].pop_front();
                 if timed {
-                    self.latency.add(now.saturating_sub(at));
+                    self.latency.now.add(now.saturating_sub(at));
                 }
             }
             Mbuf::free_bulk(&mut self.back);
         }
     }
 
-    /// One burst towards the worker, if it may have it.
-    fn generate(&mut self, watch: &Watch) {
-        self.flush();
+    /// So many frames towards the worker, if it may have them; in full bursts, or at once.
+    fn generate(&mut self, watch: &Watch, frames: usize, at_once: bool) {
+        // With few conversations about, none of them may wait for company.
+        let at_once = at_once || self.load.is_opening();
+        self.flush(at_once);
         if self.out.iter().any(|out| out.len() >= BURST_FRAMES_MAX) {
             return;
         }
@@ -153,7 +233,7 @@ impl Feeder {
         let handed: u64 = self.sent.iter().sum();
         let on_the_way =
             usize::try_from(handed.saturating_sub(watch.packets())).unwrap_or(usize::MAX);
-        let count = BURST_FRAMES_MAX.min(spacing);
+        let count = frames.min(spacing);
         if on_the_way > ahead {
             return;
         }
@@ -166,17 +246,15 @@ impl Feeder {
             let side = usize::from(packet.side() == Side::Server);
             self.out[side].push(mbuf);
         }
-        // With few conversations about, none of them may wait for company.
-        let whole = self.load.is_opening();
-        if whole || self.out.iter().any(|out| out.len() >= BURST_FRAMES_MAX) {
-            self.flush();
+        if at_once || self.out.iter().any(|out| out.len() >= BURST_FRAMES_MAX) {
+            self.flush(at_once);
         }
     }
 
-    fn flush(&mut self) {
+    fn flush(&mut self, at_once: bool) {
         for port in 0..2 {
             let out = &mut self.out[port];
-            if out.is_empty() || (out.len() < BURST_FRAMES_MAX && !self.load.is_opening()) {
+            if out.is_empty() || (out.len() < BURST_FRAMES_MAX && !at_once) {
                 continue;
             }
             let taken = u64::try_from(self.tx[port].enqueue(out)).unwrap_or(0);
@@ -193,44 +271,69 @@ impl Feeder {
 
 /// Measures the journey, the floor, and latency.
 pub(super) fn measure(bench: &Bench, row: &Row) -> Result<RowResult> {
+    let counters = Arc::new(CoreCounters::default());
+    let reader = Reader::new(row.publisher()?);
+    let config = CoreConfig { limits: row.limits(), ..CoreConfig::default() };
+    let mut core = Core::new(config, reader, Arc::clone(&counters));
+    let (start, ticks_per_ms) = (rdtsc(), bench.ticks_per_ms());
+    let mut before = reasons(&counters);
+    let note = || before = reasons(&counters);
+    let journey = fed(bench, row, "j", bench.seconds, None, note, move |nic| {
+        turn(nic, &mut core, tick(start, ticks_per_ms))
+    })?;
+    let left = added(&before, &reasons(&counters));
+
     let mut burst = burst();
     let floor = fed(
         bench,
         row,
         "f",
         bench.seconds / 2.0,
-        false,
+        Some(journey.pace),
         || {},
         move |nic| forward(nic, &mut burst),
     )?;
 
-    let counters = Arc::new(CoreCounters::default());
-    let reader = Reader::new(row.publisher()?);
-    let mut core = Core::new(CoreConfig::default(), reader, Arc::clone(&counters));
-    let (start, ticks_per_ms) = (rdtsc(), bench.ticks_per_ms());
-    let mut before = reasons(&counters);
-    let note = || before = reasons(&counters);
-    let fed = fed(bench, row, "j", bench.seconds, true, note, move |nic| {
-        turn(nic, &mut core, tick(start, ticks_per_ms))
-    })?;
-    let left = added(&before, &reasons(&counters));
-    let work = (fed.work, floor.work);
+    let work = (journey.work, floor.work);
     let bytes = Load::new(row.kind).mean_frame_bytes();
-    Ok(RowResult::new(row, "rings", bytes, work, bench.hz(), left).with_latency(fed.latency))
+    let us = |ticks: u64| real(ticks) * 1e6 / bench.hz();
+    let of = |fed: &Fed, per_mille| fed.latency.clean.per_mille(per_mille).map(us);
+    let latency = (|| {
+        Some(Latency {
+            offered_mpps: real(journey.latency.packets) * bench.hz()
+                / 1e6
+                / real(journey.latency.ticks.max(1)),
+            stretches: journey.latency.stretches,
+            stretches_all: journey.latency.all,
+            floor_p50: of(&floor, 500)?,
+            floor_p99: of(&floor, 990)?,
+            p50: of(&journey, 500)?,
+            p90: of(&journey, 900)?,
+            p99: of(&journey, 990)?,
+            p999: of(&journey, 999)?,
+            max: us(journey.latency.clean.max()),
+        })
+    })();
+    let result = RowResult::new(row, "rings", bytes, work, bench.hz(), left);
+    Ok(result.with_latency(latency).with_opening(journey.opening_bytes))
 }
 
 struct Fed {
     work: Work,
-    latency: Option<Latency>,
+    latency: Latencies,
+    /// Ticks from one handful of frames to the next that were offered for latency.
+    pace: u64,
+    opening_bytes: u64,
 }
 
-/// Runs `turn` on the worker and feeds it the row's load; `note` is called when the opening is over.
+/// Runs `turn` on the worker and feeds it the row's load; `note` is called when the opening is over. Latency is taken at `pace`,
+/// or at a share of what the worker could do.
 fn fed(
     bench: &Bench,
     row: &Row,
     name: &str,
     seconds: f64,
-    timed: bool,
+    pace: Option<u64>,
     note: impl FnOnce(),
     mut turn: impl FnMut(&mut RingPair) -> usize + Send + 'static,
 ) -> Result<Fed> {
@@ -259,11 +362,26 @@ fn fed(
         sent: [0; 2],
         came: [0; 2],
         stamps: [VecDeque::with_capacity(1_024), VecDeque::with_capacity(1_024)],
-        latency: Histogram::new(),
+        latency: Latencies {
+            clean: Histogram::new(),
+            stretches: 0,
+            all: 0,
+            packets: 0,
+            ticks: 0,
+            now: Histogram::new(),
+        },
         next_at: 0,
     };
     let watch = Arc::new(Watch::default());
     let orders = Arc::new(Orders::default());
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::as_conversions,
+        reason = "millions"
+    )]
+    orders.stretch_ticks.store((bench.hz() * STRETCH_SECONDS) as u64, Relaxed);
+    let resident = resident_bytes();
     let worker = bench.eal.launch(WORKER, {
         let watch = Arc::clone(&watch);
         move || watch.run(|| turn(&mut nic))
@@ -279,38 +397,29 @@ fn fed(
         while orders.opened.load(Relaxed) == 0 {
             sleep(0.005);
         }
+        let opening_bytes = resident_bytes().saturating_sub(resident);
         // Caches and branch predictors have seen it all by then.
         sleep(0.1);
         note();
         let from = watch.look()?;
         sleep(seconds);
         let work = from.until(watch.look()?, bench.hz());
-        let mut offered = None;
-        if timed {
-            let per_second = real(work.packets) * 1e9 / work.wall_ns * LATENCY_LOAD;
-            let ticks = real(BURST_FRAMES_MAX as u64) * bench.hz() / per_second.max(1.0);
-            orders.pace.store((ticks as u64).max(PACED_MIN), Relaxed);
-            let from: Look = watch.look()?;
-            sleep(seconds / 2.0);
-            let paced = from.until(watch.look()?, bench.hz());
-            offered = Some(real(paced.packets) * 1e3 / paced.wall_ns);
-        }
-        anyhow::Ok((work, offered))
+        let ticks = work.ns_per_packet() * bench.hz() / 1e9 / LATENCY_LOAD;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::as_conversions,
+            reason = "ticks of a few frames"
+        )]
+        let share = (real(PACED_FRAMES as u64) * ticks) as u64;
+        let pace = pace.unwrap_or(share).max(PACED_MIN);
+        orders.pace.store(pace, Relaxed);
+        sleep(seconds);
+        anyhow::Ok((work, pace, opening_bytes))
     })();
     watch.stop.store(true, Relaxed);
     join(worker, "worker")?;
-    let histogram = join(fed, "feeder")?;
-    let (work, offered) = watched?;
-    let us = |ticks: u64| real(ticks) * 1e6 / bench.hz();
-    let latency = offered.and_then(|offered_mpps| {
-        Some(Latency {
-            offered_mpps,
-            p50: us(histogram.per_mille(500)?),
-            p90: us(histogram.per_mille(900)?),
-            p99: us(histogram.per_mille(990)?),
-            p999: us(histogram.per_mille(999)?),
-            max: us(histogram.max()),
-        })
-    });
-    Ok(Fed { work, latency })
+    let latency = join(fed, "feeder")?;
+    let (work, pace, opening_bytes) = watched?;
+    Ok(Fed { work, latency, pace, opening_bytes })
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use datapath::{CoreCounters, InForce, Publisher, Reason};
+use datapath::{CoreCounters, InForce, Limits, Publisher, Reason};
 use patch::{Group, Options, Patch};
 use plan::Plan;
 use serde::Serialize;
@@ -13,6 +13,9 @@ use sim::load::Kind;
 
 /// Frames of a row that may leave for another reason than the row is about: connections that open and close.
 const ODD_SHARE_MAX: f64 = 0.02;
+
+/// Frames of a row whose requests are edited that leave so: there are far more segments of responses.
+const EDITED_SHARE_MIN: f64 = 0.03;
 
 /// One row of the table.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ enum Loaded {
     Given,
     /// The caller's as well.
     Library,
+    /// One side of a pair: its name and title, and whether messages are edited.
+    Pair { name: &'static str, title: &'static str, edited: bool },
 }
 
 /// The rows of these names, or all; with these patches or their own, and again with the library's.
@@ -82,6 +87,7 @@ impl Row {
         match self.loaded {
             Loaded::Own | Loaded::Given => self.kind.name().to_owned(),
             Loaded::Library => format!("{}-library", self.kind.name()),
+            Loaded::Pair { name, .. } => name.to_owned(),
         }
     }
 
@@ -90,7 +96,39 @@ impl Row {
         match self.loaded {
             Loaded::Own | Loaded::Given => self.kind.title().to_owned(),
             Loaded::Library => format!("{}, {} patches", self.kind.title(), self.patches.len()),
+            Loaded::Pair { title, .. } => title.to_owned(),
         }
+    }
+
+    /// One side of a pair, with these patch files: name and text.
+    pub(super) fn of_pair(
+        kind: Kind,
+        (name, title): (&'static str, &'static str),
+        patches: &[(String, String)],
+        edited: bool,
+    ) -> Result<Self> {
+        let read = patches.iter().map(|(name, text)| Patch::from_yaml(name, text)).collect();
+        Ok(Self { kind, patches: good(read)?, loaded: Loaded::Pair { name, title, edited } })
+    }
+
+    /// What the patches make of a message of this kind; what `wirepatch explain --budget` tells sets apart by.
+    fn work(&self) -> Option<f64> {
+        let groups = [Group::everywhere(self.patches.len())];
+        let plan = patch::compile(&self.patches, &groups, &Options::default()).ok()?;
+        let explanation = patch::explain(&plan);
+        let (protocol, port) = self.kind.server()?;
+        let module = explanation
+            .modules
+            .iter()
+            .find(|module| module.protocol == protocol && module.ports.contains(&port))?;
+        Some(crate::budget::work(module))
+    }
+
+    /// Limits of a core that this row's connections fit.
+    pub(super) fn limits(&self) -> Limits {
+        let default = Limits::default();
+        let connections = self.kind.connections();
+        Limits { flows_max: default.flows_max.max(connections), ..default }
     }
 
     /// The row's patches in force for one core.
@@ -109,9 +147,16 @@ impl Row {
             Kind::Dns | Kind::HttpRequests | Kind::HttpResponses | Kind::TcpAcks => {
                 &[Reason::Unchanged]
             }
+            Kind::TcpAcksFew | Kind::TcpAcksMany => &[Reason::Unchanged],
             Kind::DnsEdited => &[Reason::Edited],
         };
         let all: u64 = reasons.values().sum();
+        if let Loaded::Pair { edited, .. } = self.loaded {
+            // Of a pair both sides do the same but for what it is about.
+            let edits = reasons.get(Reason::Edited.label()).copied().unwrap_or(0);
+            let share = real(edits) / real(all.max(1));
+            return all > 0 && if edited { share > EDITED_SHARE_MIN } else { share == 0.0 };
+        }
         let odd: u64 = reasons
             .iter()
             .filter(|(label, _)| !expected.iter().any(|reason| reason.label() == **label))
@@ -131,7 +176,7 @@ pub(super) struct Work {
 }
 
 impl Work {
-    fn ns_per_packet(self) -> f64 {
+    pub(super) fn ns_per_packet(self) -> f64 {
         self.busy_ns / real(self.packets.max(1))
     }
 }
@@ -159,6 +204,12 @@ pub(super) struct RowResult {
     measured_mpps: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_us: Option<Latency>,
+    /// See [`crate::budget::work`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    work: Option<f64>,
+    /// Memory that was taken into use while the connections opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opening_bytes: Option<u64>,
     /// Why the frames left.
     reasons: BTreeMap<&'static str, u64>,
     as_expected: bool,
@@ -168,6 +219,12 @@ pub(super) struct RowResult {
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Latency {
     pub(super) offered_mpps: f64,
+    /// Stretches in which neither lcore lost its CPU to another thread: only those count. And all there were.
+    pub(super) stretches: u64,
+    pub(super) stretches_all: u64,
+    /// The same load without the journey.
+    pub(super) floor_p50: f64,
+    pub(super) floor_p99: f64,
     pub(super) p50: f64,
     pub(super) p90: f64,
     pub(super) p99: f64,
@@ -201,6 +258,8 @@ impl RowResult {
             wall_cycles_per_packet: cycles(work.wall_ns / real(work.packets.max(1))),
             measured_mpps: real(work.packets) * 1e3 / work.wall_ns,
             latency_us: None,
+            work: row.work(),
+            opening_bytes: None,
             as_expected: row.is_as_expected(&reasons),
             reasons,
         }
@@ -211,8 +270,18 @@ impl RowResult {
         Self { latency_us: latency, ..self }
     }
 
+    #[cfg(feature = "dpdk")]
+    pub(super) fn with_opening(self, bytes: u64) -> Self {
+        Self { opening_bytes: Some(bytes), ..self }
+    }
+
     pub(super) const fn is_as_expected(&self) -> bool {
         self.as_expected
+    }
+
+    /// Cycles a packet, if this is the row of that name.
+    pub(super) fn cycles_of(&self, name: &str) -> Option<f64> {
+        (self.row == name).then_some(self.cycles_per_packet)
     }
 
     /// The same was measured.

@@ -1,0 +1,215 @@
+//! Rows that mean something only beside another: both are measured in turns, in one run, on the same lcores.
+
+use anyhow::Result;
+use serde::Serialize;
+use sim::load::Kind;
+
+use super::row::Row;
+
+/// Patches of the large set.
+const MANY_PATCHES: usize = 10_000;
+
+/// A row, and what it is compared with.
+#[derive(Debug)]
+pub(super) struct Pair {
+    pub(super) name: &'static str,
+    pub(super) base: Row,
+    pub(super) other: Row,
+    /// What the other's cycles may be at most, as a multiple of the base's.
+    pub(super) at_most: f64,
+}
+
+/// As it stands in the report.
+#[derive(Debug, Serialize)]
+pub(super) struct PairResult {
+    pub(super) pair: &'static str,
+    pub(super) base: String,
+    pub(super) other: String,
+    /// Cycles of the other for one of the base's, floors included.
+    pub(super) ratio: f64,
+    pub(super) at_most: f64,
+}
+
+/// All pairs, or the one of this name.
+pub(super) fn all(names: &[String]) -> Result<Vec<Pair>> {
+    let mut pairs = Vec::new();
+    for (name, make) in PAIRS {
+        if names.is_empty() || names.iter().any(|wanted| wanted == name) {
+            pairs.push(make(name)?);
+        }
+    }
+    anyhow::ensure!(
+        !pairs.is_empty(),
+        "no pair is called that; there are {}",
+        PAIRS.map(|(name, _)| name).join(", ")
+    );
+    Ok(pairs)
+}
+
+/// Patch files: name and text.
+type Files = Vec<(String, String)>;
+
+type Make = fn(&'static str) -> Result<Pair>;
+
+const PAIRS: [(&str, Make); 6] = [
+    ("patches-dns", patches_dns),
+    ("patches-http", patches_http),
+    ("connections", connections),
+    ("edited-requests", edited_requests),
+    ("edited-responses", edited_responses),
+    ("edited-dns", edited_dns),
+];
+
+fn patches_dns(name: &'static str) -> Result<Pair> {
+    let test = |at: usize| match at % 3 {
+        0 => format!("dns.qry.name == \"host-{at}.bench.example\""),
+        1 => format!("dns.qry.name ends_with \".bench-{at}.example\""),
+        _ => format!("dns.qry.type == 16 and dns.qry.name contains \"bench-{at}\""),
+    };
+    let (one, many) =
+        one_and_many("protocol: dns\nscope: { transport: udp }", test, "drop: message");
+    let base = ("dns-1-patch", "DNS queries, none edited, 1 patch");
+    let other = ("dns-10000-patches", "DNS queries, none edited, 10,000 patches");
+    Ok(Pair {
+        name,
+        base: Row::of_pair(Kind::Dns, base, &one, false)?,
+        other: Row::of_pair(Kind::Dns, other, &many, false)?,
+        at_most: 1.1,
+    })
+}
+
+fn patches_http(name: &'static str) -> Result<Pair> {
+    let test = |at: usize| match at % 3 {
+        0 => format!("http.request.uri contains \"/bench-{at}/\""),
+        1 => format!("http.user_agent contains \"bench-{at}\""),
+        _ => format!(
+            "http.request.method == \"POST\" and http.request.uri contains \"bench{at}.cgi\""
+        ),
+    };
+    let (one, many) = one_and_many(
+        "protocol: http\nscope: { direction: request }",
+        test,
+        "truncate: http.request.uri\n    to: 64",
+    );
+    let base = ("http-1-patch", "HTTP requests, none edited, 1 patch");
+    let other = ("http-10000-patches", "HTTP requests, none edited, 10,000 patches");
+    Ok(Pair {
+        name,
+        base: Row::of_pair(Kind::HttpRequests, base, &one, false)?,
+        other: Row::of_pair(Kind::HttpRequests, other, &many, false)?,
+        at_most: 1.1,
+    })
+}
+
+/// One patch with a rule of each form, and 10,000 of one rule: both read the same fields in the same ways, so that the number
+/// of patches is all that differs.
+fn one_and_many(scope: &str, test: impl Fn(usize) -> String, does: &str) -> (Files, Files) {
+    let patch = |name: usize, tests: &[usize]| {
+        let rules: String =
+            tests.iter().map(|&at| format!("  - when: {}\n    {does}\n", test(at))).collect();
+        let file = format!("bench-{name}");
+        (file, format!("patch: bench-{name}\ntitle: one of many\n{scope}\nrules:\n{rules}"))
+    };
+    (vec![patch(0, &[0, 1, 2])], (0..MANY_PATCHES).map(|at| patch(at, &[at])).collect())
+}
+
+fn connections(name: &'static str) -> Result<Pair> {
+    let side = |kind: Kind| Row::of_pair(kind, (kind.name(), kind.title()), &own(kind), false);
+    Ok(Pair { name, base: side(Kind::TcpAcksFew)?, other: side(Kind::TcpAcksMany)?, at_most: 2.0 })
+}
+
+fn edited_requests(name: &'static str) -> Result<Pair> {
+    let titles = [
+        ("http-requests-unedited", "HTTP requests, a rule on User-Agent that never fires"),
+        ("http-requests-edited", "HTTP requests, each with its User-Agent shortened"),
+    ];
+    edited_http(name, Kind::HttpRequests, titles)
+}
+
+fn edited_responses(name: &'static str) -> Result<Pair> {
+    let titles = [
+        (
+            "http-responses-unedited",
+            "HTTP with full-size responses, a rule on User-Agent that never fires",
+        ),
+        (
+            "http-responses-edited",
+            "HTTP with full-size responses, each request's User-Agent shortened",
+        ),
+    ];
+    edited_http(name, Kind::HttpResponses, titles)
+}
+
+/// The bench's User-Agent has 70 bytes.
+fn edited_http(
+    name: &'static str,
+    kind: Kind,
+    [unedited, edited]: [(&'static str, &'static str); 2],
+) -> Result<Pair> {
+    let with = |to: u32| {
+        let mut files = own(kind);
+        files.push((
+            "bench-agent".to_owned(),
+            format!(
+                "patch: bench-agent\ntitle: a bound on one header\nprotocol: http\nscope: {{ direction: request }}\nrules:\n  - truncate: http.user_agent\n    to: {to}\n"
+            ),
+        ));
+        files
+    };
+    Ok(Pair {
+        name,
+        base: Row::of_pair(kind, unedited, &with(256), false)?,
+        other: Row::of_pair(kind, edited, &with(48), true)?,
+        at_most: 1.25,
+    })
+}
+
+fn edited_dns(name: &'static str) -> Result<Pair> {
+    let with = |to: u32| {
+        vec![(
+            "bench-dns".to_owned(),
+            format!(
+                "patch: bench-dns\ntitle: a bound on names\nprotocol: dns\nscope: {{ transport: udp }}\nrules:\n  - truncate: dns.qry.name\n    to: {to}\n"
+            ),
+        )]
+    };
+    let kind = Kind::DnsEdited;
+    Ok(Pair {
+        name,
+        base: Row::of_pair(
+            kind,
+            ("dns-unedited", "DNS queries of long names, a rule that never fires"),
+            &with(253),
+            false,
+        )?,
+        other: Row::of_pair(
+            kind,
+            ("dns-shortened", "DNS queries of long names, each shortened"),
+            &with(48),
+            true,
+        )?,
+        at_most: 1.25,
+    })
+}
+
+fn own(kind: Kind) -> Files {
+    kind.patches().iter().map(|&(name, text)| (name.to_owned(), text.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pair_compiles_and_is_two_rows() {
+        for pair in all(&[]).unwrap() {
+            assert_ne!(pair.base.name(), pair.other.name());
+            assert!(
+                pair.base.publisher().is_ok() && pair.other.publisher().is_ok(),
+                "{}",
+                pair.name
+            );
+        }
+        assert!(all(&["nothing".to_owned()]).is_err());
+    }
+}
