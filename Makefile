@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test deps build lint unit sim system clean bench-check bench-record bench-page fuzz
+.PHONY: demo test deps build lint unit sim system clean bench-check bench-record bench-page bench-rates fuzz
 
 demo: deps
 	$(CARGO) build --release --locked -p wirepatch
@@ -39,6 +39,14 @@ bench-check:
 
 bench-record:
 	$(CARGO) run -q --release --locked -p benches -- --record
+
+# Rates, ratios, latencies and the reverse proxies beside us: a quarter of an hour, on a machine that has nothing else to do.
+# Needs 512 free hugepages of 2 MiB, dpdk-testpmd, nginx, haproxy, wrk and libnginx-mod-http-modsecurity.
+bench-rates: build
+	target/release/wirepatch bench --hugepages --library patches --repeat 5 --seconds 1 --json > benches/record/throughput.json
+	target/release/wirepatch bench --hugepages --pairs --repeat 5 --seconds 1 --json > benches/record/pairs.json
+	python3 benches/proxies.py > benches/record/proxies.json
+	$(MAKE) bench-record bench-page
 
 bench-page:
 	$(CARGO) run -q --release --locked -p benches -- --page

@@ -193,8 +193,11 @@ fn proxies(page: &mut String, found: &Proxies, pairs: &Pairs) {
     }
     for row in &found.rows {
         let times = ours.map_or_else(|| "-".to_owned(), |us| format!("{:.1}", row.cpu_us / us));
-        let version = row.version.replace("nginx version: ", "");
-        let version = version.split(" https").next().unwrap_or_default();
+        // "nginx version: nginx/1.22.1", "HAProxy version 2.6.12-1 2026/10/17 - https://haproxy.org/"
+        let mut words = row.version.split([' ', '/']);
+        let version = words
+            .find(|word| word.starts_with(|first: char| first.is_ascii_digit()))
+            .unwrap_or("version unknown");
         page.push_str(&format!(
             "| {} ({version}) | {:.1} | {:.1} | {:.0} | {times} |\n",
             row.proxy, row.cpu_us, row.system_us, row.requests_per_s

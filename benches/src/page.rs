@@ -311,6 +311,8 @@ wirepatch bench --hugepages --pairs --repeat 5 --seconds 1 --json > benches/reco
 python3 benches/proxies.py > benches/record/proxies.json
 # Instructions, under callgrind, and this page.
 make bench-record bench-page
+# All of it:
+make bench-rates
 ```
 
 Latencies and wall-clock rates need a machine with nothing else to do and a CPU for each busy lcore; instructions do not, and
