@@ -42,6 +42,10 @@ impl Head<'_> {
     /// From a start line on.
     pub(super) fn start(mut self, state: &mut State) -> Step {
         self.leading_empty_lines();
+        if self.at > 0 {
+            // A unit of their own, or how much of the start line fits a bound would depend on when they came.
+            return self.unit(state, false);
+        }
         let Some(line) = scan::line(self.view.input, self.at, self.view.ended) else {
             return self.open_start(state);
         };
@@ -133,8 +137,7 @@ impl Head<'_> {
         let input = self.view.input;
         let line = input.get(self.at..).unwrap_or_default();
         if line.is_empty() || line == b"\r" {
-            // Only empty lines so far.
-            return if self.at > 0 { self.unit(state, false) } else { Step::More(Need::Bytes(2)) };
+            return Step::More(Need::Bytes(2));
         }
         let more = Step::More(Need::Byte(b'\n'));
         let binary = !line.first().is_some_and(u8::is_ascii_uppercase)
