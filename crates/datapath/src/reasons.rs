@@ -104,6 +104,7 @@ reasons! {
     TcpAfterReset "tcp_after_reset" Dropped "Belongs to a connection that was reset from here; answered with a reset.";
     TcpIdleReset "tcp_idle_reset" Changed "No frame: an edited connection was silent for more than two hours and was reset at both ends.";
     TcpHoldEnded "tcp_hold_ended" Changed "No frame: what might have begun a pattern was held for its longest, and sent on.";
+    TcpHoldReset "tcp_hold_reset" Changed "No frame: the rest of a message was waited for its longest (or the fail mode said so when a hold ended), and both ends were reset.";
     TcpResent "tcp_resent" Changed "No frame: bytes its sender believes delivered were not acknowledged in time, and were sent again.";
     IcmpMoved "icmp_moved" Changed "An ICMP error quoted a segment of an edited connection; it goes on with the numbers that the segment's sender sent.";
     // Decide.
@@ -115,14 +116,43 @@ reasons! {
     FailedClosed "failed_closed" Dropped "Could not be decided, and the group fails closed.";
     // Repair.
     CannotFragment "cannot_fragment" Dropped "Edited to more than the MTU, behind headers that leave no room to fragment.";
+    TcpFrameless "tcp_frameless" Dropped "No frame: the pool was empty when a segment was to be made for which none had come; most are due again.";
     NoFrames "no_frames" Dropped "The frame pool was empty when a new frame was needed.";
     // Transmit.
     TxQueueFull "tx_queue_full" Dropped "The port's queue stayed full; the frame has been counted under another reason before.";
 }
 
+impl Reason {
+    /// It says what became of earlier frames, or of none: the frame at hand, if there is one, is counted under another reason as
+    /// well.
+    pub const fn counts_no_arrival(self) -> bool {
+        matches!(
+            self,
+            Self::FragmentTimedOut
+                | Self::FragmentOverlaps
+                | Self::TcpPickedUp
+                | Self::FlowEvicted
+                | Self::TcpIdleReset
+                | Self::TcpHoldEnded
+                | Self::TcpHoldReset
+                | Self::TcpResent
+                | Self::TcpFrameless
+                | Self::TxQueueFull
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_counted_without_a_frame_says_so() {
+        for &reason in Reason::ALL {
+            let says = reason.help().starts_with("No frame");
+            assert!(!says || reason.counts_no_arrival(), "{}", reason.label());
+        }
+    }
 
     #[test]
     fn the_table_is_in_order_and_its_labels_are_unique() {

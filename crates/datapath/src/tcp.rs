@@ -5,8 +5,8 @@
 //! Never:     decides about positions (that is `flow`'s) or about fields (the engine's).
 
 mod build;
+mod conversations;
 mod deadlines;
-mod minds;
 mod quote;
 mod stage;
 mod track;
@@ -23,15 +23,15 @@ use crate::core::{Parts, Tick};
 use crate::counters::CoreCounters;
 use crate::force::InForce;
 use crate::limits::Limits;
-use crate::nic::{Frame as _, FramePool, PortNo};
+use crate::nic::{FramePool, PortNo};
 use crate::parse::Link;
 use crate::reasons::{Fate, Reason};
 use crate::transmit::Outgoing;
 
 use build::{Absent, Link as LinkHeader, Template};
+use conversations::{Conversations, Kept};
 use deadlines::Deadlines;
 pub(crate) use deadlines::overdue;
-use minds::{Mind, Minds};
 pub(crate) use quote::translate;
 use stage::EngineStage;
 use track::{reset_both, track};
@@ -51,7 +51,7 @@ pub struct State {
     outputs: Outputs,
     /// Beside the table: what the engine and the wire need of each connection.
     slots: Vec<Slot>,
-    minds: Minds,
+    conversations: Conversations,
     plans: Plans,
     deadlines: Deadlines,
     /// Where the search for connections that have not moved goes on.
@@ -72,7 +72,7 @@ struct Plans {
 /// What stands beside a connection's entry.
 #[derive(Debug)]
 struct Slot {
-    mind: Mind,
+    kept: Kept,
     /// The plan whose module runs, and which one; none any more where the scope has gone away.
     generation: u64,
     module: Option<ModuleNo>,
@@ -93,7 +93,7 @@ impl State {
             stores: Stores::new(limits.blocks_max, flights, limits.flow),
             outputs: Outputs::new(),
             slots: Vec::with_capacity(usize::try_from(limits.flows_max).unwrap_or(0)),
-            minds: Minds::new(usize::try_from(limits.flows_max).unwrap_or(0)),
+            conversations: Conversations::new(usize::try_from(limits.flows_max).unwrap_or(0)),
             plans: Plans::default(),
             deadlines: Deadlines::new(usize::try_from(limits.flows_max).unwrap_or(0)),
             hand: 0,
@@ -156,17 +156,9 @@ impl State {
                     let (to, payload) = (To::Receiver, Payload::None);
                     let flags = TcpFlags::RST.with(TcpFlags::ACK);
                     let output = Output { to, seq, ack, flags, window: 0, payload };
-                    Absent { header: &slot.link, link, key: &key, way }.build(
-                        &output,
-                        &[],
-                        |_, _, _| 0,
-                        work,
-                    );
-                    if let Some(mut frame) = pool.alloc()
-                        && frame.load(work)
-                    {
-                        out.send(port, frame);
-                    }
+                    let absent = Absent { header: &slot.link, link, key: &key, way };
+                    let nothing = |_, _, _: &mut [u8]| 0;
+                    absent.send((&output, &[]), nothing, (pool, work), (out, port), counters);
                 }
             }
             counters.count(Reason::TcpIdleReset);
@@ -188,7 +180,7 @@ impl State {
             let Some(key) = FlowId::at(at).and_then(|id| self.table.key(id)) else { continue };
             let found = found_of(key, force);
             if let Some(slot) = self.slots.get_mut(at) {
-                choose(slot, &mut self.minds, (force, previous), found, &mut self.plans);
+                choose(slot, &mut self.conversations, (force, previous), found, &mut self.plans);
             }
         }
     }
@@ -196,7 +188,7 @@ impl State {
     /// Takes the connection out of the table.
     fn forget(&mut self, id: FlowId) {
         if let Some(slot) = self.slots.get_mut(id.index()) {
-            self.minds.forget(&mut slot.mind);
+            self.conversations.forget(&mut slot.kept);
             if slot.generation != self.plans.generation {
                 self.plans.behind = self.plans.behind.saturating_sub(1);
             }
@@ -255,8 +247,9 @@ pub fn segment<P: FramePool>(
         Ok(tracked) => tracked,
         Err(reason) => {
             if reason == Reason::TcpMidstreamReset {
-                reset_both(parts, pool, frame, packet, out);
-            } else if reason.fate() == Fate::Untouched {
+                return reset_both(parts, pool, frame, packet, out);
+            }
+            if reason.fate() == Fate::Untouched {
                 out.send(parts.lane.to, frame);
             }
             return reason;
@@ -267,17 +260,18 @@ pub fn segment<P: FramePool>(
         Way::ToServer => packet.source,
         Way::ToClient => packet.destination,
     };
-    let State { table, stores, outputs, slots, minds, plans, deadlines, .. } = &mut *parts.tcp;
+    let State { table, stores, outputs, slots, conversations, plans, deadlines, .. } =
+        &mut *parts.tcp;
     let (Some(connection), Some(slot)) = (table.get_mut(id), slots.get_mut(id.index())) else {
         out.send(parts.lane.to, frame);
         return Reason::TcpUntracked;
     };
-    let on = choose(slot, minds, (parts.force, parts.previous), found, plans);
+    let on = choose(slot, conversations, (parts.force, parts.previous), found, plans);
     let tally = on.and_then(|(force, ..)| force.tally(parts.config.core));
     let mut stage = EngineStage {
         module: on.map(|(_, no, module)| (no, module)),
-        mind: &mut slot.mind,
-        minds,
+        kept: &mut slot.kept,
+        conversations,
         client: client.address,
         scratch: parts.scratch,
         tally,
@@ -307,7 +301,7 @@ pub fn segment<P: FramePool>(
 /// over.
 fn choose<'a>(
     slot: &mut Slot,
-    minds: &mut Minds,
+    conversations: &mut Conversations,
     (force, previous): (&'a InForce, Option<&'a InForce>),
     found: Option<Found>,
     plans: &mut Plans,
@@ -316,7 +310,7 @@ fn choose<'a>(
         let old = previous.filter(|previous| previous.plan.generation == slot.generation);
         let open = |slot: &Slot| {
             let boundary = |direction: &Direction| {
-                minds.look(&slot.mind, |conversation| conversation.at_boundary(*direction))
+                conversations.look(&slot.kept, |conversation| conversation.at_boundary(*direction))
             };
             !Direction::BOTH.iter().all(boundary)
         };
@@ -336,7 +330,7 @@ fn choose<'a>(
         };
         slot.module = match after.filter(|(_, module)| slot.module.is_some() && same(module)) {
             Some((no, module)) => {
-                minds.with(&mut slot.mind, |conversation| conversation.move_to(module));
+                conversations.with(&mut slot.kept, |conversation| conversation.move_to(module));
                 Some(no)
             }
             None => None,

@@ -266,7 +266,7 @@ fn smtp_refuses_commands_and_resets_mails() {
             (S, "250 ok\r\n354 go\r\n"),
             (Q, "bad is what a mail may say\r\n.\r\nVRFY bad\r\n"),
             (S, "250 queued\r\n"),
-            (Q, "BDAT 4 bad\r\nXXXXNOOP\r\n"),
+            (Q, "BDAT 4 bad\r\nmailNOOP\r\n"),
             (S, "250 ok\r\n"),
         ],
         Fate::GoesOn,

@@ -4,7 +4,7 @@
 //!            opens.
 //! Promises:  an answer stands between two messages of the sender, or nowhere; it is kept and sent again until it is acknowledged
 //!            (`owes`).
-//! Never:     sends past the receiver's window.
+//! Never:     sends past the receiver's window, but where a timer resends: that asks whether the window has opened.
 //!
 //! ```text
 //! the client's    GET /bad          5000..5100: deleted, acknowledged
@@ -42,7 +42,7 @@ impl Half {
     }
 
     /// Puts an answer in at the edge; it is sent with the backlog.
-    pub(crate) fn put(&mut self, stores: &mut Stores, answer: &[u8]) -> Result<(), Lost> {
+    pub(crate) fn put_answer(&mut self, stores: &mut Stores, answer: &[u8]) -> Result<(), Lost> {
         if answer.is_empty() {
             return Ok(());
         }

@@ -89,7 +89,7 @@ impl<S: Stage> Turn<'_, S> {
             decision.edited |= self.commit(front)?;
             decision.at = decision.at.saturating_add(decided);
             if answer.answer {
-                self.other.put(self.stores, self.stage.answer())?;
+                self.other.put_answer(self.stores, self.stage.answer())?;
             }
             if answer.end == End::Finished {
                 self.other.finish();

@@ -291,11 +291,16 @@ impl Half {
 
     /// The sequence number of a segment without bytes.
     pub(crate) fn place_of_nothing(&self, stores: &Stores, at: Seq) -> Seq {
-        if self.is(Facts::FIN_OUT) && at.is_after(self.fin_o) {
+        let place = if self.is(Facts::FINISHED) && self.is(Facts::FIN_OUT) {
+            // Behind the end that was told from here: a receiver drops what stands before it, a reset as well.
+            self.edge_e().advance(1)
+        } else if self.is(Facts::FIN_OUT) && at.is_after(self.fin_o) {
             return shifted(at, self.edge_o(), self.edge_e());
-        }
-        let place =
-            if at.is_before(self.edge_o()) { self.to_edited(stores, at) } else { self.edge_e() };
+        } else if at.is_before(self.edge_o()) {
+            self.to_edited(stores, at)
+        } else {
+            self.edge_e()
+        };
         // A keep-alive stands one before what its sender believes acknowledged (RFC 9293 section 3.8.4), and must stand so
         // before what the receiver has acknowledged, or it would go unanswered.
         if at.is_before(self.acked_o) { place.min(self.una_e.retreat(1)) } else { place }

@@ -86,8 +86,8 @@ pub enum Then {
 /// What held bytes wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoldKind {
-    /// The rest of a unit: the receiver cannot act on them without it, so they may be acknowledged to the sender. Let go when
-    /// nothing has come for long, [`crate::limits::Bounds::unit_hold_ms`].
+    /// The rest of a unit: the receiver cannot act on them without it, so they may be acknowledged to the sender. When nothing
+    /// has come for long ([`crate::limits::Bounds::unit_hold_ms`]) the stage is told so, and ends the connection or lets them go.
     Unit,
     /// Perhaps the beginning of a pattern: let go after a deadline, [`crate::limits::Bounds::window_hold_ms`].
     Window,

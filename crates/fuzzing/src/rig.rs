@@ -31,16 +31,6 @@ const LIMITS: Limits = Limits {
 /// Room of one frame: what a capture may hold, and what an edit makes of it.
 const FRAME_BYTES: usize = 65_536 + 64;
 
-/// Counted besides the frame at hand: they say what became of earlier frames, or of none.
-const OF_OTHERS: &[Reason] = &[
-    Reason::FragmentTimedOut,
-    Reason::FragmentOverlaps,
-    Reason::TcpIdleReset,
-    Reason::TcpHoldEnded,
-    Reason::TcpResent,
-    Reason::TxQueueFull,
-];
-
 /// A frame that is counted while it is there.
 struct Counted {
     bytes: Vec<u8>,
@@ -193,7 +183,7 @@ impl Rig {
         for (reason, before) in Reason::ALL.iter().zip(&mut self.counted) {
             let now = self.core.counters().reason(*reason);
             let more = now - std::mem::replace(before, now);
-            let list = if OF_OTHERS.contains(reason) { &mut of_others } else { &mut given };
+            let list = if reason.counts_no_arrival() { &mut of_others } else { &mut given };
             list.extend((0..more).map(|_| *reason));
         }
         // A fragment that overlaps is counted together with those it spoils.

@@ -6,9 +6,11 @@ use wire::{IpVersion, Layers, TcpFlags, TcpMut, Transport, checksum, number};
 
 use crate::classify::Packet;
 use crate::core::Lane;
+use crate::counters::CoreCounters;
 use crate::limits;
-use crate::nic::{Frame, FramePool};
+use crate::nic::{Frame, FramePool, PortNo};
 use crate::parse;
+use crate::reasons::Reason;
 use crate::repair::write_ip_len;
 use crate::transmit::Outgoing;
 
@@ -99,7 +101,7 @@ impl Template<'_> {
         complete
     }
 
-    const fn port(&self, output: &Output) -> crate::nic::PortNo {
+    const fn port(&self, output: &Output) -> PortNo {
         match output.to {
             To::Receiver => self.lane.to,
             To::Sender => self.lane.from,
@@ -252,8 +254,24 @@ pub(super) struct Absent<'a> {
 }
 
 impl Absent<'_> {
+    /// Builds the segment and sends it from `port`; without a free frame it is counted.
+    pub(super) fn send<P: FramePool>(
+        &self,
+        (output, options): (&Output, &[u8]),
+        copy: impl Fn(To, u32, &mut [u8]) -> usize,
+        (pool, work): (&mut P, &mut Vec<u8>),
+        (out, port): (&mut Outgoing<P::Frame>, PortNo),
+        counters: &CoreCounters,
+    ) {
+        self.build(output, options, copy, work);
+        match pool.alloc().and_then(|mut frame| frame.load(work).then_some(frame)) {
+            Some(frame) => out.send(port, frame),
+            None => counters.count(Reason::TcpFrameless),
+        }
+    }
+
     /// Puts the segment together in `work`; `copy` gets the bytes an output names.
-    pub(super) fn build(
+    fn build(
         &self,
         output: &Output,
         options: &[u8],

@@ -13,9 +13,9 @@ use flow::{FlowId, Outcome, Tick, To, Way};
 
 use super::build::Absent;
 use super::stage::EngineStage;
-use super::{State, choose, flow_tick, found_of, reason};
+use super::{State, choose, flow_tick, found_of};
 use crate::core::Parts;
-use crate::nic::{Frame as _, FramePool};
+use crate::nic::FramePool;
 use crate::reasons::Reason;
 use crate::transmit::Outgoing;
 
@@ -74,7 +74,8 @@ pub(crate) fn overdue<P: FramePool>(
 ) {
     let now = flow_tick(parts.now);
     for _ in 0..OVERDUE_PER_TURN {
-        let State { table, stores, outputs, slots, minds, plans, deadlines, .. } = &mut *parts.tcp;
+        let State { table, stores, outputs, slots, conversations, plans, deadlines, .. } =
+            &mut *parts.tcp;
         let Some((id, way)) = deadlines.next(now) else { return };
         let key = table.key(id).copied().unwrap_or_default();
         let (Some(connection), Some(slot)) = (table.get_mut(id), slots.get_mut(id.index())) else {
@@ -85,12 +86,12 @@ pub(crate) fn overdue<P: FramePool>(
         }
         deadlines.add(id, way, now);
         let found = found_of(&key, parts.force);
-        let on = choose(slot, minds, (parts.force, parts.previous), found, plans);
+        let on = choose(slot, conversations, (parts.force, parts.previous), found, plans);
         let tally = on.and_then(|(force, ..)| force.tally(parts.config.core));
         let mut stage = EngineStage {
             module: on.map(|(_, no, module)| (no, module)),
-            mind: &mut slot.mind,
-            minds,
+            kept: &mut slot.kept,
+            conversations,
             client: key.client,
             scratch: parts.scratch,
             tally,
@@ -103,7 +104,7 @@ pub(crate) fn overdue<P: FramePool>(
         parts.counters.count(if outcome == Outcome::Rebuilt {
             Reason::TcpResent
         } else if matches!(outcome, Outcome::Closed | Outcome::Broken) {
-            reason(outcome)
+            Reason::TcpHoldReset
         } else {
             Reason::TcpHoldEnded
         });
@@ -115,17 +116,12 @@ pub(crate) fn overdue<P: FramePool>(
             let absent =
                 Absent { header: &slot.link, link: parts.config.link, key: &key, way: towards };
             let copy = |to, at, room: &mut [u8]| connection.copy_out((way, to), stores, at, room);
-            absent.build(output, options, copy, parts.work);
             let port = match towards {
                 Way::ToServer => slot.server_port,
                 Way::ToClient => slot.client_port,
             };
-            // Where the pool is empty it is lost like any frame, and due again.
-            if let Some(mut frame) = pool.alloc()
-                && frame.load(parts.work)
-            {
-                out.send(port, frame);
-            }
+            let room = (&mut *pool, &mut *parts.work);
+            absent.send((output, options), copy, room, (&mut *out, port), parts.counters);
         }
     }
 }

@@ -7,15 +7,15 @@ use flow::{Back, Edit, End, HoldKind, Inspected, Look, Release, Stage, Then, Way
 use plan::{FailMode, Mode, Module, ModuleNo};
 use proto::Direction;
 
-use super::minds::{Mind, Minds};
+use super::conversations::{Conversations, Kept};
 use crate::counters::{CoreCounters, Tally};
 
 /// One connection's module for the duration of one segment.
 pub(super) struct EngineStage<'a> {
     /// None: the connection is out of scope by now, and only its numbers are kept right.
     pub(super) module: Option<(ModuleNo, &'a Module)>,
-    pub(super) mind: &'a mut Mind,
-    pub(super) minds: &'a mut Minds,
+    pub(super) kept: &'a mut Kept,
+    pub(super) conversations: &'a mut Conversations,
     pub(super) client: [u8; 16],
     pub(super) scratch: &'a mut Scratch,
     pub(super) tally: Option<&'a Tally>,
@@ -50,7 +50,7 @@ impl Stage for EngineStage<'_> {
         };
         let input = engine::Input { bytes: input, held, ended, release, back };
         let scratch = &mut *self.scratch;
-        let result = self.minds.with(self.mind, |conversation| {
+        let result = self.conversations.with(self.kept, |conversation| {
             catch_unwind(AssertUnwindSafe(|| {
                 engine::stream(module, from, conversation, input, &peer, scratch)
             }))

@@ -11,7 +11,7 @@ use proto::Direction;
 use wire::{Tcp, TcpFlags};
 
 use super::build::{Link as LinkHeader, Template};
-use super::minds::Mind;
+use super::conversations::Kept;
 use super::{Slot, flow_tick, key, realm};
 use crate::classify::Packet;
 use crate::core::Parts;
@@ -103,7 +103,7 @@ fn begin(
     };
     let slot = Slot {
         // One that has just begun is in the middle of nothing.
-        mind: Mind::Resting(conversation.rest().unwrap_or_default()),
+        kept: Kept::Resting(conversation.rest().unwrap_or_default()),
         generation: parts.force.plan.generation,
         module: Some(found.module),
         orphan: false,
@@ -134,9 +134,11 @@ pub(super) fn reset_both<P: FramePool>(
     frame: P::Frame,
     packet: &Packet,
     out: &mut Outgoing<P::Frame>,
-) {
+) -> Reason {
     let (bytes, layers) = (frame.as_ref(), &packet.layers);
-    let Some(tcp) = bytes.get(layers.l4..layers.ip_end).and_then(Tcp::parse) else { return };
+    let Some(tcp) = bytes.get(layers.l4..layers.ip_end).and_then(Tcp::parse) else {
+        return Reason::BadTransportHeader;
+    };
     let segment = SegmentIn { tcp, payload: layers.payload_of(bytes) };
     let outputs = &mut parts.tcp.outputs;
     flow::reset_untracked(&segment, outputs);
@@ -147,8 +149,7 @@ pub(super) fn reset_both<P: FramePool>(
         lane: parts.lane,
     };
     let nothing = |_, _, _: &mut [u8]| 0;
-    // Where the pool is empty one of them is lost; the next segment brings another.
-    let _complete = template.send(
+    let complete = template.send(
         pool,
         frame,
         (&*outputs, Outcome::Closed),
@@ -156,4 +157,6 @@ pub(super) fn reset_both<P: FramePool>(
         (parts.work, parts.next_id),
         out,
     );
+    // What is lost the next segment brings again.
+    if complete { Reason::TcpMidstreamReset } else { Reason::NoFrames }
 }

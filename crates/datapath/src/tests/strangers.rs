@@ -197,7 +197,7 @@ fn a_message_whose_rest_does_not_come_ends_the_connection_undecided_or_is_only_o
         if mode == Mode::Enforce {
             assert_eq!(onward, [(100, 500, RST_ACK, vec![])]);
             assert_eq!(back, [(500, 100, RST_ACK, vec![])]);
-            assert_eq!(lab.count(Reason::TcpClosed), 1);
+            assert_eq!(lab.count(Reason::TcpHoldReset), 1);
             let [.., slow] = lab.core.counters().undecided();
             assert_eq!(slow, 1);
         } else {

@@ -76,6 +76,7 @@ fn send_backlog(half: &mut Half, stores: &Stores, run: Run, empty: Output, out: 
     // Where the path is narrower, they are sent again in smaller ones.
     let chunk = u32::from(half.mss).saturating_sub(options).max(64);
     let Run { mut seq, mut at, mut len } = run;
+    let before = out.list().len();
     while len > 0 {
         let bytes = len.min(chunk);
         let payload = Payload::Copy { at, len: bytes };
@@ -88,7 +89,10 @@ fn send_backlog(half: &mut Half, stores: &Stores, run: Run, empty: Output, out: 
     }
     half.note_backlog_sent(seq);
     let due = half.end_is_due(stores) && seq == half.edge_e();
-    if let Some(last) = out.list_mut().last_mut() {
+    // Where there was no room for any, the last output is another's.
+    if out.list().len() > before
+        && let Some(last) = out.list_mut().last_mut()
+    {
         last.flags = last.flags.with(TcpFlags::PSH);
         if due {
             last.flags = last.flags.with(TcpFlags::FIN);

@@ -1,8 +1,8 @@
 //! What is to be done for a half-stream while nobody speaks.
 //!
 //! Holds:     [`Connection::overdue`], which lets go what was held too long, and sends again what nobody else will.
-//! Promises:  nothing is held past its deadline, unless bytes before its end are missing and will be resent by
-//!            their sender; what was let go so reaches the receiver, however often it is lost.
+//! Promises:  nothing is held for a pattern or a unit past its deadline, unless bytes before its end are missing and will be
+//!            resent by their sender; what was let go so reaches the receiver, however often it is lost.
 //! Never:     reads a clock, or speaks where either end has something outstanding that will do it.
 //!
 //! ```text

@@ -337,19 +337,19 @@ fn an_acknowledgement_made_here_carries_the_latest_stamp_though_an_older_one_cam
 /// What is sent for one segment of these numbers and bytes, to the receiver and to the sender: (seq, ack, payload).
 type Sent = [Vec<(u32, u32, Vec<u8>)>; 2];
 
-struct Alone {
+struct Alone<S = Tokens> {
     stores: Stores,
     connection: Connection,
     out: Outputs,
-    stage: Tokens,
+    stage: S,
 }
 
-impl Alone {
+impl<S: Stage> Alone<S> {
     /// Behind the handshake: the client's next byte is 100, the server's 500.
-    fn new() -> Self {
+    fn new(stage: S) -> Self {
         let (stores, connection) =
             (Stores::new(512, 4, Bounds::default()), Connection::new(Tick(0)));
-        let mut alone = Self { stores, connection, out: Outputs::new(), stage: Tokens::default() };
+        let mut alone = Self { stores, connection, out: Outputs::new(), stage };
         let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
         alone.take(0, Way::ToServer, (99, 0), syn, b"");
         alone.take(0, Way::ToClient, (499, 100), syn.with(ack), b"");
@@ -397,7 +397,7 @@ impl Alone {
 
 #[test]
 fn the_beginning_of_a_pattern_is_let_go_after_its_deadline_and_sent_until_it_arrives() {
-    let mut alone = Alone::new();
+    let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;
     let [onward, back] = alone.take(10, Way::ToServer, (100, 500), ack, b"TOK");
     assert_eq!(onward, [(100, 500, vec![])], "its acknowledgement goes on, and no byte");
@@ -425,7 +425,7 @@ fn the_beginning_of_a_pattern_is_let_go_after_its_deadline_and_sent_until_it_arr
 
 #[test]
 fn a_pattern_whose_middle_is_late_is_not_let_go() {
-    let mut alone = Alone::new();
+    let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;
     alone.take(0, Way::ToServer, (100, 500), ack, b"aTO");
     alone.take(1, Way::ToClient, (500, 101), ack, b"");
@@ -441,7 +441,7 @@ fn a_pattern_whose_middle_is_late_is_not_let_go() {
 //# SEG.TSval < TS.Recent
 #[test]
 fn bytes_under_an_old_timestamp_are_not_what_was_said_first() {
-    let mut alone = Alone::new();
+    let mut alone = Alone::new(Tokens::default());
     let send = |alone: &mut Alone, seq: u32, value: u32, payload: &[u8]| {
         let mut options = vec![1, 1, 8, 10];
         options.extend(value.to_be_bytes());
@@ -463,7 +463,7 @@ fn bytes_under_an_old_timestamp_are_not_what_was_said_first() {
 
 #[test]
 fn an_acknowledgement_outside_the_window_moves_nothing() {
-    let mut alone = Alone::new();
+    let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;
     alone.take(0, Way::ToClient, (500, 100), ack, b"hello");
     let [onward, _] = alone.take(1, Way::ToServer, (100, 505), ack, b"aTOKENb");

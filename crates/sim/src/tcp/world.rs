@@ -36,9 +36,6 @@ const SLOW_US: u64 = 200_000_000;
 /// Steps of a run, against runs without end.
 const STEPS_MAX: u64 = 3_000_000;
 
-/// Labels of reasons that are counted besides a frame's own, or without a frame.
-const WITHOUT_FRAME: &[&str] = &["tcp_idle_reset", "tcp_hold_ended", "tcp_resent", "tx_queue_full"];
-
 /// How a run ended, where nothing went wrong.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Done {
@@ -288,7 +285,7 @@ impl<'a> World<'a> {
         for (reason, before) in Reason::ALL.iter().zip(&mut self.counted) {
             let now = self.core.counters().reason(*reason);
             let more = now - std::mem::replace(before, now);
-            if !WITHOUT_FRAME.contains(&reason.label()) {
+            if !reason.counts_no_arrival() {
                 given.extend((0..more).map(|_| *reason));
             }
         }

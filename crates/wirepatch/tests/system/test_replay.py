@@ -78,7 +78,7 @@ def compare(before, after, report):
 
 NOTE, WARNING, ERROR = 4194304, 6291456, 8388608
 TCP_TOUCHED = {"edited", "refused_by_patch", "tcp_moved", "tcp_held", "tcp_ahead", "tcp_released", "tcp_rebuilt", "tcp_syn_data",
-               "tcp_closed", "tcp_after_reset", "tcp_hold_ended", "tcp_resent", "tcp_idle_reset"}
+               "tcp_closed", "tcp_after_reset", "tcp_hold_ended", "tcp_hold_reset", "tcp_resent", "tcp_idle_reset"}
 # What Wireshark may find fault with in what came out and not in what went in: how the message begins, the reasons of which
 # one must be in the report, and why it is nobody's fault.
 #
@@ -94,9 +94,7 @@ EXPLAINED = [
     ("Connection reset (RST)", {"tcp_closed", "tcp_after_reset"}, "a patch ends the connection"),
     ("This frame initiates the connection closing", TCP_TOUCHED, "a patch ends the connection behind an answer of its own"),
     ("This frame undergoes the connection closing", TCP_TOUCHED, "the same, and then the sender of the refused message ends it as well"),
-    ("TCP keep-alive segment", TCP_TOUCHED, "an acknowledgement by a sender that has not heard that what it said before was taken from it"),
-    ("ACK to a TCP keep-alive segment", TCP_TOUCHED, "the same"),
-    ("Connection reset (RST)", {"tcp_idle_reset"}, "the capture ends a connection in the middle of a unit, and hours pass"),
+    ("Connection reset (RST)", {"tcp_idle_reset", "tcp_hold_reset"}, "the capture ends a connection in the middle of a unit, and time passes"),
     ("Source MAC must not be a group address", {"tcp_held"}, "an answer to a frame sent to a group address"),
     ("Illegal characters found in header name", {"tcp_moved", "tcp_released"}, "a message begins inside a segment, as its sender cut it"),
     ("Ignored Unknown Record", {"tcp_released"}, "both sides in one file, so Wireshark loses its place in the records"),

@@ -1,7 +1,8 @@
 //! Messages that are answered from here, among a server's own.
 
-use super::{Dice, Run, length, play, profile};
+use super::{Alone, Dice, Run, length, play, profile};
 use crate::{Back, Edit, End, HoldKind, Inspected, Look, Stage, Then, Way};
+use wire::TcpFlags;
 
 /// Frames of two bytes (kind and length) and a body, both ways. The client's [`REFUSED`] ones are answered from here by an
 /// [`ANSWER`] frame with their body, its [`LAST`] one ends the connection as well.
@@ -159,4 +160,22 @@ fn behind_a_last_answer_both_ends_are_over() {
         }
     }
     assert!(finished > 50, "{finished}");
+}
+
+#[test]
+fn what_the_server_still_sends_stands_behind_an_end_told_from_here() {
+    let mut alone = Alone::new(Answers::default());
+    let (ack, reset) = (TcpFlags::ACK, TcpFlags::RST.with(TcpFlags::ACK));
+    let [onward, back] = alone.take(0, Way::ToServer, (100, 500), ack, &[LAST, 1, 7]);
+    // The answer is 500..503, the end 503: the client goes on with 504, the server with 500.
+    assert_eq!(onward, [(100, 500, vec![])]);
+    assert_eq!(back, [(500, 103, vec![ANSWER, 1, 7])]);
+    alone.take(1, Way::ToServer, (103, 504), ack, b"");
+    let [onward, _] = alone.take(2, Way::ToClient, (500, 100), ack, b"");
+    assert_eq!(onward, [(504, 103, vec![])]);
+    // A keep-alive must be before it, or nobody would answer.
+    let [onward, _] = alone.take(3, Way::ToClient, (499, 100), ack, b"");
+    assert_eq!(onward, [(503, 103, vec![])]);
+    let [onward, _] = alone.take(4, Way::ToClient, (500, 100), reset, b"");
+    assert_eq!(onward, [(504, 103, vec![])]);
 }

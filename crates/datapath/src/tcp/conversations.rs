@@ -1,6 +1,6 @@
 //! What the engine remembers of every connection: little of those between two messages, all of the others.
 //!
-//! Holds:     [`Mind`], one a connection; [`Minds`], the conversations that are in the middle of something.
+//! Holds:     [`Kept`], one a connection; [`Conversations`], the conversations that are in the middle of something.
 //! Promises:  there is room for every connection of the table to be in the middle of something at once.
 //! Never:     looks into a conversation.
 
@@ -8,43 +8,43 @@ use engine::{Conversation, Resting};
 
 /// Of one connection.
 #[derive(Debug)]
-pub(super) enum Mind {
+pub(super) enum Kept {
     Resting(Resting),
-    /// In the middle of something: its number in [`Minds`].
+    /// In the middle of something: its number in [`Conversations`].
     Awake(u32),
 }
 
 #[derive(Debug)]
-pub(super) struct Minds {
+pub(super) struct Conversations {
     awake: Vec<Conversation>,
     free: Vec<u32>,
 }
 
-impl Minds {
+impl Conversations {
     /// For so many connections. Memory that is not needed at once is not touched.
     pub(super) fn new(flows: usize) -> Self {
         Self { awake: Vec::with_capacity(flows), free: Vec::with_capacity(flows) }
     }
 
     /// Runs `f` on the conversation.
-    pub(super) fn with<R>(&mut self, mind: &mut Mind, f: impl FnOnce(&mut Conversation) -> R) -> R {
-        match *mind {
-            Mind::Resting(resting) => {
+    pub(super) fn with<R>(&mut self, kept: &mut Kept, f: impl FnOnce(&mut Conversation) -> R) -> R {
+        match *kept {
+            Kept::Resting(resting) => {
                 let mut conversation = resting.wake();
                 let result = f(&mut conversation);
-                *mind = match conversation.rest() {
-                    Some(resting) => Mind::Resting(resting),
-                    None => Mind::Awake(self.put(conversation)),
+                *kept = match conversation.rest() {
+                    Some(resting) => Kept::Resting(resting),
+                    None => Kept::Awake(self.put(conversation)),
                 };
                 result
             }
-            Mind::Awake(no) => {
+            Kept::Awake(no) => {
                 let Some(conversation) = self.awake.get_mut(index(no)) else {
                     return f(&mut Resting::default().wake());
                 };
                 let result = f(conversation);
                 if let Some(resting) = conversation.rest() {
-                    *mind = Mind::Resting(resting);
+                    *kept = Kept::Resting(resting);
                     self.free.push(no);
                 }
                 result
@@ -53,10 +53,10 @@ impl Minds {
     }
 
     /// Looks at the conversation.
-    pub(super) fn look<R>(&self, mind: &Mind, f: impl FnOnce(&Conversation) -> R) -> R {
-        match mind {
-            Mind::Resting(resting) => f(&resting.wake()),
-            Mind::Awake(no) => match self.awake.get(index(*no)) {
+    pub(super) fn look<R>(&self, kept: &Kept, f: impl FnOnce(&Conversation) -> R) -> R {
+        match kept {
+            Kept::Resting(resting) => f(&resting.wake()),
+            Kept::Awake(no) => match self.awake.get(index(*no)) {
                 Some(conversation) => f(conversation),
                 None => f(&Resting::default().wake()),
             },
@@ -64,14 +64,14 @@ impl Minds {
     }
 
     /// The connection is over.
-    pub(super) fn forget(&mut self, mind: &mut Mind) {
-        if let Mind::Awake(no) = *mind {
+    pub(super) fn forget(&mut self, kept: &mut Kept) {
+        if let Kept::Awake(no) = *kept {
             self.free.push(no);
         }
-        *mind = Mind::Resting(Resting::default());
+        *kept = Kept::Resting(Resting::default());
     }
 
-    /// Each connection has one mind, so there is room.
+    /// Each connection has at most one awake, so there is room.
     fn put(&mut self, conversation: Conversation) -> u32 {
         if let Some(no) = self.free.pop() {
             if let Some(place) = self.awake.get_mut(index(no)) {
