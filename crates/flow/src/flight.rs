@@ -103,7 +103,7 @@ impl Stores {
             None => return None,
         };
         if let Some(flight) = self.flights.get_mut(index(id)) {
-            flight.map = SeqMap::new(original, edited);
+            flight.map.begin(original, edited);
             flight.resend = Resend::IDLE;
         }
         Some(id)
@@ -117,7 +117,6 @@ impl Stores {
         if let Some(flight) = self.flights.get_mut(index(id)) {
             flight.copy.clear(&mut self.pool);
             flight.waiting.clear(&mut self.pool);
-            flight.map = SeqMap::new(Seq::new(0), Seq::new(0));
             if self.free.len() < self.flights.len() {
                 self.free.push(id);
             }

@@ -345,7 +345,7 @@ impl Half {
                 self.land(stores);
                 return;
             }
-            flight.map = crate::seq_map::SeqMap::new(next_o, next_e);
+            flight.map.begin(next_o, next_e);
         }
     }
 

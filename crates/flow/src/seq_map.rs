@@ -82,6 +82,13 @@ impl SeqMap {
         Self { original, edited, pieces: [Piece::NONE; PIECES_MAX], count: 0 }
     }
 
+    /// Without a piece, from these positions on. (A new one would write every piece's place.)
+    pub(crate) const fn begin(&mut self, original: Seq, edited: Seq) {
+        self.original = original;
+        self.edited = edited;
+        self.count = 0;
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.count == 0
     }

@@ -135,7 +135,7 @@ impl Waiting {
         }
         self.count = kept;
         if kept == 0 {
-            self.clear(pool);
+            self.give_blocks(pool);
             return;
         }
         let mut at = Seq::new(old.raw() & !BLOCK_MASK);
@@ -154,7 +154,14 @@ impl Waiting {
         }
     }
 
+    /// Nothing waits any more. Where nothing did, no block is there.
     pub(crate) fn clear(&mut self, pool: &mut BlockPool) {
+        if self.count > 0 {
+            self.give_blocks(pool);
+        }
+    }
+
+    fn give_blocks(&mut self, pool: &mut BlockPool) {
         self.count = 0;
         for id in &mut self.blocks {
             if *id != NO_BLOCK {
@@ -177,7 +184,7 @@ impl Waiting {
             {
                 let Some(fresh) = pool.take() else {
                     if self.count == 0 {
-                        self.clear(pool);
+                        self.give_blocks(pool);
                     }
                     return false;
                 };
