@@ -262,10 +262,16 @@ pub fn segment<P: FramePool>(
     };
     let State { table, stores, outputs, slots, conversations, plans, deadlines, .. } =
         &mut *parts.tcp;
+    let now = flow_tick(parts.now);
     let (Some(connection), Some(slot)) = (table.get_mut(id), slots.get_mut(id.index())) else {
         out.send(parts.lane.to, frame);
         return Reason::TcpUntracked;
     };
+    if connection.take_plainly(way, &segment, stores, now) {
+        // Whatever plan the connection is on: it decides about bytes.
+        out.send(parts.lane.to, frame);
+        return Reason::Unchanged;
+    }
     let on = choose(slot, conversations, (parts.force, parts.previous), found, plans);
     let tally = on.and_then(|(force, ..)| force.tally(parts.config.core));
     let mut stage = EngineStage {
@@ -278,7 +284,6 @@ pub fn segment<P: FramePool>(
         counters: parts.counters,
         broken: false,
     };
-    let now = flow_tick(parts.now);
     let outcome = connection.take(way, &segment, stores, &mut stage, now, outputs);
     for way in [way, way.opposite()] {
         if connection.waits(way, stores) {

@@ -33,7 +33,7 @@ impl Half {
         if self.is(Facts::FIN_SEEN) || self.is(Facts::FINISHED) {
             return Back::Over;
         }
-        let whole = self.is(Facts::KNOWN) && self.skip_left == 0 && self.held(stores) == 0;
+        let whole = self.is(Facts::KNOWN) && self.skip_left() == 0 && self.held(stores) == 0;
         let room = match stores.flight(self.flight()) {
             Some(flight) => flight.copy.len() < stores.bounds.in_flight_bytes,
             None => stores.has_flight_left(),
@@ -65,7 +65,7 @@ impl Half {
 
     /// The half-stream ends here for its receiver; what its sender still says is deleted.
     pub(crate) fn finish(&mut self) {
-        self.skip_left = u64::MAX;
+        self.set_skip_left(u64::MAX);
         self.note(Facts::DISCARD);
         self.note(Facts::EDITED);
         self.note(Facts::FINISHED);

@@ -45,8 +45,9 @@ impl<S: Stage> Turn<'_, S> {
             if rest.is_empty() {
                 break;
             }
-            if self.half.skip_left > 0 {
-                let whole = self.half.skip_left >= u64::try_from(rest.len()).unwrap_or(u64::MAX);
+            let skip_left = self.half.skip_left();
+            if skip_left > 0 {
+                let whole = skip_left >= u64::try_from(rest.len()).unwrap_or(u64::MAX);
                 let discard = self.half.is(Facts::DISCARD);
                 if !discard && whole && from_frame && rest.len() > SKIPPED_COPY_BYTES_MAX {
                     decision.passed = true;
@@ -55,7 +56,7 @@ impl<S: Stage> Turn<'_, S> {
                 let bytes = if whole {
                     rest.len()
                 } else {
-                    usize::try_from(self.half.skip_left).unwrap_or(rest.len())
+                    usize::try_from(skip_left).unwrap_or(rest.len())
                 };
                 let range = rest.get(..bytes).unwrap_or_default();
                 if discard {
@@ -64,11 +65,8 @@ impl<S: Stage> Turn<'_, S> {
                 } else {
                     self.commit_same(range)?;
                 }
-                if self.half.skip_left != u64::MAX {
-                    let left = u64::try_from(bytes).unwrap_or(u64::MAX);
-                    self.half.skip_left = self.half.skip_left.saturating_sub(left);
-                }
-                if self.half.skip_left == 0 {
+                self.half.skip(u64::try_from(bytes).unwrap_or(u64::MAX));
+                if self.half.skip_left() == 0 {
                     self.half.drop_fact(Facts::DISCARD);
                 }
                 decision.at = decision.at.saturating_add(bytes);
@@ -122,7 +120,7 @@ impl<S: Stage> Turn<'_, S> {
     }
 
     fn skip(&mut self, bytes: u64, discard: bool) {
-        self.half.skip_left = bytes;
+        self.half.set_skip_left(bytes);
         if discard {
             self.half.note(Facts::DISCARD);
         } else {
@@ -130,7 +128,7 @@ impl<S: Stage> Turn<'_, S> {
         }
         if self.half.is(Facts::FIN_SEEN) && !discard {
             let to_end = u64::from(self.half.fin_o.bytes_after(self.half.next_o));
-            self.half.skip_left = self.half.skip_left.min(to_end);
+            self.half.set_skip_left(bytes.min(to_end));
         }
     }
 

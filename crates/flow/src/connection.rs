@@ -144,21 +144,12 @@ impl Connection {
         out: &mut Outputs,
     ) -> Outcome {
         out.clear();
+        if self.take_plainly(way, segment, stores, now) {
+            pass(segment, out);
+            return Outcome::Untouched;
+        }
         self.seen = now;
         let flags = segment.tcp.flags();
-        if self.state == State::Open && flags == TcpFlags::ACK && segment.payload.is_empty() {
-            let (half, other) = self.pair(way);
-            if half.is_plain() && other.is_plain() {
-                // Nothing was edited, nothing is kept: it changes two numbers here, and nothing of the segment.
-                let believed = half.is_acceptable(segment);
-                note_stamps(half, segment, believed);
-                if believed {
-                    other.hear_plainly(segment.tcp.ack(), segment.tcp.window(), stores);
-                }
-                pass(segment, out);
-                return Outcome::Untouched;
-            }
-        }
         let opens = flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK);
         match self.state {
             // The ports of a connection that was reset may be used again at once.
@@ -188,6 +179,33 @@ impl Connection {
             }
         }
         self.take_in_order(way, segment, stores, stage, out)
+    }
+
+    /// The same for an acknowledgement between two half-streams of which nothing was edited and nothing is kept, as most are: it
+    /// changes two numbers here, and goes on untouched. `false`: it is no such segment, and nothing was done.
+    #[inline]
+    pub fn take_plainly(
+        &mut self,
+        way: Way,
+        segment: &SegmentIn<'_>,
+        stores: &mut Stores,
+        now: Tick,
+    ) -> bool {
+        let is_ack = segment.tcp.flags() == TcpFlags::ACK && segment.payload.is_empty();
+        if !is_ack || self.state != State::Open {
+            return false;
+        }
+        let (half, other) = self.pair(way);
+        if !half.is_plain() || !other.is_plain() {
+            return false;
+        }
+        let believed = half.is_acceptable(segment);
+        note_stamps(half, segment, believed);
+        if believed {
+            other.hear_plainly(segment.tcp.ack(), segment.tcp.window(), stores);
+        }
+        self.seen = now;
+        true
     }
 
     fn pair(&mut self, way: Way) -> (&mut Half, &mut Half) {
@@ -369,7 +387,7 @@ fn note_fin(half: &mut Half, segment: &SegmentIn<'_>) {
     half.fin_o = end;
     half.note(Facts::FIN_SEEN);
     if !half.is(Facts::DISCARD) {
-        half.skip_left = half.skip_left.min(u64::from(end.bytes_after(half.next_o)));
+        half.set_skip_left(half.skip_left().min(u64::from(end.bytes_after(half.next_o))));
     }
 }
 

@@ -104,7 +104,7 @@ impl<S: Stage> Turn<'_, S> {
             self.store_ahead(edge, end)
         } else if end.is_after(held_end) {
             self.take_fresh(edge, held, end)
-        } else if held > self.half.shown || self.ends_within(held_end) {
+        } else if held > self.half.shown(self.stores) || self.ends_within(held_end) {
             self.inspect_waiting(Release::Nothing)
         } else {
             Taken::answered(Outcome::Rebuilt)
@@ -115,7 +115,7 @@ impl<S: Stage> Turn<'_, S> {
     /// Where a skipped range ends, bytes may wait that came ahead of it and were not shown to the stage yet.
     fn go_on(&mut self, mut taken: Taken) -> Taken {
         for _ in 0..WAITING_RUNS_MAX {
-            if taken.close || self.half.held(self.stores) <= self.half.shown {
+            if taken.close || self.half.held(self.stores) <= self.half.shown(self.stores) {
                 break;
             }
             let more = self.inspect_waiting(Release::Nothing);
@@ -341,7 +341,7 @@ impl<S: Stage> Turn<'_, S> {
         }
         self.half.next_o = edge.0;
         self.half.next_e = edge.1;
-        self.half.skip_left = self.half.skip_left.saturating_sub(u64::from(tail));
+        self.half.skip(u64::from(tail));
         self.half.acknowledge_again(self.stores, una_e);
         Ok(())
     }
@@ -349,7 +349,7 @@ impl<S: Stage> Turn<'_, S> {
     /// Hands everything that waits at the edge to the stage.
     fn inspect_waiting(&mut self, release: Release) -> Taken {
         let edge = self.half.edge_o();
-        let held = self.half.shown;
+        let held = self.half.shown(self.stores);
         let mut front = self.half.held(self.stores);
         let mut ended = false;
         if self.half.is(Facts::FIN_SEEN) {
@@ -406,12 +406,12 @@ impl<S: Stage> Turn<'_, S> {
                 Source::Frame(_) => {}
             }
         }
-        self.half.shown = 0;
+        self.half.note_shown(self.stores, 0, self.now);
         if let Some(kind) = hold
-            && self.half.held(self.stores) > 0
+            && let held = self.half.held(self.stores)
+            && held > 0
         {
-            self.half.shown = self.half.held(self.stores);
-            self.half.shown_at = self.now;
+            self.half.note_shown(self.stores, held, self.now);
             self.half.hold(Some(kind));
             if at == 0 && outcome != Outcome::NoBlocks {
                 outcome = Outcome::Held;

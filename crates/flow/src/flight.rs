@@ -26,6 +26,10 @@ pub(crate) struct Flight {
     pub(crate) copy: Chain,
     /// Original bytes past the inspection edge.
     pub(crate) waiting: Waiting,
+    /// Bytes at the edge that the stage was shown and asked to hold.
+    pub(crate) shown: u32,
+    /// When they were last shown.
+    pub(crate) shown_at: Tick,
     pub(crate) resend: Resend,
 }
 
@@ -49,6 +53,8 @@ impl Flight {
         map: SeqMap::new(Seq::new(0), Seq::new(0)),
         copy: Chain::EMPTY,
         waiting: Waiting::EMPTY,
+        shown: 0,
+        shown_at: Tick(0),
         resend: Resend::IDLE,
     };
 }
@@ -104,6 +110,7 @@ impl Stores {
         };
         if let Some(flight) = self.flights.get_mut(index(id)) {
             flight.map.begin(original, edited);
+            flight.shown = 0;
             flight.resend = Resend::IDLE;
         }
         Some(id)

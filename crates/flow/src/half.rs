@@ -76,12 +76,8 @@ pub(crate) struct Half {
     pub(crate) told_o: Seq,
     /// Where FIN stands, once seen.
     pub(crate) fin_o: Seq,
-    /// Bytes from `next_o` on that need no inspection; all bits set: the rest of the half-stream.
-    pub(crate) skip_left: u64,
-    /// Bytes at the edge that the stage was shown and asked to hold.
-    pub(crate) shown: u32,
-    /// When they were last shown.
-    pub(crate) shown_at: Tick,
+    /// [`Self::skip_left`], its low and its high half: a connection is smaller without eight-byte fields.
+    skip: [u32; 2],
     /// The sender's latest timestamp.
     pub(crate) stamp: u32,
     /// TS.Recent of RFC 7323: the timestamp of the latest segment that came in order.
@@ -105,9 +101,7 @@ impl Half {
         right_e: Seq::new(0),
         told_o: Seq::new(0),
         fin_o: Seq::new(0),
-        skip_left: 0,
-        shown: 0,
-        shown_at: Tick(0),
+        skip: [0; 2],
         stamp: 0,
         recent: 0,
         flight: NO_FLIGHT,
@@ -127,7 +121,7 @@ impl Half {
         self.una_e = first;
         self.acked_o = first;
         self.sent_e = first;
-        self.skip_left = 0;
+        self.set_skip_left(0);
         self.facts.0 &= Facts::WINDOW.0 | Facts::SACK.0 | Facts::SCALE.0 | Facts::STAMPS.0;
         self.note(Facts::KNOWN);
     }
@@ -153,9 +147,9 @@ impl Half {
     }
 
     /// Nothing more of it is to be inspected, and none of it was ever edited: both sides are the same.
-    pub(crate) const fn is_transparent(&self) -> bool {
+    pub(crate) fn is_transparent(&self) -> bool {
         !self.is(Facts::EDITED)
-            && self.skip_left == u64::MAX
+            && self.skip_left() == u64::MAX
             && !self.has_flight()
             && !self.is(Facts::DISCARD)
     }
@@ -173,12 +167,43 @@ impl Half {
         self.facts.0 & (OTHERWISE | Facts::KNOWN.0) == Facts::KNOWN.0 && !self.has_flight()
     }
 
+    /// Bytes from `next_o` on that need no inspection; all bits set: the rest of the half-stream.
+    pub(crate) fn skip_left(&self) -> u64 {
+        let [low, high] = self.skip;
+        (u64::from(high) << 32) | u64::from(low)
+    }
+
+    pub(crate) fn set_skip_left(&mut self, bytes: u64) {
+        let part = |bits: u64| u32::try_from(bits & 0xffff_ffff).unwrap_or(0);
+        self.skip = [part(bytes), part(bytes >> 32)];
+    }
+
+    /// `bytes` of them are past.
+    pub(crate) fn skip(&mut self, bytes: u64) {
+        let left = self.skip_left();
+        if left != u64::MAX {
+            self.set_skip_left(left.saturating_sub(bytes));
+        }
+    }
+
+    /// Bytes at the edge that the stage was shown and asked to hold.
+    pub(crate) fn shown(&self, stores: &Stores) -> u32 {
+        stores.flight(self.flight).map_or(0, |flight| flight.shown)
+    }
+
+    pub(crate) fn note_shown(&self, stores: &mut Stores, bytes: u32, now: Tick) {
+        if let Some((flight, _)) = stores.flight_mut(self.flight) {
+            flight.shown = bytes;
+            flight.shown_at = now;
+        }
+    }
+
     /// Bytes behind `next` that are passed on as they come.
     pub(crate) fn tail(&self) -> u32 {
         if self.is(Facts::DISCARD) {
             return 0;
         }
-        u32::try_from(self.skip_left).unwrap_or(u32::MAX).min(SKIP_AHEAD_BYTES_MAX)
+        u32::try_from(self.skip_left()).unwrap_or(u32::MAX).min(SKIP_AHEAD_BYTES_MAX)
     }
 
     /// Where inspection goes on.
@@ -229,7 +254,7 @@ impl Half {
             reached = reached.min(self.next_o);
         }
         let holds = self.is(Facts::HOLDS_UNIT) || self.is(Facts::HOLDS_WINDOW);
-        if holds && self.una_e == self.edge_e() { reached.advance(self.shown) } else { reached }
+        if holds && self.una_e == self.edge_e() { reached.advance(self.shown(stores)) } else { reached }
     }
 
     /// The receiver has not acknowledged bytes that the sender believes acknowledged, or never said, or an end it never told:
@@ -241,14 +266,14 @@ impl Half {
         bytes || (self.is(Facts::FINISHED) && !self.una_e.is_after(self.next_e))
     }
 
-    /// What is held may begin a pattern, or is part of a unit, and nothing but a deadline or the sender's next bytes will tell: no
-    /// bytes are missing that the sender will resend. Answers that are waited for have no deadline: without them
-    /// nobody waits for what comes behind them.
-    pub(crate) fn holds_for_deadline(&self, stores: &Stores) -> bool {
+    /// When what is held was last shown, where it may begin a pattern, or is part of a unit, and nothing but a deadline or the
+    /// sender's next bytes will tell: no bytes are missing that the sender will resend. Answers that are waited for have no
+    /// deadline: without them nobody waits for what comes behind them.
+    pub(crate) fn held_since(&self, stores: &Stores) -> Option<Tick> {
         let held = self.is(Facts::HOLDS_WINDOW)
             || (self.is(Facts::HOLDS_UNIT) && !self.is(Facts::HOLDS_ANSWERS));
-        held && self.shown > 0
-            && stores.flight(self.flight).is_some_and(|flight| !flight.waiting.has_gap())
+        let flight = stores.flight(self.flight).filter(|_| held)?;
+        (flight.shown > 0 && !flight.waiting.has_gap()).then_some(flight.shown_at)
     }
 
     /// Milliseconds it may be held.
@@ -318,9 +343,7 @@ impl Half {
         if into > 0 {
             self.next_o = self.next_o.advance(into);
             self.next_e = self.next_e.advance(into);
-            if self.skip_left != u64::MAX {
-                self.skip_left = self.skip_left.saturating_sub(u64::from(into));
-            }
+            self.skip(u64::from(into));
         }
         self.rebase(stores);
     }
@@ -370,7 +393,6 @@ impl Half {
             stores.give_flight(self.flight);
             self.flight = NO_FLIGHT;
         }
-        self.shown = 0;
         self.hold(None);
         self.drop_fact(Facts::BACKLOG);
     }

@@ -44,7 +44,6 @@ impl FlowId {
 #[derive(Debug)]
 struct Entry {
     key: Key,
-    hash: u64,
     /// Absent: the entry is free.
     connection: Option<Connection>,
 }
@@ -144,7 +143,7 @@ impl Table {
             return None;
         }
         let hash = self.hash(key);
-        let entry = Entry { key: *key, hash, connection: Some(connection) };
+        let entry = Entry { key: *key, connection: Some(connection) };
         let id = match self.free.pop() {
             Some(id) => {
                 *self.entries.get_mut(index(id))? = entry;
@@ -186,7 +185,8 @@ impl Table {
         if entry.connection.take().is_none() {
             return;
         }
-        let hash = entry.hash;
+        let key = entry.key;
+        let hash = self.hash(&key);
         self.live = self.live.saturating_sub(1);
         self.free.push(id.0);
         let mut at = self.home(hash);
@@ -241,7 +241,9 @@ impl Table {
             if bucket.is_empty() {
                 break;
             }
-            let hash = self.entries.get(index(bucket.id())).map_or(0, |entry| entry.hash);
+            // Kept in no entry: a million of them would take eight million bytes.
+            let hash =
+                self.entries.get(index(bucket.id())).map_or(0, |entry| self.hash(&entry.key));
             let from_home = at.wrapping_sub(self.home(hash)) & self.mask();
             let from_hole = at.wrapping_sub(hole) & self.mask();
             if from_home >= from_hole {

@@ -31,7 +31,7 @@ impl Connection {
             Way::ToServer => server,
             Way::ToClient => client,
         };
-        half.has_flight() && (half.holds_for_deadline(stores) || half.owes(stores))
+        half.has_flight() && (half.held_since(stores).is_some() || half.owes(stores))
     }
 
     /// Does what is overdue in bytes that travel `way`: [`Outcome::Released`] and the like where a hold's deadline has come,
@@ -55,8 +55,9 @@ impl Connection {
         let stamps = stamped.then_some((half.stamp, other.stamp));
         // The path may be narrower than what the receiver said it takes.
         out.chunk = SEGMENT_BYTES_MIN.min(u32::from(half.mss).saturating_sub(40).max(64));
-        let outcome = if half.holds_for_deadline(stores)
-            && now.since(half.shown_at) >= half.hold_ms(stores)
+        let outcome = if half
+            .held_since(stores)
+            .is_some_and(|since| now.since(since) >= half.hold_ms(stores))
         {
             let start = half.edge_o();
             let mut turn = Turn { half, other, stores, stage, out, way, now, start, payload: &[] };

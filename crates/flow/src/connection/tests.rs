@@ -249,7 +249,7 @@ fn identity_when_nothing_is_edited() {
 #[test]
 fn an_idle_connection_is_small() {
     let bytes = size_of::<Connection>();
-    assert!(bytes <= 192, "{bytes}");
+    assert!(bytes <= 128, "{bytes}");
 }
 
 /// Deletes every byte.
