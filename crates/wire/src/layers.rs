@@ -403,7 +403,7 @@ fn u16_at(frame: &[u8], at: usize) -> Option<u16> {
     frame.get(at..)?.first_chunk::<2>().map(|bytes| u16::from_be_bytes(*bytes))
 }
 
-const fn mapped([a, b, c, d]: [u8; 4]) -> [u8; 16] {
+pub(crate) const fn mapped([a, b, c, d]: [u8; 4]) -> [u8; 16] {
     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
 }
 

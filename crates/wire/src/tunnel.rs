@@ -1,0 +1,499 @@
+//! What travels inside a packet: IP in IP, GRE, MPLS, PPP, VXLAN, GENEVE and whatever of these stands in another.
+//!
+//! Holds:     [`Walk`], which goes from header to header inwards and tells of every IP packet it meets.
+//! Promises:  reads no more strictly than any end of a tunnel does: what such an end may still take for a packet is told as
+//!            one, and what cannot be read where a receiver might read more is told as [`Inner::Unread`]. It ends on any bytes,
+//!            after at most [`HEADERS_MAX`] headers.
+//! Never:     copies, or says what is inside an encrypted tunnel.
+//!
+//! A frame of two MPLS labels over an IPv4 packet that carries IPv6 gives two packets, outermost first:
+//!
+//! ```text
+//! Ethernet 8847 | label | label, bottom | IPv4, protocol 41 | IPv6 | TCP 4000 -> 80
+//!                                         Carries::Other      Carries::Segment { TCP, 4000, 80 }
+//! ```
+
+use crate::layers::mapped;
+use crate::{Layers, number};
+
+/// IP packets inside one another that are followed. Real networks nest two (an overlay in a provider's tunnel), seldom three.
+pub const LEVELS_MAX: usize = 4;
+
+/// Headers of all kinds that are followed: four levels with a few labels or tags each.
+pub const HEADERS_MAX: usize = 32;
+
+/// IPv6 extension headers of one packet that are followed.
+const EXTENSIONS_MAX: usize = 8;
+
+/// UDP ports whose datagrams are packets behind a shim header, in ascending order: GRE in UDP (RFC 8086), VXLAN (RFC 7348), VXLAN-GPE,
+/// GENEVE (RFC 8926), MPLS in UDP (RFC 7510), and the port that Linux takes for VXLAN unless told otherwise.
+pub const PORTS: [u16; 6] = [4_754, 4_789, 4_790, 6_081, 6_635, 8_472];
+
+/// Datagrams to this port are read as packets behind a shim header.
+#[inline]
+pub const fn is_port(port: u16) -> bool {
+    !matches!(Header::of_port(port), Header::Nothing)
+}
+
+/// IP packets of this protocol are read as packets behind another header, or none.
+#[inline]
+pub const fn is_protocol(protocol: u8) -> bool {
+    !matches!(Header::of_protocol(protocol), Header::Nothing)
+}
+
+/// Something found inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inner {
+    /// An IP packet.
+    Packet {
+        /// Who sent it, IPv4 mapped into IPv6.
+        source: [u8; 16],
+        /// To whom.
+        destination: [u8; 16],
+        /// What it brings.
+        carries: Carries,
+    },
+    /// Something that cannot be read here but perhaps at its receiver: deeper than is followed, or cut off by a fragment's end.
+    Unread,
+}
+
+/// What an inner packet brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carries {
+    /// A TCP segment or UDP datagram.
+    Segment {
+        /// [`number::TCP`] or [`number::UDP`].
+        protocol: u8,
+        /// Its sender's port.
+        source_port: u16,
+        /// Its receiver's.
+        destination_port: u16,
+    },
+    /// TCP or UDP without its ports: a fragment, or cut short.
+    Portless {
+        /// [`number::TCP`] or [`number::UDP`].
+        protocol: u8,
+    },
+    /// It cannot be told: a fragment of a tunnel, or headers that are cut short or contradict themselves.
+    Unknown,
+    /// Neither TCP nor UDP; where it is a tunnel, what is inside comes next.
+    Other,
+}
+
+/// The way inwards, from the outermost header that is not of the packet itself.
+#[derive(Clone, Debug)]
+pub struct Walk<'a> {
+    header: Header,
+    /// From the first byte of `header` on.
+    rest: &'a [u8],
+    levels: usize,
+    headers: usize,
+    /// A first fragment was walked into: what is cut off here is not cut off at the receiver.
+    partial: bool,
+}
+
+/// What stands next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Header {
+    /// The walk is over.
+    Nothing,
+    /// Addresses and an Ethernet type.
+    Ethernet,
+    /// An Ethernet type.
+    Type,
+    /// A VLAN tag's control word and the next type.
+    Tag,
+    /// MPLS labels (RFC 3032).
+    Label,
+    /// A PPPoE session's header (RFC 2516).
+    Pppoe,
+    /// A PPP frame, with or without address and control bytes, its protocol in one byte or two (RFC 1661).
+    Ppp,
+    /// GRE (RFC 2784, 2890), or PPTP's version of it (RFC 2637).
+    Gre,
+    /// A redirected packet of WCCP, in GRE: four bytes in front of IP, or none.
+    Wccp,
+    /// EtherIP (RFC 3378).
+    EtherIp,
+    /// VXLAN (RFC 7348).
+    Vxlan,
+    /// VXLAN's generic protocol extension.
+    VxlanGpe,
+    /// GENEVE (RFC 8926).
+    Geneve,
+    /// A UDP header, whose port says what follows.
+    Udp,
+    /// An IP packet, if its first four bits say so.
+    Ip,
+}
+
+/// The bytes ended inside a header.
+struct Cut;
+
+impl Header {
+    const fn of_port(port: u16) -> Self {
+        match port {
+            4_754 => Self::Gre,
+            4_789 | 8_472 => Self::Vxlan,
+            4_790 => Self::VxlanGpe,
+            6_081 => Self::Geneve,
+            6_635 => Self::Label,
+            _ => Self::Nothing,
+        }
+    }
+
+    const fn of_protocol(protocol: u8) -> Self {
+        match protocol {
+            number::IPV4 | number::IPV6 => Self::Ip,
+            number::GRE => Self::Gre,
+            number::ETHER_IP => Self::EtherIp,
+            number::MPLS => Self::Label,
+            _ => Self::Nothing,
+        }
+    }
+
+    const fn of_type(kind: u16) -> Self {
+        match kind {
+            number::ETHER_IPV4 | number::ETHER_IPV6 => Self::Ip,
+            number::ETHER_VLAN | number::ETHER_QINQ | number::ETHER_QINQ_OLD => Self::Tag,
+            number::ETHER_MPLS | number::ETHER_MPLS_MULTICAST => Self::Label,
+            number::ETHER_PPPOE => Self::Pppoe,
+            number::ETHER_PPP => Self::Ppp,
+            number::ETHER_BRIDGED => Self::Ethernet,
+            number::ETHER_WCCP => Self::Wccp,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+impl<'a> Walk<'a> {
+    /// Into an IP packet whose headers are known.
+    pub fn into_packet(frame: &'a [u8], layers: &Layers) -> Self {
+        let fragment = layers.fragment;
+        let header = match layers.protocol {
+            _ if fragment.is_some_and(|fragment| fragment.offset_bytes > 0) => Header::Nothing,
+            number::UDP => Header::Udp,
+            protocol => Header::of_protocol(protocol),
+        };
+        let rest = frame.get(layers.l4..layers.ip_end).unwrap_or_default();
+        Self::new(header, rest, fragment.is_some_and(|fragment| fragment.more))
+    }
+
+    /// From the Ethernet type at `at`, past VLAN tags.
+    pub fn into_frame(frame: &'a [u8], at: usize) -> Self {
+        Self::new(Header::Type, frame.get(at..).unwrap_or_default(), false)
+    }
+
+    const fn new(header: Header, rest: &'a [u8], partial: bool) -> Self {
+        Self { header, rest, levels: LEVELS_MAX, headers: HEADERS_MAX, partial }
+    }
+
+    /// Past one header. A packet is told, and the walk goes on inside it.
+    fn step(&mut self) -> Result<Option<Inner>, Cut> {
+        self.header = match self.header {
+            Header::Nothing => Header::Nothing,
+            Header::Ethernet => {
+                let [.., high, low] = self.take::<14>()?;
+                Header::of_type(u16::from_be_bytes([high, low]))
+            }
+            Header::Type => Header::of_type(u16::from_be_bytes(self.take()?)),
+            Header::Tag => {
+                let [_, _, high, low] = self.take()?;
+                Header::of_type(u16::from_be_bytes([high, low]))
+            }
+            //= https://www.rfc-editor.org/rfc/rfc3032#section-2.1
+            //# This bit is set to one for the last entry in the label stack (i.e., for the bottom of the stack)
+            // Nothing says what follows the bottom. IP is told by its version, as routers do that balance load.
+            Header::Label => {
+                let [_, _, bottom, _] = self.take()?;
+                if bottom & 1 == 0 { Header::Label } else { Header::Ip }
+            }
+            Header::Pppoe => {
+                let [_, code, ..] = self.take::<6>()?;
+                if code == 0 { Header::Ppp } else { Header::Nothing }
+            }
+            Header::Ppp => self.ppp()?,
+            Header::Gre => match self.gre()? {
+                Some(header) => header,
+                None => return Ok(Some(self.unread())),
+            },
+            Header::Wccp => {
+                if self.version() != Some(4) {
+                    let [_, _, _, _] = self.take()?;
+                }
+                Header::Ip
+            }
+            Header::EtherIp => {
+                let [_, _] = self.take()?;
+                Header::Ethernet
+            }
+            //= https://www.rfc-editor.org/rfc/rfc7348#section-5
+            //# the I flag MUST be set to 1 for a valid VXLAN Network ID (VNI).
+            Header::Vxlan => {
+                let [flags, ..] = self.take::<8>()?;
+                if flags & 0x08 == 0 { Header::Nothing } else { Header::Ethernet }
+            }
+            Header::VxlanGpe => {
+                let [flags, _, _, next, ..] = self.take::<8>()?;
+                match next {
+                    _ if flags & 0x04 == 0 => Header::Ethernet,
+                    1 | 2 => Header::Ip,
+                    3 => Header::Ethernet,
+                    5 => Header::Label,
+                    _ => Header::Nothing,
+                }
+            }
+            Header::Geneve => {
+                let [version_len, _, high, low, ..] = self.take::<8>()?;
+                self.skip(usize::from(version_len & 0x3f).saturating_mul(4))?;
+                if version_len >> 6 == 0 {
+                    Header::of_type(u16::from_be_bytes([high, low]))
+                } else {
+                    Header::Nothing
+                }
+            }
+            Header::Udp => {
+                let [_, _, high, low, ..] = self.take::<8>()?;
+                Header::of_port(u16::from_be_bytes([high, low]))
+            }
+            Header::Ip => return self.ip(),
+        };
+        Ok(None)
+    }
+
+    fn ppp(&mut self) -> Result<Header, Cut> {
+        if self.rest.starts_with(&[0xff, 0x03]) {
+            self.skip(2)?;
+        }
+        //= https://www.rfc-editor.org/rfc/rfc1661#section-2
+        //# all Protocols MUST be odd; the least significant bit of the least significant octet MUST equal "1". ... all Protocols MUST be
+        //# assigned such that the least significant bit of the most significant octet equals "0".
+        let [first] = self.take()?;
+        let protocol = if first & 1 == 1 {
+            u16::from(first)
+        } else {
+            let [second] = self.take()?;
+            u16::from_be_bytes([first, second])
+        };
+        Ok(match protocol {
+            number::PPP_IPV4 | number::PPP_IPV6 => Header::Ip,
+            number::PPP_MPLS | number::PPP_MPLS_MULTICAST => Header::Label,
+            _ => Header::Nothing,
+        })
+    }
+
+    /// `None`: it has a routing field, which nobody has sent since RFC 2784 and which is not followed.
+    fn gre(&mut self) -> Result<Option<Header>, Cut> {
+        let [flags, version, high, low] = self.take()?;
+        let [checksum, routing, key, sequence] = [0x80, 0x40, 0x20, 0x10].map(|bit| flags & bit);
+        let acknowledgement = match version & 7 {
+            0 => 0,
+            1 => version & 0x80,
+            _ => return Ok(Some(Header::Nothing)),
+        };
+        if routing != 0 {
+            return Ok(None);
+        }
+        for field in [checksum, key, sequence, acknowledgement] {
+            if field != 0 {
+                self.skip(4)?;
+            }
+        }
+        Ok(Some(Header::of_type(u16::from_be_bytes([high, low]))))
+    }
+
+    fn ip(&mut self) -> Result<Option<Inner>, Cut> {
+        if self.levels == 0 {
+            return Ok(Some(self.unread()));
+        }
+        self.levels = self.levels.saturating_sub(1);
+        match self.version() {
+            Some(4) => self.v4().map(Some),
+            Some(6) => self.v6().map(Some),
+            Some(_) => {
+                self.header = Header::Nothing;
+                Ok(None)
+            }
+            None => Err(Cut),
+        }
+    }
+
+    fn v4(&mut self) -> Result<Inner, Cut> {
+        let &[
+            version_ihl,
+            _,
+            len_high,
+            len_low,
+            _,
+            _,
+            frag_high,
+            frag_low,
+            _,
+            protocol,
+            _,
+            _,
+            a,
+            b,
+            c,
+            d,
+            e,
+            f,
+            g,
+            h,
+        ] = self.rest.first_chunk::<20>().ok_or(Cut)?;
+        let packet = |carries| Inner::Packet {
+            source: mapped([a, b, c, d]),
+            destination: mapped([e, f, g, h]),
+            carries,
+        };
+        let header_bytes = usize::from(version_ihl & 0x0f).saturating_mul(4);
+        let claimed_bytes = usize::from(u16::from_be_bytes([len_high, len_low]));
+        self.header = Header::Nothing;
+        // Every receiver discards this.
+        if header_bytes < 20 || claimed_bytes < header_bytes {
+            return Ok(packet(Carries::Unknown));
+        }
+        self.end_at(claimed_bytes);
+        let flags_offset = u16::from_be_bytes([frag_high, frag_low]);
+        if self.skip(header_bytes).is_err() {
+            return Ok(packet(self.cut()));
+        }
+        Ok(packet(self.transport(protocol, flags_offset & 0x2000 != 0, flags_offset & 0x1fff != 0)))
+    }
+
+    fn v6(&mut self) -> Result<Inner, Cut> {
+        let fixed = *self.rest.first_chunk::<40>().ok_or(Cut)?;
+        let [_, _, _, _, len_high, len_low, mut next, _, addresses @ ..] = fixed;
+        let (&source, rest) = addresses.split_first_chunk::<16>().ok_or(Cut)?;
+        let &destination = rest.first_chunk::<16>().ok_or(Cut)?;
+        let packet = |carries| Inner::Packet { source, destination, carries };
+        let claimed_bytes = usize::from(u16::from_be_bytes([len_high, len_low]));
+        self.header = Header::Nothing;
+        // A length of 0 is a jumbogram's (RFC 2675), whose length stands in an option.
+        if claimed_bytes > 0 {
+            self.end_at(claimed_bytes.saturating_add(40));
+        }
+        if self.skip(40).is_err() {
+            return Ok(packet(self.cut()));
+        }
+        let (mut more, mut later) = (false, false);
+        for _ in 0..EXTENSIONS_MAX {
+            let Some(&[following, len, high, low, ..]) = self.rest.first_chunk::<8>() else {
+                if is_extension(next) {
+                    return Ok(packet(self.cut()));
+                }
+                break;
+            };
+            let bytes = match next {
+                number::FRAGMENT => {
+                    let flags_offset = u16::from_be_bytes([high, low]);
+                    more |= flags_offset & 1 != 0;
+                    later |= flags_offset & 0xfff8 != 0;
+                    8
+                }
+                // Stops are ahead: what its addresses will be is not looked at.
+                number::ROUTING if low != 0 => return Ok(packet(Carries::Unknown)),
+                number::ROUTING | number::HOP_BY_HOP | number::DESTINATION => {
+                    usize::from(len).saturating_add(1).saturating_mul(8)
+                }
+                _ => break,
+            };
+            next = following;
+            if later {
+                break;
+            }
+            if self.skip(bytes).is_err() {
+                return Ok(packet(self.cut()));
+            }
+        }
+        if is_extension(next) && !later {
+            return Ok(self.unread());
+        }
+        Ok(packet(self.transport(next, more, later)))
+    }
+
+    /// What an IP packet brings, whose headers have been taken. `more`, `later`: it is a fragment, and not the first.
+    fn transport(&mut self, protocol: u8, more: bool, later: bool) -> Carries {
+        let fragment = more || later;
+        self.partial |= more;
+        let inside = match protocol {
+            number::UDP => Header::Udp,
+            _ => Header::of_protocol(protocol),
+        };
+        self.header = if later { Header::Nothing } else { inside };
+        match protocol {
+            number::TCP | number::UDP if fragment => Carries::Portless { protocol },
+            number::TCP | number::UDP => match self.rest.first_chunk::<4>() {
+                Some(&[a, b, c, d]) => Carries::Segment {
+                    protocol,
+                    source_port: u16::from_be_bytes([a, b]),
+                    destination_port: u16::from_be_bytes([c, d]),
+                },
+                None => Carries::Portless { protocol },
+            },
+            _ if later && is_extension(protocol) => Carries::Unknown,
+            _ if fragment && is_protocol(protocol) => Carries::Unknown,
+            _ => Carries::Other,
+        }
+    }
+
+    /// The packet's headers end here, though perhaps not at its receiver.
+    const fn cut(&mut self) -> Carries {
+        self.rest = &[];
+        // Taking a header from nothing says what has to be said of a fragment.
+        self.header = Header::Ethernet;
+        Carries::Unknown
+    }
+
+    const fn unread(&mut self) -> Inner {
+        self.header = Header::Nothing;
+        Inner::Unread
+    }
+
+    /// What stands behind is no part of the packet.
+    fn end_at(&mut self, bytes: usize) {
+        if let Some(packet) = self.rest.get(..bytes) {
+            self.rest = packet;
+        }
+    }
+
+    fn version(&self) -> Option<u8> {
+        self.rest.first().map(|first| first >> 4)
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], Cut> {
+        let (&bytes, rest) = self.rest.split_first_chunk().ok_or(Cut)?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+
+    fn skip(&mut self, bytes: usize) -> Result<(), Cut> {
+        self.rest = self.rest.get(bytes..).ok_or(Cut)?;
+        Ok(())
+    }
+}
+
+impl Iterator for Walk<'_> {
+    type Item = Inner;
+
+    fn next(&mut self) -> Option<Inner> {
+        while self.header != Header::Nothing {
+            let Some(headers) = self.headers.checked_sub(1) else { return Some(self.unread()) };
+            self.headers = headers;
+            match self.step() {
+                Ok(None) => {}
+                Ok(Some(inner)) => return Some(inner),
+                Err(Cut) if self.partial => return Some(self.unread()),
+                Err(Cut) => self.header = Header::Nothing,
+            }
+        }
+        None
+    }
+}
+
+const fn is_extension(next: u8) -> bool {
+    matches!(next, number::HOP_BY_HOP | number::ROUTING | number::FRAGMENT | number::DESTINATION)
+}
+
+#[cfg(test)]
+mod tests;
