@@ -25,6 +25,7 @@ mod lcore;
 mod mbuf;
 mod mempool;
 mod port;
+mod prefetch;
 mod ring;
 
 pub use backoff::Backoff;
@@ -37,6 +38,7 @@ pub use port::{
     Applied, ChecksumOffloads, LinkState, MacAddress, Port, PortConfig, PortInfo, PortStats, Rss,
     RxQueue, Started, TxQueue, Xstat,
 };
+pub use prefetch::prefetch;
 pub use ring::{RingConsumer, RingGauge, RingProducer, RingProducers, mpsc, spsc};
 
 /// What may cross threads; the types' own examples show what may not.

@@ -32,11 +32,11 @@ pub(crate) enum Path {
     /// A datagram in scope.
     Datagram(Packet, Found),
     /// A TCP segment in scope, or (without `Found`) of a connection whose numbers were shifted before its scope went away.
-    Segment(Packet, Option<Found>),
+    Segment(Packet, tcp::Question, Option<Found>),
 }
 
-/// Steps 2 and 3 for one frame.
-#[inline]
+/// Steps 2 and 3 for one frame. (Inlined, as [`classify_parsed`] is.)
+#[inline(always)]
 pub(crate) fn classify(
     frame: &impl Frame,
     config: &CoreConfig,
@@ -52,45 +52,65 @@ pub(crate) fn classify(
     classify_parsed(bytes, layers, checked, scope, tcp)
 }
 
+/// What a look at the first bytes says of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Glance {
+    /// Out of scope: it leaves untouched.
+    Elsewhere,
+    /// It seems to be a segment in scope.
+    Segment,
+    /// Whatever else.
+    Other,
+}
+
 /// A short cut for most packets there are: IP without options, no fragment, at most one VLAN tag, on ports that no module names.
 /// Only a packet that would leave untouched anyway is taken here, so nothing that is left unread can matter.
 #[inline]
-pub(crate) fn is_elsewhere(
+pub(crate) fn glance(
     frame: &impl AsRef<[u8]>,
     config: &CoreConfig,
     scope: &ScopeTable,
     tcp: &tcp::State,
-) -> bool {
+) -> Glance {
     if config.link != Link::Ethernet {
-        return false;
+        return Glance::Other;
     }
     let frame = frame.as_ref();
-    let Some((&[.., high, low], mut ip)) = frame.split_first_chunk::<14>() else { return false };
+    let Some((&[.., high, low], mut ip)) = frame.split_first_chunk::<14>() else {
+        return Glance::Other;
+    };
     let mut kind = u16::from_be_bytes([high, low]);
     if kind == number::ETHER_VLAN {
-        let Some((&[_, _, high, low], rest)) = ip.split_first_chunk::<4>() else { return false };
+        let Some((&[_, _, high, low], rest)) = ip.split_first_chunk::<4>() else {
+            return Glance::Other;
+        };
         kind = u16::from_be_bytes([high, low]);
         ip = rest;
     }
     let (protocol, ports) = match kind {
         number::ETHER_IPV4 => match ip.split_first_chunk::<20>() {
             Some((&[0x45, _, _, _, _, _, 0 | 0x40, 0, _, protocol, ..], rest)) => (protocol, rest),
-            _ => return false,
+            _ => return Glance::Other,
         },
         number::ETHER_IPV6 => match ip.split_first_chunk::<40>() {
             Some((&[0x60..=0x6f, _, _, _, _, _, protocol, ..], rest)) => (protocol, rest),
-            _ => return false,
+            _ => return Glance::Other,
         },
-        _ => return false,
+        _ => return Glance::Other,
     };
-    let transport = match protocol {
-        number::TCP if !tcp.has_orphans() => proto::Transport::Tcp,
-        number::UDP => proto::Transport::Udp,
-        _ => return false,
+    let (transport, in_scope) = match protocol {
+        number::TCP if tcp.has_orphans() => return Glance::Segment,
+        number::TCP => (proto::Transport::Tcp, Glance::Segment),
+        number::UDP => (proto::Transport::Udp, Glance::Other),
+        _ => return Glance::Other,
     };
-    let Some(&[a, b, c, d]) = ports.first_chunk::<4>() else { return false };
+    let Some(&[a, b, c, d]) = ports.first_chunk::<4>() else { return Glance::Other };
     let named = |port| scope.names_port(transport, port);
-    !named(u16::from_be_bytes([a, b])) && !named(u16::from_be_bytes([c, d]))
+    if named(u16::from_be_bytes([a, b])) || named(u16::from_be_bytes([c, d])) {
+        in_scope
+    } else {
+        Glance::Elsewhere
+    }
 }
 
 /// The same for a packet whose headers are known. `checked`: its checksums are taken for right. (Inlined, or a packet's offsets
@@ -138,11 +158,13 @@ pub(crate) fn classify_parsed(
     let found = scope.find(transport, &source, &destination);
     let path = match (transport, found) {
         (proto::Transport::Udp, Some(found)) => Path::Datagram(packet, found),
-        (proto::Transport::Tcp, found) if found.is_some() || tcp.tracks(&packet) => {
-            Path::Segment(packet, found)
-        }
-        (proto::Transport::Udp | proto::Transport::Tcp, _) => {
-            return Path::Out(Reason::NotInPlan);
+        (proto::Transport::Udp, None) => return Path::Out(Reason::NotInPlan),
+        (proto::Transport::Tcp, found) => {
+            let question = tcp.question(&packet, found.as_ref());
+            if found.is_none() && !tcp.tracks(&packet, &question) {
+                return Path::Out(Reason::NotInPlan);
+            }
+            Path::Segment(packet, question, found)
         }
     };
     // The receiver discards these, so they must reach it as they are and must not move our state.

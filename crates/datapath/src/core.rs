@@ -6,6 +6,7 @@ use engine::Scratch;
 use plan::{Module, ModuleNo, Reader};
 
 use crate::assemble::Fragments;
+use crate::classify::{Glance, Path};
 use crate::counters::{CoreCounters, Tally};
 use crate::force::InForce;
 use crate::limits::{self, Limits};
@@ -80,8 +81,10 @@ pub struct Core<F> {
     pub(crate) work: Vec<u8>,
     pub(crate) whole: Vec<u8>,
     pub(crate) burst: Vec<F>,
-    /// Of each frame of the burst: it was seen at a glance to be out of scope.
-    pub(crate) elsewhere: Vec<bool>,
+    /// What a look at each frame of the burst said.
+    pub(crate) glances: Vec<Glance>,
+    /// Which way each of them goes; none where that is decided one by one.
+    pub(crate) paths: Vec<Path>,
     pub(crate) out: Outgoing<F>,
     pub(crate) fragments: Fragments<F>,
     pub(crate) tcp: tcp::State,
@@ -99,7 +102,8 @@ impl<F: Frame> Core<F> {
             work: Vec::with_capacity(packet_bytes),
             whole: Vec::with_capacity(packet_bytes),
             burst: Vec::with_capacity(limits::BURST_FRAMES_MAX),
-            elsewhere: Vec::with_capacity(limits::BURST_FRAMES_MAX),
+            glances: Vec::with_capacity(limits::BURST_FRAMES_MAX),
+            paths: Vec::with_capacity(limits::BURST_FRAMES_MAX),
             out: Outgoing::new(&config.bridges),
             fragments: Fragments::new(&config.limits),
             tcp: tcp::State::new(&config.limits),

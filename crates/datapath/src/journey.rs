@@ -5,7 +5,7 @@ use wire::Layers;
 
 use crate::apply;
 use crate::assemble::{Fragments, Joined, SlotNo, finish_whole};
-use crate::classify::{Packet, Path, classify, classify_parsed, is_elsewhere};
+use crate::classify::{Glance, Packet, Path, classify, classify_parsed, glance};
 use crate::core::{Core, Lane, Parts, Tick};
 use crate::decide::{self, Decision};
 use crate::dissect;
@@ -42,49 +42,103 @@ pub fn turn<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, now: Tick) -> usize 
 /// A burst through all ten steps. Each frame leaves with one reason, and no other function decides which way it goes.
 fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick) -> usize {
     let Core { config, reader, counters, scratch, work, whole, tcp, next_id, .. } = core;
-    let Core { burst, elsewhere, out, fragments, .. } = core;
+    let Core { burst, glances, paths, out, fragments, .. } = core;
     let (force, previous) = (reader.current(), reader.previous());
     let frames = receive(nic, lane.from, burst, counters); // 1
-    elsewhere.clear();
-    elsewhere.extend(burst.iter().map(|frame| is_elsewhere(frame, config, &force.plan.scope, tcp)));
-    if !elsewhere.contains(&false) {
+    let scope = &force.plan.scope;
+    glances.clear();
+    let (mut elsewhere, mut segments) = (true, false);
+    glances.extend(burst.iter().map(|frame| {
+        let glance = glance(frame, config, scope, tcp);
+        elsewhere &= glance == Glance::Elsewhere;
+        segments |= glance == Glance::Segment;
+        glance
+    }));
+    if elsewhere {
         counters.count_many(Reason::NotInPlan, u64::try_from(frames).unwrap_or(0));
         out.send_all(lane.to, burst);
     }
+    paths.clear();
+    if segments {
+        for (frame, &glance) in burst.iter().zip(glances.iter()) {
+            paths.push(match glance {
+                Glance::Elsewhere => Path::Out(Reason::NotInPlan),
+                Glance::Segment | Glance::Other => classify(frame, config, scope, tcp), // 2 parse, 3 classify
+            });
+        }
+        expect(nic, tcp, paths);
+    }
     let mut parts =
         Parts { force, previous, config, counters, scratch, work, tcp, next_id, lane, now };
-    for (frame, &elsewhere) in burst.drain(..).zip(elsewhere.iter()) {
-        if elsewhere {
-            counters.count(pass(frame, Reason::NotInPlan, lane.to, out));
-            continue;
+    let mut rest = Rest { fragments, whole, out };
+    if segments {
+        for (frame, path) in burst.drain(..).zip(paths.iter()) {
+            counters.count(patched(&mut parts, nic, frame, path, &mut rest));
         }
-        let path = classify(&frame, config, &force.plan.scope, parts.tcp); // 2 parse, 3 classify
-        let reason = match &path {
-            Path::Out(reason) => pass(frame, *reason, lane.to, out),
-            Path::Datagram(packet, found) => datagram(&mut parts, nic, frame, packet, *found, out),
-            Path::Segment(packet, found) => {
-                tcp::segment(&mut parts, nic, frame, packet, *found, out) // 4 to 9
-            }
-            Path::Quote(layers) => {
-                let mut frame = frame;
-                let moved = tcp::translate(parts.tcp, frame.as_mut(), layers);
-                let reason = if moved { Reason::IcmpMoved } else { Reason::NotTransport };
-                pass(frame, reason, lane.to, out)
-            }
-            Path::Fragment(layers) => {
-                match fragments.join(frame, layers, lane, now, whole, counters) {
-                    Joined::Waits(reason) => reason,
-                    Joined::Whole(slot) => {
-                        reassembled(&mut parts, nic, (&mut *fragments, slot), whole, out)
-                    }
+    } else {
+        for (frame, &glance) in burst.drain(..).zip(glances.iter()) {
+            let reason = match glance {
+                Glance::Elsewhere => pass(frame, Reason::NotInPlan, lane.to, rest.out),
+                Glance::Segment | Glance::Other => {
+                    let path = classify(&frame, config, scope, parts.tcp); // 2 parse, 3 classify
+                    patched(&mut parts, nic, frame, &path, &mut rest)
                 }
-            }
-        };
-        counters.count(reason);
+            };
+            counters.count(reason);
+        }
     }
     transmit(nic, lane.to, out, counters); // 10
     transmit(nic, lane.from, out, counters);
     frames
+}
+
+/// What a frame may need besides what all of its burst share.
+struct Rest<'a, F> {
+    fragments: &'a mut Fragments<F>,
+    whole: &'a mut Vec<u8>,
+    out: &'a mut Outgoing<F>,
+}
+
+/// Steps 4 to 9 for one frame. (Inlined: a packet's offsets would be copied once more.)
+#[inline(always)]
+fn patched<N: Nic>(
+    parts: &mut Parts<'_>,
+    nic: &mut N,
+    frame: N::Frame,
+    path: &Path,
+    Rest { fragments, whole, out }: &mut Rest<'_, N::Frame>,
+) -> Reason {
+    let (lane, now, counters) = (parts.lane, parts.now, parts.counters);
+    match path {
+        Path::Out(reason) => pass(frame, *reason, lane.to, out),
+        Path::Datagram(packet, found) => datagram(parts, nic, frame, packet, *found, out),
+        Path::Segment(packet, question, found) => {
+            tcp::segment(parts, nic, frame, (packet, question), *found, out) // 4 to 9
+        }
+        Path::Quote(layers) => {
+            let mut frame = frame;
+            let moved = tcp::translate(parts.tcp, frame.as_mut(), layers);
+            let reason = if moved { Reason::IcmpMoved } else { Reason::NotTransport };
+            pass(frame, reason, lane.to, out)
+        }
+        Path::Fragment(layers) => match fragments.join(frame, layers, lane, now, whole, counters) {
+            Joined::Waits(reason) => reason,
+            Joined::Whole(slot) => reassembled(parts, nic, (fragments, slot), whole, out),
+        },
+    }
+}
+
+/// The connections of a burst are asked for together, so that what misses the caches does so at once and not one after the
+/// other.
+fn expect(nic: &impl Nic, tcp: &tcp::State, paths: &[Path]) {
+    let questions = || {
+        paths.iter().filter_map(|path| match path {
+            Path::Segment(_, question, _) => Some(question),
+            Path::Out(_) | Path::Fragment(_) | Path::Quote(_) | Path::Datagram(..) => None,
+        })
+    };
+    questions().for_each(|question| tcp.prefetch_bucket(nic, question));
+    questions().for_each(|question| tcp.prefetch_entry(nic, question));
 }
 
 /// Sends a frame on as it came.
@@ -209,7 +263,7 @@ fn reassembled<P: FramePool>(
                 }
             }
         },
-        Path::Segment(packet, found) => {
+        Path::Segment(packet, question, found) => {
             let Some(mut frame) = pool.alloc() else {
                 fragments.take(slot, drop, counters);
                 return Reason::NoFrames;
@@ -219,7 +273,7 @@ fn reassembled<P: FramePool>(
                 return Reason::FragmentsTooLong;
             }
             let waiting = out.waiting(to).len();
-            let reason = tcp::segment(parts, pool, frame, &packet, found, out);
+            let reason = tcp::segment(parts, pool, frame, (&packet, &question), found, out);
             let sent = out.waiting(to).get(waiting..).unwrap_or_default();
             let unchanged = matches!(sent, [only] if only.as_ref() == whole.as_slice());
             if unchanged {

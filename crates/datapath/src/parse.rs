@@ -22,8 +22,8 @@ pub enum Link {
     Unknown,
 }
 
-/// Offsets, or the reason the frame goes on untouched.
-#[inline]
+/// Offsets, or the reason the frame goes on untouched. (Inlined: else its answer would be copied.)
+#[inline(always)]
 pub(crate) fn parse(link: Link, frame: &[u8]) -> Result<Layers, Reason> {
     let parsed = match link {
         Link::Ethernet => Layers::ethernet(frame),

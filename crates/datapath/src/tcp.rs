@@ -13,7 +13,9 @@ mod track;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-use flow::{FlowId, Key, Outcome, Output, Outputs, Payload, SegmentIn, Stores, Table, To, Way};
+use flow::{
+    FlowId, Key, KeyHash, Outcome, Output, Outputs, Payload, SegmentIn, Stores, Table, To, Way,
+};
 use plan::{Endpoint, Found, Module, ModuleNo};
 use proto::Direction;
 use wire::{Layers, Tcp, TcpFlags};
@@ -23,7 +25,7 @@ use crate::core::{Parts, Tick};
 use crate::counters::CoreCounters;
 use crate::force::InForce;
 use crate::limits::Limits;
-use crate::nic::{FramePool, PortNo};
+use crate::nic::{FramePool, Nic, PortNo};
 use crate::parse::Link;
 use crate::reasons::{Fate, Reason};
 use crate::transmit::Outgoing;
@@ -69,6 +71,14 @@ struct Plans {
     orphans: u32,
 }
 
+/// What a packet's connection is looked up by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question {
+    hash: KeyHash,
+    /// Which way its packet goes, if the key is in the table.
+    way: Way,
+}
+
 /// What stands beside a connection's entry.
 #[derive(Debug)]
 struct Slot {
@@ -107,9 +117,9 @@ impl State {
         self.plans.behind > 0 || self.plans.orphans > 0
     }
 
-    /// This packet belongs to a connection in the table, whatever the plan says of it now.
-    pub fn tracks(&self, packet: &Packet) -> bool {
-        self.find(packet, None).is_some()
+    /// There is such a connection in the table, whatever the plan says of it now.
+    pub(crate) fn tracks(&self, packet: &Packet, question: &Question) -> bool {
+        self.find(packet, question).is_some()
     }
 
     /// Some connection still runs on the plan before the current one.
@@ -199,23 +209,36 @@ impl State {
         self.table.remove(id);
     }
 
-    /// The connection of a packet. `found` says which of its ends is most likely the server's, and so spares most second look-ups.
-    fn find(&self, packet: &Packet, found: Option<&Found>) -> Option<(FlowId, Way)> {
-        let (source, destination) = (packet.source, packet.destination);
-        let realm = realm(&packet.layers);
-        let look = |way| {
-            let key = match way {
-                Way::ToServer => key(source, destination, realm),
-                Way::ToClient => key(destination, source, realm),
-            };
-            self.table.find(&key).map(|id| (id, way))
-        };
-        // Between two servers the scope may take either for the other's client.
-        let first = match found.map(|found| found.direction) {
+    /// The question for a packet's connection. `found` says which of its ends is most likely the server's, and so spares most second
+    /// look-ups.
+    pub(crate) fn question(&self, packet: &Packet, found: Option<&Found>) -> Question {
+        let way = match found.map(|found| found.direction) {
             Some(Direction::Request) | None => Way::ToServer,
             Some(Direction::Response) => Way::ToClient,
         };
-        look(first).or_else(|| look(first.opposite()))
+        Question { hash: self.table.hash(&key_of(packet, way)), way }
+    }
+
+    fn find(&self, packet: &Packet, question: &Question) -> Option<(FlowId, Way)> {
+        let Question { hash, way } = *question;
+        let first = self.table.find_hashed(&key_of(packet, way), hash).map(|id| (id, way));
+        // Between two servers the scope may take either for the other's client.
+        let turned = way.opposite();
+        first.or_else(|| self.table.find(&key_of(packet, turned)).map(|id| (id, turned)))
+    }
+
+    /// Has what a look-up reads first on its way into the caches.
+    pub(crate) fn prefetch_bucket(&self, nic: &impl Nic, question: &Question) {
+        if let Some(bucket) = self.table.first_bucket(question.hash) {
+            nic.prefetch(bucket);
+        }
+    }
+
+    /// What it most likely reads next. The bucket should have come by now.
+    pub(crate) fn prefetch_entry(&self, nic: &impl Nic, question: &Question) {
+        if let Some(entry) = self.table.likely_entry(question.hash) {
+            nic.prefetch(entry);
+        }
     }
 
     /// Called once per burst: from now on this is the current plan, and every connection is behind it.
@@ -229,11 +252,11 @@ impl State {
 
 /// One segment with right checksums, in scope (`found`) or of a tracked connection. Whatever it causes is put into `out`: towards
 /// `parts.lane.to`, or back to its sender at `parts.lane.from`.
-pub fn segment<P: FramePool>(
+pub(crate) fn segment<P: FramePool>(
     parts: &mut Parts<'_>,
     pool: &mut P,
     frame: P::Frame,
-    packet: &Packet,
+    (packet, question): (&Packet, &Question),
     found: Option<Found>,
     out: &mut Outgoing<P::Frame>,
 ) -> Reason {
@@ -243,7 +266,7 @@ pub fn segment<P: FramePool>(
         return Reason::BadTransportHeader;
     };
     let segment = SegmentIn { tcp, payload: layers.payload_of(bytes) };
-    let (id, way) = match track(parts, packet, &segment, found, bytes) {
+    let (id, way) = match track(parts, (packet, question), &segment, found, bytes) {
         Ok(tracked) => tracked,
         Err(reason) => {
             if reason == Reason::TcpMidstreamReset {
@@ -358,6 +381,15 @@ fn found_of(key: &Key, force: &InForce) -> Option<Found> {
     let server = Endpoint { address: key.server, port: key.server_port };
     let client = Endpoint { address: key.client, port: key.client_port };
     force.plan.scope.find(proto::Transport::Tcp, &client, &server)
+}
+
+/// The key of a packet's connection, if the packet goes `way`.
+fn key_of(packet: &Packet, way: Way) -> Key {
+    let realm = realm(&packet.layers);
+    match way {
+        Way::ToServer => key(packet.source, packet.destination, realm),
+        Way::ToClient => key(packet.destination, packet.source, realm),
+    }
 }
 
 fn key(client: Endpoint, server: Endpoint, realm: u32) -> Key {

@@ -254,7 +254,11 @@ impl Half {
             reached = reached.min(self.next_o);
         }
         let holds = self.is(Facts::HOLDS_UNIT) || self.is(Facts::HOLDS_WINDOW);
-        if holds && self.una_e == self.edge_e() { reached.advance(self.shown(stores)) } else { reached }
+        if holds && self.una_e == self.edge_e() {
+            reached.advance(self.shown(stores))
+        } else {
+            reached
+        }
     }
 
     /// The receiver has not acknowledged bytes that the sender believes acknowledged, or never said, or an end it never told:

@@ -41,7 +41,7 @@ pub use flight::Stores;
 pub use options::OptionBytes;
 pub use segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
 pub use stage::{Back, Edit, End, HoldKind, Inspected, Look, Release, Stage, Then};
-pub use table::{FlowId, Key, Table};
+pub use table::{Entry, FlowId, Key, KeyHash, Table};
 
 /// A moment, in milliseconds from any origin; it wraps after 49 days. The caller reads the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

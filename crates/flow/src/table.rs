@@ -41,12 +41,17 @@ impl FlowId {
     }
 }
 
+/// A connection and its key.
 #[derive(Debug)]
-struct Entry {
+pub struct Entry {
     key: Key,
     /// Absent: the entry is free.
     connection: Option<Connection>,
 }
+
+/// A key's hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyHash(u64);
 
 /// A bucket of the index: an entry's number plus one, and the upper half of its hash, so that most other entries are never
 /// looked at. 0 is empty.
@@ -116,7 +121,11 @@ impl Table {
 
     /// The connection with this key.
     pub fn find(&self, key: &Key) -> Option<FlowId> {
-        let hash = self.hash(key);
+        self.find_hashed(key, self.hash(key))
+    }
+
+    /// The same where its hash is known already.
+    pub fn find_hashed(&self, key: &Key, KeyHash(hash): KeyHash) -> Option<FlowId> {
         let mut at = self.home(hash);
         loop {
             let bucket = self.bucket(at);
@@ -132,6 +141,18 @@ impl Table {
         }
     }
 
+    /// What the look-up of a key with this hash reads first, to be prefetched.
+    pub fn first_bucket(&self, KeyHash(hash): KeyHash) -> Option<&u64> {
+        self.buckets.get(self.home(hash))
+    }
+
+    /// What it most likely reads next.
+    pub fn likely_entry(&self, KeyHash(hash): KeyHash) -> Option<&Entry> {
+        let bucket = self.bucket(self.home(hash));
+        let likely = !bucket.is_empty() && bucket.has_tag(hash);
+        self.entries.get(index(bucket.id())).filter(|_| likely)
+    }
+
     /// It has no room.
     pub const fn is_full(&self) -> bool {
         self.live >= self.most
@@ -142,7 +163,7 @@ impl Table {
         if self.is_full() {
             return None;
         }
-        let hash = self.hash(key);
+        let KeyHash(hash) = self.hash(key);
         let entry = Entry { key: *key, connection: Some(connection) };
         let id = match self.free.pop() {
             Some(id) => {
@@ -186,7 +207,7 @@ impl Table {
             return;
         }
         let key = entry.key;
-        let hash = self.hash(&key);
+        let KeyHash(hash) = self.hash(&key);
         self.live = self.live.saturating_sub(1);
         self.free.push(id.0);
         let mut at = self.home(hash);
@@ -243,7 +264,7 @@ impl Table {
             }
             // Kept in no entry: a million of them would take eight million bytes.
             let hash =
-                self.entries.get(index(bucket.id())).map_or(0, |entry| self.hash(&entry.key));
+                self.entries.get(index(bucket.id())).map_or(0, |entry| self.hash(&entry.key).0);
             let from_home = at.wrapping_sub(self.home(hash)) & self.mask();
             let from_hole = at.wrapping_sub(hole) & self.mask();
             if from_home >= from_hole {
@@ -272,8 +293,8 @@ impl Table {
         }
     }
 
-    /// Folded multiplications keyed by the secret: every bit of the key reaches every bit of the result.
-    fn hash(&self, key: &Key) -> u64 {
+    /// A key's hash in this table. Folded multiplications keyed by the secret: every bit of the key reaches every bit of the result.
+    pub fn hash(&self, key: &Key) -> KeyHash {
         let [first, second] = self.secret;
         let mut state = second;
         for half in key.client.as_chunks::<8>().0.iter().chain(key.server.as_chunks::<8>().0) {
@@ -281,7 +302,7 @@ impl Table {
         }
         let ports = (u64::from(key.client_port) << 16) | u64::from(key.server_port);
         state = fold(state ^ ((u64::from(key.realm) << 32) | ports), first);
-        fold(state, second | 1)
+        KeyHash(fold(state, second | 1))
     }
 }
 

@@ -12,7 +12,7 @@ use wire::{Tcp, TcpFlags};
 
 use super::build::{Link as LinkHeader, Template};
 use super::conversations::Kept;
-use super::{Slot, flow_tick, key, realm};
+use super::{Question, Slot, flow_tick, key, realm};
 use crate::classify::Packet;
 use crate::core::Parts;
 use crate::limits::Midstream;
@@ -26,12 +26,12 @@ const EVICT_LOOKS: usize = 64;
 /// The connection a segment belongs to; a SYN in scope begins one.
 pub(super) fn track(
     parts: &mut Parts<'_>,
-    packet: &Packet,
+    (packet, question): (&Packet, &Question),
     segment: &SegmentIn<'_>,
     found: Option<Found>,
     bytes: &[u8],
 ) -> Result<(FlowId, Way), Reason> {
-    let known = parts.tcp.find(packet, found.as_ref());
+    let known = parts.tcp.find(packet, question);
     let begins_again = |id| {
         let connection = parts.tcp.table.get(id);
         connection.is_some_and(|connection| connection.would_begin_again(segment))

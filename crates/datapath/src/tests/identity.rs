@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use plan::{Plan, Transform};
 
 use super::lab::*;
-use crate::classify::{classify_parsed, is_elsewhere};
+use crate::classify::{Glance, classify_parsed, glance};
 use crate::memory::MemoryFrame;
 
 /// Frames of every classic capture in the corpus, little or big endian; `None` (and a word about it) where it is not there.
@@ -160,7 +160,9 @@ fn the_short_cut_takes_only_what_is_out_of_scope() {
     let tcp = crate::tcp::State::new(&crate::Limits::default());
     let config = crate::CoreConfig::default();
     let mut taken = 0;
-    for frame in frames.iter().filter(|frame| is_elsewhere(frame, &config, &plan.scope, &tcp)) {
+    for frame in
+        frames.iter().filter(|frame| glance(frame, &config, &plan.scope, &tcp) == Glance::Elsewhere)
+    {
         taken += 1;
         if let Ok(layers) = wire::Layers::ethernet(frame) {
             let path = classify_parsed(frame, layers, true, &plan.scope, &tcp);

@@ -63,6 +63,10 @@ impl Nic for RingPair {
         }
     }
 
+    fn prefetch<T>(&self, place: &T) {
+        capsule::prefetch(place);
+    }
+
     fn transmit(&mut self, port: PortNo, out: &mut Vec<DpdkFrame>) {
         if let Some(ring) = self.tx.get_mut(usize::from(port.0)) {
             hand_out(out, &mut self.mbufs, |mbufs| {

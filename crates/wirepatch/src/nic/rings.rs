@@ -64,6 +64,10 @@ impl Nic for RingNic {
         }
     }
 
+    fn prefetch<T>(&self, place: &T) {
+        capsule::prefetch(place);
+    }
+
     fn transmit(&mut self, port: PortNo, out: &mut Vec<DpdkFrame>) {
         if let Some(ring) = self.tx.get(usize::from(port.0)) {
             hand_out(out, &mut self.mbufs, |mbufs| {
