@@ -9,7 +9,7 @@ use patch::{Diagnostic, Place, SourceFile, nearest, protocols};
 use plan::{FailMode, Mode};
 
 use crate::limits::Limits;
-pub use crate::raw::Midstream;
+pub use crate::raw::{Midstream, Tunnels};
 use crate::raw::{
     RawConfig, RawFailMode, RawFormat, RawGroup, RawLayout, RawLevel, RawMode, RawPort, RawWorkers,
 };
@@ -35,6 +35,8 @@ pub struct Config {
     pub fail_mode: FailMode,
     /// What becomes of connections that were there before the appliance.
     pub midstream: Midstream,
+    /// What becomes of packets in scope inside tunnels.
+    pub tunnels: Tunnels,
     /// Where `/metrics` listens.
     pub metrics: SocketAddr,
     /// Where `ctl` connects.
@@ -190,6 +192,7 @@ impl Config {
                 RawFailMode::Closed => FailMode::Closed,
             },
             midstream: raw.midstream,
+            tunnels: raw.tunnels,
             metrics: raw.metrics.listen,
             control,
             log_level: raw.logging.level,

@@ -14,7 +14,7 @@ mod server;
 
 pub use config::{
     Config, ControlSocket, Device, Eal, Group, Layout, LogFormat, LogLevel, Midstream, Port,
-    Workers, schema,
+    Tunnels, Workers, schema,
 };
 pub use host::problems_here;
 pub use limits::Limits;

@@ -34,6 +34,9 @@ pub(crate) struct RawConfig {
     /// What becomes of connections that were there before the appliance.
     #[serde(default)]
     pub midstream: Midstream,
+    /// What becomes of packets in scope inside tunnels (MPLS, PPPoE, IP in IP, GRE, VXLAN, GENEVE), which cannot be patched there.
+    #[serde(default)]
+    pub tunnels: Tunnels,
     /// Where Prometheus scrapes.
     #[serde(default)]
     pub metrics: RawMetrics,
@@ -182,6 +185,17 @@ pub enum Midstream {
     PickUp,
     /// They are reset at both ends, and begin again.
     Reset,
+}
+
+/// See [`RawConfig::tunnels`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Tunnels {
+    /// They are dropped, so that no server is reached past its patches. (Those of a group that observes go on.)
+    #[default]
+    Drop,
+    /// They go on, and are not patched.
+    Pass,
 }
 
 /// Bounds of memory and state, each a worker's own.

@@ -96,6 +96,7 @@ pub fn wants_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     };
     compare("limits", hold_apart(old), hold_apart(new));
     compare("midstream", format!("{:?}", old.midstream), format!("{:?}", new.midstream));
+    compare("tunnels", format!("{:?}", old.tunnels), format!("{:?}", new.tunnels));
     compare("metrics", old.metrics.to_string(), new.metrics.to_string());
     compare("control", format!("{:?}", old.control), format!("{:?}", new.control));
     compare(

@@ -1,13 +1,15 @@
 //! Step 3: does a patch concern this packet? Most traffic leaves here, after two bits of the scope's port map.
 
-use plan::{Endpoint, Found, ScopeTable};
+use plan::{Endpoint, Found, Plan, ScopeTable};
+use wire::tunnel::{self as inside, Walk};
 use wire::{Layers, Transport, checksum, number};
 
 use crate::core::CoreConfig;
+use crate::limits::Tunnels;
 use crate::nic::{Frame, RxChecksum};
-use crate::parse::{Link, parse};
+use crate::parse::{Link, parse, walk_into};
 use crate::reasons::Reason;
-use crate::tcp;
+use crate::{tcp, tunnel};
 
 /// A packet on its way through the steps.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +27,8 @@ pub struct Packet {
 pub(crate) enum Path {
     /// On, untouched.
     Out(Reason),
+    /// Nowhere.
+    Drop(Reason),
     /// A part of a datagram that may be in scope.
     Fragment(Layers),
     /// An ICMP message, which may quote a tracked connection.
@@ -40,16 +44,26 @@ pub(crate) enum Path {
 pub(crate) fn classify(
     frame: &impl Frame,
     config: &CoreConfig,
-    scope: &ScopeTable,
+    plan: &Plan,
     tcp: &tcp::State,
 ) -> Path {
     let bytes = frame.as_ref();
+    let tunnels = config.limits.tunnels;
     let layers = match parse(config.link, bytes) {
         Ok(layers) => layers,
+        Err(Reason::NotIp) => return not_ip(bytes, config.link, tunnels, plan),
         Err(reason) => return Path::Out(reason),
     };
     let checked = config.trust_checksums || frame.rx_checksum() == RxChecksum::Good;
-    classify_parsed(bytes, layers, checked, scope, tcp)
+    classify_parsed(bytes, layers, checked, tunnels, plan, tcp)
+}
+
+/// What is not IP may carry IP.
+#[cold]
+#[inline(never)]
+fn not_ip(bytes: &[u8], link: Link, tunnels: Tunnels, plan: &Plan) -> Path {
+    let walk = walk_into(link, bytes);
+    walk.and_then(|walk| tunnel::path(walk, tunnels, plan)).unwrap_or(Path::Out(Reason::NotIp))
 }
 
 /// What a look at the first bytes says of a frame.
@@ -120,14 +134,16 @@ pub(crate) fn classify_parsed(
     bytes: &[u8],
     layers: Layers,
     checked: bool,
-    scope: &ScopeTable,
+    tunnels: Tunnels,
+    plan: &Plan,
     tcp: &tcp::State,
 ) -> Path {
+    let scope = &plan.scope;
     //= https://www.rfc-editor.org/rfc/rfc6946#section-4
     //# A host that receives an IPv6 packet that includes a Fragment Header with the "Fragment Offset" equal to 0 and the
     //# "M" flag equal to 0 MUST process that packet in isolation from any other packets
     if layers.fragment.is_some_and(|fragment| fragment.more || fragment.offset_bytes > 0) {
-        return fragment(bytes, layers, checked, scope);
+        return fragment(bytes, layers, checked, tunnels, plan);
     }
     let transport = match layers.transport {
         Transport::Tcp => proto::Transport::Tcp,
@@ -136,6 +152,10 @@ pub(crate) fn classify_parsed(
             if matches!(layers.protocol, number::ICMP | number::ICMPV6) && tcp.flows() > 0 =>
         {
             return Path::Quote(layers);
+        }
+        Transport::Other if inside::is_protocol(layers.protocol) => {
+            let found = tunnel::path(Walk::into_packet(bytes, &layers), tunnels, plan);
+            return found.unwrap_or(Path::Out(Reason::NotTransport));
         }
         Transport::Other | Transport::LaterFragment => return Path::Out(Reason::NotTransport),
         Transport::Malformed => return Path::Out(Reason::BadTransportHeader),
@@ -148,6 +168,13 @@ pub(crate) fn classify_parsed(
     let may_be_shifted = transport == proto::Transport::Tcp && tcp.has_orphans();
     if !named && !may_be_shifted {
         return Path::Out(Reason::NotInPlan);
+    }
+    // Also where a module names such a port: what travels inside is not its protocol.
+    if transport == proto::Transport::Udp
+        && inside::is_port(destination_port)
+        && let Some(path) = tunnel::path(Walk::into_packet(bytes, &layers), tunnels, plan)
+    {
+        return path;
     }
     let Some((source, destination)) = layers.addresses(bytes) else {
         return Path::Out(Reason::BadHeader);
@@ -179,24 +206,30 @@ pub(crate) fn classify_parsed(
     }
 }
 
-/// A fragment carries no ports (or only the first one does), so the addresses decide whether the datagram is put together.
+/// A fragment carries no ports (or only the first one does), so the addresses decide whether the datagram is put together. Where they
+/// are nobody's, the first fragment of a tunnel still is looked into: without it the others are nothing.
 #[inline(never)]
-fn fragment(bytes: &[u8], layers: Layers, checked: bool, scope: &ScopeTable) -> Path {
+fn fragment(bytes: &[u8], layers: Layers, checked: bool, tunnels: Tunnels, plan: &Plan) -> Path {
     let Some((source, destination)) = layers.addresses(bytes) else {
         return Path::Out(Reason::BadHeader);
     };
-    let concerns = |transport| scope.concerns(transport, &source, &destination);
-    let concerned = match layers.protocol {
-        number::TCP => concerns(proto::Transport::Tcp),
-        number::UDP => concerns(proto::Transport::Udp),
+    let concerns = |transport| plan.scope.concerns(transport, &source, &destination);
+    let any_concerns = || concerns(proto::Transport::Tcp) || concerns(proto::Transport::Udp);
+    let (concerned, otherwise) = match layers.protocol {
+        number::TCP => (concerns(proto::Transport::Tcp), Reason::NotInPlan),
+        number::UDP => (concerns(proto::Transport::Udp), Reason::NotInPlan),
         // What follows these is only seen when the datagram is whole.
         number::DESTINATION | number::HOP_BY_HOP | number::ROUTING => {
-            concerns(proto::Transport::Tcp) || concerns(proto::Transport::Udp)
+            (any_concerns(), Reason::NotInPlan)
+        }
+        protocol if inside::is_protocol(protocol) => {
+            (tunnels == Tunnels::Drop && any_concerns(), Reason::NotTransport)
         }
         _ => return Path::Out(Reason::NotTransport),
     };
     if !concerned {
-        Path::Out(Reason::NotInPlan)
+        let found = tunnel::path(Walk::into_packet(bytes, &layers), tunnels, plan);
+        found.unwrap_or(Path::Out(otherwise))
     } else if !checked && !checksum::ip_is_right(bytes, &layers) {
         Path::Out(Reason::BadIpChecksum)
     } else {

@@ -45,11 +45,11 @@ fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick
     let Core { burst, glances, paths, out, fragments, .. } = core;
     let (force, previous) = (reader.current(), reader.previous());
     let frames = receive(nic, lane.from, burst, counters); // 1
-    let scope = &force.plan.scope;
+    let plan = &force.plan;
     glances.clear();
     let (mut elsewhere, mut segments) = (true, false);
     glances.extend(burst.iter().map(|frame| {
-        let glance = glance(frame, config, scope, tcp);
+        let glance = glance(frame, config, &plan.scope, tcp);
         elsewhere &= glance == Glance::Elsewhere;
         segments |= glance == Glance::Segment;
         glance
@@ -63,7 +63,7 @@ fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick
         for (frame, &glance) in burst.iter().zip(glances.iter()) {
             paths.push(match glance {
                 Glance::Elsewhere => Path::Out(Reason::NotInPlan),
-                Glance::Segment | Glance::Other => classify(frame, config, scope, tcp), // 2 parse, 3 classify
+                Glance::Segment | Glance::Other => classify(frame, config, plan, tcp), // 2 parse, 3 classify
             });
         }
         expect(nic, tcp, paths);
@@ -80,7 +80,7 @@ fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick
             let reason = match glance {
                 Glance::Elsewhere => pass(frame, Reason::NotInPlan, lane.to, rest.out),
                 Glance::Segment | Glance::Other => {
-                    let path = classify(&frame, config, scope, parts.tcp); // 2 parse, 3 classify
+                    let path = classify(&frame, config, plan, parts.tcp); // 2 parse, 3 classify
                     patched(&mut parts, nic, frame, &path, &mut rest)
                 }
             };
@@ -111,6 +111,7 @@ fn patched<N: Nic>(
     let (lane, now, counters) = (parts.lane, parts.now, parts.counters);
     match path {
         Path::Out(reason) => pass(frame, *reason, lane.to, out),
+        Path::Drop(reason) => *reason,
         Path::Datagram(packet, found) => datagram(parts, nic, frame, packet, *found, out),
         Path::Segment(packet, question, found) => {
             tcp::segment(parts, nic, frame, (packet, question), *found, out) // 4 to 9
@@ -134,7 +135,11 @@ fn expect(nic: &impl Nic, tcp: &tcp::State, paths: &[Path]) {
     let questions = || {
         paths.iter().filter_map(|path| match path {
             Path::Segment(_, question, _) => Some(question),
-            Path::Out(_) | Path::Fragment(_) | Path::Quote(_) | Path::Datagram(..) => None,
+            Path::Out(_)
+            | Path::Drop(_)
+            | Path::Fragment(_)
+            | Path::Quote(_)
+            | Path::Datagram(..) => None,
         })
     };
     questions().for_each(|question| tcp.prefetch_bucket(nic, question));
@@ -227,8 +232,8 @@ fn reassembled<P: FramePool>(
         fragments.take(slot, drop, counters);
         return Reason::FragmentImpossible;
     };
-    let checked = parts.config.trust_checksums;
-    let path = classify_parsed(whole, layers, checked, &parts.force.plan.scope, parts.tcp);
+    let (checked, tunnels) = (parts.config.trust_checksums, parts.config.limits.tunnels);
+    let path = classify_parsed(whole, layers, checked, tunnels, &parts.force.plan, parts.tcp);
     let shape = Shape {
         frame_bytes: whole.len(),
         ip_end: whole.len(),
@@ -237,6 +242,10 @@ fn reassembled<P: FramePool>(
     match path {
         Path::Out(reason) => {
             fragments.take(slot, |frame| out.send(to, frame), counters);
+            reason
+        }
+        Path::Drop(reason) => {
+            fragments.take(slot, drop, counters);
             reason
         }
         // ICMP errors in fragments are not put together.

@@ -37,13 +37,14 @@ pub mod memory;
 mod nic;
 mod reasons;
 pub mod tcp;
+mod tunnel;
 
 pub use crate::classify::Packet;
 pub use crate::core::{Bridge, Core, CoreConfig, Lane, Parts, Tick};
 pub use crate::counters::{CoreCounters, ModuleCells, PatchCells, Tally};
 pub use crate::force::InForce;
 pub use crate::journey::turn;
-pub use crate::limits::{Limits, Midstream};
+pub use crate::limits::{Limits, Midstream, Tunnels};
 pub use crate::nic::{Frame, FramePool, Nic, PortNo, RxChecksum};
 pub use crate::parse::Link;
 pub use crate::reasons::{Fate, Reason};

@@ -36,6 +36,8 @@ pub struct Limits {
     pub flow: flow::limits::Bounds,
     /// What becomes of connections that were there before this box.
     pub midstream: Midstream,
+    /// What becomes of packets in scope that travel inside others.
+    pub tunnels: Tunnels,
     /// Datagrams whose fragments one core may hold at a time.
     pub fragmented_datagrams_max: usize,
     /// Fragments of all those datagrams together.
@@ -57,6 +59,16 @@ pub enum Midstream {
     Reset,
 }
 
+/// What becomes of a packet inside a tunnel that is in scope.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tunnels {
+    /// It is dropped: no server is reached past its patches.
+    #[default]
+    Drop,
+    /// It goes on, and is not inspected.
+    Pass,
+}
+
 impl Limits {
     /// Unless set.
     pub const DEFAULT: Self = Self {
@@ -65,6 +77,7 @@ impl Limits {
         blocks_max: 1 << 15,
         flow: flow::limits::Bounds::DEFAULT,
         midstream: Midstream::Pass,
+        tunnels: Tunnels::Drop,
         fragmented_datagrams_max: 256,
         fragments_max: 2_048,
         fragment_timeout_ms: 5_000,

@@ -1,5 +1,6 @@
 //! Step 2: where the headers stand, as offsets. The work is `wire`'s; this file knows the links and names the exits.
 
+use wire::tunnel::Walk;
 use wire::{Layers, NotParsed};
 
 use crate::reasons::Reason;
@@ -40,4 +41,13 @@ pub(crate) fn parse(link: Link, frame: &[u8]) -> Result<Layers, Reason> {
         NotParsed::TooManyHeaders => Reason::TooManyHeaders,
         NotParsed::SourceRouted => Reason::SourceRouted,
     })
+}
+
+/// Into a frame that is not IP itself, where the link says what it is.
+pub(crate) fn walk_into(link: Link, frame: &[u8]) -> Option<Walk<'_>> {
+    match link {
+        Link::Ethernet => Some(Walk::into_frame(frame, 12)),
+        Link::Cooked => Some(Walk::into_frame(frame, 14)),
+        Link::Ip | Link::Cooked2 | Link::Null | Link::Unknown => None,
+    }
 }

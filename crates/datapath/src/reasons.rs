@@ -61,14 +61,16 @@ macro_rules! reasons {
 
 reasons! {
     // Parse.
-    NotIp "not_ip" Untouched "Neither IPv4 nor IPv6 (ARP, LLC, MPLS); sent on untouched.";
+    NotIp "not_ip" Untouched "Neither IPv4 nor IPv6 (ARP, LLC, MPLS or PPPoE with nothing in scope inside); sent on untouched.";
     Truncated "truncated" Untouched "Shorter than its headers or than the length IP claims; sent on untouched.";
     BadHeader "bad_header" Untouched "An IP header that contradicts itself, which every receiver discards; sent on untouched.";
     TooManyHeaders "too_many_headers" Untouched "More VLAN tags or IPv6 extension headers than are followed; sent on untouched.";
     SourceRouted "source_routed" Untouched "A routing header with stops ahead: this is not yet on its way to the server; sent on untouched.";
-    NotTransport "not_transport" Untouched "IP, but neither TCP nor UDP; sent on untouched.";
+    NotTransport "not_transport" Untouched "IP, but neither TCP nor UDP, nor a tunnel with a packet in scope inside; sent on untouched.";
     // Classify.
     NotInPlan "not_in_plan" Untouched "No patch is in scope of this server and port; sent on untouched.";
+    Tunnelled "tunnelled" Dropped "Carries a packet of a server and port in scope inside a tunnel (or hides what it carries in fragments or deep nesting), where it cannot be patched (`tunnels: drop`).";
+    TunnelledPassed "tunnelled_passed" Untouched "As `tunnelled`, but `tunnels: pass` is set or its group only observes; sent on untouched, not inspected.";
     BadTransportHeader "bad_transport_header" Untouched "A TCP or UDP header that is cut short or contradicts itself, which every receiver discards; sent on untouched.";
     BadIpChecksum "bad_ip_checksum" Untouched "In scope, with a wrong IP header checksum, so the server discards it; sent on untouched, not inspected.";
     BadChecksum "bad_checksum" Untouched "In scope, with a wrong UDP or TCP checksum, so the server discards it; sent on untouched, not inspected.";

@@ -6,3 +6,4 @@ mod limits;
 mod patched;
 mod strangers;
 mod streams;
+mod tunnels;

@@ -32,5 +32,5 @@ pub use module::{
 };
 pub use pattern::{Pattern, PatternError};
 pub use publish::{Publisher, Reader};
-pub use scope::{Endpoint, Found, ScopeTable};
+pub use scope::{Endpoint, Found, ScopeTable, TUNNEL_PORTS};
 pub use transform::{ByteSet, Normalization, REPLY_BYTES_MAX, Reply, Scope, Transform};

@@ -78,6 +78,14 @@ struct Key {
 }
 
 const ANY_PORT: u32 = u32::MAX;
+
+/// UDP ports whose datagrams carry whole packets. A glance must not let these by, so they count as named; no module is found there,
+/// unless one names them itself. (`wire::tunnel` says how they are read; whoever brings the two together holds the lists against
+/// each other.)
+pub const TUNNEL_PORTS: [u16; 6] = [4_754, 4_789, 4_790, 6_081, 6_635, 8_472];
+
+/// The class of a port that no module names.
+const NO_CLASS: u16 = u16::MAX;
 const PORTS: usize = 65_536;
 
 impl ScopeTable {
@@ -122,7 +130,7 @@ impl ScopeTable {
         }
     }
 
-    /// Some module names this port: one load, and most traffic needs no more.
+    /// Some module names this port, or it is one of [`TUNNEL_PORTS`]: one load, and most traffic needs no more.
     pub fn names_port(&self, transport: Transport, port: u16) -> bool {
         self.ports(transport).names(port)
     }
@@ -208,7 +216,11 @@ impl PortTable {
                 ))
             })
         };
-        if ours().next().is_none() {
+        let tunnels = match transport {
+            Transport::Udp if !modules.is_empty() => TUNNEL_PORTS.as_slice(),
+            Transport::Udp | Transport::Tcp => &[],
+        };
+        if ours().next().is_none() && tunnels.is_empty() {
             return Self::default();
         }
         let mut namers: Vec<Vec<ModuleNo>> = vec![Vec::new(); PORTS];
@@ -220,7 +232,12 @@ impl PortTable {
             }
         }
         let mut named = vec![0_u64; PORTS / 64].into_boxed_slice();
-        let mut class_of = vec![0_u16; PORTS].into_boxed_slice();
+        let mut class_of = vec![NO_CLASS; PORTS].into_boxed_slice();
+        for &port in tunnels {
+            if let Some(word) = named.get_mut(usize::from(port) / 64) {
+                *word |= bit(port.into());
+            }
+        }
         let mut class_nos = std::collections::HashMap::<&[ModuleNo], u16>::new();
         let mut classes = Vec::new();
         for (port, namers) in namers.iter().enumerate().filter(|(_, namers)| !namers.is_empty()) {

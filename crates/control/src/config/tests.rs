@@ -45,6 +45,10 @@ fn a_sound_configuration_is_taken_with_its_defaults() {
     assert_eq!(config.metrics.to_string(), "127.0.0.1:9433");
     assert_eq!(config.control.permissions, 0o660);
     assert_eq!(config.fail_mode, FailMode::Open);
+    assert_eq!(config.tunnels, Tunnels::Drop);
+    let passes = check(&GOOD.replace("bridges:", "tunnels: pass\nbridges:")).unwrap();
+    assert_eq!(passes.tunnels, Tunnels::Pass);
+    assert_eq!(crate::wants_restart(&config, &passes), ["tunnels"]);
 }
 
 #[test]
@@ -68,15 +72,21 @@ fn what_does_not_fit_together_is_refused_with_its_place() {
         "2 CPUs for 3 busy lcores",
     );
     refused("bridges:", "workers: { cpus: [1, 1] }\nbridges:", "named twice");
+    refused("bridges:", "tunnels: open\nbridges:", "open");
     refused("bridges:", "brigdes: []\nbridges:", "brigdes");
 }
 
 #[test]
 fn the_schema_knows_every_key() {
     let text = schema().to_string();
-    for key in
-        ["server_groups", "fail_mode", "trust_checksums", "hold_bytes", "additionalProperties"]
-    {
+    for key in [
+        "server_groups",
+        "fail_mode",
+        "tunnels",
+        "trust_checksums",
+        "hold_bytes",
+        "additionalProperties",
+    ] {
         assert!(text.contains(key), "{key}");
     }
 }

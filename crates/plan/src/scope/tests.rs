@@ -207,3 +207,23 @@ fn ten_thousand_modules_probe_as_few_cells_as_one() {
         assert_eq!(plan.scope.find(Tcp, &client, &server), found(n, Request));
     }
 }
+
+/// So that a glance at the ports stops at them, also where no module is of UDP; but no module is found there.
+#[test]
+fn tunnel_ports_are_named_and_nobodys() {
+    let client = at([0xfe; 16], 40_000);
+    let modules = |transport| vec![module(0, transport, &[80])];
+    for transport in [Tcp, Udp] {
+        let plan = Plan::new(modules(transport), vec![], vec![group(&[])]);
+        for port in TUNNEL_PORTS {
+            assert!(plan.scope.names_port(Udp, port));
+            assert_eq!(plan.scope.find(Udp, &client, &at([0xfe; 16], port)), None);
+            assert!(!plan.scope.names_port(Tcp, port));
+        }
+        assert_eq!(plan.scope.names_port(Udp, 80), transport == Udp);
+    }
+    let none = Plan::new(vec![], vec![], vec![]);
+    assert!(!none.scope.names_port(Udp, TUNNEL_PORTS[0]) && none.scope.is_empty());
+    let plan = Plan::new(vec![module(0, Udp, &[4_789])], vec![], vec![group(&[])]);
+    assert_eq!(plan.scope.find(Udp, &client, &at([0xfe; 16], 4_789)), found(0, Request));
+}

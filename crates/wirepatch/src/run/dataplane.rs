@@ -9,7 +9,9 @@ use capsule::{
     Rss, RxQueue, TxQueue,
 };
 use control::{Config, Device, Layout};
-use datapath::{Bridge, Core, CoreConfig, CoreCounters, InForce, Limits, Link, Midstream, PortNo};
+use datapath::{
+    Bridge, Core, CoreConfig, CoreCounters, InForce, Limits, Link, Midstream, PortNo, Tunnels,
+};
 use flow::limits::Bounds;
 use plan::{Publisher, Reader};
 
@@ -385,6 +387,10 @@ fn core_config(config: &Config, core: usize, mtu: u16) -> CoreConfig {
                 control::Midstream::Pass => Midstream::Pass,
                 control::Midstream::PickUp => Midstream::PickUp,
                 control::Midstream::Reset => Midstream::Reset,
+            },
+            tunnels: match config.tunnels {
+                control::Tunnels::Drop => Tunnels::Drop,
+                control::Tunnels::Pass => Tunnels::Pass,
             },
         },
     }
