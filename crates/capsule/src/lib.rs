@@ -21,6 +21,7 @@
 mod backoff;
 mod eal;
 mod error;
+mod large;
 mod lcore;
 mod mbuf;
 mod mempool;
@@ -31,6 +32,7 @@ mod ring;
 pub use backoff::Backoff;
 pub use eal::{Eal, EalArgs, LogLevel, Memory, Pci};
 pub use error::{Errno, Error, Result};
+pub use large::LargePages;
 pub use lcore::{Lcore, LcoreHandle, current_lcore, rdtsc};
 pub use mbuf::{ChecksumState, Mbuf, Network, Transport, TxChecksum};
 pub use mempool::{HEADROOM_BYTES, Mempool, MempoolConfig};

@@ -78,6 +78,9 @@ impl Bucket {
     }
 }
 
+/// Buckets of eight bytes in a cache line.
+const BUCKETS_A_LINE: usize = 8;
+
 const TAG: u64 = 0xffff_ffff_0000_0000;
 
 /// All connections of one core.
@@ -148,9 +151,19 @@ impl Table {
 
     /// What it most likely reads next.
     pub fn likely_entry(&self, KeyHash(hash): KeyHash) -> Option<&Entry> {
-        let bucket = self.bucket(self.home(hash));
-        let likely = !bucket.is_empty() && bucket.has_tag(hash);
-        self.entries.get(index(bucket.id())).filter(|_| likely)
+        let mut at = self.home(hash);
+        // Most look-ups end within the first line of buckets, and only that was prefetched.
+        for _ in 0..BUCKETS_A_LINE {
+            let bucket = self.bucket(at);
+            if bucket.is_empty() {
+                break;
+            }
+            if bucket.has_tag(hash) {
+                return self.entries.get(index(bucket.id()));
+            }
+            at = at.wrapping_add(1) & self.mask();
+        }
+        None
     }
 
     /// It has no room.

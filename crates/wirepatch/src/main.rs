@@ -17,6 +17,11 @@ use clap::Parser as _;
 
 use cli::{Cli, Command};
 
+/// A million connections are looked up in tables of hundreds of MiB.
+#[cfg(feature = "dpdk")]
+#[global_allocator]
+static MEMORY: capsule::LargePages = capsule::LargePages;
+
 /// Says it on standard error, whatever became of that.
 fn say_error(text: &str) {
     use std::io::Write as _;
