@@ -92,6 +92,22 @@ pub(crate) fn decide(unit: Unit<'_>, desk: &mut Desk) -> Decision {
     decision
 }
 
+/// Whether no rule is concerned by what a decoder caught of a unit without rare bytes ([`plan::Index::is_calm`]).
+pub(crate) fn concerns_nobody(unit: Unit<'_>, desk: &mut Desk) -> bool {
+    desk.candidates.clear();
+    !unit.fields.overflowed()
+        && unit.fields.items().iter().all(|field| {
+            let Some(slot) = unit.side.index.slot(field.slot) else { return true };
+            let value = unit.fields.value_of(field, unit.view.input);
+            let touches = slot.look_up_watched(true, value, number_of(field), &mut desk.candidates);
+            let changes = touches
+                && slot.program().is_some_and(|program| {
+                    Active { program, rules: &unit.side.rules, set: 0 }.touches(value)
+                });
+            !changes && desk.candidates.rules().is_empty()
+        })
+}
+
 /// What the first look at a unit found.
 #[derive(Clone, Copy)]
 struct Found {

@@ -6,6 +6,7 @@
 //! depend on how many came at once.
 
 mod open;
+mod quiet;
 mod verdict;
 
 use plan::{FailMode, Hold, Mode, Module, Side};
@@ -156,6 +157,10 @@ impl Run<'_> {
     fn over(&mut self, input: &[u8]) -> StreamResult {
         let mut at = 0_usize;
         while let Some(rest) = input.get(at..).filter(|rest| !rest.is_empty()) {
+            if let Some(bytes) = self.quiet(rest) {
+                at = at.saturating_add(bytes);
+                continue;
+            }
             let before = (*self.state, *self.mine);
             let (step, view) = self.dissect(rest);
             match step {

@@ -36,6 +36,7 @@ fn unguarded(patches: &[Patch]) -> Plan {
         side.index = Index::unguarded(&side.wanted, &side.rules);
         let all = Watch::new(&[(0, usize::MAX)], &[(0, u64::MAX)]);
         side.wanted.set_screen(vec![all; side.wanted.slot_count()]);
+        side.wanted.set_sieve(None);
     }
     plan
 }
@@ -130,4 +131,43 @@ fn a_rule_that_is_not_looked_at_would_not_have_fired() {
         }
     }
     assert!(told > 1_000 && fired > 300, "{told} messages, {fired} of them changed");
+}
+
+/// Whole heads passed over or line by line, in one piece or in many, with one message on a connection or several.
+#[test]
+fn what_is_sifted_out_would_have_gone_on_as_it_came() {
+    let patches = library();
+    let (sifted, mut plainly) = (compiled(&patches), compiled(&patches));
+    for side in plainly.modules.iter_mut().flat_map(|module| &mut module.sides) {
+        side.wanted.set_sieve(None);
+    }
+    let mut scratch = Scratch::new();
+    let mut random = Random(2);
+    let mut told = 0_u32;
+    let streams = sifted.modules.iter().zip(&plainly.modules);
+    for (module, plainly) in streams.filter(|(module, _)| module.transport == Transport::Tcp) {
+        let protocol = module.decoder.protocol().name;
+        let cases = patches.iter().filter(|patch| patch.protocol().name == protocol);
+        let steps = cases.flat_map(|patch| &patch.tests).flat_map(|test| &test.steps);
+        let inputs: Vec<_> = steps.filter(|step| step.input.len() < 4_000).collect();
+        let texts: Vec<Vec<u8>> = inputs.iter().map(|step| step.input.clone()).collect();
+        for step in &inputs {
+            for _ in 0..VARIANTS {
+                let mut input = step.input.clone();
+                for _ in 0..random.below(3) {
+                    input.extend(&texts[random.below(texts.len())]);
+                }
+                if random.below(2) == 0 {
+                    input = varied(&input, &texts, &mut random);
+                }
+                let longest = [input.len(), 700, 40][random.below(3)];
+                let pieces = random.cut(&input, longest);
+                let want = run(plainly, step.direction, &pieces, &mut scratch);
+                let got = run(module, step.direction, &pieces, &mut scratch);
+                assert_eq!(got, want, "{protocol} {}", input.escape_ascii());
+                told += 1;
+            }
+        }
+    }
+    assert!(told > 1_000, "{told} connections");
 }

@@ -20,7 +20,7 @@ mod tests;
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use proto::{Slot, Wanted, Watch};
+use proto::{Sieve, Slot, Wanted, Watch};
 
 use crate::condition::Condition;
 use crate::module::{Rule, RuleNo};
@@ -161,6 +161,20 @@ impl Index {
     pub fn watches(&self) -> Option<Vec<Watch>> {
         let every = self.slots.iter().map(|slot| slot.watch().clone());
         (self.every_unit.is_empty() && self.lacking.is_empty()).then(|| every.collect())
+    }
+
+    /// What somebody has to look at in a unit that is [calm](Self::is_calm). `None`: some rule is evaluated for every unit.
+    pub fn sieve(&self) -> Option<Sieve> {
+        let meshes = self.slots.iter().map(SlotIndex::mesh).collect();
+        let pair = |lacking: &Lacking| (lacking.given, lacking.missing);
+        let lacking = self.lacking.iter().map(pair).collect();
+        self.every_unit.is_empty().then(|| Sieve::new(meshes, lacking))
+    }
+
+    /// Whether `unit` has no byte that [`Index::sieve`] takes for absent.
+    #[inline]
+    pub fn is_calm(&self, unit: &[u8]) -> bool {
+        !self.rare.any_in(unit)
     }
 
     /// Rules that wait for what a unit has not.

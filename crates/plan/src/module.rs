@@ -173,6 +173,7 @@ impl Side {
         if let Some(watches) = index.watches() {
             wanted.set_screen(watches);
         }
+        wanted.set_sieve(index.sieve());
         Self { wanted, rules: rules.into(), hold, patches: patches.into(), index }
     }
 

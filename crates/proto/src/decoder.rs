@@ -144,6 +144,21 @@ pub trait Decoder: Sync {
         Step::NotThisProtocol
     }
 
+    /// Dissects the front of a stream as [`Decoder::stream`] does, but yields only what [`Wanted::sieve`] catches; several units may go
+    /// as one, the last of them a head's. Whoever asks makes sure that the unit has no rare byte, and that nobody is
+    /// concerned by what was caught; else it puts `state` back and asks `stream`. `None`: that cannot be told so, and `state` is
+    /// as it was.
+    fn sift(
+        &self,
+        wanted: &Wanted,
+        state: &mut State,
+        view: View<'_>,
+        out: &mut Fields,
+    ) -> Option<Step> {
+        let _ = (wanted, state, view, out);
+        None
+    }
+
     /// Puts right what encloses the edited bytes: length fields, counts, compression pointers, checksums of the protocol.
     /// `fields` is what `dissect` found in the same `input`; a decoder may parse `input` again. Called only if there are
     /// edits. Over TCP `input` is one unit.

@@ -35,6 +35,7 @@ pub mod registry;
 #[cfg(test)]
 mod replay;
 pub mod schema;
+pub mod sieve;
 pub mod smtp;
 pub mod ssh;
 pub mod ssrp;
@@ -50,6 +51,7 @@ pub use edits::{Edit, Edits};
 pub use fields::{Field, Fields, Flags, Span};
 pub use registry::{DECODERS, by_name};
 pub use schema::{Editable, FieldDef, FieldId, Kind, Protocol, Repr, Transport};
+pub use sieve::{Mesh, Sieve};
 pub use state::State;
 pub use wanted::{Slot, Wanted};
 pub use watch::{Screen, Watch};

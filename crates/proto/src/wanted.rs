@@ -4,6 +4,7 @@
 //! keyed fields (`http.header["range"]`), in the order they were wanted.
 
 use crate::schema::{FieldId, Protocol};
+use crate::sieve::Sieve;
 use crate::watch::{Screen, Watch};
 
 /// What a rule names: a field, or a keyed field.
@@ -24,6 +25,8 @@ pub struct Wanted {
     whole: bool,
     /// See [`Wanted::screen`].
     screen: Option<Screen>,
+    /// See [`Wanted::sieve`].
+    sieve: Option<Box<Sieve>>,
 }
 
 #[derive(Clone, Debug)]
@@ -92,6 +95,17 @@ impl Wanted {
     #[inline]
     pub const fn screen(&self) -> Option<&Screen> {
         self.screen.as_ref()
+    }
+
+    /// Says which occurrences of every slot somebody has to look at in a unit without rare bytes; `None` where that cannot be said.
+    pub fn set_sieve(&mut self, sieve: Option<Sieve>) {
+        self.sieve = sieve.map(Box::new);
+    }
+
+    /// Where there is one, [`crate::Decoder::sift`] may be asked.
+    #[inline]
+    pub fn sieve(&self) -> Option<&Sieve> {
+        self.sieve.as_deref()
     }
 
     /// Some rule reads this field (plainly, not by key).

@@ -66,7 +66,23 @@ impl Watch {
 
     /// Nothing of the field is watched.
     pub fn is_empty(&self) -> bool {
-        self.lengths == [0; 4] && self.numbers.is_empty() && self.occurrences == usize::MAX
+        !self.watches_values() && !self.is_counted()
+    }
+
+    /// Some value or number is watched.
+    pub(crate) fn watches_values(&self) -> bool {
+        self.lengths != [0; 4] || !self.numbers.is_empty()
+    }
+
+    /// Occurrences are counted.
+    pub(crate) const fn is_counted(&self) -> bool {
+        self.occurrences != usize::MAX
+    }
+
+    /// So many occurrences in one unit are watched.
+    #[inline]
+    pub(crate) const fn occurs(&self, count: usize) -> bool {
+        count >= self.occurrences
     }
 
     /// Values of this many bytes are watched, whatever they hold.
@@ -145,7 +161,7 @@ impl Screen {
     /// So many occurrences of the field in one unit are watched.
     #[inline]
     pub fn occurrences(&self, slot: Slot, count: usize) -> bool {
-        self.watches.get(usize::from(slot)).is_none_or(|watch| count >= watch.occurrences)
+        self.watches.get(usize::from(slot)).is_none_or(|watch| watch.occurs(count))
     }
 
     /// Values of fewer bytes are not watched; 256 at most.

@@ -47,6 +47,10 @@ impl Ranges {
         Self { set, ranges: each.collect() }
     }
 
+    pub(super) fn set(&self) -> &ByteSet {
+        &self.set
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.set.is_empty()
     }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use proto::{Span, Watch};
+use proto::{Mesh, Span, Watch};
 use regex_automata::dfa::regex::Regex;
 
 use super::candidates::Candidates;
@@ -27,7 +27,8 @@ pub struct SlotIndex {
     watch_in_plain: Watch,
     /// The same, but for the values whose first byte some rule waits for.
     watch_behind_first: Watch,
-    /// Every literal that is waited for has one of these bytes, and the masks change no others. Empty: they may lack any.
+    /// Every literal that is waited for has one of these bytes, the masks change no others, and no other single byte is waited
+    /// for. Empty: they may lack any.
     rare: ByteSet,
     present: Box<[RuleNo]>,
     /// Ascending: the slot occurs more often in the unit.
@@ -127,10 +128,12 @@ impl SlotIndex {
         let masked = masks.map_or(ByteSet::new(), |masks| masks.changed());
         slot.masked = Ranges::new(masked);
         let decodes = |waits: &Waits| matches!(waits, Waits::Rule { decodings: 1.., .. });
-        if let (Some(rare), true) = (rare_bytes(texts), are_rare(&masked))
+        let any_byte = slot.any_byte.iter();
+        let any_byte = any_byte.fold(ByteSet::new(), |any, (set, _)| any.union(set.set()));
+        if let (Some(rare), true) = (rare_bytes(texts), are_rare(&masked.union(&any_byte)))
             && !literals.iter().any(|(_, waits)| decodes(waits))
         {
-            slot.rare = rare.union(&masked);
+            slot.rare = rare.union(&masked).union(&any_byte);
         }
         let rules: Vec<RuleNo> = literals
             .iter()
@@ -261,6 +264,12 @@ impl SlotIndex {
         !self.more.is_empty()
     }
 
+    /// What somebody has to look at in a unit without rare bytes.
+    pub(super) fn mesh(&self) -> Mesh {
+        let Ends { any, any_empty, .. } = &self.first;
+        Mesh::new(self.watch_behind_first.clone(), any.iter(), *any_empty)
+    }
+
     /// The values that are watched.
     pub(super) fn watch(&self) -> &Watch {
         &self.watch
@@ -295,11 +304,11 @@ impl SlotIndex {
         let ends = !self.first.rules.is_empty() || !self.last.rules.is_empty();
         let any = !self.present.is_empty() || ends || !self.expressions.is_empty();
         lengths.extend((any || self.program_always).then_some(ANY));
-        lengths.extend((!self.any_byte.is_empty()).then_some((1, usize::MAX)));
         let least = self.longer.first().and_then(|(than, _)| than.checked_add(1));
         lengths.extend(least.map(|least| (least, usize::MAX)));
         lengths.extend(self.bytes.iter().map(|(value, _)| (value.len(), value.len())));
         if !plain {
+            lengths.extend((!self.any_byte.is_empty()).then_some((1, usize::MAX)));
             let needles = self.needles.as_ref();
             lengths.extend(needles.map(|needles| (needles.shortest(), usize::MAX)));
             lengths.extend((!self.masked.is_empty()).then_some((1, usize::MAX)));

@@ -314,7 +314,7 @@ fn is_token(byte: &u8) -> bool {
 }
 
 /// All of a name, without a branch a byte.
-fn are_tokens(name: &[u8]) -> bool {
+pub(super) fn are_tokens(name: &[u8]) -> bool {
     name.iter().fold(true, |all, byte| all & is_token(byte))
 }
 
@@ -363,7 +363,7 @@ fn trim_name(input: &[u8], (start, end): (usize, usize)) -> (usize, usize) {
 }
 
 /// White space in front of a value, folds included. A line end before `end` is a fold.
-fn skip_white_space(input: &[u8], from: usize, end: usize) -> usize {
+pub(super) fn skip_white_space(input: &[u8], from: usize, end: usize) -> usize {
     let mut at = from;
     while at < end {
         at = match input.get(at..end) {

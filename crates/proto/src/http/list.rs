@@ -6,15 +6,27 @@
 
 use crate::{Field, Fields, Slot, Span};
 
-/// Emits the items of `input[from..end]`. An item's element is the item with the separator before it; the first one's takes
-/// the separator behind it, and the white space after that.
+/// Emits the items of `input[from..end]`.
 pub(super) fn items(
     input: &[u8],
-    (from, end): (usize, usize),
+    place: (usize, usize),
     separator: u8,
     slot: Slot,
     group: u16,
     out: &mut Fields,
+) {
+    each(input, place, separator, |value, element| {
+        out.push(Field { slot, group, value, element, ..Field::default() });
+    });
+}
+
+/// Hands over the items of `input[from..end]`: value and element. An item's element is the item with the separator before it;
+/// the first one's takes the separator behind it, and the white space after that.
+pub(super) fn each(
+    input: &[u8],
+    (from, end): (usize, usize),
+    separator: u8,
+    mut item: impl FnMut(Span, Span),
 ) {
     let mut start = from;
     loop {
@@ -24,8 +36,8 @@ pub(super) fn items(
         let raw = input.get(start..stop).unwrap_or_default();
         let (leading, length) = trimmed(raw);
         if length > 0 {
-            let item = start.saturating_add(leading);
-            let value = Span::new(item, item.saturating_add(length));
+            let begin = start.saturating_add(leading);
+            let value = Span::new(begin, begin.saturating_add(length));
             let element = if start > from {
                 Span::new(start.saturating_sub(1), stop)
             } else if found.is_some() {
@@ -35,7 +47,7 @@ pub(super) fn items(
             } else {
                 Span::new(from, end)
             };
-            out.push(Field { slot, group, value, element, ..Field::default() });
+            item(value, element);
         }
         if found.is_none() {
             return;

@@ -13,6 +13,7 @@ mod line;
 mod list;
 mod reply;
 mod scan;
+mod sift;
 mod start;
 mod state;
 mod table;
@@ -75,6 +76,17 @@ impl Decoder for Http {
             suspect_data(wanted, &mut state.half_mut(view.from).marks, Span::new(0, bytes), out);
         }
         step
+    }
+
+    fn sift(
+        &self,
+        wanted: &Wanted,
+        state: &mut connection::State,
+        view: View<'_>,
+        out: &mut Fields,
+    ) -> Option<Step> {
+        let connection::State::Http(state) = state else { return None };
+        sift::head(wanted, state, view, out)
     }
 
     fn owed(&self, state: &connection::State) -> Option<u32> {

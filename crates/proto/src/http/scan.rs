@@ -77,13 +77,26 @@ pub(super) fn colon(input: &[u8], from: usize, end: usize, max: usize) -> Option
 /// is most of what a message costs that nobody reads.
 #[inline]
 pub(super) fn low(input: &[u8]) -> Option<usize> {
+    below::<0x0e>(input)
+}
+
+/// Where the line at the front ends, if with CR LF, and without another control byte in it.
+#[inline]
+pub(super) fn crlf(input: &[u8]) -> Option<usize> {
+    let end = below::<0x20>(input)?;
+    matches!(input.get(end..), Some([b'\r', b'\n', ..])).then_some(end)
+}
+
+/// The first byte below `BOUND`.
+#[inline(always)]
+fn below<const BOUND: u8>(input: &[u8]) -> Option<usize> {
     let (blocks, _) = input.as_chunks::<32>();
     // Written so that the compiler makes vector code of it.
-    let clean = |block: &&[u8; 32]| !block.iter().fold(false, |low, &byte| low | (byte < 0x0e));
+    let clean = |block: &&[u8; 32]| !block.iter().fold(false, |low, &byte| low | (byte < BOUND));
     let mut at = blocks.iter().take_while(clean).count().wrapping_mul(32);
     let mut rest = input.get(at..)?;
     while let Some((block, behind)) = rest.split_first_chunk::<16>() {
-        if let Some(offset) = low_of(block) {
+        if let Some(offset) = below_of::<BOUND>(block) {
             return Some(at.wrapping_add(offset));
         }
         at = at.wrapping_add(16);
@@ -92,13 +105,13 @@ pub(super) fn low(input: &[u8]) -> Option<usize> {
     let (words, rest) = rest.as_chunks::<8>();
     for word in words {
         let word = u64::from_le_bytes(*word);
-        let marks = word.wrapping_sub(ONES.wrapping_mul(0x0e)) & !word & HIGHS;
+        let marks = word.wrapping_sub(ONES.wrapping_mul(u64::from(BOUND))) & !word & HIGHS;
         if marks != 0 {
             return Some(at.wrapping_add(usize::try_from(marks.trailing_zeros() / 8).unwrap_or(0)));
         }
         at = at.wrapping_add(8);
     }
-    rest.iter().position(|&byte| byte < 0x0e).map(|offset| at.wrapping_add(offset))
+    rest.iter().position(|&byte| byte < BOUND).map(|offset| at.wrapping_add(offset))
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -111,10 +124,10 @@ fn colons(word: u64) -> u64 {
     differ.wrapping_sub(ONES) & !differ & HIGHS
 }
 
-/// The first byte of a block below 0x0e. Written so that the compiler makes one vector comparison of it.
+/// The first byte of a block below `BOUND`. Written so that the compiler makes one vector comparison of it.
 #[inline(always)]
-fn low_of(block: &[u8; 16]) -> Option<usize> {
-    let marks = u128::from_le_bytes(block.map(|byte| if byte < 0x0e { u8::MAX } else { 0 }));
+fn below_of<const BOUND: u8>(block: &[u8; 16]) -> Option<usize> {
+    let marks = u128::from_le_bytes(block.map(|byte| if byte < BOUND { u8::MAX } else { 0 }));
     if marks == 0 { None } else { usize::try_from(marks.trailing_zeros() / 8).ok() }
 }
 
@@ -161,6 +174,9 @@ mod tests {
                 }
                 let want = input[from..].iter().position(|&byte| byte < 0x0e);
                 assert_eq!(low(&input[from..]), want, "{}", input.escape_ascii());
+                let want = input[from..].iter().position(|&byte| byte < 0x20);
+                let want = want.filter(|&at| input[from + at..].starts_with(b"\r\n"));
+                assert_eq!(crlf(&input[from..]), want, "{}", input.escape_ascii());
                 for max in [3, 100] {
                     let want = input[from..].iter().take(max + 1).position(|&byte| byte == b':');
                     let found = colon(&input, from, input.len(), max);

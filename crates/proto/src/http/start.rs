@@ -250,7 +250,7 @@ fn target(
 //= https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2
 //# a server MUST accept the absolute-form in requests
 /// Where the path begins: behind scheme and authority, if these are at the front and end within `NAME_BYTES_MAX` bytes.
-fn path_start(target: &[u8]) -> usize {
+pub(super) fn path_start(target: &[u8]) -> usize {
     if target.starts_with(b"/") {
         return 0;
     }

@@ -99,6 +99,11 @@ impl Marks {
         self.0 & other.0 == other.0
     }
 
+    /// There are no others.
+    pub(super) const fn only(self, those: Self) -> bool {
+        self.0 & !those.0 == 0
+    }
+
     pub(super) fn set(&mut self, other: Self) {
         self.0 |= other.0;
     }

@@ -159,47 +159,51 @@ pub(super) fn add_known(wanted: &Wanted, filter: &mut Filter) {
     }
 }
 
+/// The header whose name has this length and last byte, if any: no two have both.
+static PLACES: [u8; 1024] = places();
+
+fn place_of(name: &[u8]) -> usize {
+    let last = name.last().map_or(0, |byte| usize::from(byte & 31));
+    if name.len() < 32 { name.len().wrapping_mul(32).wrapping_add(last) } else { 0 }
+}
+
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "worked out by the compiler"
+)]
+const fn places() -> [u8; 1024] {
+    let mut places = [0; 1024];
+    let mut at = 0;
+    // Names of parts come last, and headers' own fields behind numbers read from them: the last one that is no part is the header's.
+    while at < KNOWN.len() {
+        let (name, field) = KNOWN[at];
+        let place = name.len() * 32 + (name[name.len() - 1] & 31) as usize;
+        if field.0 < CONNECTION_OPTION.0 {
+            let taken = places[place] as usize;
+            assert!(taken == 0 || KNOWN[taken - 1].1.0 == BODY_LENGTH.0, "two end alike");
+            places[place] = at as u8 + 1;
+        }
+        at += 1;
+    }
+    places
+}
+
+fn placed(name: &[u8]) -> Option<&'static (&'static [u8], FieldId)> {
+    let at = PLACES.get(place_of(name)).copied().unwrap_or(0);
+    KNOWN.get(usize::from(at).checked_sub(1)?)
+}
+
+/// The only field of a header's own that a header of this name can have: two loads.
+#[inline]
+pub(super) fn may_be_known(name: &[u8]) -> Option<FieldId> {
+    placed(name).map(|(_, field)| *field)
+}
+
 /// The field of a header's own, by its name.
 pub(super) fn known(name: &[u8]) -> Option<FieldId> {
-    let candidates: &[(&[u8], FieldId)] = match name.len() {
-        4 => &[(b"date", DATE), (b"host", HOST)],
-        5 => &[(b"range", RANGE)],
-        6 => &[(b"accept", ACCEPT), (b"cookie", COOKIE), (b"server", SERVER)],
-        7 => &[(b"referer", REFERER), (b"upgrade", UPGRADE)],
-        8 => &[(b"location", LOCATION)],
-        10 => {
-            &[(b"connection", CONNECTION), (b"set-cookie", SET_COOKIE), (b"user-agent", USER_AGENT)]
-        }
-        12 => &[(b"content-type", CONTENT_TYPE)],
-        13 => &[
-            (b"authorization", AUTHORIZATION),
-            (b"cache-control", CACHE_CONTROL),
-            (b"last-modified", LAST_MODIFIED),
-        ],
-        14 => &[(b"content-length", CONTENT_LENGTH_HEADER), (b"http2-settings", HTTP2_SETTINGS)],
-        15 => &[
-            (b"accept-encoding", ACCEPT_ENCODING),
-            (b"accept-language", ACCEPT_LANGUAGE),
-            (b"x-forwarded-for", X_FORWARDED_FOR),
-        ],
-        16 => &[(b"content-encoding", CONTENT_ENCODING), (b"www-authenticate", WWW_AUTHENTICATE)],
-        17 => {
-            &[(b"sec-websocket-key", SEC_WEBSOCKET_KEY), (b"transfer-encoding", TRANSFER_ENCODING)]
-        }
-        18 => &[(b"proxy-authenticate", PROXY_AUTHENTICATE)],
-        19 => &[(b"proxy-authorization", PROXY_AUTHORIZATION)],
-        20 => &[(b"sec-websocket-accept", SEC_WEBSOCKET_ACCEPT)],
-        21 => &[(b"sec-websocket-version", SEC_WEBSOCKET_VERSION)],
-        22 => &[(b"sec-websocket-protocol", SEC_WEBSOCKET_PROTOCOL)],
-        24 => &[(b"sec-websocket-extensions", SEC_WEBSOCKET_EXTENSIONS)],
-        _ => return None,
-    };
-    // No two of a length end alike, so one byte leaves one to be compared.
-    let end = |name: &[u8]| name.last().map(|byte| byte | 0x20);
-    candidates
-        .iter()
-        .find(|(candidate, _)| end(name) == end(candidate) && alike(name, candidate))
-        .map(|(_, field)| *field)
+    placed(name).filter(|(known, _)| alike(name, known)).map(|(_, field)| *field)
 }
 
 /// `name` is `known`, in any case; `known` holds at least four bytes: lower case, digits and hyphens. Compared a word at a

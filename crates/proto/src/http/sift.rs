@@ -1,0 +1,365 @@
+//! Heads that nobody has to look at: most of them.
+//!
+//! Holds:     one pass over a complete head in its plainest form (CRLF line ends, no other control byte, a start line without
+//!            oddities, no folds) that knows its framing and yields only what the sieve catches.
+//! Promises:  where it answers, the state is what the other way through the head ([`super::head`]) comes to.
+//! Never:     judges an odd head: whatever could be read in two ways goes the other way.
+
+use super::line::skip_white_space;
+use super::state::{Half, Kind, Marks, Phase, State};
+use super::table::{
+    BAD_HEADER_NAME, BODY_LENGTH, CODE, CONNECTION, CONNECTION_OPTION, CONTENT_LENGTH_HEADER,
+    COOKIE, COOKIE_PAIR, HEADER, HEADER_NAME, MALFORMED, METHOD, PARAMETER, PATH, PHRASE, QUERY,
+    RANGE, RANGE_SPEC, REQUEST_FLAG, REQUEST_LINE, REQUEST_LINE_FIELDS, REQUEST_VERSION,
+    RESPONSE_FLAG, RESPONSE_LINE, RESPONSE_VERSION, STATUS_LINE_FIELDS, URI, known,
+};
+use super::{NAME_BYTES_MAX, framing, line, list, scan, start};
+use crate::{Direction, Field, FieldId, Fields, Flags, Sieve, Slot, Span, Step, View, Wanted};
+
+/// Methods are shorter.
+const METHOD_BYTES_MAX: usize = 32;
+
+/// Marks of a head whose framing is told in one way.
+const PLAIN: Marks = Marks::GREETED
+    .with(Marks::OLD)
+    .with(Marks::CONTENT_LENGTH)
+    .with(Marks::TRANSFER_ENCODING)
+    .with(Marks::CHUNKED)
+    .with(Marks::UPGRADE);
+
+/// Those of request lines and status lines.
+const START_LINE_FIELDS: (FieldId, FieldId) = (REQUEST_LINE_FIELDS.0, STATUS_LINE_FIELDS.1);
+
+/// Sifts the head at the front of the input, or what is left of one. `None`: it is not complete, or not plain; `state` is as it was.
+pub(super) fn head(
+    wanted: &Wanted,
+    state: &mut State,
+    view: View<'_>,
+    out: &mut Fields,
+) -> Option<Step> {
+    let sieve = wanted.sieve()?;
+    let half = *state.half(view.from);
+    let first = half.phase == Phase::Start;
+    let rest_of_one = half.phase == Phase::Headers && !wanted.whole();
+    let allowed = if first { Marks::GREETED } else { PLAIN };
+    if state.tunnel || state.unpaired || !half.marks.only(allowed) || !(first || rest_of_one) {
+        return None;
+    }
+    let mut sift = Sift { wanted, sieve, input: view.input, half, out, seen: 0 };
+    let mut at = 0;
+    if first {
+        at = match view.from {
+            Direction::Request => sift.request_line()?,
+            Direction::Response => sift.status_line()?,
+        };
+        sift.half.marks.set(Marks::GREETED);
+    } else if !sift.lacks_nothing(0, START_LINE_FIELDS) {
+        return None;
+    }
+    let bytes = sift.lines(at, view.from)?;
+    let mut half = sift.half;
+    framing::judge(&mut half, view.from);
+    let both = Marks::TRANSFER_ENCODING.with(Marks::CONTENT_LENGTH);
+    if !half.marks.only(PLAIN) || half.marks.has(both) {
+        return None;
+    }
+    half.phase = Phase::Headers;
+    *state.half_mut(view.from) = half;
+    let last = framing::after_head(state, view.from);
+    Some(Step::Unit { bytes, first, last })
+}
+
+struct Sift<'a> {
+    wanted: &'a Wanted,
+    sieve: &'a Sieve,
+    input: &'a [u8],
+    half: Half,
+    out: &'a mut Fields,
+    /// Header fields that were there, of those somebody counts.
+    seen: u128,
+}
+
+/// The bit of a field among plain ones.
+const fn bit(field: FieldId) -> u128 {
+    #[allow(clippy::as_conversions, reason = "no From in a constant")]
+    1_u128.wrapping_shl(field.0 as u32)
+}
+
+impl<'a> Sift<'a> {
+    #[inline]
+    fn has(&self, fields: u128) -> bool {
+        self.sieve.fields() & fields != 0
+    }
+
+    #[inline]
+    fn text(&self, start: usize, end: usize) -> &'a [u8] {
+        self.input.get(start..end).unwrap_or_default()
+    }
+
+    /// Yields a value, if it is caught.
+    #[inline]
+    fn value(&mut self, slot: Slot, start: usize, end: usize) {
+        if self.sieve.catches(slot, self.text(start, end)) {
+            self.out.bytes(slot, Span::new(start, end));
+        }
+    }
+
+    /// Yields a value of a plain field, if it is caught.
+    #[inline]
+    fn plain(&mut self, field: FieldId, start: usize, end: usize) {
+        if self.has(bit(field)) {
+            self.value(field.0, start, end);
+        }
+    }
+
+    fn number(&mut self, field: FieldId, start: usize, end: usize, number: u64) {
+        if self.has(bit(field)) && self.sieve.catches_number(field.0, self.text(start, end), number)
+        {
+            self.out.number(field.0, Span::new(start, end), number);
+        }
+    }
+
+    /// Nobody misses a field that the start line lacks. `there`: the start line's fields.
+    fn lacks_nothing(&self, there: u128, (first, last): (FieldId, FieldId)) -> bool {
+        let is_own = |slot: Slot| slot != PARAMETER.0 && (first.0..=last.0).contains(&slot);
+        self.sieve.lacking().iter().all(|&(given, missing)| {
+            is_own(given)
+                && is_own(missing)
+                && (there & bit(FieldId(given)) == 0 || there & bit(FieldId(missing)) != 0)
+        })
+    }
+
+    /// Yields the items of a list; whether so many concern nobody.
+    fn items(&mut self, field: FieldId, place: (usize, usize), separator: u8) -> bool {
+        let Self { sieve, input, out, .. } = self;
+        let mut count = 0_usize;
+        list::each(input, place, separator, |value, _| {
+            count = count.wrapping_add(1);
+            if sieve.catches(field.0, value.of(input)) {
+                out.push(Field { slot: field.0, value, flags: Flags::NONE, ..Field::default() });
+            }
+        });
+        !sieve.catches_count(field.0, count)
+    }
+
+    /// A plain request line; where the next line begins.
+    fn request_line(&mut self) -> Option<usize> {
+        let end = scan::crlf(self.input)?;
+        let line = self.text(0, end);
+        let head = line.get(..METHOD_BYTES_MAX).unwrap_or(line);
+        let method_end = head.iter().position(|&byte| byte == b' ')?;
+        let method = head.get(..method_end)?;
+        if !method.first()?.is_ascii_uppercase() {
+            return None;
+        }
+        self.half.kind = match method {
+            b"HEAD" => Kind::Head,
+            b"CONNECT" => Kind::Connect,
+            _ => Kind::Plain,
+        };
+        let from = method_end.checked_add(1)?;
+        let [target @ .., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ (b'0' | b'1')] =
+            line.get(from..)?
+        else {
+            return None;
+        };
+        if matches!(target, [] | [b' ', ..] | [.., b' ']) {
+            return None;
+        }
+        self.half.marks.set_if(*minor == b'0', Marks::OLD);
+        let target_end = from.checked_add(target.len())?;
+        let own = bit(METHOD) | bit(REQUEST_FLAG) | bit(REQUEST_VERSION);
+        if self.has(own) {
+            self.number(REQUEST_FLAG, 0, 0, 1);
+            self.plain(METHOD, 0, method_end);
+            self.plain(REQUEST_VERSION, target_end.checked_add(1)?, end);
+        }
+        self.plain(URI, from, target_end);
+        let mut there = own | bit(URI) | bit(PATH);
+        let parts = bit(PATH) | bit(QUERY) | bit(PARAMETER);
+        let counts = self.sieve.counted() & bit(PARAMETER) != 0;
+        if self.has(parts) || counts || !self.sieve.lacking().is_empty() {
+            let target = self.text(from, target_end);
+            let question = memchr::memchr(b'?', target).map(|at| from.wrapping_add(at));
+            let path = from.wrapping_add(start::path_start(target));
+            let path_end = question.unwrap_or(target_end);
+            self.plain(PATH, path.min(path_end), path_end);
+            if let Some(question) = question {
+                there |= bit(QUERY);
+                let query = question.wrapping_add(1);
+                self.plain(QUERY, query, target_end);
+                let reads = self.has(bit(PARAMETER)) || counts;
+                if reads && !self.items(PARAMETER, (query, target_end), b'&') {
+                    return None;
+                }
+            }
+        }
+        self.lacks_nothing(there, REQUEST_LINE_FIELDS).then(|| end.wrapping_add(2))
+    }
+
+    /// A plain status line; where the next line begins.
+    fn status_line(&mut self) -> Option<usize> {
+        let end = scan::crlf(self.input)?;
+        let line = self.input.get(..end)?;
+        let [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor, b' ', a, b, c, phrase @ ..] = line
+        else {
+            return None;
+        };
+        let digit = |byte: &u8| byte.checked_sub(b'0').filter(|digit| *digit < 10).map(u16::from);
+        let code = digit(a)?.wrapping_mul(100).wrapping_add(digit(b)?.wrapping_mul(10));
+        let code = code.wrapping_add(digit(c)?);
+        let is_phrase =
+            matches!(phrase, [] | [b' ']) || matches!(phrase, [b' ', first, ..] if *first != b' ');
+        if !matches!(minor, b'0' | b'1') || !is_phrase {
+            return None;
+        }
+        self.half.marks.set_if(*minor == b'0', Marks::OLD);
+        self.half.status = code;
+        let own = bit(RESPONSE_FLAG) | bit(RESPONSE_VERSION) | bit(CODE) | bit(PHRASE);
+        if self.has(own) {
+            self.number(RESPONSE_FLAG, 0, 0, 1);
+            self.plain(RESPONSE_VERSION, 0, 8);
+            self.number(CODE, 9, 12, u64::from(code));
+            self.plain(PHRASE, 13.min(end), end);
+        }
+        self.lacks_nothing(own, STATUS_LINE_FIELDS).then(|| end.wrapping_add(2))
+    }
+
+    /// Header lines up to the blank one; where that ends.
+    fn lines(&mut self, mut at: usize, from: Direction) -> Option<usize> {
+        let whole_line = match from {
+            Direction::Request => REQUEST_LINE,
+            Direction::Response => RESPONSE_LINE,
+        };
+        let each = bit(whole_line) | bit(HEADER) | bit(HEADER_NAME);
+        let looks_at_each = self.has(each);
+        let counted = self.sieve.counted();
+        let grammar = self.wanted.has(BAD_HEADER_NAME) || self.wanted.has(MALFORMED);
+        let names = Names::of(self.wanted, self.sieve);
+        let mut lines = 0_usize;
+        loop {
+            let rest = self.input.get(at..)?;
+            if !rest.first()?.is_ascii_alphabetic() {
+                break;
+            }
+            let end = scan::crlf(rest)?;
+            let text = rest.get(..end)?;
+            let colon = scan::colon(text, 0, end, NAME_BYTES_MAX)?;
+            let name = text.get(..colon)?;
+            if name.last() == Some(&b' ') || (grammar && !line::are_tokens(name)) {
+                return None;
+            }
+            let next = at.wrapping_add(end).wrapping_add(2);
+            if framing::may_begin(rest)
+                && let Some((framing, certain)) = framing::by_name(name)
+            {
+                let short = end.wrapping_add(2) < NAME_BYTES_MAX;
+                let value = text.get(colon.wrapping_add(1)..).unwrap_or_default();
+                framing::note(&mut self.half, framing, value, certain && short);
+            }
+            let value = at.wrapping_add(colon).wrapping_add(1);
+            let end = at.wrapping_add(end);
+            if looks_at_each {
+                self.plain(whole_line, at, next);
+                self.plain(HEADER_NAME, at, value.wrapping_sub(1));
+                if self.has(bit(HEADER)) {
+                    self.value(HEADER.0, skip_white_space(self.input, value, end), end);
+                }
+            }
+            if names.may_be_read(name) {
+                let name = self.input.get(at..value.wrapping_sub(1))?;
+                self.named(&names, name, (value, end))?;
+            }
+            lines = lines.wrapping_add(1);
+            at = next;
+        }
+        let Some([b'\r', b'\n', ..]) = self.input.get(at..) else { return None };
+        let many =
+            |field: FieldId| counted & bit(field) != 0 && self.sieve.catches_count(field.0, lines);
+        if counted & each != 0 && (many(whole_line) || many(HEADER) || many(HEADER_NAME)) {
+            return None;
+        }
+        Some(at.wrapping_add(2))
+    }
+
+    /// A line whose name somebody may read.
+    fn named(&mut self, names: &Names, name: &[u8], (from, end): (usize, usize)) -> Option<()> {
+        let value = skip_white_space(self.input, from, end);
+        if let Some(key) = self.wanted.key(HEADER, name) {
+            // Those are not remembered one by one.
+            if self.sieve.catches_count(key, usize::MAX.wrapping_sub(1)) {
+                return None;
+            }
+            self.value(key, value, end);
+        }
+        let known = known(name).filter(|&field| names.fields & bit(field) != 0);
+        let Some(known) = known else { return Some(()) };
+        let (item, separator) = match known {
+            CONTENT_LENGTH_HEADER => (BODY_LENGTH, 0),
+            CONNECTION => (CONNECTION_OPTION, b','),
+            COOKIE => (COOKIE_PAIR, b';'),
+            RANGE => (RANGE_SPEC, b','),
+            _ => (known, 0),
+        };
+        if (bit(known) | bit(item)) & self.sieve.counted() != 0 {
+            if self.seen & bit(known) != 0 {
+                return None;
+            }
+            self.seen |= bit(known);
+        }
+        self.plain(known, value, end);
+        if (self.sieve.fields() | self.sieve.counted()) & bit(item) == 0 || item == known {
+            return Some(());
+        }
+        if item == BODY_LENGTH {
+            if let Some(number) = framing::content_length(self.text(value, end)) {
+                self.number(BODY_LENGTH, value, end, number);
+            }
+            return Some(());
+        }
+        let mut from = value;
+        if item == RANGE_SPEC {
+            let Some(unit) = memchr::memchr(b'=', self.text(value, end)) else { return Some(()) };
+            from = value.wrapping_add(unit).wrapping_add(1);
+        }
+        self.items(item, (from, end), separator).then_some(())
+    }
+}
+
+/// Which names are read: a name that is not is told from them by its first letter and its length.
+struct Names {
+    /// The known ones.
+    fields: u128,
+    key_starts: u32,
+    key_lengths: u64,
+}
+
+impl Names {
+    fn of(wanted: &Wanted, sieve: &Sieve) -> Self {
+        let (key_starts, key_lengths) = wanted.key_filter();
+        let mut fields = sieve.fields() | sieve.counted();
+        for (item, header) in [
+            (BODY_LENGTH, CONTENT_LENGTH_HEADER),
+            (CONNECTION_OPTION, CONNECTION),
+            (COOKIE_PAIR, COOKIE),
+            (RANGE_SPEC, RANGE),
+        ] {
+            if fields & bit(item) != 0 {
+                fields |= bit(header);
+            }
+        }
+        Self { fields, key_starts, key_lengths }
+    }
+
+    #[inline]
+    fn may_be_read(&self, name: &[u8]) -> bool {
+        let letter = u32::from(name.first().copied().unwrap_or(0));
+        let length = u32::try_from(name.len().min(63)).unwrap_or(63);
+        let key = self.key_starts.wrapping_shr(letter & 31) & 1 != 0
+            && self.key_lengths.wrapping_shr(length) & 1 != 0;
+        key || super::table::may_be_known(name).is_some_and(|field| self.fields & bit(field) != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

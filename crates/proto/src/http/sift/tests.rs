@@ -1,0 +1,262 @@
+//! The two ways through a head come to the same.
+
+use super::*;
+use crate::http::table::{FIELDS, IDS};
+use crate::http::{Http, PROTOCOL};
+use crate::{Decoder as _, Mesh, Sieve, State as Connection, Watch};
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.0 >> 33) as usize % bound
+    }
+
+    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.below(of.len())]
+    }
+}
+
+const REQUEST_LINES: &[&str] = &[
+    "GET / HTTP/1.1",
+    "GET /a/b?x=1&y=2&&z HTTP/1.1",
+    "HEAD /a?b?c HTTP/1.0",
+    "POST http://h:80/p?q HTTP/1.1",
+    "CONNECT h:443 HTTP/1.1",
+    "OPTIONS * HTTP/1.1",
+    "get /? HTTP/1.1",
+    "GET  / HTTP/1.1",
+    "GET /a b HTTP/1.1",
+    "GET /a  HTTP/1.1",
+    "GET HTTP/1.1",
+    "GET /a",
+    "GET /a HTTP/2.0",
+    "GET\t/ HTTP/1.1",
+    "VERY-LONG-METHOD-NAME-OF-AN-EXTENSION / HTTP/1.1",
+];
+const STATUS_LINES: &[&str] = &[
+    "HTTP/1.1 200 OK",
+    "HTTP/1.0 404 Not Found",
+    "HTTP/1.1 204",
+    "HTTP/1.1 304 ",
+    "HTTP/1.1 100 Continue",
+    "HTTP/1.1 101 Switching Protocols",
+    "HTTP/1.1  200 OK",
+    "HTTP/1.1 200  OK",
+    "HTTP/1.1 2000 OK",
+    "http/1.1 200 OK",
+    "HTTP/1.2 200 OK",
+    "junk",
+];
+const LINES: &[&str] = &[
+    "Host: example.test",
+    "User-Agent: x (y; z)",
+    "Accept:*/*",
+    "Accept-Encoding: gzip,  deflate ,br",
+    "Connection: keep-alive, close,",
+    "Connection:",
+    "Cookie: a=1; b=2;c",
+    "Range: bytes=0-1,2-3, 4-",
+    "Range: none",
+    "Content-Length: 5",
+    "Content-Length: 5, 5",
+    "Content-Length: 6",
+    "content-length: 0",
+    "Content-Length : 5",
+    "Content_Length: 5",
+    "Content-Type: text/html",
+    "Transfer-Encoding: chunked",
+    "Transfer-Encoding: gzip, chunked",
+    "Upgrade: websocket",
+    "Upgrade-Insecure-Requests: 1",
+    "X-Key: 1",
+    "x-key:   2  ",
+    "X-Other: http://a/b:c",
+    "X@Odd: 1",
+    "X Odd: 1",
+    "9Digit: 1",
+    "No colon",
+    ": nameless",
+    " folded",
+    "X-Tab:\tvalue",
+    "X-Nul: \0",
+    "X-Cr: a\rb",
+    "DNT: 1",
+];
+
+fn message(random: &mut Random, from: Direction) -> Vec<u8> {
+    let starts = if from == Direction::Request { REQUEST_LINES } else { STATUS_LINES };
+    // Mostly the ordinary ones.
+    let few = if random.below(3) > 0 { 5 } else { starts.len() };
+    let mut text = random.one(&starts[..few]).as_bytes().to_vec();
+    text.extend(b"\r\n");
+    for _ in 0..random.below(7) {
+        let few = if random.below(4) > 0 { 9 } else { LINES.len() };
+        text.extend(random.one(&LINES[..few]).as_bytes());
+        if random.below(20) == 0 {
+            text.extend(vec![b'v'; random.below(400)]);
+        }
+        text.extend(if random.below(30) == 0 { &b"\n"[..] } else { b"\r\n" });
+    }
+    text.extend(b"\r\n");
+    if random.below(5) == 0 {
+        let at = random.below(text.len());
+        match random.below(3) {
+            0 => text[at] = random.below(256) as u8,
+            1 => drop(text.remove(at)),
+            _ => text.insert(at, b"\r\n \t:/?&=;,A\0\x7f\xff"[random.below(15)]),
+        }
+    }
+    text.extend(b"hello\r\n");
+    text
+}
+
+/// Wants some fields, and catches some of their values.
+fn wants(random: &mut Random) -> (Wanted, Sieve) {
+    let mut wanted = Wanted::new(&PROTOCOL);
+    let share = [1, 2, 8, 40][random.below(4)];
+    for id in IDS {
+        if random.below(share) == 0 {
+            wanted.want(*id);
+        }
+    }
+    if random.below(2) == 0 {
+        wanted.want_whole();
+    }
+    for key in ["x-key", "host", "dnt"].iter().take(random.below(4)) {
+        wanted.want_key(HEADER, key.as_bytes());
+    }
+    let slots = 0..u16::try_from(wanted.slot_count()).unwrap();
+    let meshes = slots.map(|slot| {
+        let (field, key) = wanted.field_of(slot);
+        if key.is_none() && !wanted.has(field) {
+            return Mesh::default();
+        }
+        let (from, number) = (random.below(40), random.below(400) as u64);
+        let first = [b'/', b'a', b'k', b'H'][random.below(4)];
+        let watch = match random.below(6) {
+            0 => Watch::new(&[(0, usize::MAX)], &[(0, u64::MAX)]),
+            1 => Watch::new(&[(from, from + 3)], &[]),
+            2 => Watch::new(&[], &[(number, number + 9), (1, 1)]),
+            3 => Watch::new(&[(from, usize::MAX)], &[]).from_occurrences(2 + random.below(4)),
+            _ => Watch::default(),
+        };
+        Mesh::new(watch, [first].into_iter().take(random.below(2)), random.below(5) == 0)
+    });
+    let meshes: Vec<Mesh> = meshes.collect();
+    let pairs = [vec![(METHOD.0, QUERY.0)], vec![(CODE.0, URI.0)], vec![(HOST_SLOT, URI.0)]];
+    let known = |(given, missing): &(Slot, Slot)| {
+        wanted.has(FieldId(*given)) && wanted.has(FieldId(*missing))
+    };
+    let pairs = pairs[random.below(3)].iter().copied().filter(known).collect();
+    let lacking = if random.below(3) == 0 { pairs } else { Vec::new() };
+    (wanted, Sieve::new(meshes, lacking))
+}
+
+const HOST_SLOT: Slot = crate::http::table::HOST.0;
+
+type Found = (Slot, u32, u32, u64);
+
+/// All units of the long way, up to `bytes`.
+fn long_way(
+    wanted: &Wanted,
+    state: &mut Connection,
+    view: View<'_>,
+    bytes: usize,
+) -> (Vec<Found>, bool, bool) {
+    let (mut at, mut begins, mut ends) = (0, None, false);
+    let mut found = Vec::new();
+    while at < bytes {
+        let mut out = Fields::new();
+        let view = View { input: &view.input[at..], ..view };
+        let step = Http.stream(wanted, state, view, &mut out);
+        let Step::Unit { bytes, first, last } = step else {
+            panic!("{step:?} at {at} of {}", view.input.escape_ascii());
+        };
+        begins.get_or_insert(first);
+        ends = last;
+        assert!(!out.overflowed());
+        let place = |offset: u32| offset + u32::try_from(at).unwrap();
+        for field in out.items() {
+            let Span { start, end } = field.value;
+            found.push((field.slot, place(start), place(end), field.number));
+        }
+        at += bytes;
+    }
+    assert_eq!(at, bytes, "the head ends there for both");
+    found.sort_unstable();
+    (found, begins.unwrap(), ends)
+}
+
+#[test]
+fn both_ways_through_a_head_come_to_the_same() {
+    let mut random = Random(7);
+    let (mut sifted, mut caught_any) = (0, 0);
+    for _ in 0..30_000 {
+        let (mut wanted, sieve) = wants(&mut random);
+        wanted.set_sieve(Some(sieve.clone()));
+        let mut state = Http.start();
+        // A few messages on one connection, so that responses belong to requests.
+        for _ in 0..1 + random.below(4) {
+            let from = [Direction::Request, Direction::Response][random.below(2)];
+            let text = message(&mut random, from);
+            let cut = if random.below(6) == 0 { random.below(text.len()) } else { text.len() };
+            let open = !wanted.whole() && random.below(3) == 0;
+            let view = View { input: &text[..cut], from, open, ended: false };
+            let mut out = Fields::new();
+            let mut short = state;
+            let step = Http.sift(&wanted, &mut short, view, &mut out);
+            let Some(step) = step else {
+                assert_eq!(short, state, "nothing has changed");
+                // The long way decides what comes next.
+                let mut out = Fields::new();
+                if !matches!(Http.stream(&wanted, &mut state, view, &mut out), Step::Unit { .. }) {
+                    break;
+                }
+                continue;
+            };
+            let Step::Unit { bytes, first, last } = step else { panic!("{step:?}") };
+            let (found, begins, ends) = long_way(&wanted, &mut state, view, bytes);
+            let text = text.escape_ascii();
+            assert_eq!((short, first, last), (state, begins, ends), "{text}");
+            let is_caught = |&(slot, start, end, number): &Found| {
+                let value = Span { start, end }.of(view.input);
+                let is_number = wanted.field_of(slot).1.is_none()
+                    && matches!(
+                        FIELDS[usize::from(slot)].kind,
+                        crate::Kind::Uint(_) | crate::Kind::Bool
+                    );
+                if is_number {
+                    sieve.catches_number(slot, value, number)
+                } else {
+                    sieve.catches(slot, value)
+                }
+            };
+            let want: Vec<Found> = found.iter().copied().filter(is_caught).collect();
+            let mut got: Vec<Found> = out
+                .items()
+                .iter()
+                .map(|field| (field.slot, field.value.start, field.value.end, field.number))
+                .collect();
+            got.sort_unstable();
+            assert_eq!(got, want, "{text}");
+            for slot in 0..u16::try_from(wanted.slot_count()).unwrap() {
+                let count = found.iter().filter(|found| found.0 == slot).count();
+                assert!(!sieve.catches_count(slot, count), "{slot} {count} times: {text}");
+            }
+            for &(given, missing) in sieve.lacking() {
+                let has = |slot| found.iter().any(|found| found.0 == slot);
+                assert!(
+                    !has(given) || has(missing),
+                    "{given} {missing} {first} {} {:?} {text}",
+                    wanted.whole(),
+                    view.from
+                );
+            }
+            sifted += 1;
+            caught_any += usize::from(!got.is_empty());
+        }
+    }
+    assert!(sifted > 7_000 && caught_any > 1_500, "{sifted} sifted, {caught_any} not empty");
+}
