@@ -13,6 +13,7 @@ mod guard;
 mod needles;
 mod program;
 mod ranges;
+mod sieve;
 mod slot;
 mod table;
 #[cfg(test)]
@@ -48,6 +49,10 @@ pub struct Index {
     every_unit: Box<[RuleNo]>,
     /// A unit without any of these bytes has nothing that a covered slot's literals and masks wait for.
     rare: Ranges,
+    /// The least of them that is behind the letters.
+    rare_from: u8,
+    /// Those that are neither behind the letters nor control bytes.
+    rare_between: Ranges,
     /// Tells indices apart: see [`Index::id`].
     id: u32,
 }
@@ -77,6 +82,7 @@ impl Index {
         let mut index = Self::guarded_by(wanted, rules, |_| Guard::Nothing);
         index.slots.iter_mut().for_each(SlotIndex::open_program);
         index.rare = Ranges::default();
+        index.rare_between = Ranges::default();
         index
     }
 
@@ -122,13 +128,18 @@ impl Index {
 
         let mut literal_count = 0;
         let mut rare = ByteSet::new();
+        let mut signs = ByteSet::new();
         let mut slots = Vec::with_capacity(slot_count);
         for ((atoms, whole), streamed) in atoms.into_iter().zip(whole).zip(streamed) {
             let slot = SlotIndex::new(atoms, whole, &streamed, rules, literal_count);
             literal_count = literal_count.saturating_add(slot.marks());
             rare = rare.union(&slot.rare());
+            signs = signs.union(&slot.signs_rare());
             slots.push(slot);
         }
+        let mut between = ByteSet::new();
+        let is_between = |byte: &u8| (b' '..=b'z').contains(byte);
+        signs.iter().filter(is_between).for_each(|byte| between.insert(byte));
         every_unit.dedup();
         let counted = (0..).zip(&slots).filter(|(_, slot)| slot.counts());
         let counted = counted.map(|(slot, _)| slot).collect();
@@ -138,6 +149,8 @@ impl Index {
             lacking: lacking.into(),
             every_unit: every_unit.into(),
             rare: Ranges::new(widened(&rare)),
+            rare_from: signs.iter().find(|byte| *byte > b'z').unwrap_or(u8::MAX),
+            rare_between: Ranges::new(between),
             id: IDS.fetch_add(1, Relaxed),
         }
     }
@@ -168,13 +181,14 @@ impl Index {
         let meshes = self.slots.iter().map(SlotIndex::mesh).collect();
         let pair = |lacking: &Lacking| (lacking.given, lacking.missing);
         let lacking = self.lacking.iter().map(pair).collect();
-        self.every_unit.is_empty().then(|| Sieve::new(meshes, lacking))
+        self.every_unit.is_empty().then(|| Sieve::new(meshes, lacking, self.rare_from))
     }
 
-    /// Whether `unit` has no byte that [`Index::sieve`] takes for absent.
+    /// Whether `unit`, which has no control byte but HTAB, CR and LF, and none from [`Sieve::rare_from`] on, has no other byte
+    /// that [`Index::sieve`] takes for absent.
     #[inline]
     pub fn is_calm(&self, unit: &[u8]) -> bool {
-        !self.rare.any_in(unit)
+        !self.rare_between.any_in(unit)
     }
 
     /// Rules that wait for what a unit has not.

@@ -145,9 +145,11 @@ pub trait Decoder: Sync {
     }
 
     /// Dissects the front of a stream as [`Decoder::stream`] does, but yields only what [`Wanted::sieve`] catches; several units may go
-    /// as one, the last of them a head's. Whoever asks makes sure that the unit has no rare byte, and that nobody is
-    /// concerned by what was caught; else it puts `state` back and asks `stream`. `None`: that cannot be told so, and `state` is
-    /// as it was.
+    /// as one. Answers only for units without control bytes but line ends, and without bytes from [`Sieve::rare_from`] on
+    /// ([`crate::Sieve`]). Whoever asks makes sure that nobody is concerned by what was caught, or by other rare bytes; else it
+    /// puts `state` back and asks `stream`. `None`: that cannot be told so, and `state` is as it was.
+    ///
+    /// [`Sieve::rare_from`]: crate::Sieve::rare_from
     fn sift(
         &self,
         wanted: &Wanted,

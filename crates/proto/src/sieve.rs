@@ -1,10 +1,11 @@
 //! Which occurrences of a side's fields somebody has to look at, in a unit that has none of the bytes the rules call rare:
 //! what lets a decoder pass over a message head without making fields of it.
 //!
-//! Holds:     for every slot, plain or keyed, the lengths, numbers and first bytes that get past some rule's cheapest necessary
-//!            condition.
-//! Promises:  an occurrence that is not caught concerns no rule, if the unit has no rare byte; may catch too many.
-//! Never:     knows what a rule is, or which bytes are rare: whoever fuses the rules does.
+//! Holds:     for every slot, plain or keyed, the lengths, numbers, first and last bytes, and bytes anywhere, that get past some
+//!            rule's cheapest necessary condition.
+//! Promises:  an occurrence that is not caught concerns no rule, if the unit has no rare byte: none from [`Sieve::rare_from`] on, no
+//!            control byte but HTAB, CR and LF, and none that who fuses the rules looks for besides. May catch too many.
+//! Never:     knows what a rule is.
 
 use crate::wanted::Slot;
 use crate::watch::Watch;
@@ -13,34 +14,88 @@ use crate::watch::Watch;
 #[derive(Clone, Debug, Default)]
 pub struct Mesh {
     watch: Watch,
-    /// First bytes.
-    first: [u64; 4],
-    /// An empty value is caught, too.
+    first: Ends,
+    last: Ends,
+    /// A value that has one of these; the first repeated where there are fewer.
+    bytes: Option<[u8; Self::BYTES_MAX]>,
+}
+
+/// First or last bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Ends {
+    bytes: [u64; 4],
+    /// That of an empty value, too.
     empty: bool,
 }
 
-impl Mesh {
-    /// Catches what is watched, and values that begin with one of these bytes or are `empty`.
-    pub fn new(watch: Watch, first: impl Iterator<Item = u8>, empty: bool) -> Self {
-        let mut mesh = Self { watch, first: [0; 4], empty };
-        for byte in first {
-            if let Some(word) = mesh.first.get_mut(usize::from(byte / 64)) {
+impl Ends {
+    fn new(bytes: impl Iterator<Item = u8>, empty: bool) -> Self {
+        let mut ends = Self { bytes: [0; 4], empty };
+        for byte in bytes {
+            if let Some(word) = ends.bytes.get_mut(usize::from(byte / 64)) {
                 *word |= 1_u64.wrapping_shl(u32::from(byte));
             }
         }
-        mesh
-    }
-
-    fn is_open(&self) -> bool {
-        self.empty || self.first != [0; 4] || self.watch.watches_values()
+        ends
     }
 
     #[inline]
-    fn begins(&self, value: &[u8]) -> bool {
-        value.first().map_or(self.empty, |&byte| {
-            let word = self.first.get(usize::from(byte / 64)).copied().unwrap_or(0);
+    fn catches(&self, end: Option<&u8>) -> bool {
+        end.map_or(self.empty, |&byte| {
+            let word = self.bytes.get(usize::from(byte / 64)).copied().unwrap_or(0);
             word.wrapping_shr(u32::from(byte)) & 1 != 0
         })
+    }
+}
+
+impl Mesh {
+    /// So many bytes can be looked for.
+    pub const BYTES_MAX: usize = 3;
+
+    /// Catches what is watched.
+    pub fn new(watch: Watch) -> Self {
+        Self { watch, ..Self::default() }
+    }
+
+    /// Catches values that begin with one of these, too, or are `empty`.
+    #[must_use]
+    pub fn with_first(self, bytes: impl Iterator<Item = u8>, empty: bool) -> Self {
+        Self { first: Ends::new(bytes, empty), ..self }
+    }
+
+    /// Catches values that end with one of these, too, or are `empty`.
+    #[must_use]
+    pub fn with_last(self, bytes: impl Iterator<Item = u8>, empty: bool) -> Self {
+        Self { last: Ends::new(bytes, empty), ..self }
+    }
+
+    /// Catches values that have one of these, too. More than [`Mesh::BYTES_MAX`] are not looked for.
+    #[must_use]
+    pub fn with_bytes(self, bytes: impl Iterator<Item = u8>) -> Self {
+        let mut bytes = bytes.take(Self::BYTES_MAX);
+        let bytes = bytes.next().map(|first| {
+            let [second, third] = [bytes.next(), bytes.next()].map(|byte| byte.unwrap_or(first));
+            [first, second, third]
+        });
+        Self { bytes, ..self }
+    }
+
+    fn is_open(&self) -> bool {
+        let none = Ends::default();
+        self.first != none
+            || self.last != none
+            || self.bytes.is_some()
+            || self.watch.watches_values()
+    }
+
+    #[inline]
+    fn catches(&self, value: &[u8]) -> bool {
+        self.watch.length(value.len())
+            || self.first.catches(value.first())
+            || self.last.catches(value.last())
+            || self
+                .bytes
+                .is_some_and(|[one, two, three]| memchr::memchr3(one, two, three, value).is_some())
     }
 }
 
@@ -49,6 +104,8 @@ impl Mesh {
 pub struct Sieve {
     fields: u128,
     counted: u128,
+    /// Whoever sifts leaves units with this byte or a higher one alone.
+    rare_from: u8,
     /// By slot.
     meshes: Box<[Mesh]>,
     lacking: Box<[(Slot, Slot)]>,
@@ -56,7 +113,7 @@ pub struct Sieve {
 
 impl Sieve {
     /// One mesh for every slot. `lacking`: a unit with the first slot and without the second concerns somebody.
-    pub fn new(meshes: Vec<Mesh>, lacking: Vec<(Slot, Slot)>) -> Self {
+    pub fn new(meshes: Vec<Mesh>, lacking: Vec<(Slot, Slot)>, rare_from: u8) -> Self {
         let bits = |of: fn(&Mesh) -> bool| {
             let each = meshes.iter().zip(0_u32..128).filter(|(mesh, _)| of(mesh));
             each.fold(0, |bits, (_, slot)| bits | 1_u128.wrapping_shl(slot))
@@ -65,8 +122,15 @@ impl Sieve {
             fields: bits(Mesh::is_open),
             counted: bits(|mesh| mesh.watch.is_counted()),
             lacking: lacking.into(),
+            rare_from,
             meshes: meshes.into(),
         }
+    }
+
+    /// This byte and those above are rare; so are control bytes but HTAB, CR and LF.
+    #[inline]
+    pub const fn rare_from(&self) -> u8 {
+        self.rare_from
     }
 
     /// Bit `n`: some occurrence of slot `n`, of the first 128, is caught.
@@ -91,14 +155,14 @@ impl Sieve {
     #[inline]
     pub fn catches(&self, slot: Slot, value: &[u8]) -> bool {
         let mesh = self.meshes.get(usize::from(slot));
-        mesh.is_none_or(|mesh| mesh.watch.length(value.len()) || mesh.begins(value))
+        mesh.is_none_or(|mesh| mesh.catches(value))
     }
 
     /// A number that stands in these bytes is caught.
     #[inline]
     pub fn catches_number(&self, slot: Slot, value: &[u8], number: u64) -> bool {
         let mesh = self.meshes.get(usize::from(slot));
-        mesh.is_none_or(|mesh| mesh.watch.number(value.len(), number) || mesh.begins(value))
+        mesh.is_none_or(|mesh| mesh.watch.number(value.len(), number) || mesh.catches(value))
     }
 
     /// So many occurrences in one unit concern somebody.
@@ -117,11 +181,14 @@ mod tests {
         let sieve = Sieve::new(
             vec![
                 Mesh::default(),
-                Mesh::new(Watch::new(&[(5, 9)], &[(7, 7)]), [b'a', b'~'].into_iter(), false),
-                Mesh::new(Watch::default(), core::iter::empty(), true),
-                Mesh::new(Watch::default().from_occurrences(3), core::iter::empty(), false),
+                Mesh::new(Watch::new(&[(5, 9)], &[(7, 7)]))
+                    .with_first([b'a', b'~'].into_iter(), false)
+                    .with_bytes([b',', b';'].into_iter()),
+                Mesh::default().with_last([b'z'].into_iter(), true),
+                Mesh::new(Watch::default().from_occurrences(3)),
             ],
             vec![(1, 2)],
+            0x7b,
         );
         assert_eq!((sieve.fields(), sieve.counted()), (0b110, 0b1000));
         assert_eq!(sieve.lacking(), [(1, 2)]);
@@ -129,7 +196,8 @@ mod tests {
         assert!(sieve.catches(1, b"a") && sieve.catches(1, b"~x") && sieve.catches(1, b"xxxxx"));
         assert!(!sieve.catches(1, b"xa") && !sieve.catches(1, b"") && !sieve.catches(1, b"!"));
         assert!(sieve.catches_number(1, b"7", 7) && !sieve.catches_number(1, b"8", 8));
-        assert!(sieve.catches(2, b"") && !sieve.catches(2, b"a"));
+        assert!(sieve.catches(1, b"x,") && sieve.catches(1, b"x;x") && !sieve.catches(1, b"x:"));
+        assert!(sieve.catches(2, b"") && !sieve.catches(2, b"za") && sieve.catches(2, b"az"));
         assert!(sieve.catches_count(3, 3) && !sieve.catches_count(3, 2));
         assert!(sieve.catches(9, b""), "what is not known is caught");
     }

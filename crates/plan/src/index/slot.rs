@@ -14,6 +14,7 @@ use super::guard::Kind;
 use super::needles::{Needles, Waits, are_rare, rare_bytes};
 use super::program::{Program, Taken};
 use super::ranges::Ranges;
+use super::sieve::Signs;
 use crate::condition::Condition;
 use crate::module::{Rule, RuleNo};
 use crate::transform::ByteSet;
@@ -59,6 +60,8 @@ pub struct SlotIndex {
     has_more: bool,
     /// There are needles or masks.
     has_text: bool,
+    /// Where what is looked for in values can be seen from.
+    signs: Signs,
     /// `rare` is not empty.
     covered: bool,
     /// Rules that work on this slot and need it whole, in rule order.
@@ -135,6 +138,7 @@ impl SlotIndex {
         {
             slot.rare = rare.union(&masked).union(&any_byte);
         }
+        slot.signs = Signs::of(&literals, &masked.union(&any_byte));
         let rules: Vec<RuleNo> = literals
             .iter()
             .filter_map(|(_, waits)| match waits {
@@ -264,10 +268,24 @@ impl SlotIndex {
         !self.more.is_empty()
     }
 
-    /// What somebody has to look at in a unit without rare bytes.
+    /// What somebody has to look at in a unit without [`SlotIndex::signs_rare`].
     pub(super) fn mesh(&self) -> Mesh {
-        let Ends { any, any_empty, .. } = &self.first;
-        Mesh::new(self.watch_behind_first.clone(), any.iter(), *any_empty)
+        self.signs.mesh(self)
+    }
+
+    /// See [`SlotIndex::mesh`].
+    pub(super) fn signs_rare(&self) -> ByteSet {
+        self.signs.rare
+    }
+
+    /// First bytes some rule waits for, and whether one waits for an empty value.
+    pub(super) fn first_bytes(&self) -> (ByteSet, bool) {
+        (self.first.any, self.first.any_empty)
+    }
+
+    /// The same of last bytes.
+    pub(super) fn last_bytes(&self) -> (ByteSet, bool) {
+        (self.last.any, self.last.any_empty)
     }
 
     /// The values that are watched.
@@ -298,16 +316,25 @@ impl SlotIndex {
 
     /// What gets past some guard, or the program may change; in a unit without a rare byte (`plain`), or in any.
     fn watched(&self, plain: bool) -> Watch {
+        let ends = !self.first.rules.is_empty() || !self.last.rules.is_empty();
+        self.watched_by(ends, !plain)
+    }
+
+    /// The same without what is known by first and last bytes; what is known by a literal or a byte of it only if `text`.
+    pub(super) fn watched_besides_text(&self, text: bool) -> Watch {
+        self.watched_by(false, text)
+    }
+
+    fn watched_by(&self, ends: bool, text: bool) -> Watch {
         const ANY: (usize, usize) = (0, usize::MAX);
         let mut lengths = Vec::new();
         let mut numbers = Vec::new();
-        let ends = !self.first.rules.is_empty() || !self.last.rules.is_empty();
         let any = !self.present.is_empty() || ends || !self.expressions.is_empty();
         lengths.extend((any || self.program_always).then_some(ANY));
         let least = self.longer.first().and_then(|(than, _)| than.checked_add(1));
         lengths.extend(least.map(|least| (least, usize::MAX)));
         lengths.extend(self.bytes.iter().map(|(value, _)| (value.len(), value.len())));
-        if !plain {
+        if text {
             lengths.extend((!self.any_byte.is_empty()).then_some((1, usize::MAX)));
             let needles = self.needles.as_ref();
             lengths.extend(needles.map(|needles| (needles.shortest(), usize::MAX)));

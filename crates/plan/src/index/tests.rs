@@ -228,3 +228,65 @@ fn what_a_message_costs_does_not_grow_with_patches_that_do_not_concern_it() {
     assert_eq!(candidates(&index, "x", 1003), [3 * 4 + 2]);
     assert_eq!(index.slot(0).unwrap().program().unwrap().automata.len(), 1);
 }
+
+#[test]
+fn what_falls_through_the_sieve_concerns_no_rule() {
+    let decoded = [Step::UrlDecode];
+    let contains = |steps: &[Step], text: &str| bytes(steps, ByteTest::Contains(literal(text)));
+    let set = |members: &[u8]| {
+        let mut set = ByteSet::new();
+        members.iter().for_each(|&byte| set.insert(byte));
+        set
+    };
+    let conditions = [
+        contains(&[], "ab"),
+        contains(&[], "{a"),
+        contains(&decoded, "[a"),
+        contains(&decoded, "/.b"),
+        bytes(&[], ByteTest::StartsWith(b"ba".as_slice().into())),
+        bytes(&decoded, ByteTest::StartsWith(b"/A".as_slice().into())),
+        bytes(&[Step::Trim], ByteTest::StartsWith(b".b".as_slice().into())),
+        bytes(&[], ByteTest::EndsWith(b"b,".as_slice().into())),
+        bytes(&[], ByteTest::AnyByteIn(set(b"{|}%;"))),
+        bytes(&[], ByteTest::AllBytesIn(set(b"a,"))),
+        bytes(&[], ByteTest::Equal(b"bab".as_slice().into())),
+        bytes(&[], ByteTest::Matches(Pattern::regex("b+,", false).unwrap())),
+    ];
+    let mut targeted: Vec<(Option<Slot>, Condition, Transform)> = vec![
+        (Some(0), Condition::Always, Transform::Truncate { to: 9 }),
+        (Some(0), Condition::Always, Transform::Mask { set: set(b"|~"), with: b' ' }),
+        (Some(0), Condition::Always, Transform::Mask { set: set(b";~"), with: b' ' }),
+    ];
+    targeted.extend(conditions.into_iter().map(|when| (None, when, Transform::Drop)));
+    let (mut caught, mut fell) = (0, 0);
+    let mut seed = 1_u64;
+    let mut below = |bound: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (seed >> 33) as usize % bound
+    };
+    for _ in 0..300 {
+        let some = |(target, when, transform): &(Option<Slot>, Condition, Transform)| {
+            rule(*target, when.clone(), transform.clone())
+        };
+        let count = 1 + below(3);
+        let rules: Vec<Rule> = (0..count).map(|_| some(&targeted[below(targeted.len())])).collect();
+        let index = index(&rules);
+        let sieve = index.sieve().unwrap();
+        let mut out = Candidates::new();
+        for _ in 0..300 {
+            let len = below(12);
+            let value: Vec<u8> = (0..len).map(|_| b"aabbB,/.{[|;%2e A"[below(17)]).collect();
+            let behind = value.iter().any(|&byte| byte >= sieve.rare_from());
+            if behind || !index.is_calm(&value) || sieve.catches(0, &value) {
+                caught += 1;
+                continue;
+            }
+            out.clear();
+            let touches = index.slot(0).unwrap().look_up(&value, None, &mut out);
+            let text = value.escape_ascii();
+            assert!(!touches && out.rules().is_empty(), "{text} {rules:?}");
+            fell += 1;
+        }
+    }
+    assert!(caught > 10_000 && fell > 10_000, "{caught} caught, {fell} not");
+}

@@ -39,6 +39,12 @@ const UPGR: Option<u32> = Some(u32::from_le_bytes(*b"upgr"));
 const LENG: Option<u32> = Some(u32::from_le_bytes(*b"leng"));
 const ENCO: Option<u32> = Some(u32::from_le_bytes(*b"enco"));
 
+/// Whether such a name may begin with this letter.
+#[inline]
+pub(super) fn may_begin_with(letter: u8) -> bool {
+    starts(|byte| 1_u32.wrapping_shl(u32::from(byte))) & 1_u32.wrapping_shl(u32::from(letter)) != 0
+}
+
 /// The first letters of such names, by `bit`.
 pub(super) fn starts(bit: impl Fn(u8) -> u32) -> u32 {
     bit(b'c') | bit(b't') | bit(b'u')
@@ -106,6 +112,14 @@ pub(super) fn note(half: &mut Half, framing: Framing, value: &[u8], certain: boo
 //# Content-Length = 1*DIGIT
 /// The number, if it is one to every server: digits, or the same digits several times (RFC 9110 section 8.6).
 pub(super) fn content_length(value: &[u8]) -> Option<u64> {
+    // Nearly every value. More digits might not fit.
+    let digits = value.strip_prefix(b" ").unwrap_or(value);
+    if (1..=18).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) {
+        let next = |number: u64, digit: &u8| {
+            number.wrapping_mul(10).wrapping_add(u64::from(digit.wrapping_sub(b'0')))
+        };
+        return Some(digits.iter().fold(0, next));
+    }
     let mut seen = None;
     for item in value.split(|&byte| byte == b',') {
         let start = item.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();

@@ -4,6 +4,8 @@
 //! Promises:  a byte past a line's end plays no part in what is said of the line.
 //! Never:     decides whether a line goes on in the next one (obs-fold), which needs a byte more.
 
+use wide::u8x16;
+
 /// Where a line ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Line {
@@ -77,41 +79,111 @@ pub(super) fn colon(input: &[u8], from: usize, end: usize, max: usize) -> Option
 /// is most of what a message costs that nobody reads.
 #[inline]
 pub(super) fn low(input: &[u8]) -> Option<usize> {
-    below::<0x0e>(input)
-}
-
-/// Where the line at the front ends, if with CR LF, and without another control byte in it.
-#[inline]
-pub(super) fn crlf(input: &[u8]) -> Option<usize> {
-    let end = below::<0x20>(input)?;
-    matches!(input.get(end..), Some([b'\r', b'\n', ..])).then_some(end)
-}
-
-/// The first byte below `BOUND`.
-#[inline(always)]
-fn below<const BOUND: u8>(input: &[u8]) -> Option<usize> {
-    let (blocks, _) = input.as_chunks::<32>();
-    // Written so that the compiler makes vector code of it.
-    let clean = |block: &&[u8; 32]| !block.iter().fold(false, |low, &byte| low | (byte < BOUND));
-    let mut at = blocks.iter().take_while(clean).count().wrapping_mul(32);
-    let mut rest = input.get(at..)?;
-    while let Some((block, behind)) = rest.split_first_chunk::<16>() {
-        if let Some(offset) = below_of::<BOUND>(block) {
-            return Some(at.wrapping_add(offset));
+    const LAST: u8x16 = u8x16::new([0x0d; LANES]);
+    let mut at = 0_usize;
+    let mut rest = input;
+    while let Some((block, behind)) = rest.split_first_chunk::<LANES>() {
+        let bytes = u8x16::new(*block);
+        let marks = bytes.min(LAST).simd_eq(bytes).to_bitmask();
+        if marks != 0 {
+            return Some(at.wrapping_add(usize::try_from(marks.trailing_zeros()).unwrap_or(0)));
         }
-        at = at.wrapping_add(16);
+        at = at.wrapping_add(LANES);
         rest = behind;
     }
-    let (words, rest) = rest.as_chunks::<8>();
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        let marks = word.wrapping_sub(ONES.wrapping_mul(u64::from(BOUND))) & !word & HIGHS;
-        if marks != 0 {
-            return Some(at.wrapping_add(usize::try_from(marks.trailing_zeros() / 8).unwrap_or(0)));
-        }
-        at = at.wrapping_add(8);
+    rest.iter().position(|&byte| byte < 0x0e).map(|offset| at.wrapping_add(offset))
+}
+
+/// A line in its plainest form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PlainLine {
+    /// Where its CR LF stands.
+    pub end: usize,
+    /// Its first colon; `end` where there is none.
+    pub colon: usize,
+}
+
+/// Bytes that are looked at together.
+const LANES: usize = 16;
+
+/// Which bytes are control bytes, or not below a bound.
+#[derive(Clone, Copy)]
+pub(super) struct Odd {
+    past_controls: u8x16,
+}
+
+impl Odd {
+    const CONTROLS: u8 = 0x20;
+
+    pub(super) fn from(bound: u8) -> Self {
+        Self { past_controls: u8x16::new([bound.saturating_sub(Self::CONTROLS); LANES]) }
     }
-    rest.iter().position(|&byte| byte < BOUND).map(|offset| at.wrapping_add(offset))
+
+    /// A bit each.
+    #[inline(always)]
+    fn among(self, bytes: u8x16) -> u32 {
+        // Control bytes wrap around to the highest.
+        #[allow(clippy::arithmetic_side_effects, reason = "lanes wrap around")]
+        let past = bytes - const { u8x16::new([Self::CONTROLS; LANES]) };
+        past.max(self.past_controls).simd_eq(past).to_bitmask()
+    }
+}
+
+/// The line that begins at `from`, if it ends with CR LF and has no other odd byte.
+#[inline(always)]
+pub(super) fn plain_line(input: &[u8], from: usize, odd: Odd) -> Option<PlainLine> {
+    const COLON: u8x16 = u8x16::new([b':'; LANES]);
+    let Some((block, mut rest)) = input.get(from..)?.split_first_chunk::<LANES>() else {
+        return last_line(input, from, from, odd);
+    };
+    let bytes = u8x16::new(*block);
+    let colons = bytes.simd_eq(COLON).to_bitmask();
+    let mut marks = odd.among(bytes);
+    let mut at = from;
+    while marks == 0 {
+        at = at.wrapping_add(LANES);
+        let Some((block, behind)) = rest.split_first_chunk::<LANES>() else {
+            return last_line(input, from, at, odd);
+        };
+        marks = odd.among(u8x16::new(*block));
+        rest = behind;
+    }
+    let end = at.wrapping_add(first_of(marks));
+    if !matches!(input.get(end..), Some([b'\r', b'\n', ..])) {
+        return None;
+    }
+    let colon = match colons {
+        0 => late_colon(input, from, end),
+        _ => from.wrapping_add(first_of(colons)).min(end),
+    };
+    Some(PlainLine { end, colon })
+}
+
+#[inline(always)]
+fn first_of(marks: u32) -> usize {
+    usize::try_from(marks.trailing_zeros()).unwrap_or(0)
+}
+
+/// The same of a line whose last byte may be among the input's last few: there is no odd one before `at`.
+#[inline(never)]
+fn last_line(input: &[u8], from: usize, at: usize, odd: Odd) -> Option<PlainLine> {
+    let rest = input.get(at..)?;
+    // The bytes before it are looked at again, and left out of account.
+    let known = LANES.wrapping_sub(rest.len());
+    let bytes = u8x16::new(*input.last_chunk::<LANES>()?);
+    let marks = odd.among(bytes).wrapping_shr(u32::try_from(known).unwrap_or(0));
+    let end = at.wrapping_add(first_of(marks));
+    if marks == 0 || !matches!(input.get(end..), Some([b'\r', b'\n', ..])) {
+        return None;
+    }
+    let colon = colon(input, from, end, usize::MAX).unwrap_or(end);
+    Some(PlainLine { end, colon })
+}
+
+/// The colon behind a name that is longer than most.
+#[inline(never)]
+fn late_colon(input: &[u8], from: usize, end: usize) -> usize {
+    colon(input, from.wrapping_add(LANES).min(end), end, usize::MAX).unwrap_or(end)
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -122,13 +194,6 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 fn colons(word: u64) -> u64 {
     let differ = word ^ ONES.wrapping_mul(0x3a);
     differ.wrapping_sub(ONES) & !differ & HIGHS
-}
-
-/// The first byte of a block below `BOUND`. Written so that the compiler makes one vector comparison of it.
-#[inline(always)]
-fn below_of<const BOUND: u8>(block: &[u8; 16]) -> Option<usize> {
-    let marks = u128::from_le_bytes(block.map(|byte| if byte < BOUND { u8::MAX } else { 0 }));
-    if marks == 0 { None } else { usize::try_from(marks.trailing_zeros() / 8).ok() }
 }
 
 #[cfg(test)]
@@ -174,9 +239,21 @@ mod tests {
                 }
                 let want = input[from..].iter().position(|&byte| byte < 0x0e);
                 assert_eq!(low(&input[from..]), want, "{}", input.escape_ascii());
-                let want = input[from..].iter().position(|&byte| byte < 0x20);
-                let want = want.filter(|&at| input[from + at..].starts_with(b"\r\n"));
-                assert_eq!(crlf(&input[from..]), want, "{}", input.escape_ascii());
+                let control = input[from..].iter().position(|&byte| byte < 0x20);
+                let end =
+                    control.map(|at| from + at).filter(|&at| input[at..].starts_with(b"\r\n"));
+                let end = end.filter(|&end| input[from..end].iter().all(|&byte| byte < 0xf0));
+                let found = plain_line(&input, from, Odd::from(0xf0));
+                assert_eq!(
+                    found.map(|line| line.end),
+                    end.filter(|_| input.len() >= LANES),
+                    "{}",
+                    input.escape_ascii()
+                );
+                if let Some(line) = found {
+                    let colon = input[from..line.end].iter().position(|&byte| byte == b':');
+                    assert_eq!(line.colon, colon.map_or(line.end, |colon| from + colon));
+                }
                 for max in [3, 100] {
                     let want = input[from..].iter().take(max + 1).position(|&byte| byte == b':');
                     let found = colon(&input, from, input.len(), max);

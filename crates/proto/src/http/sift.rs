@@ -5,13 +5,14 @@
 //! Promises:  where it answers, the state is what the other way through the head ([`super::head`]) comes to.
 //! Never:     judges an odd head: whatever could be read in two ways goes the other way.
 
+use super::framing::Framing;
 use super::line::skip_white_space;
 use super::state::{Half, Kind, Marks, Phase, State};
 use super::table::{
     BAD_HEADER_NAME, BODY_LENGTH, CODE, CONNECTION, CONNECTION_OPTION, CONTENT_LENGTH_HEADER,
     COOKIE, COOKIE_PAIR, HEADER, HEADER_NAME, MALFORMED, METHOD, PARAMETER, PATH, PHRASE, QUERY,
     RANGE, RANGE_SPEC, REQUEST_FLAG, REQUEST_LINE, REQUEST_LINE_FIELDS, REQUEST_VERSION,
-    RESPONSE_FLAG, RESPONSE_LINE, RESPONSE_VERSION, STATUS_LINE_FIELDS, URI, known,
+    RESPONSE_FLAG, RESPONSE_LINE, RESPONSE_VERSION, STATUS_LINE_FIELDS, URI, known, may_be_known,
 };
 use super::{NAME_BYTES_MAX, framing, line, list, scan, start};
 use crate::{Direction, Field, FieldId, Fields, Flags, Sieve, Slot, Span, Step, View, Wanted};
@@ -45,7 +46,8 @@ pub(super) fn head(
     if state.tunnel || state.unpaired || !half.marks.only(allowed) || !(first || rest_of_one) {
         return None;
     }
-    let mut sift = Sift { wanted, sieve, input: view.input, half, out, seen: 0 };
+    let odd = scan::Odd::from(sieve.rare_from());
+    let mut sift = Sift { wanted, sieve, odd, input: view.input, half, out, seen: 0 };
     let mut at = 0;
     if first {
         at = match view.from {
@@ -72,6 +74,7 @@ pub(super) fn head(
 struct Sift<'a> {
     wanted: &'a Wanted,
     sieve: &'a Sieve,
+    odd: scan::Odd,
     input: &'a [u8],
     half: Half,
     out: &'a mut Fields,
@@ -144,7 +147,7 @@ impl<'a> Sift<'a> {
 
     /// A plain request line; where the next line begins.
     fn request_line(&mut self) -> Option<usize> {
-        let end = scan::crlf(self.input)?;
+        let end = scan::plain_line(self.input, 0, self.odd)?.end;
         let line = self.text(0, end);
         let head = line.get(..METHOD_BYTES_MAX).unwrap_or(line);
         let method_end = head.iter().position(|&byte| byte == b' ')?;
@@ -199,7 +202,7 @@ impl<'a> Sift<'a> {
 
     /// A plain status line; where the next line begins.
     fn status_line(&mut self) -> Option<usize> {
-        let end = scan::crlf(self.input)?;
+        let end = scan::plain_line(self.input, 0, self.odd)?.end;
         let line = self.input.get(..end)?;
         let [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor, b' ', a, b, c, phrase @ ..] = line
         else {
@@ -239,47 +242,57 @@ impl<'a> Sift<'a> {
         let mut lines = 0_usize;
         loop {
             let rest = self.input.get(at..)?;
-            if !rest.first()?.is_ascii_alphabetic() {
+            if let [b'\r', b'\n', ..] = rest {
                 break;
             }
-            let end = scan::crlf(rest)?;
-            let text = rest.get(..end)?;
-            let colon = scan::colon(text, 0, end, NAME_BYTES_MAX)?;
-            let name = text.get(..colon)?;
-            if name.last() == Some(&b' ') || (grammar && !line::are_tokens(name)) {
+            let scan::PlainLine { end, colon } = scan::plain_line(self.input, at, self.odd)?;
+            let next = end.wrapping_add(2);
+            let name = self.input.get(at..colon)?;
+            let (Some(&letter), Some(&last)) = (rest.first(), name.last()) else { return None };
+            let good = letter.is_ascii_alphabetic()
+                && last != b' '
+                && colon < end
+                && name.len() <= NAME_BYTES_MAX
+                && (!grammar || line::are_tokens(name));
+            if !good {
                 return None;
             }
-            let next = at.wrapping_add(end).wrapping_add(2);
-            if framing::may_begin(rest)
-                && let Some((framing, certain)) = framing::by_name(name)
-            {
-                let short = end.wrapping_add(2) < NAME_BYTES_MAX;
-                let value = text.get(colon.wrapping_add(1)..).unwrap_or_default();
-                framing::note(&mut self.half, framing, value, certain && short);
+            if framing::may_begin_with(letter) && framing::may_begin(rest) {
+                self.framing(name, (colon.wrapping_add(1), end), next.wrapping_sub(at));
             }
-            let value = at.wrapping_add(colon).wrapping_add(1);
-            let end = at.wrapping_add(end);
             if looks_at_each {
                 self.plain(whole_line, at, next);
-                self.plain(HEADER_NAME, at, value.wrapping_sub(1));
+                self.plain(HEADER_NAME, at, colon);
                 if self.has(bit(HEADER)) {
-                    self.value(HEADER.0, skip_white_space(self.input, value, end), end);
+                    let value = skip_white_space(self.input, colon.wrapping_add(1), end);
+                    self.value(HEADER.0, value, end);
                 }
             }
-            if names.may_be_read(name) {
-                let name = self.input.get(at..value.wrapping_sub(1))?;
-                self.named(&names, name, (value, end))?;
+            if names.may_be_read(letter, name) {
+                self.named(&names, name, (colon.wrapping_add(1), end))?;
             }
             lines = lines.wrapping_add(1);
             at = next;
         }
-        let Some([b'\r', b'\n', ..]) = self.input.get(at..) else { return None };
         let many =
             |field: FieldId| counted & bit(field) != 0 && self.sieve.catches_count(field.0, lines);
         if counted & each != 0 && (many(whole_line) || many(HEADER) || many(HEADER_NAME)) {
             return None;
         }
         Some(at.wrapping_add(2))
+    }
+
+    /// A line that framing may rest on.
+    fn framing(&mut self, name: &[u8], (value, end): (usize, usize), line_bytes: usize) {
+        let found = match known(name) {
+            Some(CONTENT_LENGTH_HEADER) => Some((Framing::ContentLength, true)),
+            Some(_) | None => framing::by_name(name),
+        };
+        if let Some((framing, certain)) = found {
+            let certain = certain && line_bytes < NAME_BYTES_MAX;
+            let value = self.text(value, end);
+            framing::note(&mut self.half, framing, value, certain);
+        }
     }
 
     /// A line whose name somebody may read.
@@ -292,8 +305,10 @@ impl<'a> Sift<'a> {
             }
             self.value(key, value, end);
         }
-        let known = known(name).filter(|&field| names.fields & bit(field) != 0);
-        let Some(known) = known else { return Some(()) };
+        if !names.may_be_known(name) {
+            return Some(());
+        }
+        let Some(known) = known(name) else { return Some(()) };
         let (item, separator) = match known {
             CONTENT_LENGTH_HEADER => (BODY_LENGTH, 0),
             CONNECTION => (CONNECTION_OPTION, b','),
@@ -326,10 +341,10 @@ impl<'a> Sift<'a> {
     }
 }
 
-/// Which names are read: a name that is not is told from them by its first letter and its length.
+/// Which names are read: a name that is not is told from them by its first letter, its last one and its length.
 struct Names {
     /// The known ones.
-    fields: u128,
+    fields: [u64; 2],
     key_starts: u32,
     key_lengths: u64,
 }
@@ -348,16 +363,27 @@ impl Names {
                 fields |= bit(header);
             }
         }
-        Self { fields, key_starts, key_lengths }
+        let half = |from: u32| u64::try_from((fields >> from) & u128::from(u64::MAX)).unwrap_or(0);
+        Self { fields: [half(0), half(64)], key_starts, key_lengths }
     }
 
     #[inline]
-    fn may_be_read(&self, name: &[u8]) -> bool {
-        let letter = u32::from(name.first().copied().unwrap_or(0));
+    fn may_be_known(&self, name: &[u8]) -> bool {
+        let field = may_be_known(name);
+        let word = self.fields.get(usize::from(field / 64)).copied().unwrap_or(0);
+        word.wrapping_shr(u32::from(field)) & 1 != 0
+    }
+
+    #[inline]
+    fn may_be_a_key(&self, letter: u8, name: &[u8]) -> bool {
         let length = u32::try_from(name.len().min(63)).unwrap_or(63);
-        let key = self.key_starts.wrapping_shr(letter & 31) & 1 != 0
-            && self.key_lengths.wrapping_shr(length) & 1 != 0;
-        key || super::table::may_be_known(name).is_some_and(|field| self.fields & bit(field) != 0)
+        self.key_starts.wrapping_shr(u32::from(letter)) & 1 != 0
+            && self.key_lengths.wrapping_shr(length) & 1 != 0
+    }
+
+    #[inline]
+    fn may_be_read(&self, letter: u8, name: &[u8]) -> bool {
+        self.may_be_known(name) || self.may_be_a_key(letter, name)
     }
 }
 

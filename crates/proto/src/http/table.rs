@@ -159,12 +159,17 @@ pub(super) fn add_known(wanted: &Wanted, filter: &mut Filter) {
     }
 }
 
-/// The header whose name has this length and last byte, if any: no two have both.
-static PLACES: [u8; 1024] = places();
+/// By length and last byte of a name the place in [`KNOWN`] and the field of the only header that has a field of its own: no two
+/// have both alike. [`NOBODY`] is no place and no field.
+static PLACES: [(u8, u8); 1024] = places();
+const NOBODY: (u8, u8) = (u8::MAX, 127);
 
-fn place_of(name: &[u8]) -> usize {
-    let last = name.last().map_or(0, |byte| usize::from(byte & 31));
-    if name.len() < 32 { name.len().wrapping_mul(32).wrapping_add(last) } else { 0 }
+#[inline]
+fn place_of(name: &[u8]) -> (u8, u8) {
+    let last = usize::from(name.last().map_or(0, |byte| byte & 31));
+    // Names of 32 bytes and more have no place.
+    let at = name.len().wrapping_mul(32).wrapping_add(last);
+    PLACES.get(at).copied().unwrap_or(NOBODY)
 }
 
 #[allow(
@@ -173,37 +178,34 @@ fn place_of(name: &[u8]) -> usize {
     clippy::as_conversions,
     reason = "worked out by the compiler"
 )]
-const fn places() -> [u8; 1024] {
-    let mut places = [0; 1024];
+const fn places() -> [(u8, u8); 1024] {
+    let mut places = [NOBODY; 1024];
     let mut at = 0;
-    // Names of parts come last, and headers' own fields behind numbers read from them: the last one that is no part is the header's.
     while at < KNOWN.len() {
         let (name, field) = KNOWN[at];
         let place = name.len() * 32 + (name[name.len() - 1] & 31) as usize;
-        if field.0 < CONNECTION_OPTION.0 {
-            let taken = places[place] as usize;
-            assert!(taken == 0 || KNOWN[taken - 1].1.0 == BODY_LENGTH.0, "two end alike");
-            places[place] = at as u8 + 1;
+        // Numbers and items of a list come from a header that has a field of its own.
+        if field.0 > BODY_LENGTH.0 && field.0 < CONNECTION_OPTION.0 {
+            assert!(places[place].0 == NOBODY.0, "two are of one length and end alike");
+            assert!(field.0 < NOBODY.1 as u16);
+            places[place] = (at as u8, field.0 as u8);
         }
         at += 1;
     }
     places
 }
 
-fn placed(name: &[u8]) -> Option<&'static (&'static [u8], FieldId)> {
-    let at = PLACES.get(place_of(name)).copied().unwrap_or(0);
-    KNOWN.get(usize::from(at).checked_sub(1)?)
-}
-
-/// The only field of a header's own that a header of this name can have: two loads.
+/// The only field of a header's own that a header of this name can have, by its length and last byte: its number, or one past
+/// all.
 #[inline]
-pub(super) fn may_be_known(name: &[u8]) -> Option<FieldId> {
-    placed(name).map(|(_, field)| *field)
+pub(super) fn may_be_known(name: &[u8]) -> u8 {
+    place_of(name).1
 }
 
 /// The field of a header's own, by its name.
 pub(super) fn known(name: &[u8]) -> Option<FieldId> {
-    placed(name).filter(|(known, _)| alike(name, known)).map(|(_, field)| *field)
+    let (known, field) = KNOWN.get(usize::from(place_of(name).0))?;
+    alike(name, known).then_some(*field)
 }
 
 /// `name` is `known`, in any case; `known` holds at least four bytes: lower case, digits and hyphens. Compared a word at a

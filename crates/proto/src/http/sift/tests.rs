@@ -142,7 +142,10 @@ fn wants(random: &mut Random) -> (Wanted, Sieve) {
             3 => Watch::new(&[(from, usize::MAX)], &[]).from_occurrences(2 + random.below(4)),
             _ => Watch::default(),
         };
-        Mesh::new(watch, [first].into_iter().take(random.below(2)), random.below(5) == 0)
+        Mesh::new(watch)
+            .with_first([first].into_iter().take(random.below(2)), random.below(5) == 0)
+            .with_last([b't', b'1'].into_iter().take(random.below(6) / 3), false)
+            .with_bytes(b",=%".iter().copied().take(random.below(4)))
     });
     let meshes: Vec<Mesh> = meshes.collect();
     let pairs = [vec![(METHOD.0, QUERY.0)], vec![(CODE.0, URI.0)], vec![(HOST_SLOT, URI.0)]];
@@ -151,7 +154,7 @@ fn wants(random: &mut Random) -> (Wanted, Sieve) {
     };
     let pairs = pairs[random.below(3)].iter().copied().filter(known).collect();
     let lacking = if random.below(3) == 0 { pairs } else { Vec::new() };
-    (wanted, Sieve::new(meshes, lacking))
+    (wanted, Sieve::new(meshes, lacking, 0x7b))
 }
 
 const HOST_SLOT: Slot = crate::http::table::HOST.0;
