@@ -56,7 +56,7 @@ SECONDS ?= 600
 fuzz:
 	command -v cargo-fuzz || $(CARGO) install --locked cargo-fuzz
 	cd fuzz && for target in $$(RUSTC_BOOTSTRAP=1 $(CARGO) fuzz list); do \
-		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=$(SECONDS) -max_len=4096 -timeout=20 || exit 1; \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=$(SECONDS) -max_len=4096 -timeout=60 || exit 1; \
 	done
 
 clean:

@@ -40,6 +40,7 @@ pub use connection::{Connection, State, reset_untracked};
 pub use flight::Stores;
 pub use options::OptionBytes;
 pub use segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
+pub use seq_map::{Kind, SeqMap};
 pub use stage::{Back, Edit, End, HoldKind, Inspected, Look, Release, Stage, Then};
 pub use table::{Entry, FlowId, Key, KeyHash, Table};
 

@@ -22,7 +22,7 @@ use wire::Seq;
 
 /// What became of the original bytes of a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Inspected: the edited bytes are in the copy.
     Copied,
     /// Passed on as they came, without a copy.
@@ -69,7 +69,7 @@ impl Placed {
 
 /// The pieces in flight.
 #[derive(Clone, Debug)]
-pub(crate) struct SeqMap {
+pub struct SeqMap {
     /// Where the first piece begins.
     original: Seq,
     edited: Seq,
@@ -78,7 +78,8 @@ pub(crate) struct SeqMap {
 }
 
 impl SeqMap {
-    pub(crate) const fn new(original: Seq, edited: Seq) -> Self {
+    /// Without a piece, from these positions on.
+    pub const fn new(original: Seq, edited: Seq) -> Self {
         Self { original, edited, pieces: [Piece::NONE; PIECES_MAX], count: 0 }
     }
 
@@ -89,7 +90,8 @@ impl SeqMap {
         self.count = 0;
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
+    /// Nothing is in flight.
+    pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
 
@@ -108,12 +110,12 @@ impl SeqMap {
     }
 
     /// The two sides of the acknowledged edge.
-    pub(crate) const fn base(&self) -> (Seq, Seq) {
+    pub const fn base(&self) -> (Seq, Seq) {
         (self.original, self.edited)
     }
 
     /// At least two more pieces can be put in, fusing where that is possible.
-    pub(crate) fn make_room(&mut self) -> bool {
+    pub fn make_room(&mut self) -> bool {
         while self.count.saturating_add(2) > PIECES_MAX {
             if !self.fuse_any() {
                 return false;
@@ -124,7 +126,7 @@ impl SeqMap {
 
     /// Bytes that stay as they are.
     #[must_use]
-    pub(crate) fn push_linear(&mut self, kind: Kind, bytes: u32) -> bool {
+    pub fn push_linear(&mut self, kind: Kind, bytes: u32) -> bool {
         if bytes == 0 {
             return true;
         }
@@ -141,7 +143,7 @@ impl SeqMap {
 
     /// `original` bytes (at least one) became `edited` others, all of them in the copy.
     #[must_use]
-    pub(crate) fn push_edit(&mut self, original: u32, edited: u32) -> bool {
+    pub fn push_edit(&mut self, original: u32, edited: u32) -> bool {
         if original == edited {
             return self.push_linear(Kind::Copied, original);
         }
@@ -152,8 +154,14 @@ impl SeqMap {
     /// not acknowledged to the sender before they are: whoever waits for an acknowledgement resends, and so drives
     /// the resending of the insertion. `false`: there is no such byte.
     #[must_use]
-    pub(crate) fn insert_behind(&mut self, bytes: u32) -> bool {
+    pub fn insert_behind(&mut self, bytes: u32) -> bool {
+        let full = self.count >= PIECES_MAX;
         let Some(last) = self.last_mut().filter(|last| last.is_copied()) else { return false };
+        // The byte becomes a piece of its own, for which there must be room before it is taken off its piece.
+        if last.linear && last.original > 1 && full && !self.fuse_any() {
+            return false;
+        }
+        let Some(last) = self.last_mut() else { return false };
         if last.linear && last.original > 1 {
             last.original = last.original.wrapping_sub(1);
             last.edited = last.edited.wrapping_sub(1);
@@ -166,13 +174,13 @@ impl SeqMap {
 
     /// `bytes` that the sender never said. They belong to no original byte: whoever put them in resends them.
     #[must_use]
-    pub(crate) fn push_answer(&mut self, bytes: u32) -> bool {
+    pub fn push_answer(&mut self, bytes: u32) -> bool {
         self.push(Piece { original: 0, edited: bytes, kind: Kind::Copied, linear: false })
     }
 
     /// The edited position before which everything stands that came of the original bytes before `at`, and whatever was put in
     /// up to there; not past what is decided.
-    pub(crate) fn through(&self, at: Seq) -> Seq {
+    pub fn through(&self, at: Seq) -> Seq {
         let mut end = self.edited;
         for placed in self.placed() {
             if placed.original_end().is_after(at) {
@@ -185,7 +193,7 @@ impl SeqMap {
     }
 
     /// The edited position of original `at`. Inside an edit: where the edit begins.
-    pub(crate) fn to_edited(&self, at: Seq) -> Seq {
+    pub fn to_edited(&self, at: Seq) -> Seq {
         let mut end = (self.original, self.edited);
         for placed in self.placed() {
             let into = at.distance_from(placed.original);
@@ -206,7 +214,7 @@ impl SeqMap {
 
     /// The greatest original position of which an acknowledgement of edited `at` speaks: all edited bytes that come from
     /// the original ones before it lie before `at`.
-    pub(crate) fn to_original(&self, at: Seq) -> Seq {
+    pub fn to_original(&self, at: Seq) -> Seq {
         if at.is_before(self.edited) {
             return shifted(at, self.edited, self.original);
         }
@@ -225,7 +233,7 @@ impl SeqMap {
     }
 
     /// The least original position at or behind edited `at`: the left edge of a selective acknowledgement.
-    pub(crate) fn to_original_up(&self, at: Seq) -> Seq {
+    pub fn to_original_up(&self, at: Seq) -> Seq {
         for placed in self.placed() {
             if at.is_after(placed.edited)
                 && at.is_before(placed.edited_end())
@@ -238,7 +246,7 @@ impl SeqMap {
     }
 
     /// Forgets what lies before edited `at`, which the receiver has acknowledged. Answers how many bytes of the copy go.
-    pub(crate) fn acknowledge(&mut self, at: Seq) -> u32 {
+    pub fn acknowledge(&mut self, at: Seq) -> u32 {
         let mut freed = 0_u32;
         let mut gone = 0_usize;
         for piece in self.pieces.iter_mut().take(self.count) {

@@ -1,6 +1,7 @@
 //! Frames as they come off a wire: the parse step on its own, and the whole journey under the whole library.
 
 use datapath::Direction;
+use wire::tunnel::{self, Walk};
 use wire::{Layers, checksum};
 
 use crate::library::library;
@@ -30,8 +31,10 @@ pub(crate) fn frames(input: &[u8]) {
     }
 }
 
-/// Offsets stand in order inside the frame, whatever stands in front of IP.
+/// Offsets stand in order inside the frame, whatever stands in front of IP; and the way into a tunnel ends.
 fn parsed(frame: &[u8]) {
+    let ends = |walk: Walk<'_>| assert!(walk.count() <= tunnel::LEVELS_MAX + 1, "no end inside");
+    ends(Walk::into_frame(frame, 12));
     let ways = [
         Layers::ethernet(frame),
         Layers::cooked(frame),
@@ -45,6 +48,7 @@ fn parsed(frame: &[u8]) {
         assert!(order.is_sorted(), "{layers:?} in {} bytes", frame.len());
         assert_eq!(layers.payload_of(frame).len(), layers.payload_len());
         assert!(layers.addresses(frame).is_some(), "{layers:?} without addresses");
+        ends(Walk::into_packet(frame, &layers));
         // What is filled in is right.
         let mut copy = frame.to_vec();
         checksum::fill_ip(&mut copy, &layers);

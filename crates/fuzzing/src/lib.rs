@@ -11,6 +11,7 @@ mod frame;
 pub mod library;
 mod recipe;
 pub mod rig;
+mod seq_map;
 mod text;
 
 /// A target's name, as its corpus folder is called, and its body.
@@ -30,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     ("opcua", |input| decoder::decoder("opcua", input)),
     ("patch", text::patch),
     ("pcap", capture::pcap),
+    ("seq_map", seq_map::history),
     ("smtp", |input| decoder::decoder("smtp", input)),
     ("ssh", |input| decoder::decoder("ssh", input)),
     ("ssrp", |input| decoder::decoder("ssrp", input)),

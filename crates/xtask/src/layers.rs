@@ -31,7 +31,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("xtask", &[]),
-    ("fuzzing", &["control", "datapath", "engine", "patch", "plan", "proto", "sim", "wire"]),
+    (
+        "fuzzing",
+        &["control", "datapath", "engine", "flow", "patch", "plan", "proto", "sim", "wire"],
+    ),
     ("benches", &["datapath", "engine", "flow", "patch", "plan", "proto", "sim", "wire"]),
 ];
 
