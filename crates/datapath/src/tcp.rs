@@ -8,6 +8,7 @@ mod build;
 mod conversations;
 mod deadlines;
 mod quote;
+mod shared;
 mod stage;
 mod track;
 

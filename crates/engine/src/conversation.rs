@@ -15,21 +15,21 @@ pub struct Conversation {
     pub(crate) sides: [SideState; 2],
 }
 
-const _: () = assert!(size_of::<Resting>() <= 80, "there are a million of them");
+const _: () = assert!(size_of::<Resting>() <= 80, "it is compared for every message");
 const _: () = assert!(
     size_of::<Conversation>() <= 224,
     "a tracked connection is meant to fit a few cache lines"
 );
 
-/// A conversation in which no field is open and no unit is waited for, as most are most of the time: small enough to keep a million.
-#[derive(Clone, Copy, Debug, Default)]
+/// A conversation in which no field is open and no unit is waited for, as most are most of the time: a million have few different ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resting {
     state: State,
     sides: [RestingSide; 2],
 }
 
 /// The yes-or-no part of a [`SideState`].
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct RestingSide {
     inside_message: bool,
     discarding: bool,

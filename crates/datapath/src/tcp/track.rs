@@ -11,7 +11,6 @@ use proto::Direction;
 use wire::{Tcp, TcpFlags};
 
 use super::build::{Link as LinkHeader, Template};
-use super::conversations::Kept;
 use super::{Question, Slot, flow_tick, key, realm};
 use crate::classify::Packet;
 use crate::core::Parts;
@@ -102,8 +101,7 @@ fn begin(
         });
     };
     let slot = Slot {
-        // One that has just begun is in the middle of nothing.
-        kept: Kept::Resting(conversation.rest().unwrap_or_default()),
+        kept: parts.tcp.conversations.begin(conversation),
         generation: parts.force.plan.generation,
         module: Some(found.module),
         orphan: false,
