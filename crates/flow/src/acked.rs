@@ -140,7 +140,10 @@ fn translated_options(
     stores: &Stores,
     told: Seq,
 ) -> Option<OptionBytes> {
-    let identical = !half.has_flight() && half.next_o == half.next_e;
+    let unedited = !half.is(Facts::EDITED) && told == segment.tcp.ack();
+    if unedited || (!half.has_flight() && half.next_o == half.next_e) {
+        return None;
+    }
     let sack = segment.tcp.options().find_map(|option| match option {
         TcpOption::Sack { at, blocks } => Some((at, blocks)),
         TcpOption::MaxSegment(_)
@@ -149,9 +152,6 @@ fn translated_options(
         | TcpOption::Timestamps(..)
         | TcpOption::Other(..) => None,
     })?;
-    if identical {
-        return None;
-    }
     let mut options = OptionBytes::from_slice(segment.tcp.option_bytes());
     let edges = (segment.tcp.ack(), told);
     match stores.flight(half.flight()) {

@@ -227,6 +227,9 @@ impl Half {
     }
 
     pub(crate) fn to_edited(&self, stores: &Stores, at: Seq) -> Seq {
+        if !self.is(Facts::EDITED) {
+            return shifted(at, self.next_o, self.next_e);
+        }
         stores.flight(self.flight).map_or_else(
             || shifted(at, self.next_o, self.next_e),
             |flight| flight.map.to_edited(at),
@@ -234,6 +237,9 @@ impl Half {
     }
 
     pub(crate) fn to_original(&self, stores: &Stores, at: Seq) -> Seq {
+        if !self.is(Facts::EDITED) {
+            return shifted(at, self.next_e, self.next_o);
+        }
         stores.flight(self.flight).map_or_else(
             || shifted(at, self.next_e, self.next_o),
             |flight| flight.map.to_original(at),
@@ -264,6 +270,11 @@ impl Half {
     /// The receiver has not acknowledged bytes that the sender believes acknowledged, or never said, or an end it never told:
     /// should they be lost, nobody else will send them again.
     pub(crate) fn owes(&self, stores: &Stores) -> bool {
+        if !self.is(Facts::EDITED) {
+            // One difference everywhere; what is past the decided bytes is held, and not owed yet.
+            let told = shifted(self.acked_o, self.next_o, self.next_e).min(self.next_e);
+            return self.has_flight() && self.una_e.is_before(told);
+        }
         let bytes = stores
             .flight(self.flight)
             .is_some_and(|flight| self.una_e.is_before(flight.map.through(self.acked_o)));

@@ -309,13 +309,18 @@ impl Table {
     /// A key's hash in this table. Folded multiplications keyed by the secret: every bit of the key reaches every bit of the result.
     pub fn hash(&self, key: &Key) -> KeyHash {
         let [first, second] = self.secret;
-        let mut state = second;
-        for half in key.client.as_chunks::<8>().0.iter().chain(key.server.as_chunks::<8>().0) {
-            state = fold(state ^ u64::from_le_bytes(*half), first);
-        }
+        let halves = |address: &[u8; 16]| {
+            let whole = u128::from_le_bytes(*address);
+            let part = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
+            (part(whole) ^ first, part(whole >> 64) ^ second)
+        };
+        let (a, b) = halves(&key.client);
+        let client = fold(a, b);
+        let (a, b) = halves(&key.server);
+        let server = fold(a ^ client, b);
         let ports = (u64::from(key.client_port) << 16) | u64::from(key.server_port);
-        state = fold(state ^ ((u64::from(key.realm) << 32) | ports), first);
-        KeyHash(fold(state, second | 1))
+        let rest = (u64::from(key.realm) << 32) | ports;
+        KeyHash(fold(fold(server ^ first, rest ^ second), first))
     }
 }
 

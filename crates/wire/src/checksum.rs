@@ -20,18 +20,48 @@ impl Sum {
     #[must_use]
     #[inline]
     pub fn bytes(self, bytes: &[u8]) -> Self {
-        let mut sum = 0_u64;
-        let (words, rest) = bytes.as_chunks::<4>();
-        for word in words {
-            sum = sum.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
+        // Eight bytes at a time, the carries above them: an addition and one with carry for each.
+        let mut sum = u128::from(self.0);
+        let (lines, rest) = bytes.as_chunks::<32>();
+        for line in lines {
+            for word in line.as_chunks::<8>().0 {
+                sum = sum.wrapping_add(u128::from(u64::from_ne_bytes(*word)));
+            }
         }
+        let (words, rest) = rest.as_chunks::<8>();
+        for word in words {
+            sum = sum.wrapping_add(u128::from(u64::from_ne_bytes(*word)));
+        }
+        let (half, rest) = match rest.split_first_chunk::<4>() {
+            Some((half, rest)) => (u32::from_ne_bytes(*half), rest),
+            None => (0, rest),
+        };
         let tail = match *rest {
             [a] => u32::from_ne_bytes([a, 0, 0, 0]),
             [a, b] => u32::from_ne_bytes([a, b, 0, 0]),
             [a, b, c] => u32::from_ne_bytes([a, b, c, 0]),
             _ => 0,
         };
-        Self(self.0.wrapping_add(sum).wrapping_add(u64::from(tail)))
+        // 2^32 and 2^64 are 1 in one's complement, so the halves and the carries, fewer than a frame has words, may be added up.
+        let part = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
+        let (words, carries) = (part(sum), part(sum >> 64));
+        let halves = (words & 0xffff_ffff).wrapping_add(words >> 32);
+        Self(
+            halves
+                .wrapping_add(carries)
+                .wrapping_add(u64::from(half))
+                .wrapping_add(u64::from(tail)),
+        )
+    }
+
+    /// The same for a header of a known length, a multiple of four: no loop is made of it.
+    #[must_use]
+    #[inline]
+    fn header<const N: usize>(self, bytes: &[u8; N]) -> Self {
+        let words = bytes.as_chunks::<4>().0.iter();
+        words.fold(self, |Self(sum), word| {
+            Self(sum.wrapping_add(u64::from(u32::from_ne_bytes(*word))))
+        })
     }
 
     /// Adds one word.
@@ -91,10 +121,9 @@ pub fn update_words(checksum: u16, before: &[u8], after: &[u8]) -> u16 {
 /// The sum of the pseudo header over `len` bytes of transport (RFC 9293 section 3.1, RFC 8200 section 8.1).
 pub fn pseudo(frame: &[u8], layers: &Layers, len: usize) -> Sum {
     let header = frame.get(layers.ip..).unwrap_or_default();
-    // Of a known length, so that no loop is made of it.
     let addresses = match layers.version {
-        IpVersion::V4 => chunk::<8>(header, 12).map(|addresses| Sum::default().bytes(addresses)),
-        IpVersion::V6 => chunk::<32>(header, 8).map(|addresses| Sum::default().bytes(addresses)),
+        IpVersion::V4 => chunk::<8>(header, 12).map(|addresses| Sum::default().header(addresses)),
+        IpVersion::V6 => chunk::<32>(header, 8).map(|addresses| Sum::default().header(addresses)),
     };
     let len = u16::try_from(len).unwrap_or(u16::MAX);
     addresses.unwrap_or_default().word(len).word(u16::from(layers.protocol))
@@ -138,6 +167,7 @@ pub fn transport_is_right(frame: &[u8], layers: &Layers) -> bool {
 }
 
 /// The IPv4 header checksum is right; IPv6 has none.
+#[inline]
 pub fn ip_is_right(frame: &[u8], layers: &Layers) -> bool {
     layers.version == IpVersion::V6 || ip_header_sum(frame, layers).fold() == 0xffff
 }
@@ -147,7 +177,7 @@ pub fn ip_is_right(frame: &[u8], layers: &Layers) -> bool {
 fn ip_header_sum(frame: &[u8], layers: &Layers) -> Sum {
     let header = frame.get(layers.ip..layers.l4).unwrap_or_default();
     match <&[u8; 20]>::try_from(header) {
-        Ok(plain) => Sum::default().bytes(plain),
+        Ok(plain) => Sum::default().header(plain),
         Err(_) => Sum::default().bytes(header),
     }
 }
