@@ -68,13 +68,29 @@ fn not_ip(bytes: &[u8], link: Link, tunnels: Tunnels, plan: &Plan) -> Path {
 
 /// What a look at the first bytes says of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Glance {
     /// Out of scope: it leaves untouched.
-    Elsewhere,
+    Elsewhere = 1,
     /// It seems to be a segment in scope.
-    Segment,
+    Segment = 2,
     /// Whatever else.
-    Other,
+    Other = 4,
+}
+
+impl Glance {
+    /// All there are of a burst, as a set: a few instructions on vectors.
+    pub(crate) fn all(glances: &[Self]) -> u8 {
+        glances.iter().fold(0, |set, glance| set | glance.bit())
+    }
+
+    pub(crate) const fn bit(self) -> u8 {
+        match self {
+            Self::Elsewhere => 1,
+            Self::Segment => 2,
+            Self::Other => 4,
+        }
+    }
 }
 
 /// A short cut for most packets there are: IP without options, no fragment, at most one VLAN tag, on ports that no module names.

@@ -47,14 +47,10 @@ fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick
     let frames = receive(nic, lane.from, burst, counters); // 1
     let plan = &force.plan;
     glances.clear();
-    let (mut elsewhere, mut segments) = (true, false);
-    glances.extend(burst.iter().map(|frame| {
-        let glance = glance(frame, config, &plan.scope, tcp);
-        elsewhere &= glance == Glance::Elsewhere;
-        segments |= glance == Glance::Segment;
-        glance
-    }));
-    if elsewhere {
+    glances.extend(burst.iter().map(|frame| glance(frame, config, &plan.scope, tcp)));
+    let all = Glance::all(glances);
+    let segments = all & Glance::Segment.bit() != 0;
+    if all == Glance::Elsewhere.bit() {
         counters.count_many(Reason::NotInPlan, u64::try_from(frames).unwrap_or(0));
         out.send_all(lane.to, burst);
     }
@@ -70,18 +66,17 @@ fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick
     }
     let mut parts =
         Parts { force, previous, config, counters, scratch, work, tcp, next_id, lane, now };
-    let mut rest = Rest { fragments, whole, out };
     if segments {
         for (frame, path) in burst.drain(..).zip(paths.iter()) {
-            counters.count(patched(&mut parts, nic, frame, path, &mut rest));
+            counters.count(patched(&mut parts, nic, frame, path, (fragments, whole, out)));
         }
     } else {
         for (frame, &glance) in burst.drain(..).zip(glances.iter()) {
             let reason = match glance {
-                Glance::Elsewhere => pass(frame, Reason::NotInPlan, lane.to, rest.out),
+                Glance::Elsewhere => pass(frame, Reason::NotInPlan, lane.to, out),
                 Glance::Segment | Glance::Other => {
                     let path = classify(&frame, config, plan, parts.tcp); // 2 parse, 3 classify
-                    patched(&mut parts, nic, frame, &path, &mut rest)
+                    patched(&mut parts, nic, frame, &path, (fragments, whole, out))
                 }
             };
             counters.count(reason);
@@ -93,11 +88,7 @@ fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick
 }
 
 /// What a frame may need besides what all of its burst share.
-struct Rest<'a, F> {
-    fragments: &'a mut Fragments<F>,
-    whole: &'a mut Vec<u8>,
-    out: &'a mut Outgoing<F>,
-}
+type Rest<'a, F> = (&'a mut Fragments<F>, &'a mut Vec<u8>, &'a mut Outgoing<F>);
 
 /// Steps 4 to 9 for one frame. (Inlined: a packet's offsets would be copied once more.)
 #[inline(always)]
@@ -106,7 +97,7 @@ fn patched<N: Nic>(
     nic: &mut N,
     frame: N::Frame,
     path: &Path,
-    Rest { fragments, whole, out }: &mut Rest<'_, N::Frame>,
+    (fragments, whole, out): Rest<'_, N::Frame>,
 ) -> Reason {
     let (lane, now, counters) = (parts.lane, parts.now, parts.counters);
     match path {
