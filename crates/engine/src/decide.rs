@@ -92,20 +92,23 @@ pub(crate) fn decide(unit: Unit<'_>, desk: &mut Desk) -> Decision {
     decision
 }
 
-/// Whether no rule is concerned by what a decoder caught of a unit without rare bytes ([`plan::Index::is_calm`]).
-pub(crate) fn concerns_nobody(unit: Unit<'_>, desk: &mut Desk) -> bool {
+/// Where the first of what a decoder caught of a unit without rare bytes ([`plan::Index::sieve`]) is that concerns a rule.
+pub(crate) fn who_is_concerned(unit: Unit<'_>, desk: &mut Desk) -> Option<u32> {
     desk.candidates.clear();
-    !unit.fields.overflowed()
-        && unit.fields.items().iter().all(|field| {
-            let Some(slot) = unit.side.index.slot(field.slot) else { return true };
-            let value = unit.fields.value_of(field, unit.view.input);
-            let touches = slot.look_up_watched(true, value, number_of(field), &mut desk.candidates);
-            let changes = touches
-                && slot.program().is_some_and(|program| {
-                    Active { program, rules: &unit.side.rules, set: 0 }.touches(value)
-                });
-            !changes && desk.candidates.rules().is_empty()
-        })
+    if unit.fields.overflowed() {
+        return Some(0);
+    }
+    let concerns = |field: &&Field| {
+        let Some(slot) = unit.side.index.slot(field.slot) else { return false };
+        let value = unit.fields.value_of(field, unit.view.input);
+        let touches = slot.look_up_watched(false, value, number_of(field), &mut desk.candidates);
+        let changes = touches
+            && slot.program().is_some_and(|program| {
+                Active { program, rules: &unit.side.rules, set: 0 }.touches(value)
+            });
+        changes || !desk.candidates.rules().is_empty()
+    };
+    unit.fields.items().iter().find(concerns).map(|field| field.value.start)
 }
 
 /// What the first look at a unit found.

@@ -62,6 +62,7 @@ pub fn stream(
         piece_bytes: PIECE_BYTES,
         force: false,
         answer: false,
+        sifted_up_to_here: false,
         undecided: None,
         messages: 0,
     };
@@ -91,6 +92,8 @@ struct Run<'a> {
     force: bool,
     /// There is an answer in [`Scratch::reply`].
     answer: bool,
+    /// The next unit concerns somebody.
+    sifted_up_to_here: bool,
     undecided: Option<Undecided>,
     messages: u32,
 }

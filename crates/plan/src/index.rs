@@ -49,10 +49,8 @@ pub struct Index {
     every_unit: Box<[RuleNo]>,
     /// A unit without any of these bytes has nothing that a covered slot's literals and masks wait for.
     rare: Ranges,
-    /// The least of them that is behind the letters.
+    /// The least byte behind the letters that a sieve takes for absent.
     rare_from: u8,
-    /// Those that are neither behind the letters nor control bytes.
-    rare_between: Ranges,
     /// Tells indices apart: see [`Index::id`].
     id: u32,
 }
@@ -82,7 +80,6 @@ impl Index {
         let mut index = Self::guarded_by(wanted, rules, |_| Guard::Nothing);
         index.slots.iter_mut().for_each(SlotIndex::open_program);
         index.rare = Ranges::default();
-        index.rare_between = Ranges::default();
         index
     }
 
@@ -137,9 +134,6 @@ impl Index {
             signs = signs.union(&slot.signs_rare());
             slots.push(slot);
         }
-        let mut between = ByteSet::new();
-        let is_between = |byte: &u8| (b' '..=b'z').contains(byte);
-        signs.iter().filter(is_between).for_each(|byte| between.insert(byte));
         every_unit.dedup();
         let counted = (0..).zip(&slots).filter(|(_, slot)| slot.counts());
         let counted = counted.map(|(slot, _)| slot).collect();
@@ -150,7 +144,6 @@ impl Index {
             every_unit: every_unit.into(),
             rare: Ranges::new(widened(&rare)),
             rare_from: signs.iter().find(|byte| *byte > b'z').unwrap_or(u8::MAX),
-            rare_between: Ranges::new(between),
             id: IDS.fetch_add(1, Relaxed),
         }
     }
@@ -176,19 +169,12 @@ impl Index {
         (self.every_unit.is_empty() && self.lacking.is_empty()).then(|| every.collect())
     }
 
-    /// What somebody has to look at in a unit that is [calm](Self::is_calm). `None`: some rule is evaluated for every unit.
+    /// What somebody has to look at in a unit without rare bytes. `None`: some rule is evaluated for every unit.
     pub fn sieve(&self) -> Option<Sieve> {
         let meshes = self.slots.iter().map(SlotIndex::mesh).collect();
         let pair = |lacking: &Lacking| (lacking.given, lacking.missing);
         let lacking = self.lacking.iter().map(pair).collect();
         self.every_unit.is_empty().then(|| Sieve::new(meshes, lacking, self.rare_from))
-    }
-
-    /// Whether `unit`, which has no control byte but HTAB, CR and LF, and none from [`Sieve::rare_from`] on, has no other byte
-    /// that [`Index::sieve`] takes for absent.
-    #[inline]
-    pub fn is_calm(&self, unit: &[u8]) -> bool {
-        !self.rare_between.any_in(unit)
     }
 
     /// Rules that wait for what a unit has not.

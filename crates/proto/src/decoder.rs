@@ -147,7 +147,7 @@ pub trait Decoder: Sync {
     /// Dissects the front of a stream as [`Decoder::stream`] does, but yields only what [`Wanted::sieve`] catches; several units may go
     /// as one. Answers only for units without control bytes but line ends, and without bytes from [`Sieve::rare_from`] on
     /// ([`crate::Sieve`]). Whoever asks makes sure that nobody is concerned by what was caught, or by other rare bytes; else it
-    /// puts `state` back and asks `stream`. `None`: that cannot be told so, and `state` is as it was.
+    /// puts `state` back and asks `stream`, or once more for the units that end before the byte at `upto`. `None`: that cannot be told so, and `state` is as it was.
     ///
     /// [`Sieve::rare_from`]: crate::Sieve::rare_from
     fn sift(
@@ -155,9 +155,10 @@ pub trait Decoder: Sync {
         wanted: &Wanted,
         state: &mut State,
         view: View<'_>,
+        upto: usize,
         out: &mut Fields,
     ) -> Option<Step> {
-        let _ = (wanted, state, view, out);
+        let _ = (wanted, state, view, upto, out);
         None
     }
 

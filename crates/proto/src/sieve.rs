@@ -3,8 +3,8 @@
 //!
 //! Holds:     for every slot, plain or keyed, the lengths, numbers, first and last bytes, and bytes anywhere, that get past some
 //!            rule's cheapest necessary condition.
-//! Promises:  an occurrence that is not caught concerns no rule, if the unit has no rare byte: none from [`Sieve::rare_from`] on, no
-//!            control byte but HTAB, CR and LF, and none that who fuses the rules looks for besides. May catch too many.
+//! Promises:  an occurrence that is not caught concerns no rule, if the unit has no rare byte: none from [`Sieve::rare_from`] on, and no
+//!            control byte but HTAB, CR and LF. May catch too many.
 //! Never:     knows what a rule is.
 
 use crate::wanted::Slot;
@@ -16,8 +16,8 @@ pub struct Mesh {
     watch: Watch,
     first: Ends,
     last: Ends,
-    /// A value that has one of these; the first repeated where there are fewer.
-    bytes: Option<[u8; Self::BYTES_MAX]>,
+    /// A value that has one of these; the last repeated where there are fewer.
+    bytes: [Option<[u8; 3]>; 2],
 }
 
 /// First or last bytes.
@@ -50,7 +50,7 @@ impl Ends {
 
 impl Mesh {
     /// So many bytes can be looked for.
-    pub const BYTES_MAX: usize = 3;
+    pub const BYTES_MAX: usize = 6;
 
     /// Catches what is watched.
     pub fn new(watch: Watch) -> Self {
@@ -73,10 +73,12 @@ impl Mesh {
     #[must_use]
     pub fn with_bytes(self, bytes: impl Iterator<Item = u8>) -> Self {
         let mut bytes = bytes.take(Self::BYTES_MAX);
-        let bytes = bytes.next().map(|first| {
-            let [second, third] = [bytes.next(), bytes.next()].map(|byte| byte.unwrap_or(first));
-            [first, second, third]
-        });
+        let mut three = || {
+            let first = bytes.next()?;
+            let second = bytes.next().unwrap_or(first);
+            Some([first, second, bytes.next().unwrap_or(second)])
+        };
+        let bytes = [three(), three()];
         Self { bytes, ..self }
     }
 
@@ -84,7 +86,7 @@ impl Mesh {
         let none = Ends::default();
         self.first != none
             || self.last != none
-            || self.bytes.is_some()
+            || self.bytes != [None; 2]
             || self.watch.watches_values()
     }
 
@@ -95,7 +97,9 @@ impl Mesh {
             || self.last.catches(value.last())
             || self
                 .bytes
-                .is_some_and(|[one, two, three]| memchr::memchr3(one, two, three, value).is_some())
+                .iter()
+                .flatten()
+                .any(|&[one, two, three]| memchr::memchr3(one, two, three, value).is_some())
     }
 }
 
@@ -183,7 +187,7 @@ mod tests {
                 Mesh::default(),
                 Mesh::new(Watch::new(&[(5, 9)], &[(7, 7)]))
                     .with_first([b'a', b'~'].into_iter(), false)
-                    .with_bytes([b',', b';'].into_iter()),
+                    .with_bytes(b",;#=&".iter().copied()),
                 Mesh::default().with_last([b'z'].into_iter(), true),
                 Mesh::new(Watch::default().from_occurrences(3)),
             ],
@@ -196,7 +200,8 @@ mod tests {
         assert!(sieve.catches(1, b"a") && sieve.catches(1, b"~x") && sieve.catches(1, b"xxxxx"));
         assert!(!sieve.catches(1, b"xa") && !sieve.catches(1, b"") && !sieve.catches(1, b"!"));
         assert!(sieve.catches_number(1, b"7", 7) && !sieve.catches_number(1, b"8", 8));
-        assert!(sieve.catches(1, b"x,") && sieve.catches(1, b"x;x") && !sieve.catches(1, b"x:"));
+        assert!(sieve.catches(1, b"x,") && sieve.catches(1, b"x;x&") && !sieve.catches(1, b"x:"));
+        assert!(sieve.catches(1, b"x#") && sieve.catches(1, b"x=") && sieve.catches(1, b"x&"));
         assert!(sieve.catches(2, b"") && !sieve.catches(2, b"za") && sieve.catches(2, b"az"));
         assert!(sieve.catches_count(3, 3) && !sieve.catches_count(3, 2));
         assert!(sieve.catches(9, b""), "what is not known is caught");

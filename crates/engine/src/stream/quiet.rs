@@ -4,10 +4,10 @@
 //! Promises:  what is passed over would have gone on as it came, and leaves the conversation as the long way would have.
 //! Never:     passes over anything while a field is open or a message is taken away.
 
-use proto::{Step, View};
+use proto::{Step, Transport, View};
 
 use super::Run;
-use crate::decide::{Unit, concerns_nobody};
+use crate::decide::{Unit, who_is_concerned};
 use crate::scratch::Scratch;
 
 impl Run<'_> {
@@ -16,35 +16,42 @@ impl Run<'_> {
     pub(super) fn quiet(&mut self, rest: &[u8]) -> Option<usize> {
         let side = self.side;
         side.wanted.sieve()?;
-        if self.mine.inside_field || self.mine.discarding {
+        let concerned = core::mem::take(&mut self.sifted_up_to_here);
+        if concerned || self.mine.inside_field || self.mine.discarding {
             return None;
         }
         let input = rest.get(..self.bound()).unwrap_or(rest);
         let ended = self.ended && input.len() == rest.len();
         let view = View { input, from: self.from, open: false, ended };
         let before = *self.state;
-        let Scratch { fields, desk, .. } = &mut *self.scratch;
-        fields.clear();
-        let step = self.module.decoder.sift(&side.wanted, self.state, view, fields)?;
-        if let Step::Unit { bytes, first, last } = step
-            && let Some(unit) = input.get(..bytes).filter(|unit| !unit.is_empty())
-            && side.index.is_calm(unit)
-            && (fields.is_empty()
-                || concerns_nobody(
-                    Unit {
-                        module: self.module,
-                        side,
-                        transport: proto::Transport::Tcp,
-                        view: View { input: unit, ..view },
-                        fields,
-                        peer: self.peer,
-                    },
-                    desk,
-                ))
-        {
-            self.mine.inside_message = !last;
-            self.messages = self.messages.saturating_add(u32::from(first));
-            return Some(bytes);
+        let mut upto = usize::MAX;
+        // What is in front of a unit that does concern somebody is passed over as well.
+        for again in [true, false] {
+            let Scratch { fields, desk, .. } = &mut *self.scratch;
+            fields.clear();
+            let decoder = self.module.decoder;
+            let step = decoder.sift(&side.wanted, self.state, view, upto, fields)?;
+            let Step::Unit { bytes, first, last } = step else { break };
+            let Some(unit) = input.get(..bytes).filter(|unit| !unit.is_empty()) else { break };
+            let concerned = if fields.is_empty() {
+                None
+            } else {
+                let (module, peer) = (self.module, self.peer);
+                let view = View { input: unit, ..view };
+                let transport = Transport::Tcp;
+                who_is_concerned(Unit { module, side, transport, view, fields, peer }, desk)
+            };
+            let Some(at) = concerned else {
+                self.mine.inside_message = !last;
+                self.messages = self.messages.saturating_add(u32::from(first));
+                self.sifted_up_to_here = !again;
+                return Some(bytes);
+            };
+            *self.state = before;
+            upto = usize::try_from(at).unwrap_or(0);
+            if !again || upto == 0 || side.wanted.whole() {
+                return None;
+            }
         }
         *self.state = before;
         None

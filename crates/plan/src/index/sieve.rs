@@ -7,12 +7,18 @@
 use proto::Mesh;
 
 use super::guard::Place;
-use super::needles::{Waits, rare_bytes};
+use super::needles::Waits;
 use super::slot::SlotIndex;
 use crate::transform::ByteSet;
 
-/// Bytes other than rare ones that text has less often than others, the least frequent first.
-const SELDOM_FIRST: &[u8] = b";@!*'\"()#%:,+=&?qzjxkvwybgfupmdhlcsrnioate0123456789_-./";
+/// Bytes that are not rare, the least frequent in text first.
+const SELDOM_FIRST: &[u8] =
+    b"[]\\<>^`$;@!*'\"()#%:,\t\r\n+=&?qzjxkvwybgfupmdhlcsrnioate0123456789_-./";
+
+/// Whoever sifts meets them in any case: control bytes but HTAB, CR and LF, and what is behind the letters.
+fn is_rare(byte: u8) -> bool {
+    (byte < b' ' && !matches!(byte, b'\t' | b'\r' | b'\n')) || byte > b'z'
+}
 
 /// Where the literals of a slot, its masks and the bytes it waits for can be seen from.
 #[derive(Debug, Default)]
@@ -29,10 +35,8 @@ impl Signs {
     pub(super) fn of(literals: &[(Box<[u8]>, Waits)], waited_for: &ByteSet) -> Self {
         let mut signs = Self::default();
         for byte in waited_for.iter() {
-            match rare_bytes([&[byte][..]].into_iter()) {
-                Some(_) => signs.rare.insert(byte),
-                None => signs.bytes.insert(byte),
-            }
+            let set = if is_rare(byte) { &mut signs.rare } else { &mut signs.bytes };
+            set.insert(byte);
         }
         for (literal, waits) in literals {
             let (place, decodings) = match waits {
@@ -42,8 +46,11 @@ impl Signs {
             if decodings > 0 {
                 signs.bytes.insert(b'%');
             }
-            if let Some(rare) = rare_bytes([&**literal].into_iter()) {
-                signs.rare = signs.rare.union(&rare);
+            // Control bytes cost nothing, and of those behind the letters the last leave most units alone.
+            if let Some(&rare) = literal.iter().filter(|byte| is_rare(**byte)).min_by_key(|byte| {
+                if **byte < b' ' { 0 } else { u8::MAX.saturating_sub(**byte).saturating_add(1) }
+            }) {
+                signs.rare.insert(rare);
                 continue;
             }
             let seldom = SELDOM_FIRST.iter().find(|byte| literal.contains(byte));

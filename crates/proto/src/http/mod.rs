@@ -83,10 +83,11 @@ impl Decoder for Http {
         wanted: &Wanted,
         state: &mut connection::State,
         view: View<'_>,
+        upto: usize,
         out: &mut Fields,
     ) -> Option<Step> {
         let connection::State::Http(state) = state else { return None };
-        sift::head(wanted, state, view, out)
+        sift::head(wanted, state, view, upto, out)
     }
 
     fn owed(&self, state: &connection::State) -> Option<u32> {

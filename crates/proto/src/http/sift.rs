@@ -31,11 +31,13 @@ const PLAIN: Marks = Marks::GREETED
 /// Those of request lines and status lines.
 const START_LINE_FIELDS: (FieldId, FieldId) = (REQUEST_LINE_FIELDS.0, STATUS_LINE_FIELDS.1);
 
-/// Sifts the head at the front of the input, or what is left of one. `None`: it is not complete, or not plain; `state` is as it was.
+/// Sifts the head at the front of the input, or what is left of one; in line mode only the lines in front of the byte at `upto`.
+/// `None`: it is not complete, or not plain; `state` is as it was.
 pub(super) fn head(
     wanted: &Wanted,
     state: &mut State,
     view: View<'_>,
+    upto: usize,
     out: &mut Fields,
 ) -> Option<Step> {
     let sieve = wanted.sieve()?;
@@ -58,17 +60,33 @@ pub(super) fn head(
     } else if !sift.lacks_nothing(0, START_LINE_FIELDS) {
         return None;
     }
-    let bytes = sift.lines(at, view.from)?;
+    let lines = sift.lines(at, if wanted.whole() { usize::MAX } else { upto }, view.from)?;
     let mut half = sift.half;
+    half.phase = Phase::Headers;
+    let bytes = match lines {
+        Lines::UpToOne(bytes) if bytes > 0 && bytes <= upto => {
+            *state.half_mut(view.from) = half;
+            return Some(Step::Unit { bytes, first, last: false });
+        }
+        Lines::UpToOne(_) => return None,
+        Lines::All(bytes) => bytes,
+    };
     framing::judge(&mut half, view.from);
     let both = Marks::TRANSFER_ENCODING.with(Marks::CONTENT_LENGTH);
     if !half.marks.only(PLAIN) || half.marks.has(both) {
         return None;
     }
-    half.phase = Phase::Headers;
     *state.half_mut(view.from) = half;
     let last = framing::after_head(state, view.from);
     Some(Step::Unit { bytes, first, last })
+}
+
+/// Where header lines end.
+enum Lines {
+    /// Behind the blank one.
+    All(usize),
+    /// In front of one that is not sifted.
+    UpToOne(usize),
 }
 
 struct Sift<'a> {
@@ -228,8 +246,8 @@ impl<'a> Sift<'a> {
         self.lacks_nothing(own, STATUS_LINE_FIELDS).then(|| end.wrapping_add(2))
     }
 
-    /// Header lines up to the blank one; where that ends.
-    fn lines(&mut self, mut at: usize, from: Direction) -> Option<usize> {
+    /// Header lines up to the blank one, or to the one with the byte at `upto`.
+    fn lines(&mut self, mut at: usize, upto: usize, from: Direction) -> Option<Lines> {
         let whole_line = match from {
             Direction::Request => REQUEST_LINE,
             Direction::Response => RESPONSE_LINE,
@@ -247,6 +265,9 @@ impl<'a> Sift<'a> {
             }
             let scan::PlainLine { end, colon } = scan::plain_line(self.input, at, self.odd)?;
             let next = end.wrapping_add(2);
+            if next > upto {
+                return Some(Lines::UpToOne(at));
+            }
             let name = self.input.get(at..colon)?;
             let (Some(&letter), Some(&last)) = (rest.first(), name.last()) else { return None };
             let good = letter.is_ascii_alphabetic()
@@ -272,6 +293,7 @@ impl<'a> Sift<'a> {
                 self.named(&names, name, (colon.wrapping_add(1), end))?;
             }
             lines = lines.wrapping_add(1);
+            self.half.line = self.half.line.saturating_add(1);
             at = next;
         }
         let many =
@@ -279,7 +301,7 @@ impl<'a> Sift<'a> {
         if counted & each != 0 && (many(whole_line) || many(HEADER) || many(HEADER_NAME)) {
             return None;
         }
-        Some(at.wrapping_add(2))
+        Some(Lines::All(at.wrapping_add(2)))
     }
 
     /// A line that framing may rest on.

@@ -161,6 +161,10 @@ const HOST_SLOT: Slot = crate::http::table::HOST.0;
 
 type Found = (Slot, u32, u32, u64);
 
+fn place_of(field: &Field) -> Found {
+    (field.slot, field.value.start, field.value.end, field.number)
+}
+
 /// All units of the long way, up to `bytes`.
 fn long_way(
     wanted: &Wanted,
@@ -195,7 +199,7 @@ fn long_way(
 #[test]
 fn both_ways_through_a_head_come_to_the_same() {
     let mut random = Random(7);
-    let (mut sifted, mut caught_any) = (0, 0);
+    let (mut sifted, mut caught_any, mut parted) = (0, 0, 0);
     for _ in 0..30_000 {
         let (mut wanted, sieve) = wants(&mut random);
         wanted.set_sieve(Some(sieve.clone()));
@@ -209,7 +213,7 @@ fn both_ways_through_a_head_come_to_the_same() {
             let view = View { input: &text[..cut], from, open, ended: false };
             let mut out = Fields::new();
             let mut short = state;
-            let step = Http.sift(&wanted, &mut short, view, &mut out);
+            let step = Http.sift(&wanted, &mut short, view, usize::MAX, &mut out);
             let Some(step) = step else {
                 assert_eq!(short, state, "nothing has changed");
                 // The long way decides what comes next.
@@ -220,6 +224,7 @@ fn both_ways_through_a_head_come_to_the_same() {
                 continue;
             };
             let Step::Unit { bytes, first, last } = step else { panic!("{step:?}") };
+            let before = state;
             let (found, begins, ends) = long_way(&wanted, &mut state, view, bytes);
             let text = text.escape_ascii();
             assert_eq!((short, first, last), (state, begins, ends), "{text}");
@@ -237,11 +242,7 @@ fn both_ways_through_a_head_come_to_the_same() {
                 }
             };
             let want: Vec<Found> = found.iter().copied().filter(is_caught).collect();
-            let mut got: Vec<Found> = out
-                .items()
-                .iter()
-                .map(|field| (field.slot, field.value.start, field.value.end, field.number))
-                .collect();
+            let mut got: Vec<Found> = out.items().iter().map(place_of).collect();
             got.sort_unstable();
             assert_eq!(got, want, "{text}");
             for slot in 0..u16::try_from(wanted.slot_count()).unwrap() {
@@ -257,9 +258,33 @@ fn both_ways_through_a_head_come_to_the_same() {
                     view.from
                 );
             }
+            // The first lines one way and the others the other way: the same again.
+            let mut mixed = before;
+            let mut begun = Fields::new();
+            let upto = random.below(cut);
+            let part = Http.sift(&wanted, &mut mixed, view, upto, &mut begun);
+            if let Some(Step::Unit { bytes: part, first, .. }) = part
+                && part < bytes
+            {
+                assert!(part <= upto && first == begins && !wanted.whole());
+                let rest = View { input: &view.input[part..], ..view };
+                let (found, ..) = long_way(&wanted, &mut mixed, rest, bytes - part);
+                assert_eq!(mixed, state, "{text}");
+                let moved = |&(slot, start, end, number): &Found| {
+                    let part = u32::try_from(part).unwrap();
+                    (slot, start + part, end + part, number)
+                };
+                let mut both: Vec<Found> =
+                    found.iter().map(moved).filter(|found| is_caught(found)).collect();
+                both.extend(begun.items().iter().map(place_of));
+                both.sort_unstable();
+                assert_eq!(both, want, "{text}");
+                parted += 1;
+            }
             sifted += 1;
             caught_any += usize::from(!got.is_empty());
         }
     }
-    assert!(sifted > 7_000 && caught_any > 1_500, "{sifted} sifted, {caught_any} not empty");
+    assert!(sifted > 7_000 && parted > 1_000, "{sifted} sifted, {parted} in part");
+    assert!(caught_any > 1_500, "{caught_any} not empty");
 }
