@@ -2,6 +2,7 @@
 
 mod caller;
 mod edit;
+mod sift;
 
 use proto::{
     Decoder, Direction, Dissection, FieldDef, FieldId, Fields, Kind, Span, Transport, View, Wanted,
@@ -85,6 +86,7 @@ fn datagram(decoder: &dyn Decoder, wanted: &Wanted, from: Direction, recipe: &Re
 
 fn streams(decoder: &dyn Decoder, all: &Wanted, recipe: &Recipe<'_>) {
     let turns = recipe.turns();
+    sift::sifted(decoder, all, recipe, &turns);
     let ways: &[Ask] = match recipe.flag(3) {
         // A unit is opened as soon as there is some of it, or when it has reached the bound.
         true => &[Ask::Opened, Ask::Bounded],
