@@ -15,6 +15,9 @@ use crate::seq_map::shifted;
 use wire::options::TcpOption;
 use wire::{Seq, TcpFlags};
 
+/// An acknowledgement older than the widest window without scaling is of another time.
+const OLD_ACK_BYTES_MAX: i32 = 65_535;
+
 /// What the acknowledgement of a segment became.
 pub(crate) struct Acked {
     pub(crate) ack: Seq,
@@ -75,6 +78,21 @@ impl Half {
             return end;
         }
         end.min(self.right_e.max(self.sent_e).advance(WAITING_BYTES_MAX))
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc5961#section-5.2
+    //# All incoming segments whose ACK value doesn't satisfy the above condition MUST be discarded and an ACK sent back.
+    /// The receiver of this half-stream says in a segment that it has what it cannot have, or had not for longer than a window: its
+    /// peer discards the segment, whatever it carries.
+    ///
+    /// Acknowledged 9000, sent up to 9500, window 64 KiB: 9600 is refused, and 9000 less 65,536; 8000 is merely late.
+    pub(crate) fn refuses(&self, segment: &SegmentIn<'_>) -> bool {
+        if !segment.tcp.flags().has(TcpFlags::ACK) || !self.is(Facts::KNOWN) {
+            return false;
+        }
+        let ack = segment.tcp.ack();
+        ack.is_after(self.furthest_e().max(self.sent_e))
+            || self.una_e.distance_from(ack) > OLD_ACK_BYTES_MAX
     }
 
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4

@@ -105,6 +105,16 @@ pub(crate) fn sack_through(map: &SeqMap, left: Seq, right: Seq) -> (Seq, Seq) {
     (map.to_original_up(left), map.to_original(right))
 }
 
+/// There is a TCP-MD5 (RFC 2385) or TCP-AO (RFC 5925) signature among them.
+pub(crate) fn is_signed(bytes: &[u8]) -> bool {
+    // Most segments have none, or timestamps alone, padded as RFC 7323 appendix A says.
+    let ordinary =
+        bytes.is_empty() || matches!(bytes, [1, 1, 8, 10, stamps @ ..] if stamps.len() == 8);
+    !ordinary
+        && wire::options::Options::new(bytes)
+            .any(|option| matches!(option, TcpOption::Other(19 | 29, _)))
+}
+
 /// What a SYN's options say about editing the connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SynOptions {

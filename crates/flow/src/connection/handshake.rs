@@ -1,17 +1,17 @@
 //! SYN: first numbers, and what the two ends agree on.
 //!
 //! Holds:     [`Connection::take_syn`].
-//! Promises:  no data of a SYN goes on; an offer of multipath is taken out; a signed connection is left alone.
+//! Promises:  no data of a SYN goes on; an offer of multipath is taken out; a connection that its server signs is left alone.
 //! Never:     believes a SYN in the middle of a connection.
 
-use super::stamps::note_stamps;
+use super::stamps::{note_first_stamp, note_stamps};
 use super::{Connection, State, pass};
 use crate::Way;
 use crate::flight::Stores;
 use crate::half::{Facts, Half};
 use crate::options::{self, SynOptions};
 use crate::segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
-use wire::TcpFlags;
+use wire::{Seq, TcpFlags};
 
 impl Connection {
     /// The handshake: first numbers, options, and no data.
@@ -28,6 +28,13 @@ impl Connection {
         if self.state == State::Open {
             return self.take_stray_syn(way, segment, stores, out);
         }
+        let opening = self.state == State::Opening && !answers;
+        let (half, other) = self.pair(way);
+        let answered = half.is(Facts::KNOWN) && other.is(Facts::KNOWN);
+        if opening && answered && !half.began_at(first) {
+            // Its receiver has answered another SYN, and challenges this one.
+            return self.take_stray_syn(way, segment, stores, out);
+        }
         // The ports are used again (RFC 9293 section 3.6.1).
         if self.state == State::Closing && !answers {
             self.let_go(stores);
@@ -35,7 +42,9 @@ impl Connection {
             self.state = State::Opening;
         }
         let (found, without) = options::of_a_syn(tcp.option_bytes());
-        if found.signed {
+        // Who asks for signatures is not believed before the server signs, too: a server that was not told a key drops the SYN (or
+        // does not know the option), and its connection would go on unpatched.
+        if found.signed && way == Way::ToClient {
             self.state = State::Signed;
             pass(segment, out);
             return Outcome::Signed;
@@ -47,6 +56,7 @@ impl Connection {
         if !half.is(Facts::KNOWN) || (half.next_o != first && half.una_e == half.sent_e) {
             half.begin(first);
         }
+        note_first_stamp(half, segment);
         if answers && other.next_o != tcp.ack() && other.sent_e == other.next_e {
             // The answer settles which of several SYNs counts.
             other.begin(tcp.ack());
@@ -105,6 +115,13 @@ impl Connection {
             });
         }
         if segment.payload.is_empty() { Outcome::Moved } else { Outcome::SynDataStripped }
+    }
+}
+
+impl Half {
+    /// Its first byte has, or may have had, this number: nothing of it was acknowledged yet, or nothing was said.
+    fn began_at(&self, first: Seq) -> bool {
+        self.una_e == first || self.next_o == first
     }
 }
 

@@ -14,7 +14,9 @@ use wire::options::TcpOption;
 ///
 /// TS.Recent 700: a segment of 699 is taken, one of 698 is dropped; across the wrap, 2 after 0xffff_fffe is later by 4.
 pub(super) fn is_too_old(half: &mut Half, segment: &SegmentIn<'_>, stores: &Stores) -> bool {
-    if segment.payload.is_empty() || segment.tcp.flags().has(TcpFlags::RST) || half.tail() > 0 {
+    let flags = segment.tcp.flags();
+    let ends = flags.has(TcpFlags::FIN);
+    if (segment.payload.is_empty() && !ends) || flags.has(TcpFlags::RST) || half.tail() > 0 {
         return false;
     }
     let Some(value) = stamp_of(segment) else { return false };
@@ -30,6 +32,14 @@ pub(super) fn is_too_old(half: &mut Half, segment: &SegmentIn<'_>, stores: &Stor
         half.note(Facts::RECENT);
     }
     false
+}
+
+/// The stamp of a SYN is the first TS.Recent (RFC 7323 section 4.3): without it an old one ahead of a gap would be taken.
+pub(super) fn note_first_stamp(half: &mut Half, segment: &SegmentIn<'_>) {
+    if let Some(value) = stamp_of(segment) {
+        half.recent = value;
+        half.note(Facts::RECENT);
+    }
 }
 
 /// TSval.

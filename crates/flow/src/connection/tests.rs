@@ -2,6 +2,7 @@
 
 mod answers;
 mod endpoint;
+mod forged;
 mod stages;
 
 use super::*;

@@ -1,0 +1,123 @@
+//! Segments that a receiver would not believe are not believed here, and what is believed here is made true there.
+
+use super::*;
+
+const ACK: TcpFlags = TcpFlags::ACK;
+const SYN: TcpFlags = TcpFlags::SYN;
+const RST: TcpFlags = TcpFlags::RST;
+
+/// Behind a handshake in which the client's SYN, and perhaps the server's answer, is signed (RFC 2385).
+fn signed(answered: bool) -> Alone {
+    let md5 = [&[19, 18][..], &[7; 16], &[1, 1]].concat();
+    let (stores, connection) = (Stores::new(512, 4, Bounds::default()), Connection::new(Tick(0)));
+    let mut alone = Alone { stores, connection, out: Outputs::new(), stage: Tokens::default() };
+    let answer = if answered { &md5[..] } else { &[] };
+    for (way, numbers, flags, options) in [
+        (Way::ToServer, (99, 0), SYN, &md5[..]),
+        (Way::ToClient, (499, 100), SYN.with(ACK), answer),
+        (Way::ToServer, (100, 500), ACK, &[]),
+    ] {
+        let wire = Wire::new(numbers, flags, 1_000, options, b"");
+        let segment =
+            SegmentIn { tcp: wire::Tcp::parse(&wire.header).unwrap(), payload: &wire.payload };
+        let Alone { stores, connection, out, stage } = &mut alone;
+        connection.take(way, &segment, stores, stage, Tick(0), out);
+    }
+    alone
+}
+
+#[test]
+fn a_signed_syn_is_not_enough_to_go_on_unpatched() {
+    let mut alone = signed(false);
+    assert_eq!(alone.connection.state(), State::Open);
+    let [onward, _] = alone.take(1, Way::ToServer, (100, 500), ACK, b"aTOKENb");
+    assert_eq!(onward, [(100, 500, b"ab".to_vec())]);
+    let mut alone = signed(true);
+    assert_eq!(alone.connection.state(), State::Signed);
+    let [onward, _] = alone.take(1, Way::ToServer, (100, 500), ACK, b"aTOKENb");
+    assert_eq!(onward, [(100, 500, b"aTOKENb".to_vec())]);
+}
+
+#[test]
+fn a_signed_segment_of_a_connection_without_signatures_is_nobodys() {
+    let mut alone = Alone::new(Tokens::default());
+    let md5 = [&[19, 18][..], &[7; 16], &[1, 1]].concat();
+    for (flags, payload) in [(ACK, &b"decoy"[..]), (RST, b""), (ACK.with(TcpFlags::FIN), b"")] {
+        let wire = Wire::new((100, 500), flags, 1_000, &md5, payload);
+        let segment = SegmentIn { tcp: wire::Tcp::parse(&wire.header).unwrap(), payload };
+        let Alone { stores, connection, out, stage } = &mut alone;
+        let outcome = connection.take(Way::ToServer, &segment, stores, stage, Tick(0), out);
+        assert_eq!(outcome, Outcome::BadFlags, "{flags:?}");
+    }
+    assert_eq!(alone.connection.state(), State::Open);
+    let [onward, _] = alone.take(1, Way::ToServer, (100, 500), ACK, b"aTOKENb");
+    assert_eq!(onward, [(100, 500, b"ab".to_vec())]);
+}
+
+//= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
+//= type=test
+//# If the RST bit is set and the sequence number does not exactly match the next expected sequence value, yet is within the
+//# current receive window, TCP MUST send an acknowledgment (challenge ACK).
+#[test]
+fn a_blind_reset_stays_blind() {
+    let mut alone = Alone::new(Tokens::default());
+    alone.take(0, Way::ToServer, (100, 500), ACK, b"aTOKENb");
+    alone.take(1, Way::ToClient, (500, 102), ACK, b"");
+    // Everything is 5 less on the other side.
+    for (blind, there) in [(108, 103), (900, 895), (0x4000_0000, 0x3fff_fffb)] {
+        let [onward, _] = alone.take(2, Way::ToServer, (blind, 0), RST, b"");
+        assert_eq!(onward, [(there, 0, vec![])]);
+        assert_eq!(alone.connection.state(), State::Open, "its receiver challenges it");
+    }
+    let [onward, _] = alone.take(3, Way::ToServer, (107, 0), RST, b"");
+    assert_eq!(onward, [(102, 0, vec![])]);
+    assert_eq!(alone.connection.state(), State::Closing);
+}
+
+#[test]
+fn a_reset_that_is_believed_here_is_believed_there() {
+    let mut alone = Alone::new(Tokens::default());
+    alone.take(0, Way::ToServer, (100, 500), ACK, b"abc");
+    // It stands before bytes that the server has, or has not: nobody here knows.
+    let [onward, _] = alone.take(1, Way::ToServer, (100, 0), RST, b"");
+    assert_eq!(onward, [(100, 0, vec![]), (103, 0, vec![])]);
+    assert_eq!(alone.connection.state(), State::Closing);
+}
+
+#[test]
+fn a_reset_behind_held_bytes_is_at_what_the_receiver_expects() {
+    let mut alone = Alone::new(Tokens::default());
+    alone.take(0, Way::ToServer, (100, 500), ACK, b"aTOK");
+    let [onward, _] = alone.take(1, Way::ToServer, (104, 0), RST, b"");
+    assert!(onward.iter().any(|(seq, ..)| *seq == 101), "{onward:?}");
+    assert_eq!(alone.connection.state(), State::Closing);
+}
+
+//= https://www.rfc-editor.org/rfc/rfc5961#section-5.2
+//= type=test
+//# All incoming segments whose ACK value doesn't satisfy the above condition MUST be discarded and an ACK sent back.
+#[test]
+fn bytes_under_an_impossible_acknowledgement_are_not_what_was_said_first() {
+    let mut alone = Alone::new(Tokens::default());
+    for impossible in [10_000_000, 500_u32.wrapping_sub(70_000)] {
+        let [onward, _] = alone.take(0, Way::ToServer, (100, impossible), ACK, b"decoy");
+        assert_eq!(onward, [(100, impossible, vec![])], "left for its receiver to challenge");
+        alone.take(0, Way::ToServer, (100, impossible), ACK.with(TcpFlags::FIN), b"");
+    }
+    // One that is merely late is taken.
+    let [onward, _] = alone.take(1, Way::ToServer, (100, 499), ACK, b"aTOKENb");
+    assert_eq!(onward, [(100, 499, b"ab".to_vec())]);
+}
+
+#[test]
+fn a_second_syn_behind_the_answer_to_the_first_moves_nothing() {
+    let (stores, connection) = (Stores::new(512, 4, Bounds::default()), Connection::new(Tick(0)));
+    let mut alone = Alone { stores, connection, out: Outputs::new(), stage: Tokens::default() };
+    alone.take(0, Way::ToServer, (99, 0), SYN, b"");
+    alone.take(0, Way::ToClient, (499, 100), SYN.with(ACK), b"");
+    alone.take(0, Way::ToServer, (94, 0), SYN, b"");
+    alone.take(0, Way::ToServer, (100, 500), ACK, b"");
+    let [onward, _] = alone.take(1, Way::ToServer, (95, 500), ACK, b"xxxTOKENb");
+    // The server begins at 100, as it said, whatever stands before that.
+    assert_eq!(onward, [(100, 500, b"KENb".to_vec())]);
+}
