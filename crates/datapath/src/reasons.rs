@@ -98,7 +98,8 @@ reasons! {
     TcpNoBlocks "tcp_no_blocks" Dropped "No block was free to keep its bytes; its sender resends it.";
     TcpNoFlights "tcp_no_flights" Dropped "As many half-streams have bytes in flight as can be followed; its sender resends it.";
     TcpInFlightFull "tcp_in_flight_full" Dropped "More of its half-stream is unacknowledged than is kept; its sender resends it.";
-    TcpBadFlags "tcp_bad_flags" Dropped "Control bits that contradict each other, which every receiver discards (RFC 9293).";
+    TcpBadFlags "tcp_bad_flags" Dropped "Control bits that contradict each other, which every receiver discards (RFC 9293), or a signature in a connection that has none (RFC 2385).";
+    TcpSourceRoute "tcp_source_route" Dropped "TCP behind an IPv4 source route, which hosts drop unless told otherwise (RFC 7126 section 4.3).";
     TcpTooOld "tcp_too_old" Dropped "Its timestamp is older than one that came in order before it, so its receiver would discard it (RFC 7323, PAWS).";
     TcpSynData "tcp_syn_data" Changed "Data in a SYN was taken off; its sender resends it behind the handshake, where it is inspected.";
     TcpClosed "tcp_closed" Changed "A patch, or the fail mode, ended the connection: both ends were reset.";

@@ -19,7 +19,7 @@ use flow::{
 };
 use plan::{Endpoint, Found, Module, ModuleNo};
 use proto::Direction;
-use wire::{Layers, Tcp, TcpFlags};
+use wire::{IpVersion, Layers, Tcp, TcpFlags};
 
 use crate::classify::Packet;
 use crate::core::{Parts, Tick};
@@ -88,7 +88,7 @@ struct Slot {
     generation: u64,
     module: Option<ModuleNo>,
     orphan: bool,
-    /// What stood before IP in the client's SYN, and where it came in: for resets when no frame is at hand.
+    /// What stood before IP in the client's SYN, then in the server's answer, turned round; and where it came in: for resets.
     link: LinkHeader,
     client_port: PortNo,
     server_port: PortNo,
@@ -251,6 +251,30 @@ impl State {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7126#section-4.3.5
+//# Routers, security gateways, and firewalls SHOULD implement an option-specific configuration knob to select whether packets with
+//# this option are dropped ... The default setting for this knob SHOULD be "drop"
+/// An IPv4 packet with a loose or strict source route. Whether its receiver takes it is a matter of its configuration, so nothing that
+/// is said in it can be believed here.
+fn is_source_routed(frame: &[u8], layers: &Layers) -> bool {
+    const HEADER_BYTES: usize = 20;
+    let options = match layers.version {
+        IpVersion::V4 => frame.get(layers.ip.saturating_add(HEADER_BYTES)..layers.l4),
+        IpVersion::V6 => None,
+    };
+    let mut rest = options.unwrap_or_default();
+    while let Some((&kind, behind)) = rest.split_first() {
+        rest = match (kind, behind.first()) {
+            (0, _) => return false,
+            (1, _) => behind,
+            (131 | 137, _) => return true,
+            (_, Some(&len)) => rest.get(usize::from(len.max(2))..).unwrap_or_default(),
+            (_, None) => return false,
+        };
+    }
+    false
+}
+
 /// One segment with right checksums, in scope (`found`) or of a tracked connection. Whatever it causes is put into `out`: towards
 /// `parts.lane.to`, or back to its sender at `parts.lane.from`.
 pub(crate) fn segment<P: FramePool>(
@@ -266,6 +290,9 @@ pub(crate) fn segment<P: FramePool>(
         out.send(parts.lane.to, frame);
         return Reason::BadTransportHeader;
     };
+    if is_source_routed(bytes, layers) {
+        return Reason::TcpSourceRoute;
+    }
     let segment = SegmentIn { tcp, payload: layers.payload_of(bytes) };
     let (id, way) = match track(parts, (packet, question), &segment, found, bytes) {
         Ok(tracked) => tracked,
@@ -308,7 +335,17 @@ pub(crate) fn segment<P: FramePool>(
         counters: parts.counters,
         broken: false,
     };
+    let flags = segment.tcp.flags();
     let outcome = connection.take(way, &segment, stores, &mut stage, now, outputs);
+    let answers = way == Way::ToClient && flags.has(TcpFlags::SYN.with(TcpFlags::ACK));
+    if answers && parts.lane.from == slot.server_port {
+        slot.link = LinkHeader::of(bytes, layers, parts.config.link, way);
+    }
+    let mut frame = frame;
+    if way == Way::ToServer && flags.has(TcpFlags::RST) {
+        // What is believed here is to reach the server, and not some other address on its link.
+        slot.link.lead(frame.as_mut(), parts.config.link);
+    }
     for way in [way, way.opposite()] {
         if connection.waits(way, stores) {
             deadlines.add(id, way, now);

@@ -44,6 +44,16 @@ impl Link {
         header
     }
 
+    /// Sends a frame to the Ethernet address that this header is for.
+    pub(super) fn lead(&self, frame: &mut [u8], link: parse::Link) {
+        if link == parse::Link::Ethernet
+            && let (Some(to), Some(address)) =
+                (frame.first_chunk_mut::<6>(), self.as_slice().first_chunk::<6>())
+        {
+            *to = *address;
+        }
+    }
+
     fn as_slice(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
