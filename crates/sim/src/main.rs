@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +22,8 @@ sim: TCP connections between two stacks with the box between them, on a virtual 
   --minimise           leaves out of a failing run what it fails without, and prints every frame of the rest
   --trace              prints every frame
   --json               prints one object a failure, and one in the end
+
+  sim --evasions DIR   writes the captures of published evasions, and a table of them
 ";
 
 struct Arguments {
@@ -100,6 +103,11 @@ impl Sum {
 }
 
 fn main() -> ExitCode {
+    if let [first, folder] = &std::env::args().skip(1).collect::<Vec<_>>()[..]
+        && first == "--evasions"
+    {
+        return write_evasions(Path::new(folder));
+    }
     let arguments = match arguments() {
         Ok(arguments) => arguments,
         Err(why) => {
@@ -112,6 +120,17 @@ fn main() -> ExitCode {
     let sum = play_all(&arguments);
     let told = tell(&arguments, &sum);
     if told.is_ok() && sum.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn write_evasions(folder: &Path) -> ExitCode {
+    let said = match sim::evasion::write(folder) {
+        Ok(count) => writeln!(std::io::stdout(), "{count} cases"),
+        Err(why) => {
+            let _unheard = writeln!(std::io::stderr(), "{}: {why}", folder.display());
+            return ExitCode::FAILURE;
+        }
+    };
+    if said.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn play_all(arguments: &Arguments) -> Sum {

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
-use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
@@ -15,6 +14,7 @@ use super::Side;
 use super::link::{self, ETHERNET_BYTES};
 use super::setup::{self, Closes};
 use super::talk::{Part, Progress, Talk};
+use crate::device::Device;
 
 thread_local! {
     /// The clock of timestamps: smoltcp asks a function without arguments.
@@ -29,58 +29,12 @@ const SILENT_US: u64 = 90_000_000;
 
 const CLIENT_PORT: u16 = 40_123;
 
-/// What waits to be taken by smoltcp, and what it sent.
-struct Wire {
-    input: VecDeque<Vec<u8>>,
-    output: Vec<Vec<u8>>,
-    mtu: usize,
-}
-
-struct Received(Vec<u8>);
-struct Sending<'a>(&'a mut Vec<Vec<u8>>);
-
-impl RxToken for Received {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
-        f(&self.0)
-    }
-}
-
-impl TxToken for Sending<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let mut packet = vec![0; len];
-        let result = f(&mut packet);
-        self.0.push(packet);
-        result
-    }
-}
-
-impl Device for Wire {
-    type RxToken<'a> = Received;
-    type TxToken<'a> = Sending<'a>;
-
-    fn receive(&mut self, _: Instant) -> Option<(Received, Sending<'_>)> {
-        let packet = self.input.pop_front()?;
-        Some((Received(packet), Sending(&mut self.output)))
-    }
-
-    fn transmit(&mut self, _: Instant) -> Option<Sending<'_>> {
-        Some(Sending(&mut self.output))
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ip;
-        capabilities.max_transmission_unit = self.mtu;
-        capabilities
-    }
-}
-
 /// One end.
 pub(super) struct Host {
     side: Side,
     setup: setup::Host,
     interface: Interface,
-    wire: Wire,
+    wire: Device,
     sockets: SocketSet<'static>,
     socket: SocketHandle,
     // The application.
@@ -136,7 +90,7 @@ fn address(side: Side, v6: bool) -> IpAddress {
 impl Host {
     pub(super) fn new(side: Side, seed: u64, setup: &setup::Setup, talk: &Talk) -> Self {
         let of = *setup.host(side);
-        let mut wire = Wire { input: VecDeque::new(), output: Vec::new(), mtu: of.mtu };
+        let mut wire = Device::new(of.mtu);
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed ^ u64::from(side == Side::Server);
         let mut interface = Interface::new(config, &mut wire, Instant::ZERO);

@@ -1,0 +1,183 @@
+//! Segments that contradict each other.
+
+use super::segment::{Segment, Sum};
+use super::{CUT, Case, DECOY, END, REAL, Script};
+
+/// What is ahead of a gap: two pieces, `(bytes of, from, to)` in positions, then what is before them, then what is behind.
+fn ahead(s: &mut Script, first: (&[u8], usize, usize), second: (&[u8], usize, usize)) {
+    s.open();
+    for (bytes, from, to) in [first, second] {
+        s.send(Segment::data(1 + u32::try_from(from).unwrap_or(0), &bytes[from..to]));
+    }
+    let begin = first.1.min(second.1);
+    let end = first.2.max(second.2);
+    s.send(Segment::data(1 + u32::try_from(end).unwrap_or(0), &REAL[end..]));
+    s.send(Segment::data(1, &REAL[..begin]));
+    s.close();
+}
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "one-overwriting",
+        source: "fragrouter tcp-4",
+        recipe: "1-byte segments, the last but one again as a null byte",
+        reads: &[REAL],
+        script: |s| {
+            s.open();
+            s.pieces(REAL, 1, |s, at| {
+                if at == END - 1 {
+                    s.send(Segment::data(END - 2, &[0]));
+                }
+            });
+            s.close();
+        },
+    },
+    Case {
+        name: "forward-overwriting",
+        source: "fragrouter tcp-5",
+        recipe: "2-byte segments, before each a null byte where its second goes",
+        reads: &[b"G\x00T\x00/\x00?\x00d\x00P\x00T\x00H\x00E\x000\x002\x004\x006\x008\x00 \x00T\x00P\x001\x001\x00\n\x00o\x00t\x00 \x00.\x00x\x00m\x00l\x00\r\x00\r\x00"],
+        script: |s| {
+            s.open();
+            s.pieces(REAL, 2, |s, at| {
+                if at + 1 < END {
+                    s.send(Segment::data(at + 1, &[0]));
+                }
+            });
+            s.close();
+        },
+    },
+    Case {
+        name: "null-segments-elsewhere",
+        source: "fragrouter tcp-7",
+        recipe: "1-byte segments, between them null bytes with drastically different numbers",
+        reads: &[REAL],
+        script: |s| {
+            s.open();
+            s.pieces(REAL, 1, |s, at| s.send(Segment::data(at ^ 0x3579_0000, &[0])));
+            s.close();
+        },
+    },
+    Case {
+        name: "ahead-during",
+        source: "Novak and Sturges 2007; PYROLYSE (Allen's relations)",
+        recipe: "ahead of a gap: a decoy within what the true bytes then cover",
+        reads: &[b"GET /a?id=PATCHXX-9873456789 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
+        script: |s| ahead(s, (DECOY, 15, 21), (REAL, 10, 28)),
+    },
+    Case {
+        name: "ahead-contains",
+        source: "Novak and Sturges 2007; PYROLYSE (Allen's relations)",
+        recipe: "ahead of a gap: a decoy, then true bytes within it",
+        reads: &[DECOY],
+        script: |s| ahead(s, (DECOY, 10, 28), (REAL, 15, 21)),
+    },
+    Case {
+        name: "ahead-starts",
+        source: "Novak and Sturges 2007; PYROLYSE (Allen's relations)",
+        recipe: "ahead of a gap: a decoy, then true bytes that begin with it and are longer",
+        reads: &[b"GET /a?id=DECOYXX-9123456789 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
+        script: |s| ahead(s, (DECOY, 10, 19), (REAL, 10, 28)),
+    },
+    Case {
+        name: "ahead-finishes",
+        source: "Novak and Sturges 2007; PYROLYSE (Allen's relations)",
+        recipe: "ahead of a gap: a decoy, then true bytes that end with it and are longer",
+        reads: &[b"GET /a?id=PATCHME-0876543210 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
+        script: |s| ahead(s, (DECOY, 19, 28), (REAL, 10, 28)),
+    },
+    Case {
+        name: "ahead-overlaps",
+        source: "Novak and Sturges 2007; PYROLYSE (Allen's relations)",
+        recipe: "ahead of a gap: a decoy, then true bytes from its middle to past its end",
+        reads: &[b"GET /a?id=DECOYXX-9123456789 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
+        script: |s| ahead(s, (DECOY, 10, 19), (REAL, 14, 28)),
+    },
+    Case {
+        name: "ahead-overlapped-by",
+        source: "Novak and Sturges 2007; PYROLYSE (Allen's relations)",
+        recipe: "ahead of a gap: a decoy, then true bytes from before it to its middle",
+        reads: &[b"GET /a?id=PATCHME-0876543210 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
+        script: |s| ahead(s, (DECOY, 19, 28), (REAL, 10, 24)),
+    },
+    Case {
+        name: "again-with-other-bytes",
+        source: "Ptacek and Newsham; Snort stream5 (retransmission with other data)",
+        recipe: "the request up to the middle of the token, the same again as a decoy and longer, the rest",
+        reads: &[b"GET /a?id=PATCHME-0876543210 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
+        script: |s| {
+            s.open();
+            s.send(Segment::data(1, &REAL[..19]));
+            s.pause(60);
+            s.send(Segment::data(1, &DECOY[..28]));
+            s.send(Segment::data(CUT, &REAL[19..]));
+            s.close();
+        },
+    },
+    Case {
+        name: "overlap-old-true-new",
+        source: "Ptacek and Newsham; Handley and Paxson",
+        recipe: "the token's first half, then a segment whose old part is a decoy and whose new part is true",
+        reads: &[REAL],
+        script: |s| {
+            s.open();
+            s.send(Segment::data(1, &REAL[..19]));
+            let mixed = [&DECOY[5..19], &REAL[19..]].concat();
+            s.send(Segment::data(6, &mixed));
+            s.close();
+        },
+    },
+    Case {
+        name: "one-byte-behind",
+        source: "SymTCP; RFC 9293 section 3.8.4",
+        recipe: "the second half in a segment that begins one byte too early, with another byte there",
+        reads: &[REAL],
+        script: |s| {
+            s.open();
+            s.send(Segment::data(1, &REAL[..19]));
+            let early = [b"x", &REAL[19..]].concat();
+            s.send(Segment::data(CUT - 1, &early));
+            s.close();
+        },
+    },
+    Case {
+        name: "second-half-first-odd-acks",
+        source: "Geneva 19",
+        recipe: "second half, first half, and acknowledgements with wrong numbers between",
+        reads: &[REAL],
+        script: |s| {
+            s.open();
+            s.send(Segment::ack(0x4321_0000));
+            s.send(Segment::data(9, &REAL[8..]));
+            s.send(Segment::ack(0x1234_0000));
+            s.send(Segment::data(1, &REAL[..8]));
+            s.send(Segment::ack(0x5555_0000));
+            s.close();
+        },
+    },
+    Case {
+        name: "decoy-first-half-bad-sum-ahead",
+        source: "INTANG old_ooo_tcp_fragment, do_wrong_checksum",
+        recipe: "second half as a decoy with a wrong checksum, the true second half, first half likewise",
+        reads: &[REAL],
+        script: |s| {
+            s.open();
+            s.send(Segment { sum: Sum::Wrong, ..Segment::data(CUT, &DECOY[19..]) });
+            s.send(Segment::data(CUT, &REAL[19..]));
+            s.send(Segment { sum: Sum::Wrong, ..Segment::data(1, &DECOY[..19]) });
+            s.send(Segment::data(1, &REAL[..19]));
+            s.close();
+        },
+    },
+    Case {
+        name: "past-the-window",
+        source: "SymTCP; Handley and Paxson (window)",
+        recipe: "a decoy that begins within the window and ends a megabyte past it, then the request",
+        reads: &[REAL],
+        script: |s| {
+            s.open();
+            s.send(Segment::data(0x0010_0000, DECOY));
+            s.real_and_close();
+        },
+    },
+];
