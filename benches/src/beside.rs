@@ -112,8 +112,7 @@ fn ratios(page: &mut String, pairs: &Pairs) {
     }
     page.push_str(
         "\nAn edited packet at 1.25 times the cycles of one that is not keeps 80 % of the rate. A million connections run the same\n\
-         instructions as a thousand: the difference is loads that miss the caches, and translations of 4 KiB pages; a table on\n\
-         hugepages was not tried. Why 10,000 rules on DNS names cost more than three was not taken apart. An edit's packet is\n\
+         instructions as a thousand: the difference is loads that miss the caches. Why 10,000 rules on DNS names cost more than three was not taken apart. An edit's packet is\n\
          written anew and summed whole; every later packet of its connection, either way, has its numbers moved.\n",
     );
 }

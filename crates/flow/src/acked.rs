@@ -15,8 +15,8 @@ use crate::seq_map::shifted;
 use wire::options::TcpOption;
 use wire::{Seq, TcpFlags};
 
-/// An acknowledgement older than the widest window without scaling is of another time.
-const OLD_ACK_BYTES_MAX: i32 = 65_535;
+/// An acknowledgement older than the receiver's window, and than the widest without scaling, is of another time.
+const OLD_ACK_BYTES: u32 = 65_535;
 
 /// What the acknowledgement of a segment became.
 pub(crate) struct Acked {
@@ -85,14 +85,16 @@ impl Half {
     /// The receiver of this half-stream says in a segment that it has what it cannot have, or had not for longer than a window: its
     /// peer discards the segment, whatever it carries.
     ///
-    /// Acknowledged 9000, sent up to 9500, window 64 KiB: 9600 is refused, and 9000 less 65,536; 8000 is merely late.
+    /// Acknowledged 9000, sent up to 9500, window 64 KiB: 9600 is refused, and 9000 less 65,536; 8000 is merely late. With a window
+    /// of 1 MiB what is late by as much is taken: on a fast path a segment may be overtaken by many.
     pub(crate) fn refuses(&self, segment: &SegmentIn<'_>) -> bool {
         if !segment.tcp.flags().has(TcpFlags::ACK) || !self.is(Facts::KNOWN) {
             return false;
         }
         let ack = segment.tcp.ack();
+        let window = u32::from(self.window) << self.scale.min(14);
         ack.is_after(self.furthest_e().max(self.sent_e))
-            || self.una_e.distance_from(ack) > OLD_ACK_BYTES_MAX
+            || ack.is_before(self.una_e.retreat(window.max(OLD_ACK_BYTES)))
     }
 
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
