@@ -252,7 +252,8 @@ impl Connection {
                 // Its receiver may expect any of these numbers. What is believed here is to be believed there: or it would read
                 // on what nobody looks at any more.
                 if seq != half.sent_e {
-                    push_empty(out, half.sent_e, &acked, flags);
+                    let ack = if flags.has(TcpFlags::ACK) { acked.ack } else { Seq::new(0) };
+                    push_empty(out, half.sent_e, &Acked { ack, ..acked }, flags);
                 }
                 self.state = State::Closing;
             }

@@ -12,7 +12,9 @@ use wire::options::TcpOption;
 /// Protection against wrapped sequence numbers, for bytes that are to be inspected: they would be kept as what was said first,
 /// while their receiver discards them. A tick of leeway is what Linux gives.
 ///
-/// TS.Recent 700: a segment of 699 is taken, one of 698 is dropped; across the wrap, 2 after 0xffff_fffe is later by 4.
+/// TS.Recent 700: a segment of 699 is taken, one of 698 is dropped; across the wrap, 2 after 0xffff_fffe is later by 4. The stamp of
+/// a SYN counts for what comes ahead of a gap only: whoever answers SYNs in another's stead stamps them by another clock, and
+/// what comes in order is what was said first whatever its stamp.
 pub(super) fn is_too_old(half: &mut Half, segment: &SegmentIn<'_>, stores: &Stores) -> bool {
     let flags = segment.tcp.flags();
     let ends = flags.has(TcpFlags::FIN);
@@ -21,12 +23,13 @@ pub(super) fn is_too_old(half: &mut Half, segment: &SegmentIn<'_>, stores: &Stor
     }
     let Some(value) = stamp_of(segment) else { return false };
     let later = value.wrapping_sub(half.recent).cast_signed();
-    if half.is(Facts::RECENT) && later < -1 {
+    let in_order = !segment.tcp.seq().is_after(half.edge_o().advance(half.held(stores)));
+    let counts = half.is(Facts::RECENT) || (half.recent != 0 && !in_order);
+    if counts && later < -1 {
         return true;
     }
     //= https://www.rfc-editor.org/rfc/rfc7323#section-4.3
     //# If SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent, then SEG.TSval is copied to TS.Recent
-    let in_order = !segment.tcp.seq().is_after(half.edge_o().advance(half.held(stores)));
     if in_order && (later > 0 || !half.is(Facts::RECENT)) {
         half.recent = value;
         half.note(Facts::RECENT);
@@ -36,9 +39,8 @@ pub(super) fn is_too_old(half: &mut Half, segment: &SegmentIn<'_>, stores: &Stor
 
 /// The stamp of a SYN is the first TS.Recent (RFC 7323 section 4.3): without it an old one ahead of a gap would be taken.
 pub(super) fn note_first_stamp(half: &mut Half, segment: &SegmentIn<'_>) {
-    if let Some(value) = stamp_of(segment) {
-        half.recent = value;
-        half.note(Facts::RECENT);
+    if !half.is(Facts::RECENT) {
+        half.recent = stamp_of(segment).unwrap_or(0);
     }
 }
 

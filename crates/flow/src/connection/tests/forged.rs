@@ -121,3 +121,33 @@ fn a_second_syn_behind_the_answer_to_the_first_moves_nothing() {
     // The server begins at 100, as it said, whatever stands before that.
     assert_eq!(onward, [(100, 500, b"KENb".to_vec())]);
 }
+
+//= https://www.rfc-editor.org/rfc/rfc7323#section-4.3
+//= type=test
+//# If SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent, then SEG.TSval is copied to TS.Recent
+#[test]
+fn the_stamp_of_a_syn_counts_ahead_of_a_gap_only() {
+    let stamped = |value: u32| [&[1, 1, 8, 10][..], &value.to_be_bytes(), &[0; 4]].concat();
+    let play = |last: (u32, u32, &'static [u8])| {
+        let (stores, connection) =
+            (Stores::new(512, 4, Bounds::default()), Connection::new(Tick(0)));
+        let mut alone = Alone { stores, connection, out: Outputs::new(), stage: Tokens::default() };
+        let mut outcome = Outcome::Held;
+        for (way, numbers, flags, stamp, payload) in [
+            (Way::ToServer, (99, 0), SYN, 0x7000_0000, &b""[..]),
+            (Way::ToClient, (499, 100), SYN.with(ACK), 1, b""),
+            (Way::ToServer, (last.0, 500), ACK, last.1, last.2),
+        ] {
+            let wire = Wire::new(numbers, flags, 1_000, &stamped(stamp), payload);
+            let tcp = wire::Tcp::parse(&wire.header).unwrap();
+            let segment = SegmentIn { tcp, payload };
+            let Alone { stores, connection, out, stage } = &mut alone;
+            outcome = connection.take(way, &segment, stores, stage, Tick(0), out);
+        }
+        outcome
+    };
+    assert_eq!(play((105, 0x6000_0000, b"decoy")), Outcome::TooOld);
+    assert_eq!(play((105, 0x7000_0001, b"late")), Outcome::Ahead);
+    // Another clock answered the SYN in its sender's stead.
+    assert_eq!(play((100, 0x6000_0000, b"aTOKENb")), Outcome::Edited);
+}
