@@ -203,6 +203,8 @@ struct Conversation {
     client: u32,
     client_next: u32,
     server_next: u32,
+    /// Bytes of the client's that did not reach the server.
+    cut: u32,
     /// Lines played.
     at: u32,
 }
@@ -221,9 +223,18 @@ pub struct Load {
     until_next: u32,
     /// The next new client.
     client: u32,
+    /// See [`Self::shortened`].
+    cut: u32,
 }
 
 impl Load {
+    /// Each of the clients' messages reaches the server shorter by so many bytes, and is acknowledged so.
+    #[must_use]
+    pub const fn shortened(mut self, bytes: u32) -> Self {
+        self.cut = bytes;
+        self
+    }
+
     /// A new one; see [`Self::is_opening`].
     pub fn new(kind: Kind) -> Self {
         let (script, conversations_max) = match kind {
@@ -247,6 +258,7 @@ impl Load {
             opened: matches!(kind, Kind::TcpAcksFew | Kind::TcpAcksMany).then_some(0),
             until_next: JOIN_FRAMES,
             client: 0,
+            cut: 0,
         };
         // HTTP's join one by one, so that each is at another place of the script; acknowledgements are all alike.
         let one_by_one = matches!(kind, Kind::HttpRequests | Kind::HttpResponses);
@@ -304,7 +316,8 @@ impl Load {
                 Numbers { client: now.client, seq: now.client_next, ack: now.server_next }
             }
             Side::Server => {
-                Numbers { client: now.client, seq: now.server_next, ack: now.client_next }
+                let ack = now.client_next.wrapping_sub(now.cut);
+                Numbers { client: now.client, seq: now.server_next, ack }
             }
         };
         let own = match template.side() {
@@ -312,6 +325,10 @@ impl Load {
             Side::Server => &mut now.server_next,
         };
         *own = own.wrapping_add(line.moves);
+        // A message, and no SYN or FIN.
+        if template.side() == Side::Client && line.moves > 1 {
+            now.cut = now.cut.wrapping_add(self.cut);
+        }
         self.conversations[turn] = now;
         Packet::new(template, numbers)
     }
@@ -355,6 +372,7 @@ impl Load {
             client,
             client_next: isn,
             server_next: isn.rotate_left(16) ^ 0x5bd1_e995,
+            cut: 0,
             at: 0,
         }
     }

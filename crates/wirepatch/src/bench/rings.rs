@@ -299,7 +299,7 @@ pub(super) fn measure(bench: &Bench, row: &Row) -> Result<RowResult> {
     )?;
 
     let work = (journey.work, floor.work);
-    let bytes = Load::new(row.kind).mean_frame_bytes();
+    let bytes = row.load().mean_frame_bytes();
     let us = |ticks: u64| real(ticks) * 1e6 / bench.hz();
     let of = |fed: &Fed, per_mille| fed.latency.clean.per_mille(per_mille).map(us);
     let latency = (|| {
@@ -354,7 +354,7 @@ fn fed(
         mbufs: Vec::with_capacity(4_096),
     };
     let feeder = Feeder {
-        load: Load::new(row.kind),
+        load: row.load(),
         pool: bench.pool.clone(),
         tx: [in0, in1],
         rx: [out0, out1],

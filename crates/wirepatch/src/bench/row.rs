@@ -9,7 +9,7 @@ use datapath::{CoreCounters, InForce, Limits, Publisher, Reason};
 use patch::{Group, Options, Patch};
 use plan::Plan;
 use serde::Serialize;
-use sim::load::Kind;
+use sim::load::{Kind, Load};
 
 /// Frames of a row that may leave for another reason than the row is about: connections that open and close.
 const ODD_SHARE_MAX: f64 = 0.02;
@@ -34,8 +34,8 @@ enum Loaded {
     Given,
     /// The caller's as well.
     Library,
-    /// One side of a pair: its name and title, and whether messages are edited.
-    Pair { name: &'static str, title: &'static str, edited: bool },
+    /// One side of a pair: its name and title, and, where messages are edited, by how many bytes a server acknowledges less.
+    Pair { name: &'static str, title: &'static str, edited: Option<u32> },
 }
 
 /// The rows of these names, or all; with these patches or their own, and again with the library's.
@@ -105,10 +105,19 @@ impl Row {
         kind: Kind,
         (name, title): (&'static str, &'static str),
         patches: &[(String, String)],
-        edited: bool,
+        edited: Option<u32>,
     ) -> Result<Self> {
         let read = patches.iter().map(|(name, text)| Patch::from_yaml(name, text)).collect();
         Ok(Self { kind, patches: good(read)?, loaded: Loaded::Pair { name, title, edited } })
+    }
+
+    /// Its traffic.
+    pub(super) fn load(&self) -> Load {
+        let load = Load::new(self.kind);
+        match self.loaded {
+            Loaded::Pair { edited: Some(bytes), .. } => load.shortened(bytes),
+            Loaded::Own | Loaded::Given | Loaded::Library | Loaded::Pair { .. } => load,
+        }
     }
 
     /// What the patches make of a message of this kind; what `wirepatch explain --budget` tells sets apart by.
@@ -155,7 +164,8 @@ impl Row {
             // Of a pair both sides do the same but for what it is about.
             let edits = reasons.get(Reason::Edited.label()).copied().unwrap_or(0);
             let share = real(edits) / real(all.max(1));
-            return all > 0 && if edited { share > EDITED_SHARE_MIN } else { share == 0.0 };
+            return all > 0
+                && if edited.is_some() { share > EDITED_SHARE_MIN } else { share == 0.0 };
         }
         let odd: u64 = reasons
             .iter()
