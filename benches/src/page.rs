@@ -237,7 +237,6 @@ Tried, and what came of it (instructions a packet of the HTTP requests under the
 | one table an automaton instead of the library's, kinds of guards that few fields have set apart, header names compared by words, ranges in vector code without copies (other changes came in between) | 23,218 | 20,240 |
 | searching a line's end with code of our own instead of memchr's | 666 of these | 807: taken back |
 | blocks of 64 bytes instead of 32 for the pass for rare bytes | 1,296 of these | 10,446: no longer in registers, taken back |
-
 | a decoder that sees for itself what of a plain head somebody has to look at, and makes fields of that only (`Decoder::sift`, `proto::Sieve`), sixteen bytes at a time; header names by length and last byte | 19,500 | 10,400 |
 | header names' keys by length and first letter in one table | 3,778 of these (1,944 with few patches) | 3,741 (2,067): taken back |
 | taking and giving back what a half-stream in flight needs without writing what it does not hold | 15,902 (few patches) | 14,963 |
