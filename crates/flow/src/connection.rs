@@ -261,7 +261,7 @@ impl Connection {
         }
 
         let carries = !segment.payload.is_empty() || flags.has(TcpFlags::FIN);
-        if carries && other.refuses(segment) {
+        if carries && !stores.bounds.captured && other.refuses(segment) {
             // What is left of it is challenged; its bytes are nobody's.
             let seq = half.place_of_nothing(stores, tcp.seq());
             push_empty(out, seq, &acked, TcpFlags::ACK);

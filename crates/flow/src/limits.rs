@@ -12,6 +12,9 @@ pub struct Bounds {
     pub window_hold_ms: u32,
     /// Milliseconds a unit is held after the last byte of it came.
     pub unit_hold_ms: u32,
+    /// The segments are a capture's: what they acknowledge may be missing in it, or was cut here and not there. Their bytes are taken
+    /// whatever they acknowledge, where otherwise those under an acknowledgement of what was never sent are left to be challenged.
+    pub captured: bool,
 }
 
 impl Bounds {
@@ -21,6 +24,7 @@ impl Bounds {
         in_flight_bytes: COPY_BYTES_DEFAULT,
         window_hold_ms: WINDOW_HOLD_MS,
         unit_hold_ms: UNIT_HOLD_MS,
+        captured: false,
     };
 }
 

@@ -96,7 +96,6 @@ EXPLAINED = [
     ("This frame undergoes the connection closing", TCP_TOUCHED, "the same, and then the sender of the refused message ends it as well"),
     ("Connection reset (RST)", {"tcp_idle_reset", "tcp_hold_reset"}, "the capture ends a connection in the middle of a unit, and time passes"),
     ("Connection reset (RST)", {"tcp_moved"}, "a reset that its receiver may expect at a later number is sent at that one as well"),
-    ("TCP keep-alive segment", {"tcp_moved"}, "what is left of a segment under an acknowledgement that cannot be, for its receiver to challenge"),
     ("Source MAC must not be a group address", {"tcp_held"}, "an answer to a frame sent to a group address"),
     ("Illegal characters found in header name", {"tcp_moved", "tcp_released"}, "a message begins inside a segment, as its sender cut it"),
     ("Ignored Unknown Record", {"tcp_released"}, "both sides in one file, so Wireshark loses its place in the records"),

@@ -110,6 +110,19 @@ fn bytes_under_an_impossible_acknowledgement_are_not_what_was_said_first() {
 }
 
 #[test]
+fn in_a_capture_what_was_cut_here_is_acknowledged_whole() {
+    for (captured, answer) in [(true, &b"answer"[..]), (false, b"")] {
+        let mut alone = Alone::new(Tokens::default());
+        alone.stores = Stores::new(512, 4, Bounds { captured, ..Bounds::default() });
+        let [onward, _] = alone.take(0, Way::ToServer, (100, 500), ACK, b"aTOKENb");
+        assert_eq!(onward, [(100, 500, b"ab".to_vec())]);
+        // The server that was captured had got seven bytes.
+        let [onward, _] = alone.take(1, Way::ToClient, (500, 107), ACK, b"answer");
+        assert!(onward.iter().all(|(.., bytes)| bytes == answer), "{onward:?}");
+    }
+}
+
+#[test]
 fn a_second_syn_behind_the_answer_to_the_first_moves_nothing() {
     let (stores, connection) = (Stores::new(512, 4, Bounds::default()), Connection::new(Tick(0)));
     let mut alone = Alone { stores, connection, out: Outputs::new(), stage: Tokens::default() };
