@@ -24,7 +24,7 @@ pub(super) fn measure(row: &Row, seconds: f64, hz: f64) -> anyhow::Result<RowRes
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(0);
         while turn(nic, &mut core, ms) > 0 {}
     };
-    let mut load = Load::new(row.kind);
+    let mut load = row.load();
     let mut nic = MemoryNic::new(2, 4 * BURST_FRAMES_MAX);
     while load.is_opening() {
         let few = load.spacing().unwrap_or(BURST_FRAMES_MAX).min(BURST_FRAMES_MAX);
@@ -34,7 +34,7 @@ pub(super) fn measure(row: &Row, seconds: f64, hz: f64) -> anyhow::Result<RowRes
     let work = run(&mut load, &mut nic, seconds, &mut journey);
     let left = added(&before, &reasons(&counters));
 
-    let mut load = Load::new(row.kind);
+    let mut load = row.load();
     let mut burst: Vec<MemoryFrame> = Vec::with_capacity(BURST_FRAMES_MAX);
     let floor = run(&mut load, &mut nic, seconds / 2.0, &mut |nic: &mut MemoryNic| {
         for (from, to) in [(PORTS[0], PORTS[1]), (PORTS[1], PORTS[0])] {
