@@ -342,10 +342,10 @@ pub(crate) fn segment<P: FramePool>(
         slot.link = LinkHeader::of(bytes, layers, parts.config.link, way);
     }
     let mut frame = frame;
-    if way == Way::ToServer && flags.has(TcpFlags::RST) {
-        // What is believed here is to reach the server, and not some other address on its link.
-        slot.link.lead(frame.as_mut(), parts.config.link);
-    }
+    // What is believed here is to reach the server, and not some other address on its link.
+    let led = way == Way::ToServer
+        && flags.has(TcpFlags::RST)
+        && slot.link.lead(frame.as_mut(), parts.config.link);
     for way in [way, way.opposite()] {
         if connection.waits(way, stores) {
             deadlines.add(id, way, now);
@@ -360,7 +360,11 @@ pub(crate) fn segment<P: FramePool>(
     let copy = |to, at, room: &mut [u8]| connection.copy_out((way, to), stores, at, room);
     let complete =
         template.send(pool, frame, (&*outputs, outcome), copy, (parts.work, parts.next_id), out);
-    if complete { reason(outcome) } else { Reason::NoFrames }
+    match reason(outcome) {
+        _ if !complete => Reason::NoFrames,
+        Reason::Unchanged if led => Reason::TcpMoved,
+        reason => reason,
+    }
 }
 
 /// The module that decides: that of the plan a connection is on, until nothing of it is open and the current one can take

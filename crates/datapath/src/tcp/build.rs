@@ -44,14 +44,17 @@ impl Link {
         header
     }
 
-    /// Sends a frame to the Ethernet address that this header is for.
-    pub(super) fn lead(&self, frame: &mut [u8], link: parse::Link) {
+    /// Sends a frame to the Ethernet address that this header is for; whether it would have gone to another.
+    pub(super) fn lead(&self, frame: &mut [u8], link: parse::Link) -> bool {
         if link == parse::Link::Ethernet
             && let (Some(to), Some(address)) =
                 (frame.first_chunk_mut::<6>(), self.as_slice().first_chunk::<6>())
+            && to != address
         {
             *to = *address;
+            return true;
         }
+        false
     }
 
     fn as_slice(&self) -> &[u8] {
