@@ -360,10 +360,12 @@ pub(crate) fn segment<P: FramePool>(
     let copy = |to, at, room: &mut [u8]| connection.copy_out((way, to), stores, at, room);
     let complete =
         template.send(pool, frame, (&*outputs, outcome), copy, (parts.work, parts.next_id), out);
-    match reason(outcome) {
-        _ if !complete => Reason::NoFrames,
-        Reason::Unchanged if led => Reason::TcpMoved,
-        reason => reason,
+    if !complete {
+        Reason::NoFrames
+    } else if led && outcome == Outcome::Untouched {
+        Reason::TcpMoved
+    } else {
+        reason(outcome)
     }
 }
 
