@@ -98,6 +98,9 @@ class Lab:
         self.stop_box()
         for process in reversed(self.processes):
             self.end(process)
+        # The kernel takes down what is in a namespace when it has time; the next lab's links have the same names.
+        for link in ("lan", "srv") if self.driver != "tap" else ():
+            subprocess.run(["ip", "link", "del", link], capture_output=True)
         for name in ("client", "server"):
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
