@@ -152,6 +152,14 @@ impl CoreCounters {
     }
 }
 
+/// Frames that one lcore lost outside the journey. Allocated one by one: on cache lines of its own, as [`CoreCounters`].
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Lost {
+    /// So many.
+    pub frames: Cell,
+}
+
 /// One side of one module on one core.
 #[derive(Debug, Default)]
 pub struct ModuleCells {
@@ -174,12 +182,29 @@ pub struct PatchCells {
     pub would_have: Cell,
 }
 
-/// One core's counters of one plan.
+/// Both sides of a module. Its alignment keeps one core's row apart from what the allocator puts beside it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct ModuleLines {
+    sides: [ModuleCells; 2],
+}
+
+/// Patches that a pair of cache lines has room for.
+const PATCHES_A_PAIR: usize = 3;
+
+/// So many patches. As [`ModuleLines`]; one pair a patch would be thrice the memory.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct PatchLines {
+    patches: [PatchCells; PATCHES_A_PAIR],
+}
+
+/// One core's counters of one plan, in rows of its own: two cores never write one cache line.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Tally {
-    modules: Box<[[ModuleCells; 2]]>,
-    patches: Box<[PatchCells]>,
+    modules: Box<[ModuleLines]>,
+    patches: Box<[PatchLines]>,
     hits: Cell,
 }
 
@@ -187,15 +212,15 @@ impl Tally {
     /// Rows for everything in `plan`. Allocates: the control thread's to call.
     pub fn new(plan: &Plan) -> Self {
         Self {
-            modules: plan.modules.iter().map(|_| <[ModuleCells; 2]>::default()).collect(),
-            patches: plan.patches.iter().map(|_| PatchCells::default()).collect(),
+            modules: plan.modules.iter().map(|_| ModuleLines::default()).collect(),
+            patches: plan.patches.chunks(PATCHES_A_PAIR).map(|_| PatchLines::default()).collect(),
             hits: Cell::default(),
         }
     }
 
     /// One side of one module.
     pub fn module(&self, module: ModuleNo, direction: Direction) -> Option<&ModuleCells> {
-        let [request, response] = self.modules.get(usize::from(module.0))?;
+        let [request, response] = &self.modules.get(usize::from(module.0))?.sides;
         Some(match direction {
             Direction::Request => request,
             Direction::Response => response,
@@ -204,7 +229,9 @@ impl Tally {
 
     /// One patch.
     pub fn patch(&self, patch: PatchNo) -> Option<&PatchCells> {
-        self.patches.get(usize::from(patch.0))
+        let at = usize::from(patch.0);
+        let lines = self.patches.get(at.checked_div(PATCHES_A_PAIR)?)?;
+        lines.patches.get(at.checked_rem(PATCHES_A_PAIR)?)
     }
 
     /// Counts up whenever some patch's cells do, so that a watcher need not look at all of them.

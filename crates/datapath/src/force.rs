@@ -4,8 +4,10 @@ use plan::Plan;
 
 use crate::counters::Tally;
 
-/// A plan with the counters its modules and patches write.
+/// A plan with the counters its modules and patches write. Aligned so that the reference count in front of it, which scrapes
+/// and reloads write, is not on a line that every packet reads.
 #[derive(Debug)]
+#[repr(align(128))]
 pub struct InForce {
     /// The plan.
     pub plan: Plan,

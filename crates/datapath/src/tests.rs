@@ -3,6 +3,7 @@
 mod identity;
 mod lab;
 mod limits;
+mod lines;
 mod patched;
 mod strangers;
 mod streams;

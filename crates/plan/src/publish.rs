@@ -15,9 +15,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The control thread's end.
 #[derive(Debug)]
 pub struct Publisher<T> {
-    generation: AtomicU64,
+    generation: Generation,
     shelf: Mutex<Shelf<T>>,
 }
+
+/// Read by every core once a burst, written by reloads only. On cache lines of its own: neither the lock and the reference
+/// counts beside it, which scrapes write, nor anything else that is written may take it out of the cores' caches.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Generation(AtomicU64);
 
 #[derive(Debug)]
 struct Shelf<T> {
@@ -30,7 +36,7 @@ impl<T> Publisher<T> {
     /// With what is in force first.
     pub fn new(first: T) -> Self {
         let shelf = Shelf { latest: Arc::new(first), retired: Vec::new() };
-        Self { generation: AtomicU64::new(1), shelf: Mutex::new(shelf) }
+        Self { generation: Generation(AtomicU64::new(1)), shelf: Mutex::new(shelf) }
     }
 
     /// Puts `next` in force; every core takes it up at its next burst.
@@ -38,7 +44,7 @@ impl<T> Publisher<T> {
         let mut shelf = self.shelf();
         let old = core::mem::replace(&mut shelf.latest, Arc::new(next));
         shelf.retired.push(old);
-        self.generation.fetch_add(1, Ordering::Release);
+        self.generation.0.fetch_add(1, Ordering::Release);
     }
 
     /// What is in force now.
@@ -88,14 +94,14 @@ impl<T> Reader<T> {
     /// Starts on what is in force. Called before the core runs.
     pub fn new(publisher: Arc<Publisher<T>>) -> Self {
         // Before the shelf is read: a plan published in between is then taken up once more, never missed.
-        let seen = publisher.generation.load(Ordering::Acquire);
+        let seen = publisher.generation.0.load(Ordering::Acquire);
         let current = publisher.latest();
         Self { publisher, seen, current, previous: None }
     }
 
     /// Called once per burst, never inside one: a burst sees a single plan. `true`: a new one was taken up.
     pub fn refresh(&mut self) -> bool {
-        let generation = self.publisher.generation.load(Ordering::Acquire);
+        let generation = self.publisher.generation.0.load(Ordering::Acquire);
         if generation == self.seen {
             return false;
         }
@@ -143,6 +149,11 @@ mod tests {
         publisher.publish(4);
         assert!(reader.refresh());
         assert_eq!((*reader.current(), reader.previous()), (4, Some(&2)));
+    }
+
+    #[test]
+    fn the_generation_is_alone_on_its_lines() {
+        assert_eq!((align_of::<Generation>(), size_of::<Generation>()), (128, 128));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `cargo run -p xtask -- tidy`: the rules of the house that neither rustc nor clippy can hold.
 
 mod layers;
+mod shared;
 mod tidy;
 
 use std::path::Path;

@@ -1,11 +1,11 @@
-//! Tidy: names, unsafe, unfinished work, dependencies between crates.
+//! Tidy: names, unsafe, unfinished work, dependencies between crates, what threads share.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::layers;
+use crate::{layers, shared};
 
 /// A source file longer than this tells more than one story. Tests sit in files of their own.
 const SOURCE_LINES_MAX: usize = 700;
@@ -22,6 +22,7 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
         let shown = file.strip_prefix(root).unwrap_or(&file).display().to_string();
         check_source(&shown, &text, &mut complaints);
     }
+    complaints.extend(shared::check(root)?);
     Ok(complaints)
 }
 
@@ -61,7 +62,7 @@ fn check_manifest(path: &Path, complaints: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
-fn sources(root: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn sources(root: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![root.join("crates"), root.join("benches")];
     while let Some(folder) = folders.pop() {
@@ -80,7 +81,7 @@ fn sources(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn is_test(path: &str) -> bool {
+pub(crate) fn is_test(path: &str) -> bool {
     path.contains("/tests/") || path.ends_with("/tests.rs") || path.ends_with("_tests.rs")
 }
 

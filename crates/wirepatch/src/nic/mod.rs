@@ -8,7 +8,7 @@ use capsule::{ChecksumState, Mbuf};
 use datapath::{Frame, RxChecksum};
 
 pub(crate) use queues::QueueNic;
-pub(crate) use rings::{Io, RingFull, RingNic, lay_rings};
+pub(crate) use rings::{Io, RingNic, lay_rings};
 
 /// An mbuf as the journey sees it.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! Run to completion: a worker polls its own queues of every port.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use capsule::{Backoff, Mbuf, Mempool, RxQueue, TxQueue};
+use datapath::counters::Lost;
 use datapath::limits::BURST_FRAMES_MAX;
 use datapath::{FramePool, Nic, PortNo};
 
@@ -19,7 +19,7 @@ pub(crate) struct QueueNic {
     ports: Vec<(RxQueue, TxQueue)>,
     pool: Mempool,
     mbufs: Vec<Mbuf>,
-    too_long: Arc<AtomicU64>,
+    too_long: Arc<Lost>,
 }
 
 impl QueueNic {
@@ -29,14 +29,14 @@ impl QueueNic {
     }
 
     /// Received frames that did not fit a packet buffer and were dropped. Read by the one who sums.
-    pub(crate) fn too_long(&self) -> Arc<AtomicU64> {
+    pub(crate) fn too_long(&self) -> Arc<Lost> {
         Arc::clone(&self.too_long)
     }
 
     /// Waits a little. Where every port can wake us, until one does, `longest` at most.
     pub(crate) fn idle(&self, backoff: &mut Backoff, longest: Duration) {
         let dropped: u64 = self.ports.iter().map(|(rx, _)| rx.dropped_multi_segment()).sum();
-        self.too_long.store(dropped, Relaxed);
+        self.too_long.frames.set(dropped);
         if let [(one, _), (other, _)] = self.ports.as_slice()
             && let (Some(one), Some(other)) = (one.event_fd(), other.event_fd())
         {

@@ -8,34 +8,18 @@
 //! A connection's worker is chosen by a hash that is the same for both directions ([`super::hash`]).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use anyhow::{Context as _, Result};
 use capsule::{
     Eal, Mbuf, Mempool, RingConsumer, RingGauge, RingProducer, RingProducers, RxQueue, TxQueue,
     mpsc, spsc,
 };
+use datapath::counters::Lost;
 use datapath::limits::BURST_FRAMES_MAX;
 use datapath::{FramePool, Nic, PortNo};
 
 use super::queues::HAND_OUT_FRAMES;
 use super::{DpdkFrame, hand_out, hash, take_in};
-
-/// Frames a full ring lost. One writer, plain stores.
-#[derive(Debug, Default)]
-pub(crate) struct RingFull(AtomicU64);
-
-impl RingFull {
-    fn add(&self, frames: usize) {
-        let frames = u64::try_from(frames).unwrap_or(0);
-        self.0.store(self.0.load(Relaxed).wrapping_add(frames), Relaxed);
-    }
-
-    /// For the one who sums.
-    pub(crate) fn frames(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
 
 /// A worker's ends of the rings.
 #[derive(Debug)]
@@ -92,7 +76,8 @@ struct Receiver {
     /// What goes to each worker of this burst.
     sorted: Vec<Vec<Mbuf>>,
     burst: Vec<Mbuf>,
-    full: Arc<RingFull>,
+    /// All receivers of an lcore share one.
+    full: Arc<Lost>,
 }
 
 #[derive(Debug)]
@@ -142,7 +127,7 @@ impl Receiver {
             }
             ring.enqueue(batch);
             // A worker that cannot keep up: what its ring refuses is lost here and counted, as a NIC would.
-            self.full.add(batch.len());
+            self.full.frames.add(u64::try_from(batch.len()).unwrap_or(0));
             Mbuf::free_bulk(batch);
         }
         true
@@ -175,7 +160,7 @@ pub(crate) struct RingPlan {
     /// By name.
     pub(crate) gauges: Vec<(String, RingGauge)>,
     /// Frames lost to full rings.
-    pub(crate) full: Arc<RingFull>,
+    pub(crate) full: Arc<Lost>,
 }
 
 /// Makes the rings between `ports` (in the order of the configuration) and `workers`.
@@ -186,7 +171,7 @@ pub(crate) fn lay_rings(
     ring_packets: u32,
     pool: &Mempool,
 ) -> Result<RingPlan> {
-    let full = Arc::new(RingFull::default());
+    let full = Arc::new(Lost::default());
     let mut gauges = Vec::new();
     let mut nics: Vec<RingNic> = (0..workers)
         .map(|_| RingNic {

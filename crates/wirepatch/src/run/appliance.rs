@@ -1,7 +1,6 @@
 //! What is in force, and everything that asks about it or changes it: scrapes, `ctl`, reloads.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::{Context as _, Result};
@@ -329,8 +328,8 @@ fn sample(watched: &Watched, samples: &mut Samples) {
             lost.tx_errors = lost.tx_errors.saturating_add(stats.tx_errors);
         }
     }
-    let too_long = watched.too_long.iter().map(|count| count.load(Relaxed)).sum::<u64>();
-    let ring_full = watched.ring_full.as_ref().map_or(0, |full| full.frames());
+    let too_long = watched.too_long.iter().map(|lost| lost.frames.load()).sum::<u64>();
+    let ring_full = watched.ring_full.as_ref().map_or(0, |lost| lost.frames.load());
     for (cause, frames) in [
         ("nic_missed", lost.rx_missed),
         ("nic_rx_error", lost.rx_errors),

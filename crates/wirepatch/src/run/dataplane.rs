@@ -1,7 +1,6 @@
 //! DPDK, its ports, and the busy lcores: started in order, stopped in the opposite order.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 use capsule::{
@@ -9,6 +8,7 @@ use capsule::{
     Rss, RxQueue, TxQueue,
 };
 use control::{Config, Device, Layout};
+use datapath::counters::Lost;
 use datapath::{
     Bridge, Core, CoreConfig, CoreCounters, InForce, Limits, Link, Midstream, PortNo, Tunnels,
 };
@@ -19,8 +19,8 @@ use crate::budget::{self, PortSpeed};
 
 use super::cpus::{self, Role};
 use super::log::Log;
-use super::worker::{Clock, Loop};
-use crate::nic::{DpdkFrame, Io, QueueNic, RingFull, lay_rings};
+use super::worker::{Clock, Loop, Stop};
+use crate::nic::{DpdkFrame, Io, QueueNic, lay_rings};
 
 /// Bytes a frame may grow in its own buffer before it has to be split: an edit seldom inserts more.
 const GROWTH_BYTES: u32 = 256;
@@ -34,7 +34,7 @@ const KEEPS_BUFFERS: &str = "net_af_xdp";
 /// Running lcores and what they run on. [`Dataplane::stop`] takes it down.
 #[derive(Debug)]
 pub(crate) struct Dataplane {
-    stop: Arc<AtomicBool>,
+    stop: Arc<Stop>,
     lcores: Vec<(Role, LcoreHandle<()>)>,
     watched: Watched,
     eal: Eal,
@@ -50,8 +50,8 @@ pub(crate) struct Watched {
     pub(crate) cores: Vec<Arc<CoreCounters>>,
     pub(crate) pool: Mempool,
     pub(crate) rings: Vec<(String, RingGauge)>,
-    pub(crate) ring_full: Option<Arc<RingFull>>,
-    pub(crate) too_long: Vec<Arc<AtomicU64>>,
+    pub(crate) ring_full: Option<Arc<Lost>>,
+    pub(crate) too_long: Vec<Arc<Lost>>,
 }
 
 impl Dataplane {
@@ -93,7 +93,7 @@ impl Dataplane {
                 ))
             })
             .collect();
-        let stop = Arc::new(AtomicBool::new(false));
+        let stop = Arc::new(Stop::default());
         let turns = Loop {
             stop: Arc::clone(&stop),
             clock: Clock::start(&eal),
@@ -151,7 +151,7 @@ impl Dataplane {
     /// Stops the lcores, closes the ports, and says how many packet buffers are missing from the pool.
     pub(crate) fn stop(self) -> Result<usize> {
         let Self { stop, lcores, watched, eal, pool, driver_keeps } = self;
-        stop.store(true, Ordering::Relaxed);
+        stop.order();
         for (role, handle) in lcores {
             if let Err(panic) = handle.join() {
                 bail!("{role:?} panicked: {}", said(panic.as_ref()));

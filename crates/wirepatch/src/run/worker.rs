@@ -30,10 +30,27 @@ impl Clock {
     }
 }
 
+/// Written once, read by every lcore at every turn. On cache lines of its own: nothing that is written while they run may
+/// stand beside it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Stop(AtomicBool);
+
+impl Stop {
+    /// Every loop ends with the turn it is at.
+    pub(super) fn order(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    fn is_ordered(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
 /// What all loops need to know.
 #[derive(Clone, Debug)]
 pub(super) struct Loop {
-    pub(super) stop: Arc<AtomicBool>,
+    pub(super) stop: Arc<Stop>,
     pub(super) clock: Clock,
     pub(super) sleep_when_idle: bool,
 }
@@ -42,7 +59,7 @@ impl Loop {
     /// Run to completion.
     pub(super) fn poll_queues(&self, nic: &mut QueueNic, core: &mut Core<DpdkFrame>) {
         let mut backoff = Backoff::new();
-        while !self.stop.load(Relaxed) {
+        while !self.stop.is_ordered() {
             if turn(nic, core, self.clock.now_ms()) > 0 {
                 backoff.busy();
             } else if self.sleep_when_idle {
@@ -54,7 +71,7 @@ impl Loop {
     /// A worker behind rings.
     pub(super) fn poll_rings(&self, nic: &mut RingNic, core: &mut Core<DpdkFrame>) {
         let mut backoff = Backoff::new();
-        while !self.stop.load(Relaxed) {
+        while !self.stop.is_ordered() {
             self.pace(&mut backoff, turn(nic, core, self.clock.now_ms()) > 0);
         }
     }
@@ -62,7 +79,7 @@ impl Loop {
     /// Between ports and rings.
     pub(super) fn move_frames(&self, io: &mut Io) {
         let mut backoff = Backoff::new();
-        while !self.stop.load(Relaxed) {
+        while !self.stop.is_ordered() {
             self.pace(&mut backoff, io.turn());
         }
     }
@@ -73,5 +90,19 @@ impl Loop {
         } else if self.sleep_when_idle {
             backoff.idle();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_to_stop_is_alone_on_its_lines() {
+        assert_eq!((align_of::<Stop>(), size_of::<Stop>()), (128, 128));
+        let stop = Stop::default();
+        assert!(!stop.is_ordered());
+        stop.order();
+        assert!(stop.is_ordered());
     }
 }
