@@ -196,7 +196,10 @@ impl Host {
             let mut payload = layers.payload_of(&frame);
             let mut seq = tcp.seq();
             let mut flags = tcp.flags();
-            if has_ack && !flags.has(TcpFlags::RST) {
+            // It drops what is not acceptable, and what that acknowledges with it: a keep-alive, say (RFC 9293 section 3.10.7.4).
+            let end = seq.advance(count(payload.len()));
+            let old = self.expects.is_some_and(|expects| end.is_before(expects));
+            if has_ack && !flags.has(TcpFlags::RST) && !old {
                 let edge = self.acknowledged.map_or(ack, |before| before.max(ack));
                 self.progressed |= self.acknowledged != Some(edge);
                 self.acknowledged = Some(edge);
@@ -267,10 +270,12 @@ impl Host {
             flags = flags.with(TcpFlags::FIN);
         }
         let expects = self.expects.unwrap_or(tcp.ack());
+        let options = stamped_now(tcp.option_bytes());
         link::rewrite(&self.last, &layers, payload, |tcp| {
             tcp.set_seq(edge);
             tcp.set_flags(flags);
             tcp.set_ack(expects);
+            tcp.set_option_bytes(0, &options);
         })
     }
 
@@ -449,6 +454,27 @@ impl Host {
         frame.resize(frame.len().max(60), 0);
         frame
     }
+}
+
+/// These options under the stamp of this moment, as a stack stamps what it sends again.
+fn stamped_now(options: &[u8]) -> Vec<u8> {
+    const TIMESTAMPS: u8 = 8;
+    let mut bytes = options.to_vec();
+    let mut at = 0;
+    while let Some(&kind) = bytes.get(at) {
+        match (kind, bytes.get(at + 1)) {
+            (0, _) | (2.., None) => break,
+            (1, _) => at += 1,
+            (TIMESTAMPS, _) => {
+                if let Some(value) = bytes.get_mut(at + 2..at + 6) {
+                    value.copy_from_slice(&MILLISECONDS.get().to_be_bytes());
+                }
+                break;
+            }
+            (_, Some(&len)) => at += usize::from(len).max(2),
+        }
+    }
+    bytes
 }
 
 /// SACK blocks moved by `shift`, and where they stand among the options.
