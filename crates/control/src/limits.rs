@@ -20,6 +20,8 @@ pub struct Limits {
     pub pattern_hold_ms: u32,
     /// Milliseconds a unit is held.
     pub unit_hold_ms: u32,
+    /// Milliseconds an open connection may be silent.
+    pub idle_ms: u32,
     /// Bytes kept ahead of a gap, a direction.
     pub ahead_bytes: u32,
     /// Bytes in flight as copies, a direction.
@@ -55,6 +57,8 @@ impl Limits {
             hold_bytes: bounded(raw.hold_bytes, HOLD_BYTES_DEFAULT, 64..=HOLD_BYTES_MAX),
             pattern_hold_ms: bounded(raw.pattern_hold_ms, 400, 10..=60_000),
             unit_hold_ms: bounded(raw.unit_hold_ms, 300_000, 100..=7_200_000),
+            // RFC 5382 section 5 wants no less; the clock goes round in 49 days.
+            idle_ms: bounded(raw.idle_ms, 7_440_000, 7_440_000..=1_209_600_000),
             // What a half-stream keeps of bytes past those decided ends at 126 KiB.
             ahead_bytes: bounded(raw.ahead_bytes, 129_024, 1_460..=129_024),
             in_flight_bytes: bounded(raw.in_flight_bytes, 1_048_576, 131_072..=16_777_216),

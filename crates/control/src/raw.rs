@@ -210,6 +210,8 @@ pub(crate) struct RawLimits {
     pub pattern_hold_ms: Option<Spanned<NonZeroU32>>,
     /// Milliseconds that part of a message is held back for its rest; then the connection is reset.
     pub unit_hold_ms: Option<Spanned<NonZeroU32>>,
+    /// Milliseconds an open connection may be silent until it is reset at both ends; no less than 2 hours 4 minutes.
+    pub idle_ms: Option<Spanned<NonZeroU32>>,
     /// Bytes of one direction of a connection kept while a gap before them is open.
     pub ahead_bytes: Option<Spanned<NonZeroU32>>,
     /// Bytes of one direction of a connection copied until they are acknowledged.

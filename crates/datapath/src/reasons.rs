@@ -101,11 +101,12 @@ reasons! {
     TcpBadFlags "tcp_bad_flags" Dropped "Control bits that contradict each other, which every receiver discards (RFC 9293), or a signature in a connection that has none (RFC 2385).";
     TcpSourceRoute "tcp_source_route" Dropped "TCP behind an IPv4 source route, which hosts drop unless told otherwise (RFC 7126 section 4.3).";
     TcpTooOld "tcp_too_old" Dropped "Its timestamp is older than one that came in order before it, so its receiver would discard it (RFC 7323, PAWS).";
+    TcpEarly "tcp_early" Dropped "Came before the handshake was answered, so its receiver would discard it (RFC 9293 section 3.10.7.3).";
     TcpSynData "tcp_syn_data" Changed "Data in a SYN was taken off; its sender resends it behind the handshake, where it is inspected.";
     TcpClosed "tcp_closed" Changed "A patch, or the fail mode, ended the connection: both ends were reset.";
     TcpBroken "tcp_broken" Changed "An edit could not be kept for resending: both ends were reset.";
-    TcpAfterReset "tcp_after_reset" Dropped "Belongs to a connection that was reset from here; answered with a reset.";
-    TcpIdleReset "tcp_idle_reset" Changed "No frame: an edited connection was silent for more than two hours and was reset at both ends.";
+    TcpAfterReset "tcp_after_reset" Dropped "Belongs to a connection that was reset, by an end or from here; answered with a reset.";
+    TcpIdleReset "tcp_idle_reset" Changed "No frame: a connection was silent for more than two hours and was reset at both ends; what they said next would not be patched.";
     TcpHoldEnded "tcp_hold_ended" Changed "No frame: what might have begun a pattern was held for its longest, and sent on.";
     TcpHoldReset "tcp_hold_reset" Changed "No frame: the rest of a message was waited for its longest (or the fail mode said so when a hold ended), and both ends were reset.";
     TcpResent "tcp_resent" Changed "No frame: bytes its sender believes delivered were not acknowledged in time, and were sent again.";

@@ -14,10 +14,8 @@ mod track;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-use flow::{
-    FlowId, Key, KeyHash, Outcome, Output, Outputs, Payload, SegmentIn, Stores, Table, To, Way,
-};
-use plan::{Endpoint, Found, Module, ModuleNo};
+use flow::{FlowId, Key, KeyHash, Outcome, Outputs, SegmentIn, Stores, Table, To, Way};
+use plan::{Endpoint, Found, Mode, Module, ModuleNo};
 use proto::Direction;
 use wire::{IpVersion, Layers, Tcp, TcpFlags};
 
@@ -94,6 +92,37 @@ struct Slot {
     server_port: PortNo,
 }
 
+impl Slot {
+    /// Sends what there is no frame for, of a connection whose segments travel `way`: in frames of our own.
+    fn send<P: FramePool>(
+        &self,
+        outputs: &Outputs,
+        (key, way, link): (&Key, Way, Link),
+        copy: impl Fn(To, u32, &mut [u8]) -> usize,
+        (pool, work): (&mut P, &mut Vec<u8>),
+        (out, counters): (&mut Outgoing<P::Frame>, &CoreCounters),
+    ) {
+        for output in outputs.list() {
+            let (way, options) = match output.to {
+                To::Receiver => (way, outputs.onward_options().unwrap_or_default()),
+                To::Sender => (way.opposite(), outputs.back_options()),
+            };
+            let port = match way {
+                Way::ToServer => self.server_port,
+                Way::ToClient => self.client_port,
+            };
+            let absent = Absent { header: &self.link, link, key, way };
+            absent.send(
+                (output, options),
+                &copy,
+                (&mut *pool, &mut *work),
+                (&mut *out, port),
+                counters,
+            );
+        }
+    }
+}
+
 impl State {
     /// Allocates all it will ever need.
     pub fn new(limits: &Limits) -> Self {
@@ -144,33 +173,29 @@ impl State {
         u64::from(self.stores.blocks().0).saturating_mul(bytes)
     }
 
-    /// Lets a few idle connections go. One that was edited is reset at both ends: neither could go on alone.
+    /// Lets a few idle connections go. One that may go on is reset at both ends: of what was edited they could not go on alone, and what
+    /// was not, but is to be, would go on unpatched for whoever waits so long.
     pub(crate) fn expire<P: FramePool>(
         &mut self,
-        now: Tick,
-        link: Link,
+        (now, idle_ms): (Tick, u32),
+        (link, force): (Link, &InForce),
         pool: &mut P,
         (out, work): (&mut Outgoing<P::Frame>, &mut Vec<u8>),
         counters: &CoreCounters,
     ) {
-        let Some(id) = self.table.next_expired(flow_tick(now), EXPIRE_PER_TURN) else { return };
+        let expired = self.table.next_expired(flow_tick(now), idle_ms, EXPIRE_PER_TURN);
+        let Some(id) = expired else { return };
         let key = self.table.key(id).copied().unwrap_or_default();
         let Some(connection) = self.table.get_mut(id) else { return };
-        if connection.is_needed(&self.stores) {
-            let [to_server, to_client] = connection.reset(&mut self.stores);
+        let module = found_of(&key, force).and_then(|found| force.plan.module(found.module));
+        let enforced = module.is_some_and(|module| module.mode == Mode::Enforce);
+        let goes_on = enforced && connection.state() == flow::State::Open;
+        if goes_on || connection.is_needed(&self.stores) {
+            let way = Way::ToServer;
+            connection.reset(way, &mut self.stores, &mut self.outputs);
             if let Some(slot) = self.slots.get(id.index()) {
-                let resets = [
-                    (slot.server_port, Way::ToServer, to_server, to_client),
-                    (slot.client_port, Way::ToClient, to_client, to_server),
-                ];
-                for (port, way, seq, ack) in resets {
-                    let (to, payload) = (To::Receiver, Payload::None);
-                    let flags = TcpFlags::RST.with(TcpFlags::ACK);
-                    let output = Output { to, seq, ack, flags, window: 0, payload };
-                    let absent = Absent { header: &slot.link, link, key: &key, way };
-                    let nothing = |_, _, _: &mut [u8]| 0;
-                    absent.send((&output, &[]), nothing, (pool, work), (out, port), counters);
-                }
+                let nothing = |_, _, _: &mut [u8]| 0;
+                slot.send(&self.outputs, (&key, way, link), nothing, (pool, work), (out, counters));
             }
             counters.count(Reason::TcpIdleReset);
         } else {
@@ -275,6 +300,19 @@ fn is_source_routed(frame: &[u8], layers: &Layers) -> bool {
     false
 }
 
+/// Its receiver may not get it, or drop it for what stands before TCP: options and extension headers it does not know, or a life that
+/// ends on the way.
+fn may_be_lost(frame: &[u8], layers: &Layers) -> bool {
+    /// Where a router may follow. Hosts begin with 64 or more, and few paths are longer than half of that.
+    const HOPS_ENOUGH: u8 = 32;
+    let (fixed, hops) = match layers.version {
+        IpVersion::V4 => (20, 8),
+        IpVersion::V6 => (40, 7),
+    };
+    layers.l4.saturating_sub(layers.ip) != fixed
+        || frame.get(layers.ip.saturating_add(hops)).is_none_or(|left| *left < HOPS_ENOUGH)
+}
+
 /// One segment with right checksums, in scope (`found`) or of a tracked connection. Whatever it causes is put into `out`: towards
 /// `parts.lane.to`, or back to its sender at `parts.lane.from`.
 pub(crate) fn segment<P: FramePool>(
@@ -307,9 +345,9 @@ pub(crate) fn segment<P: FramePool>(
         }
     };
 
-    let client = match way {
-        Way::ToServer => packet.source,
-        Way::ToClient => packet.destination,
+    let (client, server) = match way {
+        Way::ToServer => (packet.source, packet.destination),
+        Way::ToClient => (packet.destination, packet.source),
     };
     let State { table, stores, outputs, slots, conversations, plans, deadlines, .. } =
         &mut *parts.tcp;
@@ -341,11 +379,21 @@ pub(crate) fn segment<P: FramePool>(
     if answers && parts.lane.from == slot.server_port {
         slot.link = LinkHeader::of(bytes, layers, parts.config.link, way);
     }
-    let mut frame = frame;
-    // What is believed here is to reach the server, and not some other address on its link.
-    let led = way == Way::ToServer
-        && flags.has(TcpFlags::RST)
-        && slot.link.lead(frame.as_mut(), parts.config.link);
+    // What is believed here is to be believed there: what may never arrive is said by a frame of our own.
+    let ended = flags.has(TcpFlags::RST)
+        && outcome != Outcome::Dead
+        && connection.state() == flow::State::Dead;
+    if ended {
+        let link = parts.config.link;
+        let elsewhere = way == Way::ToServer && slot.link.leads_elsewhere(bytes, link);
+        if elsewhere || may_be_lost(bytes, layers) {
+            let key = key(client, server, realm(layers));
+            let nothing = |_, _, _: &mut [u8]| 0;
+            let room = (&mut *pool, &mut *parts.work);
+            slot.send(outputs, (&key, way, link), nothing, room, (out, parts.counters));
+            return Reason::TcpMoved;
+        }
+    }
     for way in [way, way.opposite()] {
         if connection.waits(way, stores) {
             deadlines.add(id, way, now);
@@ -360,13 +408,7 @@ pub(crate) fn segment<P: FramePool>(
     let copy = |to, at, room: &mut [u8]| connection.copy_out((way, to), stores, at, room);
     let complete =
         template.send(pool, frame, (&*outputs, outcome), copy, (parts.work, parts.next_id), out);
-    if !complete {
-        Reason::NoFrames
-    } else if led && outcome == Outcome::Untouched {
-        Reason::TcpMoved
-    } else {
-        reason(outcome)
-    }
+    if complete { reason(outcome) } else { Reason::NoFrames }
 }
 
 /// The module that decides: that of the plan a connection is on, until nothing of it is open and the current one can take
@@ -472,6 +514,7 @@ const fn reason(outcome: Outcome) -> Reason {
         Outcome::InFlightFull => Reason::TcpInFlightFull,
         Outcome::BadFlags => Reason::TcpBadFlags,
         Outcome::TooOld => Reason::TcpTooOld,
+        Outcome::Early => Reason::TcpEarly,
         Outcome::SynDataStripped => Reason::TcpSynData,
         Outcome::Closed => Reason::TcpClosed,
         Outcome::Broken => Reason::TcpBroken,

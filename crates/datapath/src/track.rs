@@ -17,7 +17,9 @@ pub(crate) fn expire<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, now: Tick) 
         Parts { force, previous, config, counters, scratch, work, tcp, next_id, lane, now };
     tcp::overdue(&mut parts, nic, out);
     let link = core.config.link;
-    core.tcp.expire(now, link, nic, (&mut core.out, &mut core.work), &core.counters);
+    let (force, idle_ms) = (core.reader.current(), core.config.limits.flow.idle_ms);
+    let sent = (&mut core.out, &mut core.work);
+    core.tcp.expire((now, idle_ms), (link, force), nic, sent, &core.counters);
     core.tcp.move_on(core.reader.current(), core.reader.previous());
     core.counters.flows.set(core.tcp.flows());
     core.counters.held_segments.set(core.tcp.flights());

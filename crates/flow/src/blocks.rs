@@ -41,6 +41,11 @@ impl BlockPool {
         self.free_count
     }
 
+    /// Bytes those hold.
+    pub(crate) fn free_bytes(&self) -> u32 {
+        self.free_count.saturating_mul(len32(BLOCK_BYTES))
+    }
+
     /// At least `bytes` can be stored from a block's start.
     pub(crate) fn has_room_for(&self, bytes: u32) -> bool {
         self.free_count >= bytes.div_ceil(len32(BLOCK_BYTES))

@@ -9,9 +9,7 @@ use crate::blocks::len32;
 use crate::data::{Taken, Turn};
 use crate::flight::Stores;
 use crate::half::{Facts, Half};
-use crate::limits::{
-    DEAD_IDLE_MS, HALF_OPEN_MS, OPEN_IDLE_MS, SEGMENT_BYTES_MIN, TRANSITORY_IDLE_MS,
-};
+use crate::limits::{DEAD_IDLE_MS, HALF_OPEN_MS, SEGMENT_BYTES_MIN, TRANSITORY_IDLE_MS};
 use crate::options;
 use crate::segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
 use crate::stage::{Back, Stage};
@@ -24,11 +22,13 @@ use wire::{Seq, TcpFlags};
 pub enum State {
     /// A SYN was seen.
     Opening,
+    /// It was there before this box, and one end at most has spoken since.
+    PickedUp,
     /// Both ends have spoken.
     Open,
-    /// A reset, or the end of both halves, was seen; stragglers are still translated.
+    /// The end of both halves was seen; stragglers are still translated.
     Closing,
-    /// It was reset from here; whatever still comes is answered with a reset.
+    /// It was reset, by an end or from here; whatever still comes is answered with a reset.
     Dead,
     /// Its segments are signed: it passes as it is.
     Signed,
@@ -51,14 +51,17 @@ impl Connection {
     /// One that was there before this box: its numbers are those of the first segment each way, and what its ends agreed on is
     /// not known.
     pub const fn picked_up(now: Tick) -> Self {
-        Self { halves: [Half::PICKED_UP; 2], seen: now, state: State::Opening }
+        Self { halves: [Half::PICKED_UP; 2], seen: now, state: State::PickedUp }
     }
 
-    /// Half-open for so long that its handshake is not under way any more (RFC 4987 section 2).
+    /// Half-open for so long that its handshake is not under way any more (RFC 4987 section 2), or reset some time ago.
     pub fn may_make_room(&self, stores: &Stores, now: Tick) -> bool {
-        self.state == State::Opening
-            && now.since(self.seen) > HALF_OPEN_MS
-            && !self.is_needed(stores)
+        let silent = now.since(self.seen);
+        match self.state {
+            State::Opening | State::PickedUp => silent > HALF_OPEN_MS && !self.is_needed(stores),
+            State::Dead => silent > DEAD_IDLE_MS,
+            State::Open | State::Closing | State::Signed => false,
+        }
     }
 
     /// How far it has come.
@@ -66,11 +69,13 @@ impl Connection {
         self.state
     }
 
-    /// It has been silent for longer than its state allows (RFC 5382 section 5).
-    pub const fn is_expired(&self, now: Tick) -> bool {
+    /// It has been silent for longer than its state allows (RFC 5382 section 5): `idle_ms` while it is open.
+    pub fn is_expired(&self, now: Tick, idle_ms: u32) -> bool {
         let allowed = match self.state {
-            State::Open | State::Signed => OPEN_IDLE_MS,
-            State::Opening | State::Closing => TRANSITORY_IDLE_MS,
+            State::Open | State::Signed => idle_ms,
+            State::Opening | State::PickedUp | State::Closing => TRANSITORY_IDLE_MS,
+            // Where an end had not acknowledged all that was sent to it, it may have taken none of the resets for its own, and go on.
+            State::Dead if self.halves.iter().any(|half| half.una_e != half.sent_e) => idle_ms,
             State::Dead => DEAD_IDLE_MS,
         };
         now.since(self.seen) > allowed
@@ -88,7 +93,7 @@ impl Connection {
     /// delivered.
     pub fn is_needed(&self, stores: &Stores) -> bool {
         self.halves.iter().any(|half| half.is(Facts::EDITED) || half.owes(stores))
-            && matches!(self.state, State::Open | State::Opening)
+            && matches!(self.state, State::Open | State::Opening | State::PickedUp)
     }
 
     /// Copies bytes that an output `to` an end, caused by a segment that travels `way`, names out of the copy; says how many
@@ -125,13 +130,20 @@ impl Connection {
         }
     }
 
-    /// The sequence numbers of a reset towards the server and towards the client, for a connection that has to go. Any
+    /// Resets towards the server and towards the client, for a connection that has to go: those of `To::Receiver` travel `way`. Any
     /// other number than the expected one would be challenged (RFC 5961 section 3).
-    pub fn reset(&mut self, stores: &mut Stores) -> [Seq; 2] {
+    pub fn reset(&mut self, way: Way, stores: &mut Stores, out: &mut Outputs) {
+        out.clear();
         self.let_go(stores);
         self.state = State::Dead;
-        let [server, client] = &self.halves;
-        [server.sent_e, client.sent_e]
+        let (half, other) = self.pair(way);
+        let flags = TcpFlags::RST.with(TcpFlags::ACK);
+        for (to, half, other) in [(To::Receiver, &*half, &*other), (To::Sender, &*other, &*half)] {
+            for seq in half.expected() {
+                let (ack, payload) = (other.sent_e, Payload::None);
+                out.push(Output { to, seq, ack, flags, window: 0, payload });
+            }
+        }
     }
 
     /// Takes one segment that travels `way`; `out` says what is to be sent for it.
@@ -160,7 +172,7 @@ impl Connection {
                 pass(segment, out);
                 return Outcome::Signed;
             }
-            State::Opening | State::Open | State::Closing => {}
+            State::Opening | State::PickedUp | State::Open | State::Closing => {}
         }
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7
         //# SYN with FIN or RST, and a segment with neither ACK, SYN nor RST, belong to no state: they are discarded.
@@ -175,13 +187,55 @@ impl Connection {
         if flags.has(TcpFlags::SYN) {
             return self.take_syn(way, segment, stores, out);
         }
-        if self.state == State::Opening && !flags.has(TcpFlags::RST) {
-            let [server, client] = &self.halves;
-            if server.is(Facts::KNOWN) && client.is(Facts::KNOWN) {
-                self.state = State::Open;
+        let both = self.halves.iter().all(|half| half.is(Facts::KNOWN));
+        match self.state {
+            State::Opening | State::PickedUp if both => {
+                if !flags.has(TcpFlags::RST) {
+                    self.state = State::Open;
+                }
             }
+            State::Opening if !stores.bounds.captured => {
+                if let Some(outcome) = self.take_early(way, segment, out) {
+                    return outcome;
+                }
+            }
+            State::Opening
+            | State::PickedUp
+            | State::Open
+            | State::Closing
+            | State::Dead
+            | State::Signed => {}
         }
         self.take_in_order(way, segment, stores, stage, out)
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
+    //# If neither of the SYN or RST bits is set, then drop the segment and return.
+    /// What is no SYN, while one end only has sent its own: nobody takes bytes of it, so they are not what was said first. An
+    /// acknowledgement may be a challenge by an end that has a connection already: who asked for another answers it with a
+    /// reset. `None`: a reset that counts.
+    ///
+    /// 99 SYN, and 100 "decoy" before the answer: were it believed, the SYN that the server does answer would not say where
+    /// its stream begins.
+    fn take_early(
+        &mut self,
+        way: Way,
+        segment: &SegmentIn<'_>,
+        out: &mut Outputs,
+    ) -> Option<Outcome> {
+        let (half, other) = self.pair(way);
+        let (tcp, flags) = (&segment.tcp, segment.tcp.flags());
+        if flags.has(TcpFlags::RST) {
+            // One that acknowledges another SYN than the one that was sent is not believed.
+            let answers = flags.has(TcpFlags::ACK) && tcp.ack() == other.sent_e;
+            if half.is(Facts::KNOWN) || answers {
+                return None;
+            }
+        } else if half.is(Facts::KNOWN) || flags.has(TcpFlags::FIN) || !segment.payload.is_empty() {
+            return Some(Outcome::Early);
+        }
+        pass(segment, out);
+        Some(Outcome::Untouched)
     }
 
     /// The same for an acknowledgement between two half-streams of which nothing was edited and nothing is kept, as most are: it
@@ -244,19 +298,21 @@ impl Connection {
         if flags.has(TcpFlags::RST) {
             let seq = place_of_reset(half, stores, tcp.seq());
             let flags = flags.without(TcpFlags::URG);
-            push_empty(out, seq, &acked, flags);
             //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
             //# If the RST bit is set and the sequence number does not exactly match the next expected sequence value, yet is
             //# within the current receive window, TCP MUST send an acknowledgment (challenge ACK).
-            if !seq.is_before(half.una_e) && !seq.is_after(half.sent_e) {
-                // Its receiver may expect any of these numbers. What is believed here is to be believed there: or it would read
-                // on what nobody looks at any more.
-                if seq != half.sent_e {
-                    let ack = if flags.has(TcpFlags::ACK) { acked.ack } else { Seq::new(0) };
-                    push_empty(out, half.sent_e, &Acked { ack, ..acked }, flags);
-                }
-                self.state = State::Closing;
+            if seq.is_before(half.una_e) || seq.is_after(half.sent_e) {
+                push_empty(out, seq, &acked, flags);
+                return finish(segment, out, Outcome::Moved);
             }
+            // What is believed here is to be believed there: its receiver expects what it acknowledged last, or what was sent last, and
+            // what it says instead is answered.
+            let ack = if flags.has(TcpFlags::ACK) { acked.ack } else { Seq::new(0) };
+            for seq in half.expected() {
+                push_empty(out, seq, &Acked { ack, ..acked }, flags);
+            }
+            self.let_go(stores);
+            self.state = if stores.bounds.captured { State::Closing } else { State::Dead };
             return finish(segment, out, Outcome::Moved);
         }
 
@@ -333,23 +389,22 @@ impl Connection {
 
     /// Both ends are reset; what still comes is answered by [`Self::answer_dead`].
     fn close(&mut self, way: Way, segment: &SegmentIn<'_>, out: &mut Outputs, stores: &mut Stores) {
-        out.clear();
-        let [server, client] = self.reset(stores);
-        let (onward, back) = match way {
-            Way::ToServer => (server, client),
-            Way::ToClient => (client, server),
-        };
-        let flags = TcpFlags::RST.with(TcpFlags::ACK);
-        let bytes = len32(segment.payload.len());
-        let ack = segment.tcp.seq().advance(bytes);
-        let payload = Payload::None;
-        let to_receiver =
-            Output { to: To::Receiver, seq: onward, ack: back, flags, window: 0, payload };
-        out.push(to_receiver);
+        self.reset(way, stores, out);
+        let tcp = &segment.tcp;
+        let ack = tcp.seq().advance(len32(segment.payload.len()));
+        for output in out.list_mut().iter_mut().filter(|output| output.to == To::Sender) {
+            output.ack = ack;
+        }
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.1
         //# <SEQ=SEG.ACK><CTL=RST>
-        let seq = if segment.tcp.flags().has(TcpFlags::ACK) { segment.tcp.ack() } else { back };
-        out.push(Output { to: To::Sender, seq, ack, flags, window: 0, payload });
+        if tcp.flags().has(TcpFlags::ACK) {
+            let (seq, flags) = (tcp.ack(), TcpFlags::RST.with(TcpFlags::ACK));
+            let said = |output: &Output| output.to == To::Sender && output.seq == seq;
+            if !out.list().iter().any(said) {
+                let payload = Payload::None;
+                out.push(Output { to: To::Sender, seq, ack, flags, window: 0, payload });
+            }
+        }
     }
 
     fn answer_dead(&self, segment: &SegmentIn<'_>, out: &mut Outputs) -> Outcome {
@@ -426,6 +481,14 @@ fn note_fin(half: &mut Half, segment: &SegmentIn<'_>) {
 impl Half {
     fn edge_or_sent(&self) -> Seq {
         self.sent_e.max(self.next_e)
+    }
+
+    /// The numbers its receiver may expect next, as far as is known here.
+    ///
+    /// Acknowledged 100, sent up to 400 into a window of 0: it expects 100, and a reset at 400 would be past its window.
+    fn expected(&self) -> impl Iterator<Item = Seq> + use<> {
+        let behind = (self.una_e != self.sent_e).then_some(self.una_e);
+        behind.into_iter().chain([self.sent_e])
     }
 }
 

@@ -9,7 +9,7 @@ use crate::blocks::{index, len32};
 use crate::commit::Decision;
 use crate::flight::Stores;
 use crate::half::{Facts, Half};
-use crate::limits::{GROWTH_RESERVE_BYTES, WAITING_BYTES_MAX, WAITING_RUNS_MAX};
+use crate::limits::{AHEAD_LEAVES_FREE, GROWTH_RESERVE_BYTES, WAITING_BYTES_MAX, WAITING_RUNS_MAX};
 use crate::segment::{Outcome, Outputs, Payload};
 use crate::seq_map::Kind;
 use crate::stage::{Release, Stage};
@@ -272,7 +272,11 @@ impl<S: Stage> Turn<'_, S> {
         let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) else {
             return Taken::with(Outcome::NoFlights);
         };
-        let put = flight.waiting.put(pool, edge, self.start, bytes);
+        let put = if pool.free_count() > pool.capacity() / AHEAD_LEAVES_FREE {
+            flight.waiting.put(pool, edge, self.start, bytes)
+        } else {
+            Put::NoBlocks
+        };
         self.half.rebase(self.stores);
         match put {
             Put::Stored => Taken { ahead: Some(self.start), ..Taken::answered(Outcome::Ahead) },
@@ -324,12 +328,10 @@ impl<S: Stage> Turn<'_, S> {
         let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) else {
             return Err(Outcome::NoFlights);
         };
-        let waiting = flight.waiting.front(edge.0);
-        let needed = bytes.saturating_add(waiting);
-        if !pool.has_room_for(needed.saturating_add(GROWTH_RESERVE_BYTES)) {
+        if !pool.has_room_for(bytes.saturating_add(GROWTH_RESERVE_BYTES)) {
             return Err(Outcome::NoBlocks);
         }
-        if flight.copy.len().saturating_add(needed) > in_flight_bytes || !flight.map.make_room() {
+        if flight.copy.len().saturating_add(bytes) > in_flight_bytes || !flight.map.make_room() {
             return Err(Outcome::InFlightFull);
         }
         if tail == 0 {
@@ -346,8 +348,19 @@ impl<S: Stage> Turn<'_, S> {
         Ok(())
     }
 
-    /// Hands everything that waits at the edge to the stage.
-    fn inspect_waiting(&mut self, release: Release) -> Taken {
+    /// Bytes of which a decision can be kept now: what is decided of more than that stands in the pool twice for a moment, as waiting
+    /// bytes and as copies.
+    fn room(&self) -> u32 {
+        let copied = self.stores.flight(self.half.flight()).map_or(0, |flight| flight.copy.len());
+        let free = self.stores.pool.free_bytes().saturating_sub(GROWTH_RESERVE_BYTES);
+        free.min(self.stores.bounds.in_flight_bytes.saturating_sub(copied))
+    }
+
+    /// Hands everything that waits at the edge to the stage, or as much of it as there is room for: what is decided makes room for the
+    /// rest.
+    ///
+    /// 105 KiB wait, a gap before them having closed, and 96 KiB of the pool are free: 64 KiB are shown first, for 32 must stay.
+    fn inspect_waiting(&mut self, mut release: Release) -> Taken {
         let edge = self.half.edge_o();
         let held = self.half.shown(self.stores);
         let mut front = self.half.held(self.stores);
@@ -356,7 +369,11 @@ impl<S: Stage> Turn<'_, S> {
             front = front.min(self.half.fin_o.bytes_after(edge));
             ended = edge.advance(front) == self.half.fin_o;
         }
-        if let Err(outcome) = self.prepare(0) {
+        let room = self.room();
+        if room < front && room > held {
+            (front, ended, release) = (room, false, Release::Nothing);
+        }
+        if let Err(outcome) = self.prepare(front) {
             return Taken::with(outcome);
         }
         let mut work = core::mem::take(&mut self.stores.work);

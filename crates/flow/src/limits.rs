@@ -12,6 +12,8 @@ pub struct Bounds {
     pub window_hold_ms: u32,
     /// Milliseconds a unit is held after the last byte of it came.
     pub unit_hold_ms: u32,
+    /// Milliseconds an open connection may be silent; at least [`OPEN_IDLE_MS`].
+    pub idle_ms: u32,
     /// The segments are a capture's: what they acknowledge may be missing in it, or was cut here and not there. Their bytes are taken
     /// whatever they acknowledge, where otherwise those under an acknowledgement of what was never sent are left to be challenged.
     pub captured: bool,
@@ -24,6 +26,7 @@ impl Bounds {
         in_flight_bytes: COPY_BYTES_DEFAULT,
         window_hold_ms: WINDOW_HOLD_MS,
         unit_hold_ms: UNIT_HOLD_MS,
+        idle_ms: OPEN_IDLE_MS,
         captured: false,
     };
 }
@@ -49,6 +52,10 @@ pub const WAITING_BYTES_MAX: u32 = 63 * 2_048;
 /// Separate runs of bytes ahead of order. A thirty-third gap in one window means a path that reorders more than it
 /// delivers; the segment is dropped and counted.
 pub const WAITING_RUNS_MAX: usize = 32;
+
+/// Bytes ahead of order leave one part in so many of the pool alone: nobody can act upon them yet, and those in order, which make
+/// room, must never wait for them.
+pub const AHEAD_LEAVES_FREE: u32 = 4;
 
 /// Pieces of the sequence map in flight, in one direction. Edits past that are fused with their neighbours, which costs
 /// precision of acknowledgements, never correctness.
@@ -106,7 +113,7 @@ pub const LOOK_AGAIN_MS: u32 = 100;
 
 //= https://www.rfc-editor.org/rfc/rfc5382#section-5
 //# the value of the "established connection idle-timeout" MUST NOT be less than 2 hours 4 minutes.
-/// Milliseconds an open connection may be silent.
+/// [`Bounds::idle_ms`] unless set, and the least it may be.
 pub const OPEN_IDLE_MS: u32 = (2 * 60 + 4) * 60 * 1_000;
 
 //= https://www.rfc-editor.org/rfc/rfc5382#section-5

@@ -215,6 +215,8 @@ pub enum Outcome {
     BadFlags,
     /// Dropped: its timestamp is older than one that came in order before, so its receiver would discard it.
     TooOld,
+    /// Dropped: it came before the handshake was answered, so its receiver would discard it.
+    Early,
     /// A SYN whose data was taken off.
     SynDataStripped,
     /// The stage asked for the end of the connection: both ends are reset.

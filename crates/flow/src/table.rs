@@ -233,10 +233,10 @@ impl Table {
         self.close_up(at);
     }
 
-    /// Looks at the next `count` entries for connections that were silent for too long, and names one. To be called until it
-    /// names none, or so often as time allows.
-    pub fn next_expired(&mut self, now: Tick, count: usize) -> Option<FlowId> {
-        self.next(count, |connection| connection.is_expired(now))
+    /// Looks at the next `count` entries for connections that were silent for too long (open ones for `idle_ms`), and names one. To be
+    /// called until it names none, or so often as time allows.
+    pub fn next_expired(&mut self, now: Tick, idle_ms: u32, count: usize) -> Option<FlowId> {
+        self.next(count, |connection| connection.is_expired(now, idle_ms))
     }
 
     /// Looks at the next `count` entries for a connection that may make room for another, and names one.
@@ -334,7 +334,7 @@ fn fold(a: u64, b: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::TRANSITORY_IDLE_MS;
+    use crate::limits::{OPEN_IDLE_MS, TRANSITORY_IDLE_MS};
     use std::collections::HashMap;
 
     fn key(n: u32) -> Key {
@@ -380,9 +380,9 @@ mod tests {
         }
         let soon = Tick(1000);
         let late = Tick(TRANSITORY_IDLE_MS);
-        assert_eq!(table.next_expired(soon, 200), None);
+        assert_eq!(table.next_expired(soon, OPEN_IDLE_MS, 200), None);
         let mut gone = 0;
-        while let Some(id) = table.next_expired(late, 4) {
+        while let Some(id) = table.next_expired(late, OPEN_IDLE_MS, 4) {
             table.remove(id);
             gone += 1;
         }

@@ -44,17 +44,9 @@ impl Link {
         header
     }
 
-    /// Sends a frame to the Ethernet address that this header is for; whether it would have gone to another.
-    pub(super) fn lead(&self, frame: &mut [u8], link: parse::Link) -> bool {
-        if link == parse::Link::Ethernet
-            && let (Some(to), Some(address)) =
-                (frame.first_chunk_mut::<6>(), self.as_slice().first_chunk::<6>())
-            && to != address
-        {
-            *to = *address;
-            return true;
-        }
-        false
+    /// A frame goes to another Ethernet address than this header is for.
+    pub(super) fn leads_elsewhere(&self, frame: &[u8], link: parse::Link) -> bool {
+        link == parse::Link::Ethernet && frame.first_chunk::<6>() != self.as_slice().first_chunk()
     }
 
     fn as_slice(&self) -> &[u8] {

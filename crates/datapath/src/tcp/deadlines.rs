@@ -9,9 +9,8 @@
 use std::collections::VecDeque;
 
 use flow::limits::LOOK_AGAIN_MS;
-use flow::{FlowId, Outcome, Tick, To, Way};
+use flow::{FlowId, Outcome, Tick, Way};
 
-use super::build::Absent;
 use super::stage::EngineStage;
 use super::{State, choose, flow_tick, found_of};
 use crate::core::Parts;
@@ -108,21 +107,9 @@ pub(crate) fn overdue<P: FramePool>(
         } else {
             Reason::TcpHoldEnded
         });
-        for output in outputs.list() {
-            let (towards, options) = match output.to {
-                To::Receiver => (way, outputs.onward_options().unwrap_or_default()),
-                To::Sender => (way.opposite(), outputs.back_options()),
-            };
-            let absent =
-                Absent { header: &slot.link, link: parts.config.link, key: &key, way: towards };
-            let copy = |to, at, room: &mut [u8]| connection.copy_out((way, to), stores, at, room);
-            let port = match towards {
-                Way::ToServer => slot.server_port,
-                Way::ToClient => slot.client_port,
-            };
-            let room = (&mut *pool, &mut *parts.work);
-            absent.send((output, options), copy, room, (&mut *out, port), parts.counters);
-        }
+        let copy = |to, at, room: &mut [u8]| connection.copy_out((way, to), stores, at, room);
+        let (room, sent) = ((&mut *pool, &mut *parts.work), (&mut *out, parts.counters));
+        slot.send(outputs, (&key, way, parts.config.link), copy, room, sent);
     }
 }
 

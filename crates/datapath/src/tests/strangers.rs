@@ -75,6 +75,9 @@ type Ports = Result<u16, u16>;
 
 fn tcp4(ports: Ports, (seq, ack): (u32, u32), flags: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = MACS.to_vec();
+    if ports.is_err() {
+        frame.rotate_left(6);
+    }
     frame.extend([0x08, 0x00, 0x45, 0]);
     frame.extend((40 + payload.len() as u16).to_be_bytes());
     frame.extend([0x12, 0x34, 0x40, 0, 57, 6, 0, 0]);
@@ -204,6 +207,76 @@ fn a_message_whose_rest_does_not_come_ends_the_connection_undecided_or_is_only_o
             assert_eq!(onward, [(100, 500, ACK | 8, half.to_vec())]);
             assert_eq!((back.len(), lab.count(Reason::TcpHoldEnded)), (0, 1));
         }
+    }
+}
+
+/// What leaves on the left and on the right within the next turns.
+fn idle_turns(lab: &mut Lab) -> [Seen; 2] {
+    let mut seen = <[Seen; 2]>::default();
+    for _ in 0..16 {
+        turn(&mut lab.nic, &mut lab.core, lab.now);
+        let (right, left) = lab.send(&[]);
+        for (seen, frames) in seen.iter_mut().zip([left, right]) {
+            seen.extend(frames.iter().map(|frame| read(frame)));
+        }
+    }
+    seen
+}
+
+#[test]
+fn a_connection_that_is_silent_for_too_long_cannot_go_on_unpatched() {
+    let mut lab = lab(FailMode::Open, |_| {});
+    lab.handshake(1);
+    let idle = u64::from(flow::limits::OPEN_IDLE_MS);
+    lab.now += idle;
+    assert_eq!(idle_turns(&mut lab), <[Seen; 2]>::default());
+    lab.now += 1;
+    let [left, right] = idle_turns(&mut lab);
+    assert_eq!(right, [(100, 500, RST_ACK, vec![])]);
+    assert_eq!(left, [(500, 100, RST_ACK, vec![])]);
+    assert_eq!((lab.count(Reason::TcpIdleReset), lab.core.tcp.flows()), (1, 0));
+
+    let mut observing = Lab::new(whole_heads(Mode::Observe, FailMode::Open));
+    observing.handshake(1);
+    observing.now += idle + 1;
+    assert_eq!(idle_turns(&mut observing), <[Seen; 2]>::default());
+    assert_eq!((observing.count(Reason::TcpIdleReset), observing.core.tcp.flows()), (0, 0));
+}
+
+#[test]
+fn a_reset_that_may_not_arrive_is_said_by_a_frame_of_our_own() {
+    let reset = || tcp4(Ok(1), (100, 500), 4, b"");
+    let mut elsewhere = reset();
+    elsewhere[5] ^= 0x10;
+    let mut dying = reset();
+    dying[22] = 1;
+    let layers = Layers::ethernet(&dying).unwrap();
+    checksum::fill_ip(&mut dying, &layers);
+    // A record of the route: some hosts drop what carries one.
+    let mut recorded = reset();
+    recorded.splice(34..34, [7, 3, 4, 0]);
+    (recorded[14], recorded[17]) = (0x46, 44);
+    let layers = Layers::ethernet(&recorded).unwrap();
+    checksum::fill_ip(&mut recorded, &layers);
+    for (frame, reason) in [
+        (reset(), Reason::Unchanged),
+        (elsewhere, Reason::TcpMoved),
+        (dying, Reason::TcpMoved),
+        (recorded, Reason::TcpMoved),
+    ] {
+        let mut lab = lab(FailMode::Open, |_| {});
+        lab.handshake(1);
+        let before = lab.count(reason);
+        let (onward, back) = lab.send_at(LEFT, std::slice::from_ref(&frame));
+        assert_eq!((onward.len(), back.len(), lab.count(reason) - before), (1, 0, 1), "{frame:x?}");
+        let out = &onward[0];
+        assert_eq!(read(out), (100, if reason == Reason::Unchanged { 500 } else { 0 }, 4, vec![]));
+        assert_eq!(out[..6], MACS[..6]);
+        assert_eq!(out[14], 0x45);
+        assert!(out[22] > 32, "its life is long enough");
+        // Whatever its server says now is answered.
+        let [onward, back] = lab.tcp(Err(1), (500, 100), ACK, b"more");
+        assert_eq!((onward, back), (vec![], vec![(100, 0, 4, vec![])]));
     }
 }
 

@@ -18,7 +18,7 @@ use crate::half::Facts;
 use crate::half::Half;
 use crate::limits::{RESEND_DOUBLINGS_MAX, RESEND_MS, SEGMENT_BYTES_MIN};
 use crate::options;
-use crate::segment::{Outcome, Output, Outputs, Payload, To};
+use crate::segment::{Outcome, Outputs};
 use crate::stage::Stage;
 use crate::{Tick, Way};
 use wire::TcpFlags;
@@ -46,7 +46,7 @@ impl Connection {
         out: &mut Outputs,
     ) -> Option<Outcome> {
         out.clear();
-        if !matches!(self.state, State::Opening | State::Open | State::Closing) {
+        if matches!(self.state, State::Dead | State::Signed) {
             return None;
         }
         let (half, other) = self.pair(way);
@@ -63,7 +63,7 @@ impl Connection {
             let mut turn = Turn { half, other, stores, stage, out, way, now, start, payload: &[] };
             let taken = turn.release();
             if taken.close {
-                self.close_silent(stores, way, out);
+                self.reset(way, stores, out);
                 return Some(taken.outcome);
             }
             taken.outcome
@@ -93,20 +93,6 @@ impl Connection {
         let echo = stamps.map(|(mine, _)| mine);
         back::send_back(half, other, stores, out, (false, None), echo);
         Some(outcome)
-    }
-
-    /// Both ends are reset, without a segment to answer.
-    fn close_silent(&mut self, stores: &mut Stores, way: Way, out: &mut Outputs) {
-        out.clear();
-        let [server, client] = self.reset(stores);
-        let (onward, back) = match way {
-            Way::ToServer => (server, client),
-            Way::ToClient => (client, server),
-        };
-        let flags = TcpFlags::RST.with(TcpFlags::ACK);
-        for (to, seq, ack) in [(To::Receiver, onward, back), (To::Sender, back, onward)] {
-            out.push(Output { to, seq, ack, flags, window: 0, payload: Payload::None });
-        }
     }
 }
 

@@ -397,6 +397,37 @@ impl<S: Stage> Alone<S> {
 }
 
 #[test]
+fn what_waits_behind_a_gap_is_decided_in_a_pool_that_could_not_hold_it_twice() {
+    const SEGMENT: u32 = 1_000;
+    const COUNT: u32 = 90;
+    let mut alone = Alone::new(Tokens::default());
+    alone.stores = Stores::new(64, 4, Bounds::default());
+    let bytes = |n: u32| vec![b'a' + u8::try_from(n % 26).unwrap(); 1_000];
+    let mut sent = Vec::new();
+    for n in 1..COUNT {
+        let at = 100 + n * SEGMENT;
+        let [onward, _] = alone.take(n, Way::ToServer, (at, 500), TcpFlags::ACK, &bytes(n));
+        assert!(onward.iter().all(|(.., bytes)| bytes.is_empty()), "{onward:?}");
+    }
+    // A quarter of the pool, 16 blocks of 2 KiB, is left to what is in order: of 90 kB ahead of the gap, some was dropped.
+    let mut n = 0;
+    let mut acknowledged = 100;
+    while n < COUNT && sent.len() < 1_000 {
+        let at = 100 + n * SEGMENT;
+        let [onward, _] = alone.take(n, Way::ToServer, (at, 500), TcpFlags::ACK, &bytes(n));
+        assert!(onward.iter().any(|(.., bytes)| !bytes.is_empty()), "segment {n} goes nowhere");
+        for (seq, _, bytes) in onward {
+            acknowledged = acknowledged.max(seq + u32::try_from(bytes.len()).unwrap());
+            sent.push(bytes);
+        }
+        alone.take(n, Way::ToClient, (500, acknowledged), TcpFlags::ACK, b"");
+        n = (acknowledged - 100) / SEGMENT;
+    }
+    let whole: Vec<u8> = (0..COUNT).flat_map(bytes).collect();
+    assert_eq!(sent.concat(), whole);
+}
+
+#[test]
 fn the_beginning_of_a_pattern_is_let_go_after_its_deadline_and_sent_until_it_arrives() {
     let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;

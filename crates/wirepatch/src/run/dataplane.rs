@@ -382,6 +382,7 @@ fn core_config(config: &Config, core: usize, mtu: u16) -> CoreConfig {
                 in_flight_bytes: limits.in_flight_bytes,
                 window_hold_ms: limits.pattern_hold_ms,
                 unit_hold_ms: limits.unit_hold_ms,
+                idle_ms: limits.idle_ms,
                 captured: false,
             },
             midstream: match config.midstream {

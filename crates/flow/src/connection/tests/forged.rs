@@ -1,6 +1,7 @@
 //! Segments that a receiver would not believe are not believed here, and what is believed here is made true there.
 
 use super::*;
+use crate::limits::OPEN_IDLE_MS;
 
 const ACK: TcpFlags = TcpFlags::ACK;
 const SYN: TcpFlags = TcpFlags::SYN;
@@ -71,7 +72,7 @@ fn a_blind_reset_stays_blind() {
     }
     let [onward, _] = alone.take(3, Way::ToServer, (107, 0), RST, b"");
     assert_eq!(onward, [(102, 0, vec![])]);
-    assert_eq!(alone.connection.state(), State::Closing);
+    assert_eq!(alone.connection.state(), State::Dead);
 }
 
 #[test]
@@ -81,7 +82,61 @@ fn a_reset_that_is_believed_here_is_believed_there() {
     // It stands before bytes that the server has, or has not: nobody here knows.
     let [onward, _] = alone.take(1, Way::ToServer, (100, 0), RST, b"");
     assert_eq!(onward, [(100, 0, vec![]), (103, 0, vec![])]);
-    assert_eq!(alone.connection.state(), State::Closing);
+    assert_eq!(alone.connection.state(), State::Dead);
+}
+
+#[test]
+fn a_reset_behind_a_closed_window_is_at_what_the_receiver_has() {
+    let mut alone = Alone::new(Tokens::default());
+    alone.take(0, Way::ToServer, (100, 500), ACK, b"abc");
+    alone.take(1, Way::ToClient, (500, 103), ACK, b"");
+    // The server's window is full: it keeps none of these.
+    alone.take(2, Way::ToServer, (103, 500), ACK, b"defgh");
+    let [onward, _] = alone.take(3, Way::ToServer, (108, 0), RST, b"");
+    assert_eq!(onward, [(103, 0, vec![]), (108, 0, vec![])]);
+    // It has some of them after all, took neither reset for its own, and says so.
+    let [onward, back] = alone.take(4, Way::ToClient, (500, 106), ACK, b"");
+    assert_eq!((onward, back), (vec![], vec![(106, 0, vec![])]));
+    let [onward, _] = alone.take(5, Way::ToServer, (106, 500), ACK, b"TOKEN");
+    assert_eq!(onward, [], "nothing reaches it any more");
+    let (minute, hour) = (5 + 61_000, 5 + 3_600_000);
+    assert!(!alone.connection.is_expired(Tick(hour), OPEN_IDLE_MS), "it may still be there");
+    assert!(alone.connection.may_make_room(&alone.stores, Tick(minute)));
+}
+
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
+//= type=test
+//# If neither of the SYN or RST bits is set, then drop the segment and return.
+#[test]
+fn what_comes_before_the_answer_to_a_syn_is_not_what_was_said_first() {
+    let (stores, connection) = (Stores::new(512, 4, Bounds::default()), Connection::new(Tick(0)));
+    let mut alone = Alone { stores, connection, out: Outputs::new(), stage: Tokens::default() };
+    alone.take(0, Way::ToServer, (99, 0), SYN, b"");
+    for flags in [ACK, ACK.with(TcpFlags::PSH), ACK.with(TcpFlags::FIN)] {
+        let [onward, back] = alone.take(1, Way::ToServer, (100, 500), flags, b"aTO");
+        assert_eq!((onward, back), (vec![], vec![]), "{flags:?}");
+    }
+    // The server has a connection already: its challenge goes on, and says nothing of this one.
+    let [onward, _] = alone.take(2, Way::ToClient, (9_000, 7_000), ACK, b"");
+    assert_eq!(onward, [(9_000, 7_000, vec![])]);
+    let [onward, _] = alone.take(3, Way::ToClient, (9_000, 7_000), ACK, b"old data");
+    assert_eq!(onward, []);
+    // Nor does a reset that answers another SYN.
+    alone.take(4, Way::ToClient, (0, 7_000), RST.with(ACK), b"");
+    assert_eq!(alone.connection.state(), State::Opening);
+    alone.take(5, Way::ToClient, (499, 100), SYN.with(ACK), b"");
+    let [onward, _] = alone.take(6, Way::ToServer, (100, 500), ACK, b"aTOKENb");
+    assert_eq!(onward, [(100, 500, b"ab".to_vec())]);
+}
+
+#[test]
+fn a_refused_connection_is_over() {
+    let (stores, connection) = (Stores::new(512, 4, Bounds::default()), Connection::new(Tick(0)));
+    let mut alone = Alone { stores, connection, out: Outputs::new(), stage: Tokens::default() };
+    alone.take(0, Way::ToServer, (99, 0), SYN, b"");
+    let [onward, _] = alone.take(1, Way::ToClient, (0, 100), RST.with(ACK), b"");
+    assert_eq!(onward, [(0, 100, vec![])]);
+    assert_eq!(alone.connection.state(), State::Dead);
 }
 
 #[test]
@@ -90,7 +145,7 @@ fn a_reset_behind_held_bytes_is_at_what_the_receiver_expects() {
     alone.take(0, Way::ToServer, (100, 500), ACK, b"aTOK");
     let [onward, _] = alone.take(1, Way::ToServer, (104, 0), RST, b"");
     assert!(onward.iter().any(|(seq, ..)| *seq == 101), "{onward:?}");
-    assert_eq!(alone.connection.state(), State::Closing);
+    assert_eq!(alone.connection.state(), State::Dead);
 }
 
 //= https://www.rfc-editor.org/rfc/rfc5961#section-5.2
