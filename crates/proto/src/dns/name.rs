@@ -3,6 +3,8 @@
 //! Promises:  a name costs at most 255 bytes and 128 jumps, whatever its pointers do, so a message of names costs a
 //!            bounded amount for each, never the square of its length.
 
+use wide::u8x16;
+
 use crate::fields::{Fields, Span};
 
 //= https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4
@@ -142,7 +144,7 @@ pub(super) fn read(message: &[u8], start: u32, mut label: impl FnMut(&[u8])) -> 
 /// octal digits, bytes over 127 as they are. A backslash is doubled, so that [`encode`] can tell it from an escape.
 pub(super) fn read_text(message: &[u8], start: u32, out: &mut Fields) -> Option<(Reading, Span)> {
     if let Some(rest) = usize::try_from(start).ok().and_then(|start| message.get(start..))
-        && let Some((labels, len)) = plain(rest)
+        && let Some(Plain { labels, bytes: len, .. }) = plain(rest)
         && let Some(text) = plain_text(rest, len, out).and_then(|text_len| out.keep_text(text_len))
     {
         let wire_len = u32::try_from(len).unwrap_or(u32::MAX);
@@ -166,21 +168,73 @@ pub(super) fn read_text(message: &[u8], start: u32, out: &mut Fields) -> Option<
     room.then(|| (reading, Span::new(text_start, out.text().len())))
 }
 
-/// The common name, without a pointer, at the front of `rest`: its labels and its length in wire form.
+/// The common name: without a pointer, and not the root alone, which is text of another kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plain {
+    /// Labels, the root not counted.
+    pub(super) labels: u32,
+    /// Its length in wire form.
+    pub(super) bytes: usize,
+}
+
+/// The common name at the front of `rest`.
 #[inline]
-pub(super) fn plain(rest: &[u8]) -> Option<(u32, usize)> {
+pub(super) fn plain(rest: &[u8]) -> Option<Plain> {
     let rest = rest.get(..NAME_BYTES_MAX_USIZE).unwrap_or(rest);
-    let mut at = 0_usize;
-    let mut labels = 0_u32;
+    let mut name = Plain { labels: 0, bytes: 0 };
     loop {
-        let len = *rest.get(at)?;
-        at = at.wrapping_add(usize::from(len)).wrapping_add(1);
+        let len = *rest.get(name.bytes)?;
+        name.bytes = name.bytes.wrapping_add(usize::from(len)).wrapping_add(1);
         if len.wrapping_sub(1) >= 63 {
-            // The root alone, which is text of another kind, is not common.
-            return (len == 0 && labels > 0).then_some((labels, at));
+            return (len == 0 && name.labels > 0).then_some(name);
         }
-        labels = labels.wrapping_add(1);
+        name.labels = name.labels.wrapping_add(1);
     }
+}
+
+impl Plain {
+    /// How many bytes of it need an escape; it stands behind the header of `message`.
+    pub(super) fn escapes(&self, message: &[u8]) -> u32 {
+        let end = self.bytes.wrapping_add(11);
+        let name = message.get(12..end).unwrap_or_default();
+        let (blocks, rest) = name.as_chunks::<16>();
+        let mut found = 0_u32;
+        let mut marks = 0_u64;
+        // The last block begins before what is left, perhaps in the header.
+        if let Some(last) = message.get(..end).and_then(<[u8]>::last_chunk::<16>) {
+            let before = 16_usize.wrapping_sub(rest.len());
+            marks = specials(last).wrapping_shr(u32::try_from(before).unwrap_or(16));
+        } else {
+            found = rest.iter().map(|byte| u32::from(is_special(*byte))).sum();
+        }
+        for block in blocks {
+            if marks > 0xffff_ffff_ffff {
+                found = found.wrapping_add(marks.count_ones());
+                marks = 0;
+            }
+            marks = marks.wrapping_shl(16) | specials(block);
+        }
+        found = found.wrapping_add(marks.count_ones());
+        // Length bytes below 32 are special as well; none is a backslash.
+        let mut at = 0_usize;
+        while let Some(&len) = name.get(at) {
+            found = found.wrapping_sub(u32::from(len < 0x20));
+            at = at.wrapping_add(usize::from(len)).wrapping_add(1);
+        }
+        found
+    }
+}
+
+/// Which bytes of a block are special, a bit each.
+#[inline(always)]
+fn specials(block: &[u8; 16]) -> u64 {
+    const CONTROLS: u8x16 = u8x16::new([0x1f; 16]);
+    const DELETE: u8x16 = u8x16::new([0x7f; 16]);
+    const BACKSLASH: u8x16 = u8x16::new([b'\\'; 16]);
+    let bytes = u8x16::new(*block);
+    let found =
+        bytes.min(CONTROLS).simd_eq(bytes) | bytes.simd_eq(DELETE) | bytes.simd_eq(BACKSLASH);
+    u64::from(found.to_bitmask())
 }
 
 /// Writes the text of a name of `wire_len` bytes that [`plain`] has found at the front of `rest` to the room in `out`; its

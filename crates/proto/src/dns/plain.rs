@@ -7,7 +7,7 @@
 use core::slice::IterMut;
 
 use super::fields::{HEADER, Id, RDATA, RECORDS};
-use super::name;
+use super::name::{self, Plain};
 use super::record::{OPT, Question};
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::watch::Screen;
@@ -56,11 +56,7 @@ pub(super) fn is_quiet(screen: &Screen, message: &[u8], out: &mut Fields) -> boo
     let fields = screen.fields();
     // Most rules are about what these queries do not have, or about a few of the fields that they do.
     if fields & PRESENT & !QUICK == 0 {
-        match Shape::of(message) {
-            Some(shape) if !shape.is_watched(screen, message) => return true,
-            Some(_) => {}
-            None => return false,
-        }
+        return Shape::of(message).is_some_and(|shape| !shape.is_watched(screen, message));
     }
     is_each_quiet(screen, message, out)
 }
@@ -78,8 +74,7 @@ struct Shape {
     flags: u16,
     /// Bytes behind the last announced one.
     extraneous_bytes: usize,
-    /// Bytes of the name in wire form.
-    name_bytes: usize,
+    name: Plain,
     /// The type asked for.
     kind: u16,
     has_opt: bool,
@@ -95,8 +90,8 @@ impl Shape {
             return None;
         }
         let rest = message.get(12..)?;
-        let (_, name_bytes) = name::plain(rest)?;
-        let (&[k0, k1, _, _], mut behind) = rest.get(name_bytes..)?.split_first_chunk::<4>()?;
+        let name = name::plain(rest)?;
+        let (&[k0, k1, _, _], mut behind) = rest.get(name.bytes..)?.split_first_chunk::<4>()?;
         if has_opt {
             let (opt, data) = behind.split_first_chunk::<11>()?;
             let &[0, 0, 41, _, _, _, _, _, _, l0, l1] = opt else { return None };
@@ -105,7 +100,7 @@ impl Shape {
         Some(Self {
             flags: u16::from_be_bytes([f0, f1]),
             extraneous_bytes: behind.len(),
-            name_bytes,
+            name,
             kind: u16::from_be_bytes([k0, k1]),
             has_opt,
         })
@@ -119,20 +114,35 @@ impl Shape {
             fields & id.bit() != 0 && screen.number(id.slot(), bytes, number)
         };
         let flag_bits = |shift: u32, mask: u16| u64::from(self.flags.wrapping_shr(shift) & mask);
-        let name_bytes_max = self.name_bytes.wrapping_sub(2).wrapping_mul(ESCAPE_BYTES_MAX);
         number(Id::MessageLen, 0, u64::try_from(message.len()).unwrap_or(u64::MAX))
             || number(Id::Response, 2, flag_bits(15, 1))
             || number(Id::Opcode, 2, flag_bits(11, 15))
             || number(Id::QryType, 2, u64::from(self.kind))
-            || (fields & Id::QryName.bit() != 0
-                && name_bytes_max >= screen.least_length(Id::QryName.slot()))
+            || (fields & Id::QryName.bit() != 0 && self.is_name_watched(screen, message))
             || (self.extraneous_bytes > 0
                 && fields & Id::Extraneous.bit() != 0
                 && screen.bytes(Id::Extraneous.slot(), self.extraneous_bytes))
             || (self.has_opt
                 && fields & (RECORD | OPTIONS) != 0
-                && Opt::at(message, self.name_bytes.wrapping_add(16))
+                && Opt::at(message, self.name.bytes.wrapping_add(16))
                     .is_none_or(|(opt, _)| opt.is_watched(screen, message)))
+    }
+
+    /// By its length, which is exact where no byte needs an escape.
+    #[inline(always)]
+    fn is_name_watched(&self, screen: &Screen, message: &[u8]) -> bool {
+        let slot = Id::QryName.slot();
+        let text_len = self.name.bytes.wrapping_sub(2);
+        if screen.bytes(slot, text_len) {
+            return true;
+        }
+        // No escape makes it shorter, and none makes it more than four times as long.
+        if screen.least_length(slot) > text_len.wrapping_mul(ESCAPE_BYTES_MAX) {
+            return false;
+        }
+        let escapes = usize::try_from(self.name.escapes(message)).unwrap_or(usize::MAX);
+        let more = escapes.saturating_mul(ESCAPE_BYTES_MAX.wrapping_sub(1));
+        escapes > 0 && screen.least_length(slot) <= text_len.saturating_add(more)
     }
 }
 
@@ -245,7 +255,7 @@ impl Query {
             return None;
         }
         let rest = message.get(12..)?;
-        let (labels, name_bytes) = name::plain(rest)?;
+        let Plain { labels, bytes: name_bytes, .. } = name::plain(rest)?;
         let name_end = u32::try_from(name_bytes).ok()?.wrapping_add(12);
         let question = Question::behind(message, 12, name_end)?;
         let behind = rest.get(name_bytes.wrapping_add(4)..)?;

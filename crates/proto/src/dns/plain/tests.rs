@@ -202,3 +202,65 @@ fn ordinary_queries_are_passed_over_whatever_else_is_watched() {
         }
     }
 }
+
+/// Names of every length, of ordinary bytes and of ones that need an escape.
+pub(in crate::dns) fn random_names() -> Vec<Vec<u8>> {
+    let mut names = Vec::new();
+    for seed in 0..600 {
+        let random = noise(seed, 700);
+        let mut random = random.iter().copied();
+        let mut next = || random.next().unwrap_or(0);
+        let (labels, longest) = (next() % 12 + 1, next() % 63 + 1);
+        let odd = next() % 4;
+        let mut name = Vec::new();
+        for _ in 0..labels {
+            let len = next() % longest + 1;
+            if name.len() + usize::from(len) > 253 {
+                break;
+            }
+            name.push(len);
+            for _ in 0..len {
+                let byte = next();
+                let special = odd == 1 && byte < 24;
+                name.push(match byte {
+                    0..8 if special => byte,
+                    8..16 if special => b'\\',
+                    16..20 if special => 0x7f,
+                    20..24 if special => b'.',
+                    _ => {
+                        b"abcdefghijklmnopqrstuvwxyz0123456789-_<>\x80\xffABC"
+                            [usize::from(byte) % 45]
+                    }
+                });
+            }
+        }
+        name.push(0);
+        names.push(name);
+    }
+    names
+}
+
+#[test]
+fn escapes_are_counted_as_they_are_written() {
+    let mut out = Fields::new();
+    let mut escaped = 0;
+    for name in random_names() {
+        let message = query(&name, 0, b"");
+        let plain = name::plain(&message[12..]).unwrap();
+        assert_eq!(plain.bytes, name.len());
+        let mut labels = Vec::new();
+        name::read(&message, 12, |label| labels.extend_from_slice(label));
+        let special = |byte: &&u8| byte.is_ascii_control() || **byte == b'\\';
+        let want = labels.iter().filter(special).count();
+        assert_eq!(
+            plain.escapes(&message),
+            u32::try_from(want).unwrap(),
+            "{}",
+            name.escape_ascii()
+        );
+        let text = name::plain_text(&message[12..], plain.bytes, &mut out);
+        assert_eq!(text.is_none(), want > 0);
+        escaped += usize::from(want > 0);
+    }
+    assert!(escaped > 100, "only {escaped} with escapes");
+}
