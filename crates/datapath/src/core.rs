@@ -12,6 +12,7 @@ use crate::force::InForce;
 use crate::limits::{self, Limits};
 use crate::nic::{Frame, PortNo};
 use crate::parse::Link;
+use crate::stages::Sampling;
 use crate::tcp;
 use crate::transmit::Outgoing;
 
@@ -89,6 +90,7 @@ pub struct Core<F> {
     pub(crate) fragments: Fragments<F>,
     pub(crate) tcp: tcp::State,
     pub(crate) next_id: u32,
+    pub(crate) sampling: Sampling,
 }
 
 impl<F: Frame> Core<F> {
@@ -108,6 +110,7 @@ impl<F: Frame> Core<F> {
             fragments: Fragments::new(&config.limits),
             tcp: tcp::State::new(&config.limits),
             next_id: 1,
+            sampling: Sampling::default(),
             config,
         }
     }

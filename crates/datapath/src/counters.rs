@@ -11,6 +11,7 @@ use proto::Direction;
 use crate::limits;
 use crate::nic::PortNo;
 use crate::reasons::Reason;
+use crate::stages::Stage;
 
 /// One number.
 #[derive(Debug, Default)]
@@ -82,6 +83,10 @@ pub struct CoreCounters {
     pub fragments_made: Cell,
     /// Generation of the plan this core runs.
     pub generation: Cell,
+    /// Cycles of the bursts that were measured, by stage.
+    stages: [Cell; Stage::ALL.len()],
+    /// Frames of those bursts.
+    pub stage_packets: Cell,
 }
 
 impl Default for CoreCounters {
@@ -99,6 +104,8 @@ impl Default for CoreCounters {
             reassembled: Cell::default(),
             fragments_made: Cell::default(),
             generation: Cell::default(),
+            stages: Default::default(),
+            stage_packets: Cell::default(),
         }
     }
 }
@@ -146,6 +153,17 @@ impl CoreCounters {
         self.undecided.each_ref().map(Cell::load)
     }
 
+    /// One stage's cycles.
+    pub fn stage(&self, stage: Stage) -> &Cell {
+        let [receive, classify, patch, transmit] = &self.stages;
+        match stage {
+            Stage::Receive => receive,
+            Stage::Classify => classify,
+            Stage::Patch => patch,
+            Stage::Transmit => transmit,
+        }
+    }
+
     /// One port's.
     pub fn port(&self, port: PortNo) -> Option<&PortCells> {
         self.ports.get(usize::from(port.0))
@@ -158,6 +176,16 @@ impl CoreCounters {
 pub struct Lost {
     /// So many.
     pub frames: Cell,
+}
+
+/// One lcore's time, in cycles of the time-stamp counter. What it sleeps is idle. As [`Lost`].
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct LcoreCycles {
+    /// Of turns that found a frame.
+    pub busy: Cell,
+    /// Of turns that found none, and of waiting after them.
+    pub idle: Cell,
 }
 
 /// One side of one module on one core.

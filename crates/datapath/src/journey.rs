@@ -13,6 +13,7 @@ use crate::nic::{Frame, FramePool, Nic, PortNo};
 use crate::reasons::Reason;
 use crate::receive::receive;
 use crate::repair::{self, Shape};
+use crate::stages::Stage;
 use crate::tcp;
 use crate::track;
 use crate::transmit::{Outgoing, transmit};
@@ -42,9 +43,12 @@ pub fn turn<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, now: Tick) -> usize 
 /// A burst through all ten steps. Each frame leaves with one reason, and no other function decides which way it goes.
 fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick) -> usize {
     let Core { config, reader, counters, scratch, work, whole, tcp, next_id, .. } = core;
-    let Core { burst, glances, paths, out, fragments, .. } = core;
+    let Core { burst, glances, paths, out, fragments, sampling, .. } = core;
     let (force, previous) = (reader.current(), reader.previous());
+    let mut lap = sampling.begin(nic);
     let frames = receive(nic, lane.from, burst, counters); // 1
+    sampling.came(frames, &mut lap, counters);
+    lap.end(Stage::Receive, nic, counters);
     let plan = &force.plan;
     glances.clear();
     glances.extend(burst.iter().map(|frame| glance(frame, config, &plan.scope, tcp)));
@@ -55,7 +59,9 @@ fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick
         out.send_all(lane.to, burst);
     }
     paths.clear();
-    if segments {
+    // Where a burst is measured, or has segments, all of it is classified before the first of it is patched.
+    let in_stages = segments || lap.is_measured();
+    if in_stages {
         for (frame, &glance) in burst.iter().zip(glances.iter()) {
             paths.push(match glance {
                 Glance::Elsewhere => Path::Out(Reason::NotInPlan),
@@ -64,9 +70,10 @@ fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick
         }
         expect(nic, tcp, paths);
     }
+    lap.end(Stage::Classify, nic, counters);
     let mut parts =
         Parts { force, previous, config, counters, scratch, work, tcp, next_id, lane, now };
-    if segments {
+    if in_stages {
         for (frame, path) in burst.drain(..).zip(paths.iter()) {
             counters.count(patched(&mut parts, nic, frame, path, (fragments, whole, out)));
         }
@@ -82,8 +89,10 @@ fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick
             counters.count(reason);
         }
     }
+    lap.end(Stage::Patch, nic, counters);
     transmit(nic, lane.to, out, counters); // 10
     transmit(nic, lane.from, out, counters);
+    lap.end(Stage::Transmit, nic, counters);
     frames
 }
 

@@ -4,7 +4,8 @@
 //!            [`Nic`], the one door frames come in and go out by.
 //! Promises:  a frame no patch concerns, or that is not understood, leaves exactly as it came; every received frame is
 //!            counted under exactly one [`Reason`]; nothing is shared between cores but the plan and what telemetry reads.
-//! Never:     allocates after start, reads a clock, takes a lock, formats, logs, or panics on any bytes.
+//! Never:     allocates after start, reads a clock (of its own time it counts what [`Nic::cycles`] says of one burst in many),
+//!            takes a lock, formats, logs, or panics on any bytes.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 #![cfg_attr(
     test,
@@ -36,18 +37,20 @@ pub mod limits;
 pub mod memory;
 mod nic;
 mod reasons;
+mod stages;
 pub mod tcp;
 mod tunnel;
 
 pub use crate::classify::Packet;
 pub use crate::core::{Bridge, Core, CoreConfig, Lane, Parts, Tick};
-pub use crate::counters::{CoreCounters, ModuleCells, PatchCells, Tally};
+pub use crate::counters::{CoreCounters, LcoreCycles, Lost, ModuleCells, PatchCells, Tally};
 pub use crate::force::InForce;
 pub use crate::journey::turn;
 pub use crate::limits::{Limits, Midstream, Tunnels};
 pub use crate::nic::{Frame, FramePool, Nic, PortNo, RxChecksum};
 pub use crate::parse::Link;
 pub use crate::reasons::{Fate, Reason};
+pub use crate::stages::Stage;
 pub use crate::transmit::Outgoing;
 
 // Types of the waist that stand in this interface, for crates above that have no other business with it.

@@ -76,6 +76,8 @@ struct MemoryPort {
 pub struct MemoryNic {
     ports: Vec<MemoryPort>,
     pool: Vec<MemoryFrame>,
+    /// Times [`Nic::cycles`] was asked for.
+    looks: u64,
     /// Frames one port takes in one call of [`Nic::transmit`], to play a full queue.
     pub transmit_frames_max: usize,
 }
@@ -86,6 +88,7 @@ impl MemoryNic {
         Self {
             ports: (0..ports).map(|_| MemoryPort::default()).collect(),
             pool: (0..frames).map(|_| MemoryFrame::with_capacity(FRAME_BYTES)).collect(),
+            looks: 0,
             transmit_frames_max: usize::MAX,
         }
     }
@@ -135,6 +138,12 @@ impl Nic for MemoryNic {
         let Some(port) = self.ports.get_mut(usize::from(port.0)) else { return };
         let count = port.input.len().min(limits::BURST_FRAMES_MAX);
         burst.extend(port.input.drain(..count));
+    }
+
+    /// A cycle a look, so that a test sees how often and where it was looked at.
+    fn cycles(&mut self) -> u64 {
+        self.looks = self.looks.wrapping_add(1);
+        self.looks
     }
 
     fn transmit(&mut self, port: PortNo, out: &mut Vec<MemoryFrame>) {

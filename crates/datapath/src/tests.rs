@@ -5,6 +5,7 @@ mod lab;
 mod limits;
 mod lines;
 mod patched;
+mod stages;
 mod strangers;
 mod streams;
 mod tunnels;

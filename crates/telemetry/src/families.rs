@@ -67,6 +67,9 @@ families! {
     FragmentsMade "wirepatch_fragments_made_total" Counter [] "Fragments made of packets that an edit brought over the MTU.";
     Turns "wirepatch_worker_turns_total" Counter ["worker"] "Times a worker has polled its ports.";
     BusyTurns "wirepatch_worker_busy_turns_total" Counter ["worker"] "Times it found a frame.";
+    LcoreCycles "wirepatch_lcore_cycles_total" Counter ["lcore", "state"] "Cycles of the time-stamp counter: busy in turns that found a frame, idle in those that found none and asleep.";
+    StageCycles "wirepatch_stage_cycles_total" Counter ["worker", "stage"] "Cycles of the bursts that were measured, one in 61, by stage of the journey: receive (step 1), classify (2, 3), patch (4 to 9), transmit (10).";
+    StagePackets "wirepatch_stage_sampled_packets_total" Counter ["worker"] "Frames of those bursts.";
     Generation "wirepatch_plan_generation" Gauge ["worker"] "Which plan a worker runs; counts up with every reload.";
     RetiredPlans "wirepatch_retired_plans" Gauge [] "Plans no longer in force that a worker still holds.";
     Reloads "wirepatch_reloads_total" Counter ["result"] "Reloads of the patch set.";

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datapath::counters::{Cell, UNDECIDED};
 use datapath::{
-    CoreCounters, Direction, Fate, InForce, ModuleNo, PatchNo, PortNo, Publisher, Reason,
+    CoreCounters, Direction, Fate, InForce, ModuleNo, PatchNo, PortNo, Publisher, Reason, Stage,
 };
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
@@ -264,9 +264,14 @@ impl Shared {
                 (Family::HeldFragments, &core.held_fragments),
                 (Family::Turns, &core.turns),
                 (Family::BusyTurns, &core.busy_turns),
+                (Family::StagePackets, &core.stage_packets),
                 (Family::Generation, &core.generation),
             ] {
                 samples.count(family, &[&worker], cell.load());
+            }
+            for stage in Stage::ALL {
+                let cycles = core.stage(stage).load();
+                samples.count(Family::StageCycles, &[&worker, stage.label()], cycles);
             }
         }
     }

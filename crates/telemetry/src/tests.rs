@@ -72,6 +72,8 @@ fn cores_are_summed() {
         core.count_many(Reason::DroppedByPatch, 1 + at as u64);
         core.port(PortNo(0)).unwrap().rx_bytes.add(100);
         core.flows.set(7 + at as u64);
+        core.stage(Stage::Patch).add(500 + at as u64);
+        core.stage_packets.add(32);
         let in_force = publisher.latest();
         let tally = in_force.tally(at).unwrap();
         tally.module(ModuleNo(0), Direction::Request).unwrap().messages.add(10);
@@ -82,6 +84,7 @@ fn cores_are_summed() {
     telemetry.count_reload(false);
     telemetry.count_reload(false);
     telemetry.watch(|samples| samples.add(Family::MempoolAvailable, &["socket0"], 512.0));
+    telemetry.watch(|samples| samples.add(Family::LcoreCycles, &["worker0", "idle"], 9.0));
     let text = telemetry.render(2_000).unwrap();
     for (series, want) in [
         ("wirepatch_packets_total{reason=\"dropped_by_patch\",fate=\"dropped\"}", 3.0),
@@ -89,6 +92,10 @@ fn cores_are_summed() {
         ("wirepatch_port_bytes_total{port=\"outside\",direction=\"rx\"}", 200.0),
         ("wirepatch_port_bytes_total{port=\"in\\\"side\\\\\",direction=\"tx\"}", 0.0),
         ("wirepatch_flows{worker=\"1\"}", 8.0),
+        ("wirepatch_stage_cycles_total{worker=\"1\",stage=\"patch\"}", 501.0),
+        ("wirepatch_stage_cycles_total{worker=\"1\",stage=\"transmit\"}", 0.0),
+        ("wirepatch_stage_sampled_packets_total{worker=\"0\"}", 32.0),
+        ("wirepatch_lcore_cycles_total{lcore=\"worker0\",state=\"idle\"}", 9.0),
         ("wirepatch_patch_messages_total{patch=\"a\"}", 20.0),
         ("wirepatch_patch_edits_total{patch=\"a\"}", 0.0),
         ("wirepatch_patch_edits_total{patch=\"b\"}", 6.0),
@@ -141,6 +148,7 @@ fn every_family_has_help_and_unit() {
         "_fragments",
         "_flows",
         "_turns",
+        "_cycles",
         "_datagrams",
         "_edits",
         "_verdicts",
@@ -169,6 +177,9 @@ fn every_family_has_help_and_unit() {
                 "cause",
                 "patch",
                 "worker",
+                "lcore",
+                "state",
+                "stage",
                 "result",
                 "ring",
                 "pool",

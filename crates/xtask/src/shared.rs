@@ -39,13 +39,14 @@ type Row = (&'static str, &'static str, &'static str, Room, &'static str);
 #[rustfmt::skip] // A row a line.
 const SHARED: &[Row] = &[
     // Written while packets flow: one writer each.
-    ("datapath/src/counters.rs", "Cell.0", "AtomicU64", Within(&["CoreCounters", "ModuleLines", "PatchLines", "Tally", "Lost"]), "its core stores, per packet; a scrape loads"),
+    ("datapath/src/counters.rs", "Cell.0", "AtomicU64", Within(&["CoreCounters", "ModuleLines", "PatchLines", "Tally", "Lost", "LcoreCycles"]), "its core stores, per packet; a scrape loads"),
     ("datapath/src/counters.rs", "CoreCounters.*", "Cell", Own, "its core, per packet and per turn; scrapes read"),
     ("datapath/src/counters.rs", "PortCells.*", "Cell", Within(&["CoreCounters"]), "its core, per burst; scrapes read"),
     ("datapath/src/counters.rs", "Tally.*", "Cell", Own, "its core, per message that a patch edits; scrapes read"),
     ("datapath/src/counters.rs", "ModuleCells.*", "Cell", Within(&["ModuleLines"]), "its core, per message; scrapes read"),
     ("datapath/src/counters.rs", "PatchCells.*", "Cell", Within(&["PatchLines"]), "its core, per message that the patch edits; scrapes read"),
     ("datapath/src/counters.rs", "Lost.*", "Cell", Own, "its lcore, per burst in which frames were lost, or when idle; scrapes read"),
+    ("datapath/src/counters.rs", "LcoreCycles.*", "Cell", Own, "its lcore, per turn; scrapes read"),
     // Read by every core once a turn.
     ("plan/src/publish.rs", "Generation.0", "AtomicU64", Own, "control, at a reload; every core reads once a turn"),
     ("wirepatch/src/run/worker.rs", "Stop.0", "AtomicBool", Own, "control, once; every lcore reads once a turn"),
@@ -75,6 +76,7 @@ const SHARED: &[Row] = &[
     ("capsule/src/ring.rs", "RingProducers.ring", "Arc", Counted, "counted at the start"),
     ("wirepatch/src/nic/queues.rs", "QueueNic.too_long", "Arc", Counted, "counted at the start"),
     ("wirepatch/src/nic/rings.rs", "Receiver.full", "Arc", Counted, "counted at the start"),
+    ("wirepatch/src/run/worker.rs", "Loop.cycles", "Arc", Counted, "counted at the start"),
     ("wirepatch/src/run/worker.rs", "Loop.stop", "Arc", Counted, "counted at the start"),
     // Off the packet path.
     ("plan/src/index.rs", "IDS", "AtomicU32", Cold, "whoever compiles a plan"),
@@ -102,6 +104,7 @@ const SHARED: &[Row] = &[
     ("wirepatch/src/run/appliance.rs", "Appliance.set", "Mutex", Cold, "control"),
     ("wirepatch/src/run/dataplane.rs", "Dataplane.stop", "Arc", Cold, "control"),
     ("wirepatch/src/run/dataplane.rs", "Watched.cores", "Arc", Cold, "control"),
+    ("wirepatch/src/run/dataplane.rs", "Watched.cycles", "Arc", Cold, "control"),
     ("wirepatch/src/run/dataplane.rs", "Watched.ports", "Arc", Cold, "control"),
     ("wirepatch/src/run/dataplane.rs", "Watched.ring_full", "Arc", Cold, "control"),
     ("wirepatch/src/run/dataplane.rs", "Watched.too_long", "Arc", Cold, "control"),

@@ -7,7 +7,7 @@ use plan::{FailMode, Mode, ModuleNo, PatchNo, Transform};
 use proto::Direction;
 
 use super::lab::{module, plan};
-use crate::counters::{Cell, CoreCounters, Lost};
+use crate::counters::{Cell, CoreCounters, LcoreCycles, Lost};
 use crate::force::InForce;
 use crate::limits;
 use crate::nic::PortNo;
@@ -45,6 +45,11 @@ fn two_cores_counters_share_no_line() {
         assert_eq!((start % PAIR_BYTES, size_of::<CoreCounters>() % PAIR_BYTES), (0, 0));
         counters.count(Reason::NotInPlan);
     }
+    let cycles: Vec<_> = (0..4).map(|_| Arc::new(LcoreCycles::default())).collect();
+    cycles.iter().enumerate().for_each(|(core, cycles)| {
+        writers.note(core, &cycles.busy);
+        writers.note(core, &cycles.idle);
+    });
     let lost: Vec<_> = (0..4).map(|_| Arc::new(Lost::default())).collect();
     lost.iter().enumerate().for_each(|(core, lost)| writers.note(core, &lost.frames));
 }

@@ -67,6 +67,10 @@ impl Nic for RingPair {
         capsule::prefetch(place);
     }
 
+    fn cycles(&mut self) -> u64 {
+        rdtsc()
+    }
+
     fn transmit(&mut self, port: PortNo, out: &mut Vec<DpdkFrame>) {
         if let Some(ring) = self.tx.get_mut(usize::from(port.0)) {
             hand_out(out, &mut self.mbufs, |mbufs| {

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capsule::{Backoff, Mbuf, Mempool, RxQueue, TxQueue};
-use datapath::counters::Lost;
 use datapath::limits::BURST_FRAMES_MAX;
-use datapath::{FramePool, Nic, PortNo};
+use datapath::{FramePool, Lost, Nic, PortNo};
 
 use super::{DpdkFrame, hand_out, take_in};
 
@@ -65,6 +64,10 @@ impl Nic for QueueNic {
 
     fn prefetch<T>(&self, place: &T) {
         capsule::prefetch(place);
+    }
+
+    fn cycles(&mut self) -> u64 {
+        capsule::rdtsc()
     }
 
     fn transmit(&mut self, port: PortNo, out: &mut Vec<DpdkFrame>) {

@@ -14,9 +14,8 @@ use capsule::{
     Eal, Mbuf, Mempool, RingConsumer, RingGauge, RingProducer, RingProducers, RxQueue, TxQueue,
     mpsc, spsc,
 };
-use datapath::counters::Lost;
 use datapath::limits::BURST_FRAMES_MAX;
-use datapath::{FramePool, Nic, PortNo};
+use datapath::{FramePool, Lost, Nic, PortNo};
 
 use super::queues::HAND_OUT_FRAMES;
 use super::{DpdkFrame, hand_out, hash, take_in};
@@ -50,6 +49,10 @@ impl Nic for RingNic {
 
     fn prefetch<T>(&self, place: &T) {
         capsule::prefetch(place);
+    }
+
+    fn cycles(&mut self) -> u64 {
+        capsule::rdtsc()
     }
 
     fn transmit(&mut self, port: PortNo, out: &mut Vec<DpdkFrame>) {

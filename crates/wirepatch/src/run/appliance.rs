@@ -340,6 +340,11 @@ fn sample(watched: &Watched, samples: &mut Samples) {
     ] {
         samples.add(Family::Drops, &[cause], number(frames));
     }
+    for (lcore, cycles) in &watched.cycles {
+        for (state, cell) in [("busy", &cycles.busy), ("idle", &cycles.idle)] {
+            samples.add(Family::LcoreCycles, &[lcore, state], number(cell.load()));
+        }
+    }
     for (name, ring) in &watched.rings {
         samples.add(Family::RingUsed, &[name], number(ring.len()));
         samples.add(Family::RingCapacity, &[name], number(ring.capacity()));

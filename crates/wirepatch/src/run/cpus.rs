@@ -15,6 +15,18 @@ pub(crate) enum Role {
     ReceiveAndTransmit,
 }
 
+impl Role {
+    /// As `/metrics` names it.
+    pub(crate) fn label(self) -> String {
+        match self {
+            Self::Worker(number) => format!("worker{number}"),
+            Self::Receive => "receive".to_owned(),
+            Self::Transmit => "transmit".to_owned(),
+            Self::ReceiveAndTransmit => "receive_transmit".to_owned(),
+        }
+    }
+}
+
 /// Lcores in EAL's own notation, and what each busy one does, by lcore number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CpuPlan {

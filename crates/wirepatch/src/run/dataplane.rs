@@ -8,9 +8,9 @@ use capsule::{
     Rss, RxQueue, TxQueue,
 };
 use control::{Config, Device, Layout};
-use datapath::counters::Lost;
 use datapath::{
-    Bridge, Core, CoreConfig, CoreCounters, InForce, Limits, Link, Midstream, PortNo, Tunnels,
+    Bridge, Core, CoreConfig, CoreCounters, InForce, LcoreCycles, Limits, Link, Lost, Midstream,
+    PortNo, Tunnels,
 };
 use flow::limits::Bounds;
 use plan::{Publisher, Reader};
@@ -52,6 +52,8 @@ pub(crate) struct Watched {
     pub(crate) rings: Vec<(String, RingGauge)>,
     pub(crate) ring_full: Option<Arc<Lost>>,
     pub(crate) too_long: Vec<Arc<Lost>>,
+    /// By what the lcore does.
+    pub(crate) cycles: Vec<(String, Arc<LcoreCycles>)>,
 }
 
 impl Dataplane {
@@ -81,6 +83,7 @@ impl Dataplane {
             rings: Vec::new(),
             ring_full: None,
             too_long: Vec::new(),
+            cycles: Vec::new(),
         };
         let mut cores: Vec<Option<Core<DpdkFrame>>> = (0..workers)
             .map(|worker| {
@@ -98,6 +101,7 @@ impl Dataplane {
             stop: Arc::clone(&stop),
             clock: Clock::start(&eal),
             sleep_when_idle: config.workers.sleep_when_idle,
+            cycles: Arc::default(),
         };
         let driver_keeps =
             config.ports.iter().any(|port| port.device.name().starts_with(KEEPS_BUFFERS));
@@ -169,6 +173,13 @@ impl Dataplane {
         Ok(missing)
     }
 
+    /// The same for one lcore, which counts its own cycles.
+    fn on_its_own(&mut self, turns: &Loop, role: Role) -> Loop {
+        let cycles = Arc::new(LcoreCycles::default());
+        self.watched.cycles.push((role.label(), Arc::clone(&cycles)));
+        Loop { cycles, ..turns.clone() }
+    }
+
     fn run_to_completion(
         &mut self,
         roles: &[(u32, Role)],
@@ -193,7 +204,7 @@ impl Dataplane {
             let core = cores.get_mut(number).and_then(Option::take);
             let (Some(mut nic), Some(mut core)) = (nic, core) else { continue };
             self.watched.too_long.push(nic.too_long());
-            let turns = turns.clone();
+            let turns = self.on_its_own(turns, role);
             let job = move || turns.poll_queues(&mut nic, &mut core);
             self.lcores.push((role, self.eal.launch(lcore, job).context("starting a worker")?));
         }
@@ -222,7 +233,7 @@ impl Dataplane {
         let mut nics: Vec<_> = laid.workers.into_iter().map(Some).collect();
         let (mut receive, mut transmit) = (Some(laid.receive), Some(laid.transmit));
         for &(lcore, role) in roles {
-            let turns = turns.clone();
+            let turns = self.on_its_own(turns, role);
             let handle = match role {
                 Role::Worker(number) => {
                     let nic = nics.get_mut(number).and_then(Option::take);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use capsule::{Backoff, Eal, rdtsc};
-use datapath::{Core, turn};
+use datapath::{Core, LcoreCycles, turn};
 
 use crate::nic::{DpdkFrame, Io, QueueNic, RingNic};
 
@@ -24,9 +24,9 @@ impl Clock {
         Self { start: rdtsc(), ticks_per_ms: eal.tsc_hz().checked_div(1_000).unwrap_or(1).max(1) }
     }
 
-    fn now_ms(self) -> u64 {
+    fn at_ms(self, cycles: u64) -> u64 {
         // A virtual machine that was moved may have a counter that stepped back: time then stands still for a while.
-        rdtsc().saturating_sub(self.start).checked_div(self.ticks_per_ms).unwrap_or(0)
+        cycles.saturating_sub(self.start).checked_div(self.ticks_per_ms).unwrap_or(0)
     }
 }
 
@@ -47,20 +47,46 @@ impl Stop {
     }
 }
 
-/// What all loops need to know.
+/// What a loop needs to know.
 #[derive(Clone, Debug)]
 pub(super) struct Loop {
     pub(super) stop: Arc<Stop>,
     pub(super) clock: Clock,
     pub(super) sleep_when_idle: bool,
+    /// Of the lcore it runs on.
+    pub(super) cycles: Arc<LcoreCycles>,
+}
+
+/// Reads the time-stamp counter once a turn, for the clock and for what the turn before took.
+#[derive(Debug)]
+struct Meter<'a> {
+    cycles: &'a LcoreCycles,
+    since: u64,
+    busy: bool,
+}
+
+impl<'a> Meter<'a> {
+    fn start(cycles: &'a LcoreCycles) -> Self {
+        Self { cycles, since: rdtsc(), busy: false }
+    }
+
+    /// A turn begins at `now`.
+    fn turn(&mut self, now: u64) -> u64 {
+        let cell = if self.busy { &self.cycles.busy } else { &self.cycles.idle };
+        cell.add(now.saturating_sub(self.since));
+        self.since = now;
+        now
+    }
 }
 
 impl Loop {
     /// Run to completion.
     pub(super) fn poll_queues(&self, nic: &mut QueueNic, core: &mut Core<DpdkFrame>) {
-        let mut backoff = Backoff::new();
+        let (mut backoff, mut meter) = (Backoff::new(), Meter::start(&self.cycles));
         while !self.stop.is_ordered() {
-            if turn(nic, core, self.clock.now_ms()) > 0 {
+            let now = self.clock.at_ms(meter.turn(rdtsc()));
+            meter.busy = turn(nic, core, now) > 0;
+            if meter.busy {
                 backoff.busy();
             } else if self.sleep_when_idle {
                 nic.idle(&mut backoff, LOOK_UP);
@@ -70,17 +96,21 @@ impl Loop {
 
     /// A worker behind rings.
     pub(super) fn poll_rings(&self, nic: &mut RingNic, core: &mut Core<DpdkFrame>) {
-        let mut backoff = Backoff::new();
+        let (mut backoff, mut meter) = (Backoff::new(), Meter::start(&self.cycles));
         while !self.stop.is_ordered() {
-            self.pace(&mut backoff, turn(nic, core, self.clock.now_ms()) > 0);
+            let now = self.clock.at_ms(meter.turn(rdtsc()));
+            meter.busy = turn(nic, core, now) > 0;
+            self.pace(&mut backoff, meter.busy);
         }
     }
 
     /// Between ports and rings.
     pub(super) fn move_frames(&self, io: &mut Io) {
-        let mut backoff = Backoff::new();
+        let (mut backoff, mut meter) = (Backoff::new(), Meter::start(&self.cycles));
         while !self.stop.is_ordered() {
-            self.pace(&mut backoff, io.turn());
+            meter.turn(rdtsc());
+            meter.busy = io.turn();
+            self.pace(&mut backoff, meter.busy);
         }
     }
 
@@ -104,5 +134,20 @@ mod tests {
         assert!(!stop.is_ordered());
         stop.order();
         assert!(stop.is_ordered());
+    }
+
+    #[test]
+    fn a_turn_is_busy_or_idle_by_what_it_found() {
+        let cycles = LcoreCycles::default();
+        let mut meter = Meter { cycles: &cycles, since: 100, busy: false };
+        assert_eq!(meter.turn(110), 110, "nothing was found before the first turn");
+        meter.busy = true;
+        meter.turn(150);
+        meter.busy = false;
+        meter.turn(1_150);
+        // The counter of a virtual machine that was moved may step back.
+        meter.turn(900);
+        meter.turn(903);
+        assert_eq!((cycles.busy.load(), cycles.idle.load()), (40, 1_013));
     }
 }

@@ -80,6 +80,10 @@ def test_rules_and_dashboard_name_what_is_exported():
     families = dict(re.findall(r'"(wirepatch_\w+)" \w+ \[([^\]]*)\]', source))
     assert {"wirepatch_packets_total", "wirepatch_port_up"} <= live & families.keys(), "nothing was scraped"
     assert live <= families.keys(), live - families.keys()
+    for series in ('lcore_cycles_total{lcore="worker0",state="busy"}', 'lcore_cycles_total{lcore="worker0",state="idle"}',
+                   'stage_cycles_total{worker="0",stage="patch"}', 'stage_sampled_packets_total{worker="0"}'):
+        counted = re.search(rf"^wirepatch_{re.escape(series)} (\d+)", scrape, re.M)
+        assert counted and int(counted[1]) > 0, f"{series} does not count"
     values = {label: set(re.findall(rf'{label}="([^"]+)"', scrape)) for label in ("reason", "cause", "result", "direction")}
     for expression in expressions():
         for name in re.findall(r"\bwirepatch_\w+", expression):
