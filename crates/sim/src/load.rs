@@ -21,9 +21,6 @@ const HTTP_CONNECTIONS: usize = 1_024;
 /// (which are remembered for minutes) do not fill the table within a measurement.
 const HTTP_REQUESTS: u32 = 500;
 
-/// Frames between two of them joining in.
-const JOIN_FRAMES: u32 = 7;
-
 /// Connections of [`Kind::TcpAcks`]: far more than a processor's caches hold.
 const ACK_CONNECTIONS: usize = 1 << 16;
 
@@ -214,13 +211,15 @@ struct Conversation {
 pub struct Load {
     script: Script,
     conversations: Vec<Conversation>,
-    /// How many there will be at a time.
-    conversations_max: usize,
     turn: usize,
+    /// Times everybody has had a turn.
+    round: usize,
+    /// How many had one in the round before this; in the first, have one.
+    joined: usize,
+    /// Each is at another place of the script; otherwise all are in step.
+    spread: bool,
     /// Where the order is random: lines of openings played so far. `None`: everybody in turn.
     opened: Option<usize>,
-    /// Frames until the next conversation joins.
-    until_next: u32,
     /// The next new client.
     client: u32,
     /// See [`Self::shortened`].
@@ -237,7 +236,7 @@ impl Load {
 
     /// A new one; see [`Self::is_opening`].
     pub fn new(kind: Kind) -> Self {
-        let (script, conversations_max) = match kind {
+        let (script, conversations) = match kind {
             Kind::UdpOutOfScope => (Script::udp(&[(40_000, &[0; 22])]), 1),
             Kind::UdpHalf => {
                 (Script::udp(&[(40_000, &[0; 22]), (53, &template::query("ab.c"))]), 1)
@@ -252,21 +251,21 @@ impl Load {
         };
         let mut load = Self {
             script,
-            conversations: Vec::with_capacity(conversations_max),
-            conversations_max,
+            conversations: Vec::with_capacity(conversations),
             turn: 0,
+            round: 0,
+            joined: conversations,
+            // A box that gets all requests of a while one after the other, and then all responses, has a harder time than most.
+            spread: matches!(kind, Kind::HttpRequests | Kind::HttpResponses),
             opened: matches!(kind, Kind::TcpAcksFew | Kind::TcpAcksMany).then_some(0),
-            until_next: JOIN_FRAMES,
             client: 0,
             cut: 0,
         };
-        // HTTP's join one by one, so that each is at another place of the script; acknowledgements are all alike.
-        let one_by_one = matches!(kind, Kind::HttpRequests | Kind::HttpResponses);
-        let at_once = if one_by_one { 1 } else { conversations_max };
-        for _ in 0..at_once {
+        for _ in 0..conversations {
             let conversation = load.fresh();
             load.conversations.push(conversation);
         }
+        load.joined = load.joined_by(0);
         load
     }
 
@@ -275,10 +274,9 @@ impl Load {
         if let Some(opened) = self.opened {
             return opened < self.openings();
         }
-        let opening = u32::try_from(self.script.opening.len()).unwrap_or(u32::MAX);
-        let last = self.conversations.last();
-        self.conversations.len() < self.conversations_max
-            || last.is_some_and(|last| last.client + 1 == self.client && last.at < opening)
+        let joining = if self.spread { self.script.body.len() } else { 1 };
+        let opening = self.script.opening.len();
+        opening > 0 && self.round + 1 < joining + opening
     }
 
     /// Frames from one of a conversation to the next of the same: as many may be on their way at a time without one
@@ -287,7 +285,7 @@ impl Load {
         if self.opened.is_some_and(|opened| opened < self.openings()) {
             return Some(OPENING_TOGETHER);
         }
-        (!self.script.opening.is_empty()).then_some(self.conversations.len())
+        (!self.script.opening.is_empty()).then_some(self.joined)
     }
 
     /// The mean length of a frame, openings and endings left out.
@@ -301,15 +299,15 @@ impl Load {
 
     /// The next frame, to be written where the caller likes.
     pub fn next_packet(&mut self) -> Packet<'_> {
-        self.join();
-        let turn = if self.opened.is_some() { self.shuffled() } else { self.turn };
-        self.turn = if turn + 1 < self.conversations.len() { turn + 1 } else { 0 };
+        let turn = if self.opened.is_some() { self.shuffled() } else { self.next_joined() };
+        self.pass_on(turn);
         let mut now = self.conversations[turn];
         let line = self.script.line(now.at).unwrap_or_else(|| {
             now = self.fresh();
             self.script.first()
         });
         now.at += 1;
+        now.at += self.left_out(&now);
         let template = &self.script.templates[line.template];
         let numbers = match template.side() {
             Side::Client => {
@@ -335,7 +333,7 @@ impl Load {
 
     /// Lines of all openings together.
     fn openings(&self) -> usize {
-        self.conversations_max * self.script.opening.len()
+        self.conversations.len() * self.script.opening.len()
     }
 
     /// Whose turn it is where the order is random: first a group after the other opens its connections in step, then a
@@ -344,23 +342,56 @@ impl Load {
         let last = self.turn.wrapping_sub(1);
         let Some(opened) = self.opened.filter(|&opened| opened < self.openings()) else {
             return last.wrapping_mul(1_664_525).wrapping_add(1_013_904_223)
-                % self.conversations_max;
+                % self.conversations.len();
         };
         self.opened = Some(opened + 1);
         let lines = OPENING_TOGETHER * self.script.opening.len();
         OPENING_TOGETHER * (opened / lines) + opened % OPENING_TOGETHER
     }
 
-    /// Lets another conversation join in when it is time.
-    fn join(&mut self) {
-        if self.conversations.len() < self.conversations_max {
-            self.until_next = self.until_next.saturating_sub(1);
-            if self.until_next == 0 {
-                self.until_next = JOIN_FRAMES;
-                let conversation = self.fresh();
-                self.conversations.push(conversation);
+    /// After this one it is the next one's turn.
+    fn pass_on(&mut self, turn: usize) {
+        self.turn = turn + 1;
+        if self.turn == self.conversations.len() {
+            self.turn = 0;
+            // Of the round that is over.
+            if self.joined < self.conversations.len() {
+                self.joined = self.joined_by(self.round);
             }
+            self.round = self.round.saturating_add(1);
         }
+    }
+
+    /// Whose turn it is, in order, among those that have joined.
+    fn next_joined(&mut self) -> usize {
+        while !self.has_joined(self.turn, self.round) {
+            self.pass_on(self.turn);
+        }
+        self.turn
+    }
+
+    /// Whether a conversation takes part in a round. Each line of the body is about as many conversations' next at any time, and
+    /// they are mixed as strangers' are.
+    fn has_joined(&self, at: usize, round: usize) -> bool {
+        let body = self.script.body.len();
+        !self.spread || round + 1 >= body || mixed(at) % body <= round
+    }
+
+    fn joined_by(&self, round: usize) -> usize {
+        (0..self.conversations.len()).filter(|&at| self.has_joined(at, round)).count()
+    }
+
+    /// Lines that one of the first conversations leaves out once it is open, so that they do not all end, and others begin, at
+    /// the same time.
+    fn left_out(&self, now: &Conversation) -> u32 {
+        let at = usize::try_from(now.client).unwrap_or(usize::MAX);
+        let is_open = usize::try_from(now.at).is_ok_and(|at| at == self.script.opening.len());
+        if !self.spread || !is_open || at >= self.conversations.len() {
+            return 0;
+        }
+        let times = usize::try_from(self.script.body_times).unwrap_or(1);
+        let lines = self.script.body.len() * (mixed(at) / 64 % times);
+        u32::try_from(lines).unwrap_or(0)
     }
 
     /// A conversation of a client that was never seen before.
@@ -376,6 +407,11 @@ impl Load {
             at: 0,
         }
     }
+}
+
+/// A number that looks like no other's; 0 stays 0.
+const fn mixed(at: usize) -> usize {
+    at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40
 }
 
 impl Script {

@@ -51,7 +51,7 @@ fn no_client_comes_twice() {
 fn a_connection_is_one_unbroken_conversation() {
     for kind in [Kind::HttpRequests, Kind::HttpResponses] {
         let mut load = Load::new(kind);
-        load.conversations_max = 1;
+        load.conversations.truncate(1);
         let lines = 3
             + load.script.body.len() * usize::try_from(HTTP_REQUESTS).unwrap()
             + load.script.ending.len();
@@ -76,6 +76,42 @@ fn a_connection_is_one_unbroken_conversation() {
             }
         }
         assert_ne!(first[0].1[26..36], second[0].1[26..36], "another client");
+    }
+}
+
+#[test]
+fn requests_and_endings_are_spread_over_the_rounds() {
+    for (kind, lines) in [(Kind::HttpRequests, 2), (Kind::HttpResponses, 18)] {
+        let mut load = Load::new(kind);
+        while load.is_opening() {
+            // What may be on its way at a time never holds two frames of one conversation.
+            let spacing = load.spacing().unwrap();
+            let before: Vec<u32> = load.conversations.iter().map(|now| now.at).collect();
+            frames(&mut load, (spacing / 2).max(1));
+            let steps = load.conversations.iter().zip(before).map(|(now, was)| now.at - was);
+            let skipped = u32::try_from(load.script.body.len()).unwrap();
+            assert!(steps.into_iter().all(|step| step % skipped <= 1), "{kind:?}");
+        }
+        assert_eq!(load.script.body.len(), lines);
+        let opened = u32::try_from(load.script.opening.len()).unwrap();
+        assert!(load.conversations.iter().all(|now| now.at >= opened));
+        let (mut requests, mut endings) = (Vec::new(), Vec::new());
+        for _ in 0..600 {
+            let round = frames(&mut load, HTTP_CONNECTIONS);
+            let is = |frame: &[u8], wanted: TcpFlags| {
+                let layers = Layers::ethernet(frame).unwrap();
+                let tcp = Tcp::parse(&frame[layers.l4..]).unwrap();
+                tcp.flags().has(wanted) && layers.payload_len() < 500
+            };
+            let long = |frame: &[u8]| frame.windows(4).any(|word| word == b"GET ");
+            requests.push(round.iter().filter(|(_, frame)| long(frame)).count());
+            endings.push(round.iter().filter(|(_, frame)| is(frame, TcpFlags::FIN)).count());
+        }
+        let share = HTTP_CONNECTIONS / lines;
+        let (least, most) = (requests.iter().min().unwrap(), requests.iter().max().unwrap());
+        assert!(*least > share / 2 && *most < 2 * share, "{kind:?}: {least}..{most} of {share}");
+        assert!(endings.iter().all(|&count| count < HTTP_CONNECTIONS / 40), "{kind:?}");
+        assert!(endings.iter().any(|&count| count > 0), "{kind:?}");
     }
 }
 

@@ -47,6 +47,17 @@ impl Histogram {
     pub(super) const fn max(&self) -> u64 {
         self.max
     }
+
+    /// Values added.
+    #[cfg(test)]
+    pub(super) const fn count(&self) -> u64 {
+        self.all
+    }
+
+    /// Values added that are at least so large, as far as classes tell.
+    pub(super) fn at_least(&self, value: u64) -> u64 {
+        self.counts.iter().skip(class(value)).sum()
+    }
 }
 
 fn class(value: u64) -> usize {
@@ -79,7 +90,9 @@ mod tests {
             let found = histogram.per_mille(per_mille).unwrap();
             assert!(found >= exact && found <= exact + exact / 16, "{per_mille}: {found}");
         }
-        assert_eq!(histogram.max(), 100_000);
+        assert_eq!((histogram.max(), histogram.count()), (100_000, 1_000));
+        let above = histogram.at_least(90_000);
+        assert!((101..140).contains(&above), "{above}");
         let mut all = Histogram::new();
         all.add(7);
         all.take(&mut histogram);

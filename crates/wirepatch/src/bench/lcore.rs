@@ -12,6 +12,7 @@ use datapath::{Nic, PortNo};
 
 use super::clock::{self, Machine, Task, now};
 use super::row::{Work, real};
+use super::turns::{Order, Recorder, Turns};
 use crate::cli::BenchArgs;
 use crate::run::cpus;
 
@@ -123,6 +124,8 @@ pub(super) struct Watch {
     pub(super) stop: AtomicBool,
     packets: AtomicU64,
     idle_ticks: AtomicU64,
+    /// Written by the one who feeds: what becomes of the turns taken now.
+    pub(super) order: Order,
     task: OnceLock<Task>,
 }
 
@@ -139,17 +142,19 @@ pub(super) struct Look {
 }
 
 impl Watch {
-    /// Turns until it is stopped; `turn` says how many frames came.
-    pub(super) fn run(&self, mut turn: impl FnMut() -> usize) {
+    /// Turns until it is stopped; `turn` says how many frames came. Gives the turns that were to be kept.
+    pub(super) fn run(&self, mut turn: impl FnMut() -> usize) -> Turns {
         // Only ever set here.
         let _ = self.task.set(Task::current());
+        let mut recorder = Recorder::new();
         let (mut packets, mut idle_ticks) = (0_u64, 0_u64);
         let mut before = rdtsc();
         while !self.stop.load(Relaxed) {
             let frames = turn();
             let now = rdtsc();
+            let ticks = now.saturating_sub(before);
+            recorder.turn(&self.order, ticks, frames);
             if frames == 0 {
-                let ticks = now.saturating_sub(before);
                 if ticks < IDLE_TICKS_MAX {
                     idle_ticks += ticks;
                     self.idle_ticks.store(idle_ticks, Relaxed);
@@ -160,6 +165,7 @@ impl Watch {
             }
             before = now;
         }
+        recorder.kept()
     }
 
     pub(super) fn packets(&self) -> u64 {

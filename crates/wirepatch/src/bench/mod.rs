@@ -7,7 +7,10 @@
 
 mod clock;
 #[cfg(feature = "dpdk")]
+mod feeder;
+#[cfg(feature = "dpdk")]
 mod histogram;
+mod latency;
 #[cfg(feature = "dpdk")]
 mod lcore;
 #[cfg(not(feature = "dpdk"))]
@@ -20,7 +23,11 @@ mod report;
 mod rings;
 mod row;
 #[cfg(feature = "dpdk")]
+mod steady;
+#[cfg(feature = "dpdk")]
 mod testpmd;
+#[cfg(feature = "dpdk")]
+mod turns;
 
 use std::process::ExitCode;
 
@@ -64,7 +71,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode> {
 #[cfg(feature = "dpdk")]
 fn run(rows: &[Row], args: &BenchArgs) -> Result<Report> {
     let bench = lcore::Bench::start(args)?;
-    let mut report = Report::new(bench.machine());
+    let mut report = Report::new(bench.machine(), Some(steady::measure(&bench)?));
     // Rows and testpmd take turns, so that what they are compared by was measured close together.
     for _ in 0..args.repeat {
         for row in rows {
@@ -88,7 +95,7 @@ fn run(rows: &[Row], args: &BenchArgs) -> Result<Report> {
 #[cfg(not(feature = "dpdk"))]
 fn run(rows: &[Row], args: &BenchArgs) -> Result<Report> {
     let hz = clock::nominal_hz();
-    let mut report = Report::new(clock::machine(hz, None, None));
+    let mut report = Report::new(clock::machine(hz, None, None), None);
     for _ in 0..args.repeat {
         for row in rows {
             crate::say_error(&format!("wirepatch bench: {}\n", row.title()));

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::clock::Machine;
+use super::latency::Steadiness;
 use super::pairs::PairResult;
 use super::row::RowResult;
 
@@ -13,6 +14,8 @@ use super::row::RowResult;
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     machine: Machine,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steadiness: Option<Steadiness>,
     rows: Vec<RowResult>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pairs: Vec<PairResult>,
@@ -43,8 +46,8 @@ const HEADER: [&str; 11] = [
 ];
 
 impl Report {
-    pub(super) const fn new(machine: Machine) -> Self {
-        Self { machine, rows: Vec::new(), pairs: Vec::new(), testpmd: None }
+    pub(super) const fn new(machine: Machine, steadiness: Option<Steadiness>) -> Self {
+        Self { machine, steadiness, rows: Vec::new(), pairs: Vec::new(), testpmd: None }
     }
 
     /// Says of each pair how its rows compare.
