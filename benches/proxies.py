@@ -4,30 +4,44 @@
     apt-get install nginx haproxy wrk libnginx-mod-http-modsecurity
     python3 benches/proxies.py > benches/record/proxies.json
 
-One worker each, keep-alive on both sides, on the loopback interface: wrk sends the bench's request (500 bytes, ten headers),
-nginx answers 200 bytes from memory, the proxy between them shortens User-Agent to 48 bytes. CPU time is that of the proxy's
-processes, their system calls included, as the kernel accounts it; a machine that is busy with other things changes the rate, and
-hardly the CPU time. Each proxy is measured in turns, and its best round counts. What is not installed is said to be absent.
+Three network namespaces, one behind the other over veth (root is needed for them, and nothing of them stays):
+
+    wrk 198.18.1.1 --- 198.18.1.2 proxy 198.18.2.1 --- 198.18.2.2 nginx
+
+One worker each, keep-alive on both sides: wrk sends the bench's request (500 bytes, ten headers), nginx answers 200 bytes from
+memory, the proxy between them shortens User-Agent to 48 bytes. The proxy has the last CPU to itself, wrk and nginx the first. CPU
+time is that of the proxy's processes, their system calls included, as the kernel accounts it; a machine that is busy with other
+things changes the rate, and hardly the CPU time. The kernel does some of a veth's work on whichever CPU has just sent, and accounts
+it to who ran there: on the proxy's CPU that is the proxy. Each proxy is measured in turns, and its best round counts. What is not
+installed is said to be absent.
 """
 
+import argparse
 import contextlib
 import datetime
-import http.client
 import json
 import os
 import pathlib
 import shutil
-import socket
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 
-ROUNDS = 3
-SECONDS = 4
 CONNECTIONS = 16
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 KEPT = 48
+
+CLIENT, FRONT, BACK, SERVER = "198.18.1.1", "198.18.1.2", "198.18.2.1", "198.18.2.2"
+ORIGIN_PORT, FIRST_PORT = 8080, 8081
+
+# What listens in a namespace is asked from within it: the program, and what it prints.
+ASK_LISTENING = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)"
+ASK_SEEN = (
+    "import http.client, sys; c = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=5);"
+    " c.request('GET', '/seen', headers={'User-Agent': sys.argv[3]}); print(c.getresponse().read().decode(), end='')"
+)
 
 # sim::load's request, as wrk wants it.
 HEADERS = {
@@ -64,7 +78,7 @@ http {{
 
 ORIGIN = """
     server {{
-        listen 127.0.0.1:{port};
+        listen {server}:{port};
         location = /seen {{ return 200 $http_user_agent; }}
         location / {{ return 200 "{answer}"; }}
     }}
@@ -72,9 +86,9 @@ ORIGIN = """
 
 PROXY = """
     map $http_user_agent $agent {{ "~^(?<head>.{{{kept}}})" $head; default $http_user_agent; }}
-    upstream origin {{ server 127.0.0.1:{origin}; keepalive 64; keepalive_requests 100000000; }}
+    upstream origin {{ server {server}:{origin}; keepalive 64; keepalive_requests 100000000; }}
     server {{
-        listen 127.0.0.1:{port};
+        listen {front}:{port};
         {modsecurity}
         location / {{
             proxy_pass http://origin;
@@ -110,28 +124,67 @@ defaults
     timeout connect 5s
     http-reuse always
 frontend in
-    bind 127.0.0.1:{port}
+    bind {front}:{port}
     http-request set-header User-Agent %[req.fhdr(User-Agent),bytes(0,{kept})]
     default_backend origin
 backend origin
-    server origin 127.0.0.1:{origin} pool-max-conn 64
+    server origin {server}:{origin} pool-max-conn 64
 """
 
 
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+class Wires:
+    """Three namespaces and the two wires between them; `with` takes them down whatever happens."""
+
+    def __init__(self):
+        own = os.getpid()
+        self.client, self.proxy, self.server = (f"wp-{what}-{own}" for what in ("client", "proxy", "server"))
+        # A link's name has fifteen bytes.
+        self.links = [(f"wpa{own}", f"wpb{own}"), (f"wpc{own}", f"wpd{own}")]
+
+    def __enter__(self):
+        try:
+            for name in (self.client, self.proxy, self.server):
+                ip("netns", "add", name)
+                ip("-n", name, "link", "set", "lo", "up")
+            ends = [((self.client, CLIENT), (self.proxy, FRONT)), ((self.proxy, BACK), (self.server, SERVER))]
+            for links, wire in zip(self.links, ends):
+                ip("link", "add", links[0], "netns", wire[0][0], "type", "veth", "peer", "name", links[1], "netns", wire[1][0])
+                for link, (name, address) in zip(links, wire):
+                    ip("-n", name, "addr", "add", f"{address}/24", "dev", link)
+                    ip("-n", name, "link", "set", link, "up")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        # The kernel takes down what is in a namespace when it has time; a link goes at once, and its other end with it.
+        for name, links in zip((self.client, self.server), self.links):
+            link = links[name == self.server]
+            subprocess.run(["ip", "-n", name, "link", "del", link], capture_output=True)
+        for name in (self.client, self.proxy, self.server):
+            subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
-def wait_until_listening(port, process, log):
-    for _ in range(200):
+def ip(*words):
+    done = subprocess.run(["ip", *words], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"ip {' '.join(words)}: {done.stderr.strip()}")
+
+
+def inside(name, cpu, command):
+    return ["ip", "netns", "exec", name, "taskset", "-c", str(cpu), *command]
+
+
+def wait_until_listening(where, address, port, process, log):
+    for _ in range(100):
         if process.poll() is not None:
-            sys.exit(f"{process.args[0]} ended: {log.read_text() if log.exists() else ''}")
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            sys.exit(f"{process.args}: ended: {log.read_text() if log.exists() else ''}")
+        asked = [sys.executable, "-c", ASK_LISTENING, address, str(port)]
+        if subprocess.run(["ip", "netns", "exec", where, *asked], capture_output=True).returncode == 0:
             return
         time.sleep(0.05)
-    sys.exit(f"{process.args[0]} does not listen")
+    sys.exit(f"{process.args} does not listen")
 
 
 def cpu_ns(pid):
@@ -148,20 +201,32 @@ def cpu_ns(pid):
 
 
 class Proxy:
-    def __init__(self, name, command, port, version, log):
-        self.name, self.port, self.version = name, port, version
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log.open("w"))
-        self.rounds = []
-        wait_until_listening(port, self.process, log)
+    """Something that listens, in a namespace and on a CPU of its own."""
 
-    def seen_agent(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        connection.request("GET", "/seen", headers={"User-Agent": AGENT})
-        return connection.getresponse().read().decode()
+    def __init__(self, name, command, place, port, version, log):
+        self.name, self.port, self.version = name, port, version
+        namespace, self.cpu, self.address = place
+        # `ip netns exec` and `taskset` become the program: its process is this one.
+        words = inside(namespace, self.cpu, command)
+        self.process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=log.open("w"))
+        self.rounds = []
+        try:
+            wait_until_listening(namespace, self.address, port, self.process, log)
+        except BaseException:
+            self.end()
+            raise
+
+    def seen_agent(self, client):
+        words = [sys.executable, "-c", ASK_SEEN, self.address, str(self.port), AGENT]
+        return subprocess.run(["ip", "netns", "exec", client, *words], capture_output=True, text=True).stdout
 
     def end(self):
         self.process.terminate()
-        self.process.wait(10)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 def version_of(words):
@@ -169,12 +234,10 @@ def version_of(words):
     return (done.stdout + done.stderr).splitlines()[0].strip()
 
 
-def load(proxy, script, seconds):
+def load(proxy, client, script, seconds):
     before, started = cpu_ns(proxy.process.pid), time.monotonic()
-    done = subprocess.run(
-        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(script), f"http://127.0.0.1:{proxy.port}{TARGET}"],
-        capture_output=True, text=True, check=True,
-    )
+    words = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(script), f"http://{proxy.address}:{proxy.port}{TARGET}"]
+    done = subprocess.run(inside(*client, words), capture_output=True, text=True, check=True)
     after, wall = cpu_ns(proxy.process.pid), time.monotonic() - started
     requests, errors = (int(number) for number in done.stdout.rsplit("counted", 1)[1].split()[:2])
     if errors or not requests:
@@ -201,10 +264,10 @@ def proxies(folder, origin):
     haproxy = folder / "haproxy.cfg"
 
     def front(port, modsecurity=""):
-        return PROXY.format(port=port, origin=origin, kept=KEPT, modsecurity=modsecurity)
+        return PROXY.format(front=FRONT, port=port, server=SERVER, origin=origin, kept=KEPT, modsecurity=modsecurity)
 
     def start_haproxy(port):
-        haproxy.write_text(HAPROXY.format(port=port, origin=origin, kept=KEPT))
+        haproxy.write_text(HAPROXY.format(front=FRONT, port=port, server=SERVER, origin=origin, kept=KEPT))
         return ["haproxy", "-f", str(haproxy), "-db"]
 
     yield "nginx", "nginx", shutil.which("nginx"), ["nginx", "-v"], lambda port: nginx(folder, "front", front(port))
@@ -241,37 +304,55 @@ def request_script(folder):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="times each proxy is measured")
+    parser.add_argument("--seconds", type=int, default=4, help="how long each time")
+    arguments = parser.parse_args()
+    rounds, seconds = arguments.rounds, arguments.seconds
     if not shutil.which("wrk") or not shutil.which("nginx"):
         sys.exit("this needs wrk and nginx; see the first lines of this file")
+    if os.geteuid() or not shutil.which("ip") or not shutil.which("taskset"):
+        sys.exit("network namespaces need root, ip (iproute2) and taskset (util-linux)")
+    # What ends us otherwise would leave the namespaces.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+    cpus = sorted(os.sched_getaffinity(0))
+    around, middle = cpus[0], cpus[-1]
     here, running, absent = machine(), [], []
-    with tempfile.TemporaryDirectory(prefix="wirepatch-proxies-") as name, contextlib.ExitStack() as stack:
-        folder = pathlib.Path(name)
+    with contextlib.ExitStack() as stack:
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wirepatch-proxies-")))
         folder.chmod(0o755)
-        script = request_script(folder)
-        port = free_port()
-        body = ORIGIN.format(port=port, answer="x" * 200)
-        origin = Proxy("origin", nginx(folder, "origin", body), port, "", folder / "origin.err")
+        wires = stack.enter_context(Wires())
+        script, client = request_script(folder), (wires.client, around)
+        body = ORIGIN.format(server=SERVER, port=ORIGIN_PORT, answer="x" * 200)
+        place = (wires.server, around, SERVER)
+        origin = Proxy("origin", nginx(folder, "origin", body), place, ORIGIN_PORT, "", folder / "origin.err")
         stack.callback(origin.end)
-        for proxy, package, is_here, version, start in proxies(folder, port):
+        place = (wires.proxy, middle, FRONT)
+        for proxy, package, is_here, version, start in proxies(folder, ORIGIN_PORT):
             if not is_here:
                 absent.append(f"{proxy} (package {package})")
                 continue
-            own = free_port()
-            running.append(Proxy(proxy, start(own), own, version_of(version), folder / f"{proxy}.err"))
+            own = FIRST_PORT + len(running)
+            running.append(Proxy(proxy, start(own), place, own, version_of(version), folder / f"{proxy}.err"))
             stack.callback(running[-1].end)
         for proxy in running:
-            if proxy.seen_agent() != AGENT[:KEPT]:
-                sys.exit(f"{proxy.name} does not shorten User-Agent: {proxy.seen_agent()!r}")
-            load(proxy, script, 1)
-        for _ in range(ROUNDS):
+            seen = proxy.seen_agent(wires.client)
+            if seen != AGENT[:KEPT]:
+                sys.exit(f"{proxy.name} does not shorten User-Agent: {seen!r}")
+            load(proxy, client, script, 1)
+        for _ in range(rounds):
             for proxy in running:
-                proxy.rounds.append(load(proxy, script, SECONDS))
+                proxy.rounds.append(load(proxy, client, script, seconds))
                 print(f"proxies.py: {proxy.name}: {proxy.rounds[-1]}", file=sys.stderr)
         rows = [
             {"proxy": proxy.name, "version": proxy.version, **min(proxy.rounds, key=lambda found: found["cpu_us"])}
             for proxy in running
         ]
-    print(json.dumps({"machine": here, "request_bytes": REQUEST_BYTES, "rows": rows, "absent": absent}, indent=2))
+    found = {
+        "machine": here, "wires": "veth", "proxy_cpus": [middle], "other_cpus": [around],
+        "request_bytes": REQUEST_BYTES, "rows": rows, "absent": absent,
+    }
+    print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

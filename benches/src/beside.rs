@@ -4,8 +4,8 @@
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-use crate::page::{Latency, Machine, Row, Throughput, verdict};
-use crate::record;
+use crate::page::{Machine, Row, Throughput, verdict};
+use crate::{latency, record};
 
 /// `wirepatch bench --pairs --json`.
 #[derive(Debug, Deserialize)]
@@ -34,6 +34,10 @@ struct Pair {
 #[derive(Debug, Deserialize)]
 struct Proxies {
     machine: ProxyMachine,
+    /// `veth`; records of before were measured on the loopback interface and have none of these.
+    wires: Option<String>,
+    proxy_cpus: Option<Vec<u32>>,
+    other_cpus: Option<Vec<u32>>,
     request_bytes: u32,
     rows: Vec<Proxy>,
     absent: Vec<String>,
@@ -62,9 +66,6 @@ const FEW_CONNECTIONS: f64 = 1_024.0;
 /// Bytes of memory a connection may take.
 const CONNECTION_BYTES_AIM: f64 = 256.0;
 
-/// Microseconds that 99 of 100 packets may come later than without the journey.
-const ADDED_US_AIM: f64 = 10.0;
-
 /// A request and its answer.
 const PACKETS_A_REQUEST: f64 = 2.0;
 
@@ -75,7 +76,7 @@ pub(crate) fn write(page: &mut String, throughput: &Throughput) -> Result<()> {
         serde_json::from_str(&record::read("proxies.json")?).context("record/proxies.json")?;
     ratios(page, &pairs);
     memory(page, &pairs);
-    latencies(page, throughput);
+    latency::write(page, throughput);
     proxies(page, &found, &pairs);
     Ok(())
 }
@@ -135,51 +136,28 @@ fn memory(page: &mut String, pairs: &Pairs) {
     ));
 }
 
-fn latencies(page: &mut String, throughput: &Throughput) {
-    let rows: Vec<(&Row, &Latency, f64, f64)> = throughput
-        .rows
-        .iter()
-        .filter_map(|row| {
-            let latency = row.latency_us.as_ref()?;
-            Some((row, latency, latency.floor_p50?, latency.floor_p99?))
-        })
-        .collect();
-    if rows.is_empty() {
-        return;
-    }
-    page.push_str(&format!(
-        "\n## Added latency\n\n\
-         At 80 % of the rate that the worker could do, or what the generator can offer where that is less (for datagrams it is),\n\
-         four frames at a time over the rings, from handing them in to their coming out; beside it the same load through the same\n\
-         rings without the journey. This machine has two CPUs and both are busy lcores, so every other thread takes one of them\n\
-         away for milliseconds: time is taken in stretches of 2 ms, and those count in which the kernel says that neither lcore\n\
-         lost its CPU. What the hypervisor takes away is not known, and is in the figures; with so few stretches the 99th\n\
-         percentile is often one of them. The aim is {ADDED_US_AIM:.0} microseconds more at the 99th percentile.\n\n\
-         | traffic | offered Mpps | p50 us | p99 us | p50 without | p99 without | p99 added | | stretches that count |\n\
-         |---|--:|--:|--:|--:|--:|--:|---|--:|\n"
-    ));
-    for (row, latency, floor_p50, floor_p99) in rows {
-        let added = (latency.p99 - floor_p99).max(0.0);
-        let found = if added <= ADDED_US_AIM { "met" } else { "missed" };
-        page.push_str(&format!(
-            "| {} | {:.2} | {:.1} | {:.1} | {floor_p50:.1} | {floor_p99:.1} | {added:.1} | {found} | {} of {} |\n",
-            row.title,
-            latency.offered_mpps,
-            latency.p50,
-            latency.p99,
-            latency.stretches.unwrap_or(0),
-            latency.stretches_all.unwrap_or(0),
-        ));
-    }
-}
-
 fn proxies(page: &mut String, found: &Proxies, pairs: &Pairs) {
     let ProxyMachine { cpu, load_average, date } = &found.machine;
+    let shown = |cpus: &Option<Vec<u32>>| match cpus.as_deref() {
+        Some([cpu]) => format!("CPU {cpu}"),
+        Some(_) | None => "CPUs of their own".to_owned(),
+    };
+    let wires = match found.wires.as_deref() {
+        Some(wires) => format!(
+            "over {wires} between three network namespaces:\n\
+             wrk, the proxy with {} to itself, nginx; wrk and nginx share {}, the same for every proxy.\n\
+             System calls count, as a socket is how a proxy gets at a request, and so does what the kernel does of both wires' work on its CPU.",
+            shown(&found.proxy_cpus),
+            shown(&found.other_cpus)
+        ),
+        None => "on the loopback interface, wrk before them and nginx\n\
+                 behind; their system calls count, as a socket is how they get at a request."
+            .to_owned(),
+    };
     page.push_str(&format!(
         "\n## Beside reverse proxies\n\n\
          CPU time of a request of {} bytes whose User-Agent is shortened to 48, and its answer of 200 bytes ({cpu}, {date}, load average\n\
-         {load_average}). The proxies are Debian's, with one worker, keep-alive on both sides, on the loopback interface, wrk before them and nginx\n\
-         behind; their system calls count, as a socket is how they get at a request. ModSecurity can refuse and not edit: four rules\n\
+         {load_average}). The proxies are Debian's, with one worker, keep-alive on both sides, {wires} ModSecurity can refuse and not edit: four rules\n\
          like the bench's, and nginx shortens. wirepatch's is the journey over rings of the row above, request and answer, without a\n\
          NIC's driver, which costs some tens of nanoseconds a packet. `benches/proxies.py` measures the proxies again.\n\n\
          | | us a request | of it in the kernel | requests a second, this run | times wirepatch |\n|---|--:|--:|--:|--:|\n",

@@ -10,6 +10,7 @@ mod beside;
 mod callgrind;
 mod cli;
 mod costs;
+mod latency;
 mod page;
 mod record;
 mod work;

@@ -1,0 +1,229 @@
+//! The part of the page about how much later a packet leaves, and whose doing that is.
+
+use serde::Deserialize;
+
+use crate::page::{Row, Throughput};
+
+/// In microseconds.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Latency {
+    offered_mpps: f64,
+    p50: f64,
+    p99: f64,
+    /// Records of before there was a floor's latency have none of these.
+    floor_p50: Option<f64>,
+    floor_p99: Option<f64>,
+    stretches: Option<u64>,
+    stretches_all: Option<u64>,
+    /// Nor of these those of before turns were timed.
+    turns: Option<Turns>,
+    control: Option<Control>,
+}
+
+/// The same load through as much work in registers.
+#[derive(Debug, Deserialize)]
+struct Control {
+    p50: f64,
+    p99: f64,
+    turns: Turns,
+}
+
+/// How long turns with frames took, and gaps in turns without.
+#[derive(Debug, Deserialize)]
+struct Turns {
+    p50: f64,
+    p99: f64,
+    p999: f64,
+    max: f64,
+    gaps_per_s: f64,
+    gap_max: f64,
+}
+
+/// How evenly work in registers ran.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Steadiness {
+    alone_ticks: f64,
+    together_ticks: f64,
+    slow_per_cent: f64,
+    taken_per_cent: f64,
+}
+
+/// Microseconds that 99 of 100 packets may come later than without the journey.
+const ADDED_US_AIM: f64 = 10.0;
+
+/// Two CPUs that take so many times as long for the same work at the same time share a core.
+const SHARED_CORE_TIMES: f64 = 1.2;
+
+/// A row with a latency, and that of the floor.
+type Timed<'a> = (&'a Row, &'a Latency, f64, f64);
+
+pub(crate) fn write(page: &mut String, throughput: &Throughput) {
+    let rows: Vec<Timed<'_>> = throughput
+        .rows
+        .iter()
+        .filter_map(|row| {
+            let latency = row.latency_us.as_ref()?;
+            Some((row, latency, latency.floor_p50?, latency.floor_p99?))
+        })
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    let is_told_apart = rows.iter().any(|(_, latency, ..)| latency.control.is_some());
+    page.push_str(
+        "\n## Added latency\n\n\
+         At 80 % of the rate that the worker could do, or what the generator can offer where that is less (for datagrams it is),\n\
+         four frames at a time over the rings, from handing them in to their coming out; beside it the same load through the same\n\
+         rings without the journey. This machine has two CPUs and both are busy lcores, so every other thread takes one of them\n\
+         away for milliseconds: time is taken in stretches of 2 ms, and those count in which the kernel says that neither lcore\n",
+    );
+    if is_told_apart {
+        page.push_str(&format!(
+            "lost its CPU. The aim is {ADDED_US_AIM:.0} microseconds more at the 99th percentile.\n\n"
+        ));
+    } else {
+        page.push_str(&format!(
+            "lost its CPU. What the hypervisor takes away is not known, and is in the figures; with so few stretches the 99th\n\
+             percentile is often one of them. The aim is {ADDED_US_AIM:.0} microseconds more at the 99th percentile.\n\n"
+        ));
+    }
+    page.push_str(
+        "| traffic | offered Mpps | p50 us | p99 us | p50 without | p99 without | p99 added | | stretches that count |\n\
+         |---|--:|--:|--:|--:|--:|--:|---|--:|\n",
+    );
+    for (row, latency, floor_p50, floor_p99) in &rows {
+        let added = (latency.p99 - floor_p99).max(0.0);
+        let found = if added <= ADDED_US_AIM { "met" } else { "missed" };
+        page.push_str(&format!(
+            "| {} | {:.2} | {:.1} | {:.1} | {floor_p50:.1} | {floor_p99:.1} | {added:.1} | {found} | {} of {} |\n",
+            row.title,
+            latency.offered_mpps,
+            latency.p50,
+            latency.p99,
+            latency.stretches.unwrap_or(0),
+            latency.stretches_all.unwrap_or(0),
+        ));
+    }
+    if is_told_apart {
+        whose(page, &rows);
+        steadiness(page, throughput);
+    }
+}
+
+/// Sets the journey's tail beside the machine's.
+fn whose(page: &mut String, rows: &[Timed<'_>]) {
+    page.push_str(
+        "\nWhose doing the tail is: beside the journey, the same load through a loop that does as much work a packet as the journey on\n\
+         the mean, all of it in registers. It has no table, misses no cache and has nothing else to do, so what comes late of it the\n\
+         machine delayed. A turn takes what has come at both ports; at 80 % a delay lets more come, and the next turns are longer. A\n\
+         gap is a turn that found no frame and took 2 us and more: nothing ran that could have taken them.\n\n\
+         | traffic | p99 us | p99 in registers | a turn: p50 | p99 | p99.9 | max | in registers: p50 | p99 | p99.9 | max | gaps a second | longest, us |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+    );
+    for (row, latency, ..) in rows {
+        let (Some(turns), Some(control)) = (&latency.turns, &latency.control) else {
+            page.push_str(&format!("| {} | {:.1} | not measured |\n", row.title, latency.p99));
+            continue;
+        };
+        let of = |turns: &Turns| {
+            let Turns { p50, p99, p999, max, .. } = turns;
+            format!("{p50:.1} | {p99:.1} | {p999:.1} | {max:.0}")
+        };
+        page.push_str(&format!(
+            "| {} | {:.1} | {:.1} | {} | {} | {:.0} | {:.0} |\n",
+            row.title,
+            latency.p99,
+            control.p99,
+            of(turns),
+            of(&control.turns),
+            turns.gaps_per_s,
+            turns.gap_max.max(control.turns.gap_max),
+        ));
+    }
+    let times = |pick: fn(&Latency, &Control) -> f64| {
+        let all = rows
+            .iter()
+            .filter_map(|(_, latency, ..)| Some(pick(latency, latency.control.as_ref()?)));
+        all.fold((f64::INFINITY, 0_f64), |(least, most), times| (least.min(times), most.max(times)))
+    };
+    let (least, most) = times(|latency, control| latency.p50 / control.p50);
+    page.push_str(&format!(
+        "\nAt the median the journey takes {least:.1} to {most:.1} times as long as that loop.\n"
+    ));
+}
+
+/// Whether the two CPUs are threads of one core, and whether somebody else's are.
+fn steadiness(page: &mut String, throughput: &Throughput) {
+    let Some(found) = &throughput.steadiness else {
+        page.push_str("\nHow evenly the CPUs ran: not measured.\n");
+        return;
+    };
+    page.push_str(&format!("\n{}", found.sentence(throughput.machine.tsc_hz)));
+}
+
+impl Steadiness {
+    pub(crate) fn sentence(&self, hz: f64) -> String {
+        let times = self.together_ticks / self.alone_ticks;
+        let siblings = if times < SHARED_CORE_TIMES {
+            "so the two CPUs are not threads of one core"
+        } else {
+            "as two threads of one core would"
+        };
+        format!(
+            "A piece of work in registers took {:.1} us at the median on one CPU alone, and {times:.2} times as long with the same work on\n\
+             the other: {siblings}. Of the pieces on both, {:.1} % took 1.1 to 3 times as long as the quickest: the processor itself was slower\n\
+             for that while, as it is when another guest of the host has the other thread of a core of ours; {:.1} % took longer still,\n\
+             and had their CPU taken away. A row whose worker is slowed down so has no fifth of its time to spare, and its queue grows.\n",
+            self.alone_ticks * 1e6 / hz,
+            self.slow_per_cent,
+            self.taken_per_cent,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORD: &str = r#"{
+        "machine": {"cpu": "C", "cpus": 2, "tsc_hz": 2e9, "kernel": "k", "load_average": "0", "date": "d"},
+        "steadiness": {"alone_ticks": 20000, "together_ticks": 20100, "slow_per_cent": 12.5, "taken_per_cent": 0.25},
+        "rows": [{"row": "dns", "title": "DNS", "ports": "rings", "frame_bytes": 64, "mpps": 1, "gbit_per_s": 1,
+            "cycles_per_packet": 1, "floor_cycles_per_packet": 1, "journey_cycles_per_packet": 1,
+            "latency_us": {"offered_mpps": 1.5, "p50": 3, "p99": 14, "floor_p50": 1, "floor_p99": 2, "stretches": 5, "stretches_all": 9,
+                "turns": {"p50": 2.5, "p99": 5, "p999": 9, "max": 70, "gaps_per_s": 30, "gap_max": 12},
+                "control": {"p50": 2, "p99": 13, "turns": {"p50": 2.25, "p99": 4, "p999": 8, "max": 60, "gaps_per_s": 1, "gap_max": 15}}}}]
+    }"#;
+
+    fn written(record: &str) -> String {
+        let mut page = String::new();
+        write(&mut page, &serde_json::from_str(record).unwrap());
+        page
+    }
+
+    #[test]
+    fn the_machine_s_part_stands_beside_the_journey_s() {
+        let page = written(RECORD);
+        let row = "| DNS | 14.0 | 13.0 | 2.5 | 5.0 | 9.0 | 70 | 2.2 | 4.0 | 8.0 | 60 | 30 | 15 |";
+        assert!(page.contains(row), "{page}");
+        assert!(page.contains("| 12.0 | missed | 5 of 9 |"), "{page}");
+        assert!(
+            page.contains("1.00 times as long") && page.contains("not threads of one core"),
+            "{page}"
+        );
+        assert!(
+            page.contains("12.5 % took 1.1 to 3 times") && page.contains("1.5 to 1.5 times"),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn what_an_older_record_lacks_is_not_made_up() {
+        let without = RECORD.replace("\"control\"", "\"other\"");
+        let page = written(&without);
+        assert!(page.contains("What the hypervisor takes away is not known"), "{page}");
+        assert!(!page.contains("in registers"), "{page}");
+        let page = written(&RECORD.replace("\"steadiness\"", "\"other\""));
+        assert!(page.contains("How evenly the CPUs ran: not measured."), "{page}");
+    }
+}
