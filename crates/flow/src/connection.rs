@@ -26,7 +26,7 @@ pub enum State {
     PickedUp,
     /// Both ends have spoken.
     Open,
-    /// The end of both halves was seen; stragglers are still translated.
+    /// The end of both halves was seen (or a reset, where nothing is enforced); stragglers are still translated.
     Closing,
     /// It was reset, by an end or from here; whatever still comes is answered with a reset.
     Dead,
@@ -194,7 +194,7 @@ impl Connection {
                     self.state = State::Open;
                 }
             }
-            State::Opening if !stores.bounds.captured => {
+            State::Opening if stage.enforces() && !stores.bounds.captured => {
                 if let Some(outcome) = self.take_early(way, segment, out) {
                     return outcome;
                 }
@@ -312,7 +312,8 @@ impl Connection {
                 push_empty(out, seq, &Acked { ack, ..acked }, flags);
             }
             self.let_go(stores);
-            self.state = if stores.bounds.captured { State::Closing } else { State::Dead };
+            let ends = stage.enforces() && !stores.bounds.captured;
+            self.state = if ends { State::Dead } else { State::Closing };
             return finish(segment, out, Outcome::Moved);
         }
 

@@ -119,4 +119,10 @@ pub trait Stage {
     fn answer(&self) -> &[u8] {
         &[]
     }
+
+    /// What it decides is done. Otherwise it only looks on, and nothing may hang on it: a box that stands where it sees one way
+    /// of a connection must find that out without ending any.
+    fn enforces(&self) -> bool {
+        true
+    }
 }

@@ -88,6 +88,10 @@ impl Stage for EngineStage<'_> {
         Inspected { decided: result.decided, then, answer: result.answer, end }
     }
 
+    fn enforces(&self) -> bool {
+        self.module.is_none_or(|(_, module)| module.mode == Mode::Enforce)
+    }
+
     fn edit(&self, nth: usize) -> Option<Edit<'_>> {
         if self.broken {
             return None;

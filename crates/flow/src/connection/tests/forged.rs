@@ -219,3 +219,35 @@ fn the_stamp_of_a_syn_counts_ahead_of_a_gap_only() {
     // Another clock answered the SYN in its sender's stead.
     assert_eq!(play((100, 0x6000_0000, b"aTOKENb")), Outcome::Edited);
 }
+
+/// As [`Untouched`], in a group that is only observed.
+struct Onlooker(Untouched);
+
+impl Stage for Onlooker {
+    fn inspect(&mut self, way: Way, input: &[u8], look: Look) -> Inspected {
+        self.0.inspect(way, input, look)
+    }
+
+    fn edit(&self, nth: usize) -> Option<Edit<'_>> {
+        self.0.edit(nth)
+    }
+
+    fn enforces(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn where_nothing_is_enforced_nothing_hangs_on_the_handshake_or_a_reset() {
+    let (stores, connection) = (Stores::new(512, 4, Bounds::default()), Connection::new(Tick(0)));
+    let stage = Onlooker(Untouched { rest: false });
+    let mut alone = Alone { stores, connection, out: Outputs::new(), stage };
+    alone.take(0, Way::ToServer, (99, 0), SYN, b"");
+    // The server's answers go another way.
+    alone.take(1, Way::ToServer, (100, 500), ACK, b"");
+    let [onward, _] = alone.take(1, Way::ToServer, (100, 500), ACK, b"request");
+    assert_eq!(onward, [(100, 500, b"request".to_vec())]);
+    alone.take(2, Way::ToServer, (107, 0), RST, b"");
+    let [onward, back] = alone.take(3, Way::ToServer, (107, 500), ACK, b"more");
+    assert_eq!((onward, back.len()), (vec![(107, 500, b"more".to_vec())], 0));
+}
