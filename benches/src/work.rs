@@ -15,7 +15,7 @@ use datapath::{
 use patch::{Group, Options, Patch};
 use plan::Reader;
 use proto::{Decoder, Direction, Fields, Step, View, Wanted};
-use sim::load::{Kind, Load, Side};
+use sim::load::{Files, Kind, Load, MANY_PATCHES, Side};
 
 /// Bursts of a row of the journey.
 const BURSTS: usize = 64;
@@ -37,6 +37,10 @@ pub(crate) enum Loaded {
     Own,
     /// All of `patches/`.
     Library,
+    /// One patch, of [`Kind::one_and_many`].
+    One,
+    /// A tenth of the many: they take most of their time to compile under callgrind.
+    Many,
 }
 
 /// Traffic that is counted a second time under the whole library.
@@ -185,6 +189,14 @@ pub(crate) fn rows() -> Vec<Row> {
         count: packets,
         subject: Subject::Journey(kind, Loaded::Library),
     });
+    let by_number =
+        [(Loaded::One, "1-patch", "1 patch"), (Loaded::Many, "1000-patches", "1,000 patches")];
+    let by_number = by_number.into_iter().map(|(loaded, name, title)| Row {
+        name: format!("journey/dns-{name}"),
+        title: format!("{}, {title}", Kind::Dns.title()),
+        count: packets,
+        subject: Subject::Journey(Kind::Dns, loaded),
+    });
     let decoders = SAMPLES.iter().map(|sample| Row {
         name: format!("decoder/{}", sample.name),
         title: format!(
@@ -195,7 +207,7 @@ pub(crate) fn rows() -> Vec<Row> {
         count: u64::from(MESSAGES),
         subject: Subject::Decoder(sample),
     });
-    journeys.chain(under_library).chain(decoders).collect()
+    journeys.chain(under_library).chain(by_number).chain(decoders).collect()
 }
 
 /// Does all rows in order, or those of these names.
@@ -223,6 +235,9 @@ fn counted(work: &mut dyn FnMut()) {
 
 #[expect(clippy::expect_used, reason = "the repository's own patches; a broken one is to be seen")]
 fn patches(kind: Kind, loaded: Loaded) -> Vec<Patch> {
+    let sets = || kind.one_and_many().expect("a kind that has such sets");
+    let read =
+        |files: &Files| files.iter().map(|(name, text)| Patch::from_yaml(name, text)).collect();
     let patches = match loaded {
         Loaded::Own => {
             kind.patches().iter().map(|(name, text)| Patch::from_yaml(name, text)).collect()
@@ -230,6 +245,8 @@ fn patches(kind: Kind, loaded: Loaded) -> Vec<Patch> {
         Loaded::Library => {
             patch::load(&[PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../patches")])
         }
+        Loaded::One => read(&sets().0),
+        Loaded::Many => read(&sets().1.into_iter().take(MANY_PATCHES / 10).collect()),
     };
     patches.map_err(|found| patch::render(&found)).expect("good patches")
 }

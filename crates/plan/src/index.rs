@@ -9,6 +9,7 @@
 //! Never:     evaluates a condition: that is `engine`'s, for the candidates found here.
 
 mod candidates;
+mod grams;
 mod guard;
 mod needles;
 mod program;

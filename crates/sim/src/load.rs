@@ -6,11 +6,13 @@
 //!            played before: replayed sessions would flatter a box that remembers them. The same kind gives the same frames.
 //! Never:     waits, or reads a clock. Only a new [`Load`] allocates.
 
+mod many;
 mod template;
 
 #[cfg(test)]
 mod tests;
 
+pub use many::{Files, MANY_PATCHES};
 pub use template::Packet;
 use template::{Flags, Numbers, Template};
 

@@ -13,6 +13,7 @@ use aho_corasick::{Anchored, MatchKind};
 use regex_automata::dfa::regex::Regex;
 
 use super::Candidates;
+use super::grams::Grams;
 use super::guard::Place;
 use super::table::Table;
 use crate::decode::url_decode;
@@ -65,7 +66,7 @@ const PLACES: usize = 3;
 #[derive(Debug)]
 enum Search {
     Table(Box<Table>),
-    Compact(Box<NFA>),
+    Compact(Box<NFA>, Option<Grams>),
 }
 
 /// What one look at a value found besides rules.
@@ -137,7 +138,7 @@ impl Needles {
     pub(super) fn shortest(&self) -> usize {
         match &self.search {
             Search::Table(table) => table.shortest(),
-            Search::Compact(compact) => compact.min_pattern_len(),
+            Search::Compact(compact, _) => compact.min_pattern_len(),
         }
     }
 
@@ -190,9 +191,11 @@ impl Needles {
             Search::Table(table) => table.run(value, |literal, at| {
                 self.found(literal, inner, at, seen, out);
             }),
-            Search::Compact(compact) => run(compact, value, |literal, at| {
-                self.found(literal, inner, at, seen, out);
-            }),
+            Search::Compact(compact, grams) => {
+                if grams.as_ref().is_none_or(|grams| grams.may_be_in(value)) {
+                    run(compact, value, |literal, at| self.found(literal, inner, at, seen, out));
+                }
+            }
         }
     }
 
@@ -266,7 +269,8 @@ impl Search {
         } else {
             let mut compact = NFA::builder();
             compact.match_kind(MatchKind::Standard).ascii_case_insensitive(true).prefilter(false);
-            compact.build(literals).ok().map(|compact| Self::Compact(Box::new(compact)))
+            let compact = compact.build(literals).ok()?;
+            Some(Self::Compact(Box::new(compact), Grams::new(literals)))
         }
     }
 }

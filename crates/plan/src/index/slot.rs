@@ -10,6 +10,7 @@ use proto::{Mesh, Span, Watch};
 use regex_automata::dfa::regex::Regex;
 
 use super::candidates::Candidates;
+use super::grams::Wholes;
 use super::guard::Kind;
 use super::needles::{Needles, Waits, are_rare, rare_bytes};
 use super::program::{Program, Taken};
@@ -44,6 +45,8 @@ pub struct SlotIndex {
     below: Box<[(u64, RuleNo)]>,
     /// Ascending.
     bytes: Box<[(Box<[u8]>, RuleNo)]>,
+    /// The same, to tell that a value is none of them.
+    wholes: Wholes,
     first: Ends,
     last: Ends,
     any_byte: Box<[(Ranges, RuleNo)]>,
@@ -221,6 +224,7 @@ impl SlotIndex {
         self.above = above.into();
         self.below = below.into();
         self.bytes = bytes.into();
+        self.wholes = Wholes::new(self.bytes.iter().map(|(value, _)| &**value));
         self.first = Ends::new(first);
         self.last = Ends::new(last);
         self.any_byte = any_byte.into();
@@ -436,7 +440,7 @@ impl SlotIndex {
         if let Some(number) = number {
             self.look_up_number(number, out);
         }
-        if !self.bytes.is_empty() {
+        if !self.bytes.is_empty() && self.wholes.may_be(value) {
             let from = self.bytes.partition_point(|(wanted, _)| **wanted < *value);
             let equal = self.bytes.get(from..).unwrap_or_default();
             for (_, rule) in equal.iter().take_while(|(wanted, _)| **wanted == *value) {

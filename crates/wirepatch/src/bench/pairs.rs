@@ -1,13 +1,10 @@
 //! Rows that mean something only beside another: both are measured in turns, in one run, on the same lcores.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde::Serialize;
-use sim::load::Kind;
+use sim::load::{Files, Kind};
 
 use super::row::Row;
-
-/// Patches of the large set.
-const MANY_PATCHES: usize = 10_000;
 
 /// A row, and what it is compared with.
 #[derive(Debug)]
@@ -46,9 +43,6 @@ pub(super) fn all(names: &[String]) -> Result<Vec<Pair>> {
     Ok(pairs)
 }
 
-/// Patch files: name and text.
-type Files = Vec<(String, String)>;
-
 type Make = fn(&'static str) -> Result<Pair>;
 
 const PAIRS: [(&str, Make); 6] = [
@@ -61,56 +55,30 @@ const PAIRS: [(&str, Make); 6] = [
 ];
 
 fn patches_dns(name: &'static str) -> Result<Pair> {
-    let test = |at: usize| match at % 3 {
-        0 => format!("dns.qry.name == \"host-{at}.bench.example\""),
-        1 => format!("dns.qry.name ends_with \".bench-{at}.example\""),
-        _ => format!("dns.qry.type == 16 and dns.qry.name contains \"bench-{at}\""),
-    };
-    let (one, many) =
-        one_and_many("protocol: dns\nscope: { transport: udp }", test, "drop: message");
     let base = ("dns-1-patch", "DNS queries, none edited, 1 patch");
     let other = ("dns-10000-patches", "DNS queries, none edited, 10,000 patches");
-    Ok(Pair {
-        name,
-        base: Row::of_pair(Kind::Dns, base, &one, None)?,
-        other: Row::of_pair(Kind::Dns, other, &many, None)?,
-        at_most: 1.1,
-    })
+    one_and_many(name, Kind::Dns, base, other)
 }
 
 fn patches_http(name: &'static str) -> Result<Pair> {
-    let test = |at: usize| match at % 3 {
-        0 => format!("http.request.uri contains \"/bench-{at}/\""),
-        1 => format!("http.user_agent contains \"bench-{at}\""),
-        _ => format!(
-            "http.request.method == \"POST\" and http.request.uri contains \"bench{at}.cgi\""
-        ),
-    };
-    let (one, many) = one_and_many(
-        "protocol: http\nscope: { direction: request }",
-        test,
-        "truncate: http.request.uri\n    to: 64",
-    );
     let base = ("http-1-patch", "HTTP requests, none edited, 1 patch");
     let other = ("http-10000-patches", "HTTP requests, none edited, 10,000 patches");
-    Ok(Pair {
-        name,
-        base: Row::of_pair(Kind::HttpRequests, base, &one, None)?,
-        other: Row::of_pair(Kind::HttpRequests, other, &many, None)?,
-        at_most: 1.1,
-    })
+    one_and_many(name, Kind::HttpRequests, base, other)
 }
 
-/// One patch with a rule of each form, and 10,000 of one rule: both read the same fields in the same ways, so that the number
-/// of patches is all that differs.
-fn one_and_many(scope: &str, test: impl Fn(usize) -> String, does: &str) -> (Files, Files) {
-    let patch = |name: usize, tests: &[usize]| {
-        let rules: String =
-            tests.iter().map(|&at| format!("  - when: {}\n    {does}\n", test(at))).collect();
-        let file = format!("bench-{name}");
-        (file, format!("patch: bench-{name}\ntitle: one of many\n{scope}\nrules:\n{rules}"))
-    };
-    (vec![patch(0, &[0, 1, 2])], (0..MANY_PATCHES).map(|at| patch(at, &[at])).collect())
+fn one_and_many(
+    name: &'static str,
+    kind: Kind,
+    base: (&'static str, &'static str),
+    other: (&'static str, &'static str),
+) -> Result<Pair> {
+    let (one, many) = kind.one_and_many().context("no such sets for this kind")?;
+    Ok(Pair {
+        name,
+        base: Row::of_pair(kind, base, &one, None)?,
+        other: Row::of_pair(kind, other, &many, None)?,
+        at_most: 1.1,
+    })
 }
 
 fn connections(name: &'static str) -> Result<Pair> {
