@@ -70,6 +70,12 @@ impl Sum {
         Self(self.0.wrapping_add(widen(word.to_be())))
     }
 
+    /// Bytes whose checksum field is right sum up to this: [`Self::fold`] would say 0xffff, which is any multiple of it but nothing at
+    /// all. 0x1_fffe is twice 0xffff, and folds to 0x1 + 0xfffe.
+    const fn is_of_right_bytes(self) -> bool {
+        self.0 != 0 && self.0.is_multiple_of(0xffff)
+    }
+
     /// The one's complement of the folded sum: what a checksum field holds.
     pub const fn finish(self) -> u16 {
         !self.fold()
@@ -166,6 +172,31 @@ pub fn transport_is_right(frame: &[u8], layers: &Layers) -> bool {
     pseudo(frame, layers, bytes.len()).bytes(bytes).fold() == 0xffff
 }
 
+/// Both checksums of the most usual packet are right: IPv4 without options before TCP or UDP, whole. `false`: one is wrong, or it is
+/// another packet, and [`ip_is_right`] and [`transport_is_right`] say which.
+#[inline]
+pub fn are_plainly_right(frame: &[u8], layers: &Layers) -> bool {
+    if layers.version == IpVersion::V6 || layers.l4.wrapping_sub(layers.ip) != 20 {
+        return false;
+    }
+    let Some(ip) = chunk::<20>(frame, layers.ip) else { return false };
+    let (fixed, addresses) = match ip.split_last_chunk::<8>() {
+        Some((fixed, addresses)) => (fixed.first_chunk::<12>(), addresses),
+        None => return false,
+    };
+    let addresses = Sum::default().header(addresses);
+    let whole = fixed.map(|fixed| addresses.header(fixed));
+    let bytes = transport(frame, layers);
+    let pseudo =
+        addresses.word(u16::try_from(bytes.len()).unwrap_or(0)).word(u16::from(layers.protocol));
+    let sum = match bytes.split_first_chunk::<20>() {
+        Some((head, [])) => pseudo.header(head),
+        Some((head, rest)) => pseudo.header(head).bytes(rest),
+        None => pseudo.bytes(bytes),
+    };
+    whole.is_some_and(Sum::is_of_right_bytes) && sum.is_of_right_bytes()
+}
+
 /// The IPv4 header checksum is right; IPv6 has none.
 #[inline]
 pub fn ip_is_right(frame: &[u8], layers: &Layers) -> bool {
@@ -238,6 +269,7 @@ mod tests {
                 folded = (folded & 0xffff) + (folded >> 16);
             }
             assert_eq!(Sum(sum).fold(), u16::from_be(folded as u16), "{sum:#x}");
+            assert_eq!(Sum(sum).is_of_right_bytes(), folded == 0xffff, "{sum:#x}");
         }
     }
 
@@ -274,10 +306,47 @@ mod tests {
         fill_ip(&mut frame, &layers);
         fill_transport(&mut frame, &layers);
         assert!(ip_is_right(&frame, &layers) && transport_is_right(&frame, &layers));
-        for at in 28..33 {
+        assert!(are_plainly_right(&frame, &layers));
+        for at in 0..33 {
             frame[at] ^= 4;
-            assert!(!transport_is_right(&frame, &layers));
+            let right = ip_is_right(&frame, &layers) && transport_is_right(&frame, &layers);
+            assert!(!right && !are_plainly_right(&frame, &layers), "{at}");
             frame[at] ^= 4;
         }
+    }
+
+    #[test]
+    fn what_is_plainly_right_is_right() {
+        let mut state = 7_u32;
+        let mut next = |bound: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % bound
+        };
+        let (mut right, mut wrong) = (0, 0);
+        for _ in 0..3_000 {
+            let protocol = [6, 17][next(2) as usize];
+            let payload = next(70) as usize * next(2) as usize;
+            let mut frame = vec![0x45, 0, 0, 0, 1, 2, 0, 0, 64, protocol, 0, 0];
+            frame.extend((0..8).map(|_| next(256) as u8));
+            frame.extend((0..20 + payload).map(|_| next(256) as u8));
+            frame[32] = 0x50;
+            let len = frame.len() as u16;
+            frame[2..4].copy_from_slice(&len.to_be_bytes());
+            frame[24..26].copy_from_slice(&(len - 20).to_be_bytes());
+            if protocol == 6 {
+                frame[24] = 9;
+            }
+            let layers = Layers::ip(&frame, 0).unwrap();
+            if next(4) > 0 {
+                fill_ip(&mut frame, &layers);
+            }
+            if next(4) > 0 {
+                fill_transport(&mut frame, &layers);
+            }
+            let both = ip_is_right(&frame, &layers) && transport_is_right(&frame, &layers);
+            assert_eq!(are_plainly_right(&frame, &layers), both, "{frame:02x?}");
+            (right, wrong) = (right + u32::from(both), wrong + u32::from(!both));
+        }
+        assert!(right > 1_000 && wrong > 500, "{right} {wrong}");
     }
 }
