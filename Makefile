@@ -45,6 +45,7 @@ bench-record:
 bench-rates: build
 	target/release/wirepatch bench --hugepages --library patches --repeat 5 --seconds 1 --json > benches/record/throughput.json
 	target/release/wirepatch bench --hugepages --pairs --repeat 5 --seconds 1 --json > benches/record/pairs.json
+	target/release/wirepatch bench --hugepages --scaling --library patches --repeat 5 --seconds 1 --json > benches/record/scaling.json
 	python3 benches/proxies.py > benches/record/proxies.json
 	$(MAKE) bench-record bench-page
 

@@ -13,6 +13,7 @@ mod costs;
 mod latency;
 mod page;
 mod record;
+mod scaling;
 mod work;
 
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::latency::{Latency, Steadiness};
 use crate::record::{self, Instructions};
-use crate::{beside, costs};
+use crate::{beside, costs, scaling};
 
 /// `wirepatch bench --json`, as far as the page shows it.
 #[derive(Debug, Deserialize)]
@@ -27,6 +27,8 @@ pub(crate) struct Machine {
     kernel: String,
     dpdk: Option<String>,
     hugepages: Option<bool>,
+    /// Whether the kernel was told that no two CPUs are threads of one core.
+    pub(crate) cores_apart: Option<bool>,
     pub(crate) load_average: String,
     pub(crate) date: Option<String>,
 }
@@ -103,9 +105,10 @@ fn page() -> Result<String> {
     rates(&mut page, &throughput);
     aims(&mut page, &throughput);
     beside::write(&mut page, &throughput)?;
+    scaling::write(&mut page, &throughput)?;
     steps(&mut page, &instructions);
     decoders(&mut page, &instructions);
-    page.push_str(HOW);
+    page.push_str(&how());
     Ok(page)
 }
 
@@ -322,6 +325,13 @@ make bench-rates
 Latencies and wall-clock rates need a machine with nothing else to do and a CPU for each busy lcore; instructions do not, and
 cycles from CPU time hardly.
 ";
+
+fn how() -> String {
+    let next = "# Reverse proxies;";
+    // Records of before it was measured have no use for it.
+    let scaling = if scaling::is_recorded() { scaling::COMMAND } else { "" };
+    HOW.replace(next, &format!("{scaling}{next}"))
+}
 
 #[cfg(test)]
 mod tests {

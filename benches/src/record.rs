@@ -102,7 +102,7 @@ pub(crate) fn table(counted: &Instructions) -> String {
     counted.rows.iter().map(|row| format!("{:>9.1}  {}\n", row.instructions, row.name)).collect()
 }
 
-fn path(name: &str) -> PathBuf {
+pub(crate) fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("record").join(name)
 }
 

@@ -208,6 +208,9 @@ pub(crate) struct BenchArgs {
     /// Measure pairs instead, whose ratio is what counts: 10,000 patches and 1, a million connections and a thousand, edited and not.
     #[arg(long, conflicts_with_all = ["patches", "library"])]
     pub(crate) pairs: bool,
+    /// Measure two lcores at a time instead: each alone and both together, and a worker behind one that receives and sends.
+    #[arg(long, conflicts_with_all = ["rows", "pairs", "patches"])]
+    pub(crate) scaling: bool,
     /// Seconds each row is measured.
     #[arg(long, default_value_t = 2.0, value_name = "SECONDS")]
     pub(crate) seconds: f64,

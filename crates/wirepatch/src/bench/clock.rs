@@ -55,6 +55,9 @@ pub(super) struct Machine {
     dpdk: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hugepages: Option<bool>,
+    /// No two CPUs are threads of one core, as far as the kernel was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cores_apart: Option<bool>,
     load_average: String,
     /// The day, in UTC.
     date: String,
@@ -70,9 +73,20 @@ pub(super) fn machine(tsc_hz: f64, dpdk: Option<String>, hugepages: Option<bool>
         kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
         dpdk,
         hugepages,
+        cores_apart: cores_apart(),
         load_average: read("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" "),
         date: today(),
         version: env!("CARGO_PKG_VERSION"),
+    }
+}
+
+/// `None`: the kernel does not say.
+fn cores_apart() -> Option<bool> {
+    let active = std::fs::read_to_string("/sys/devices/system/cpu/smt/active").ok()?;
+    match active.trim() {
+        "0" => Some(true),
+        "1" => Some(false),
+        _ => None,
     }
 }
 

@@ -13,7 +13,6 @@ mod histogram;
 mod latency;
 #[cfg(feature = "dpdk")]
 mod lcore;
-#[cfg(not(feature = "dpdk"))]
 mod memory;
 mod pairs;
 #[cfg(feature = "dpdk")]
@@ -22,6 +21,10 @@ mod report;
 #[cfg(feature = "dpdk")]
 mod rings;
 mod row;
+#[cfg(feature = "dpdk")]
+mod scaling;
+#[cfg(not(feature = "dpdk"))]
+mod single;
 #[cfg(feature = "dpdk")]
 mod steady;
 #[cfg(feature = "dpdk")]
@@ -41,7 +44,9 @@ use row::Row;
 /// Runs the rows that were asked for.
 pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode> {
     ensure!((0.05..=3_600.0).contains(&args.seconds), "--seconds takes 0.05 to 3600");
-    let report = if args.pairs {
+    let report = if args.scaling {
+        scaling(args)?
+    } else if args.pairs {
         let pairs = pairs::all(&args.rows)?;
         let sides = pairs.into_iter().map(|pair| {
             let result = PairResult {
@@ -66,6 +71,19 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode> {
         report.print_table()?
     }
     Ok(if report.is_as_expected() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+#[cfg(feature = "dpdk")]
+fn scaling(args: &BenchArgs) -> Result<Report> {
+    let bench = lcore::Bench::start(args)?;
+    let mut report = Report::new(bench.machine(), Some(steady::measure(&bench)?));
+    report.scaling = scaling::measure(&bench, args)?;
+    Ok(report)
+}
+
+#[cfg(not(feature = "dpdk"))]
+fn scaling(_args: &BenchArgs) -> Result<Report> {
+    anyhow::bail!("--scaling runs DPDK's lcores, and this was built without DPDK")
 }
 
 #[cfg(feature = "dpdk")]
@@ -99,7 +117,7 @@ fn run(rows: &[Row], args: &BenchArgs) -> Result<Report> {
     for _ in 0..args.repeat {
         for row in rows {
             crate::say_error(&format!("wirepatch bench: {}\n", row.title()));
-            report.keep_better(memory::measure(row, args.seconds, hz)?);
+            report.keep_better(single::measure(row, args.seconds, hz)?);
         }
     }
     Ok(report)

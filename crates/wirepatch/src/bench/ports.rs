@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use anyhow::{Context as _, Result};
-use capsule::{Port, PortConfig, Rss, RxQueue, TxQueue, rdtsc};
+use capsule::{Mempool, Port, PortConfig, Rss, RxQueue, TxQueue, rdtsc};
 use datapath::{Core, CoreConfig, CoreCounters, turn};
 use plan::Reader;
 use sim::load::{Kind, Load};
@@ -53,15 +53,10 @@ pub(super) fn capture(bench: &Bench, kind: Kind) -> Result<PathBuf> {
 
 /// The journey, and the floor, on two ports.
 pub(super) fn measure(bench: &Bench, row: &Row) -> Result<RowResult> {
-    let path = capture(bench, row.kind)?;
-    let first = DEVICES.fetch_add(2, Relaxed);
-    let device =
-        |side: usize| format!("net_pcap{},rx_pcap={},infinite_rx=1", first + side, path.display());
-    let open = |side| Port::probe(&bench.eal, &device(side)).with_context(|| device(side));
-    let (mut left, mut right) = (open(0)?, open(1)?);
+    let (mut left, mut right) = two(bench, row.kind)?;
 
     // Started once: net_pcap has read the capture by then and cannot do so again.
-    let queues = [start(bench, &mut left)?, start(bench, &mut right)?];
+    let queues = [start(&mut left, &bench.ports_pool)?, start(&mut right, &bench.ports_pool)?];
     let nic = QueueNic::new(queues.into(), bench.ports_pool.clone());
     let mut frames = burst();
     let (floor, nic) =
@@ -82,14 +77,25 @@ pub(super) fn measure(bench: &Bench, row: &Row) -> Result<RowResult> {
     Ok(RowResult::new(row, "net_pcap", bytes, (work, floor), bench.hz(), reasons))
 }
 
-fn start(bench: &Bench, port: &mut Port) -> Result<(RxQueue, TxQueue)> {
+/// Two new ports that play a kind's capture.
+pub(super) fn two(bench: &Bench, kind: Kind) -> Result<(Port, Port)> {
+    let path = capture(bench, kind)?;
+    let first = DEVICES.fetch_add(2, Relaxed);
+    let device =
+        |side: usize| format!("net_pcap{},rx_pcap={},infinite_rx=1", first + side, path.display());
+    let open = |side| Port::probe(&bench.eal, &device(side)).with_context(|| device(side));
+    Ok((open(0)?, open(1)?))
+}
+
+/// Starts a port with one queue each way.
+pub(super) fn start(port: &mut Port, pool: &Mempool) -> Result<(RxQueue, TxQueue)> {
     let config = PortConfig {
         rss: Rss::Off,
         rx_checksum: false,
         tx_checksum: false,
         ..PortConfig::default()
     };
-    let started = port.start(&config, &bench.ports_pool).context("starting a net_pcap port")?;
+    let started = port.start(&config, pool).context("starting a net_pcap port")?;
     let queues = started.rx.into_iter().zip(started.tx).next();
     queues.context("a net_pcap port without queues")
 }

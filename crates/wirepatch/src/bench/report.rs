@@ -19,8 +19,25 @@ pub(super) struct Report {
     rows: Vec<RowResult>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pairs: Vec<PairResult>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) scaling: Vec<ScalingResult>,
     #[serde(skip_serializing_if = "Option::is_none")]
     testpmd: Option<Testpmd>,
+}
+
+/// Rates of one lcore and of two; absent where no stretch was undisturbed.
+#[derive(Debug, Serialize)]
+pub(super) struct ScalingResult {
+    pub(super) row: String,
+    pub(super) title: String,
+    pub(super) ports: &'static str,
+    /// Of each lcore, run to completion: with nothing on the other CPU, and with the other lcore at the same work.
+    pub(super) alone_mpps: [Option<f64>; 2],
+    pub(super) together_mpps: [Option<f64>; 2],
+    /// Of a worker behind an lcore that receives and sends.
+    pub(super) rings_mpps: Option<f64>,
+    /// Of those with both lcores at work.
+    pub(super) stretches: usize,
 }
 
 /// testpmd's forwarding on the ports that the `net_pcap` rows use.
@@ -47,7 +64,14 @@ const HEADER: [&str; 11] = [
 
 impl Report {
     pub(super) const fn new(machine: Machine, steadiness: Option<Steadiness>) -> Self {
-        Self { machine, steadiness, rows: Vec::new(), pairs: Vec::new(), testpmd: None }
+        Self {
+            machine,
+            steadiness,
+            rows: Vec::new(),
+            pairs: Vec::new(),
+            scaling: Vec::new(),
+            testpmd: None,
+        }
     }
 
     /// Says of each pair how its rows compare.
@@ -138,6 +162,19 @@ impl Report {
             text.push_str(&format!(
                 "{}: {:.2} times the cycles, at most {} wanted\n",
                 pair.pair, pair.ratio, pair.at_most
+            ));
+        }
+        for ScalingResult { title, ports, alone_mpps, together_mpps, rings_mpps, .. } in
+            &self.scaling
+        {
+            let shown =
+                |mpps: &Option<f64>| mpps.map_or("-".to_owned(), |mpps| format!("{mpps:.2}"));
+            let both = |mpps: &[Option<f64>; 2]| mpps.each_ref().map(shown).join(" and ");
+            text.push_str(&format!(
+                "{title} ({ports}), Mpps: {} alone, {} together, {} behind rings\n",
+                both(alone_mpps),
+                both(together_mpps),
+                shown(rings_mpps)
             ));
         }
         if let Some(why) = self.testpmd.as_ref().and_then(|testpmd| testpmd.absent.as_ref()) {

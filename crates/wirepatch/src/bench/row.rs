@@ -73,6 +73,19 @@ pub(super) fn chosen(
     Ok(rows)
 }
 
+#[cfg(feature = "dpdk")]
+impl Row {
+    /// One kind's with the library, or, where there is none, the bench's own patches.
+    pub(super) fn loaded(kind: Kind, library: &[PathBuf]) -> Result<Self> {
+        if library.is_empty() {
+            let own = kind.patches().iter();
+            let own = own.map(|(name, text)| Patch::from_yaml(name, text)).collect();
+            return Ok(Self { kind, patches: good(own)?, loaded: Loaded::Own });
+        }
+        Ok(Self { kind, patches: good(patch::load(library))?, loaded: Loaded::Library })
+    }
+}
+
 fn kind_of(name: &str) -> Result<Kind> {
     let many = Some(Kind::TcpAcksMany).filter(|kind| kind.name() == name);
     Kind::by_name(name).or(many).ok_or_else(|| {
