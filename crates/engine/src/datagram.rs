@@ -1,7 +1,7 @@
 //! One datagram: dissect, decide, repair.
 
 use plan::{FailMode, Mode, Module, Reply, Side};
-use proto::{Direction, Dissection, Refusal, Refused, Transport, View};
+use proto::{Cut, Direction, Dissection, Refusal, Refused, Transport, View};
 
 use crate::decide::{Unit, Verdict, decide, verdict_of};
 use crate::outcome::{DatagramResult, DatagramVerdict, Peer, Undecided};
@@ -24,17 +24,40 @@ pub fn datagram(
     }
     scratch.fields.clear();
     let view = || View { input: payload, from, open: false, ended: true };
-    if module.decoder.datagram(&side.wanted, view(), &mut scratch.fields)
-        == Dissection::NotThisProtocol
-    {
-        result.messages = 0;
-        return undecided(module, Undecided::NotThisProtocol, result);
+    match module.decoder.datagram(&side.wanted, view(), &mut scratch.fields) {
+        Dissection::Message => {}
+        Dissection::Cut(cut) => return shortened(module, side, &cut, scratch, result),
+        Dissection::NotThisProtocol => {
+            result.messages = 0;
+            return undecided(module, Undecided::NotThisProtocol, result);
+        }
     }
     // Most messages concern no rule, which a decoder often sees before it has made fields of them.
     if scratch.fields.is_empty() && side.index.every_unit().is_empty() {
         return result;
     }
     decided(module, side, view(), peer, scratch, result)
+}
+
+/// Takes over what the decoder has found to be all that becomes of the message.
+fn shortened(
+    module: &Module,
+    side: &Side,
+    cut: &Cut,
+    scratch: &mut Scratch,
+    mut result: DatagramResult,
+) -> DatagramResult {
+    let program = side.index.slot(cut.slot).and_then(|slot| slot.program());
+    let rule = program.and_then(|program| program.truncate).and_then(|(_, no)| side.rule(no));
+    if let Some(rule) = rule {
+        scratch.desk.tally.edit(rule.patch, cut.removed_bytes, 0);
+        scratch.desk.tally.commit();
+        if module.mode == Mode::Enforce {
+            scratch.edits.cut(cut);
+            result.verdict = DatagramVerdict::Edited;
+        }
+    }
+    result
 }
 
 /// Runs the rules over what the decoder found.

@@ -11,7 +11,7 @@
 //! yields what is there with its last field [`crate::Flags::OPEN`], and goes on inside that field at the next call with
 //! [`crate::Flags::CONTINUES`]. Only fields whose table entry says `streams` may be opened.
 
-use crate::edits::Edits;
+use crate::edits::{Cut, Edits};
 use crate::fields::{Field, Fields};
 use crate::schema::Protocol;
 use crate::state::State;
@@ -72,6 +72,11 @@ pub enum Need {
 pub enum Dissection {
     /// Its wanted fields are in `out`; a malformed one yields what could be read, and `_ws.malformed`.
     Message,
+    /// It is a message of which one value is watched, for its length ([`Screen::cut`]); no field is in `out`. The cut leaves the
+    /// message that dissecting, shortening the value, [`Decoder::encode`] and [`Decoder::repair`] would.
+    ///
+    /// [`Screen::cut`]: crate::Screen::cut
+    Cut(Cut),
     /// Not this protocol: leave it alone.
     NotThisProtocol,
 }

@@ -7,6 +7,7 @@
 
 use crate::fields::Span;
 use crate::limits;
+use crate::wanted::Slot;
 
 /// `input[at]` becomes `bytes[with]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,19 @@ pub struct Edit {
     pub at: Span,
     /// The new bytes, a span of [`Edits::bytes`]; empty for a deletion.
     pub with: Span,
+}
+
+/// A value shortened where it stands, which is all that becomes of its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The field.
+    pub slot: Slot,
+    /// Bytes that its value, decoded, is shorter then.
+    pub removed_bytes: u32,
+    /// Where a byte before [`Cut::gone`] becomes another one: the length of what is left.
+    pub byte: Option<(u32, u8)>,
+    /// What goes of the message.
+    pub gone: Span,
 }
 
 /// The edits of one call, caller-owned.
@@ -102,6 +116,17 @@ impl Edits {
             self.list.drain(first.saturating_add(1)..end);
         }
         true
+    }
+
+    /// Makes a cut, in the place of all edits.
+    pub fn cut(&mut self, cut: &Cut) {
+        self.clear();
+        if let Some((at, byte)) = cut.byte {
+            let at = Span { start: at, end: at.saturating_add(1) };
+            self.bytes.push(byte);
+            self.list.push(Edit { at, with: Span { start: 0, end: 1 } });
+        }
+        self.list.push(Edit { at: cut.gone, with: Span::default() });
     }
 
     /// Deletes `input[at]`. Deletions may overlap (two items of a list both take the separator between them along): they

@@ -47,7 +47,7 @@ pub mod wanted;
 pub mod watch;
 
 pub use decoder::{Decoder, Dissection, Need, Refusal, Refused, Repair, Step, View};
-pub use edits::{Edit, Edits};
+pub use edits::{Cut, Edit, Edits};
 pub use fields::{Field, Fields, Flags, Span};
 pub use registry::{DECODERS, by_name};
 pub use schema::{Editable, FieldDef, FieldId, Kind, Protocol, Repr, Transport};

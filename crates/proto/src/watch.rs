@@ -26,6 +26,8 @@ pub struct Watch {
     occurrences: usize,
     /// Its last bit stands for that number or more; empty: no number is watched.
     numbers: Box<[u64]>,
+    /// See [`Watch::with_cut`].
+    cut: Option<usize>,
 }
 
 impl Watch {
@@ -36,6 +38,7 @@ impl Watch {
             least_length: 256,
             occurrences: usize::MAX,
             numbers: Box::default(),
+            cut: None,
         };
         for &(from, to) in lengths {
             fill(&mut watch.lengths, from.min(LENGTH_LAST), to.min(LENGTH_LAST));
@@ -61,6 +64,14 @@ impl Watch {
     #[must_use]
     pub fn from_occurrences(mut self, occurrences: usize) -> Self {
         self.occurrences = occurrences;
+        self
+    }
+
+    /// Of values without a number only those of more bytes than this are watched, and all that becomes of them is that these
+    /// many are left.
+    #[must_use]
+    pub fn with_cut(mut self, to: usize) -> Self {
+        self.cut = Some(to);
         self
     }
 
@@ -170,6 +181,12 @@ impl Screen {
         self.watches.get(usize::from(slot)).map_or(0, |watch| usize::from(watch.least_length))
     }
 
+    /// How many bytes are left of a value of more, if that is all that becomes of it: see [`Watch::with_cut`].
+    #[inline]
+    pub fn cut(&self, slot: Slot) -> Option<usize> {
+        self.watches.get(usize::from(slot)).and_then(|watch| watch.cut)
+    }
+
     /// This number, which stands in this many bytes, is watched.
     #[inline]
     pub fn number(&self, slot: Slot, bytes: usize, number: u64) -> bool {
@@ -223,6 +240,9 @@ mod tests {
         assert!(!screen.bytes(0, 5) && screen.bytes(1, 0) && !screen.bytes(2, 2));
         assert!(screen.number(2, 2, 7) && !screen.number(2, 2, 8));
         assert_eq!((screen.least_length(0), screen.least_length(1)), (256, 0));
+        let cut = Watch::new(&[(9, usize::MAX)], &[]).with_cut(8);
+        let cuts = Screen::new(vec![Watch::default(), cut]);
+        assert_eq!((cuts.cut(0), cuts.cut(1), cuts.cut(2)), (None, Some(8), None));
         let screen = Screen::new(vec![Watch::default().from_occurrences(2)]);
         assert_eq!(screen.fields(), 1);
         assert!(screen.occurrences(0, 2) && !screen.occurrences(0, 1) && !screen.bytes(0, 0));

@@ -211,6 +211,13 @@ impl Program {
     }
 }
 
+impl Program {
+    /// It does nothing but shorten values, and all of them.
+    pub(super) fn only_cuts(&self) -> bool {
+        self.masks.is_none() && self.automata.is_empty() && self.conditional.is_empty()
+    }
+}
+
 impl Transform {
     /// The pattern it looks for.
     pub fn pattern(&self) -> Option<&Pattern> {

@@ -163,6 +163,9 @@ impl SlotIndex {
         let texts = !slot.bytes.is_empty() || !slot.expressions.is_empty();
         slot.has_more = ends || numbers || texts || !slot.present.is_empty();
         slot.watch = slot.watched(false);
+        if let Some(to) = slot.only_cut() {
+            slot.watch = slot.watch.with_cut(to);
+        }
         slot.watch_in_plain = slot.watched(slot.covered);
         let first = core::mem::take(&mut slot.first);
         slot.watch_behind_first = slot.watched(slot.covered);
@@ -316,6 +319,13 @@ impl SlotIndex {
     /// Some rule changes fields of this slot.
     pub fn is_target(&self) -> bool {
         self.program.is_some() || !self.whole.is_empty()
+    }
+
+    /// All that becomes of a value is that so many bytes of it are left, whatever else there is.
+    fn only_cut(&self) -> Option<usize> {
+        let program = self.program.as_ref().filter(|program| program.only_cuts())?;
+        let (to, _) = program.truncate?;
+        (self.waiting.is_empty() && self.whole.is_empty()).then_some(to)
     }
 
     /// What gets past some guard, or the program may change; in a unit without a rare byte (`plain`), or in any.

@@ -1,8 +1,10 @@
 //! One message to fields: the header as one load, then only what some rule reads, in the order of the wire.
 
 use super::fields::{HEADER, Id, NAME_CHECKS, QUESTION_NAME, QUESTIONS, RDATA, RECORDS};
+use super::name;
+use super::plain::{self, Sight};
 use super::record::{OPT, Piece, Pieces, Question, Record, SIG, TSIG};
-use super::{name, plain};
+use crate::decoder::Dissection;
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::wanted::Wanted;
 
@@ -43,9 +45,21 @@ pub(super) fn message(
     out: &mut Fields,
 ) {
     let screen = wanted.screen().filter(|_| quiet);
-    if !screen.is_some_and(|screen| plain::is_quiet(screen, message, out)) {
+    let sight = screen.map(|screen| plain::look(screen, message, out));
+    if sight != Some(Sight::Nothing) {
         emit(wanted.plain(), message, base, whole, out);
     }
+}
+
+/// The same of a datagram, which may be told what becomes of it without a field being made.
+#[inline]
+pub(super) fn datagram(wanted: &Wanted, message: &[u8], out: &mut Fields) -> Dissection {
+    match wanted.screen().map(|screen| plain::look(screen, message, out)) {
+        Some(Sight::Nothing) => {}
+        Some(Sight::Cut(cut)) => return Dissection::Cut(cut),
+        Some(Sight::Watched) | None => emit(wanted.plain(), message, 0, true, out),
+    }
+    Dissection::Message
 }
 
 #[inline(never)]

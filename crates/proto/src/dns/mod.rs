@@ -6,6 +6,7 @@
 //!            name costs at most 255 bytes and 128 jumps.
 //! Never:     copies a name that no rule reads, or trusts a length it has not compared with what is there.
 
+mod cut;
 mod dissect;
 mod fields;
 mod name;
@@ -66,8 +67,7 @@ impl Decoder for Dns {
     }
 
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
-        dissect::message(wanted, true, view.input, 0, true, out);
-        Dissection::Message
+        dissect::datagram(wanted, view.input, out)
     }
 
     fn stream(&self, wanted: &Wanted, state: &mut State, view: View<'_>, out: &mut Fields) -> Step {

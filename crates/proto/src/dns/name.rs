@@ -193,8 +193,9 @@ pub(super) fn plain(rest: &[u8]) -> Option<Plain> {
 }
 
 impl Plain {
-    /// How many bytes of it need an escape; it stands behind the header of `message`.
-    pub(super) fn escapes(&self, message: &[u8]) -> u32 {
+    /// How many bytes of its labels are not text as they stand there: they need an escape, or are dots. It stands behind the
+    /// header of `message`.
+    pub(super) fn odd_bytes(&self, message: &[u8]) -> u32 {
         let end = self.bytes.wrapping_add(11);
         let name = message.get(12..end).unwrap_or_default();
         let (blocks, rest) = name.as_chunks::<16>();
@@ -203,37 +204,39 @@ impl Plain {
         // The last block begins before what is left, perhaps in the header.
         if let Some(last) = message.get(..end).and_then(<[u8]>::last_chunk::<16>) {
             let before = 16_usize.wrapping_sub(rest.len());
-            marks = specials(last).wrapping_shr(u32::try_from(before).unwrap_or(16));
+            marks = odd(last).wrapping_shr(u32::try_from(before).unwrap_or(16));
         } else {
-            found = rest.iter().map(|byte| u32::from(is_special(*byte))).sum();
+            found =
+                rest.iter().map(|byte| u32::from(is_special(*byte) != 0 || *byte == b'.')).sum();
         }
         for block in blocks {
             if marks > 0xffff_ffff_ffff {
                 found = found.wrapping_add(marks.count_ones());
                 marks = 0;
             }
-            marks = marks.wrapping_shl(16) | specials(block);
+            marks = marks.wrapping_shl(16) | odd(block);
         }
         found = found.wrapping_add(marks.count_ones());
-        // Length bytes below 32 are special as well; none is a backslash.
+        // Some length bytes look so as well.
         let mut at = 0_usize;
         while let Some(&len) = name.get(at) {
-            found = found.wrapping_sub(u32::from(len < 0x20));
+            found = found.wrapping_sub(u32::from(len < 0x20 || len == b'.'));
             at = at.wrapping_add(usize::from(len)).wrapping_add(1);
         }
         found
     }
 }
 
-/// Which bytes of a block are special, a bit each.
+/// Which bytes of a block are special or dots, a bit each.
 #[inline(always)]
-fn specials(block: &[u8; 16]) -> u64 {
+fn odd(block: &[u8; 16]) -> u64 {
     const CONTROLS: u8x16 = u8x16::new([0x1f; 16]);
     const DELETE: u8x16 = u8x16::new([0x7f; 16]);
     const BACKSLASH: u8x16 = u8x16::new([b'\\'; 16]);
+    const DOT: u8x16 = u8x16::new([b'.'; 16]);
     let bytes = u8x16::new(*block);
-    let found =
-        bytes.min(CONTROLS).simd_eq(bytes) | bytes.simd_eq(DELETE) | bytes.simd_eq(BACKSLASH);
+    let special = bytes.min(CONTROLS).simd_eq(bytes) | bytes.simd_eq(DELETE);
+    let found = special | bytes.simd_eq(BACKSLASH) | bytes.simd_eq(DOT);
     u64::from(found.to_bitmask())
 }
 

@@ -6,9 +6,11 @@
 
 use core::slice::IterMut;
 
+use super::cut;
 use super::fields::{HEADER, Id, RDATA, RECORDS};
 use super::name::{self, Plain};
 use super::record::{OPT, Question};
+use crate::edits::Cut;
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::watch::Screen;
 
@@ -50,15 +52,32 @@ const _: () = assert!(FIELDS.count_ones() <= 24 && FIELDS < 1 << 64);
 /// Bytes an escape makes of one: a backslash and three digits.
 const ESCAPE_BYTES_MAX: usize = 4;
 
-/// No rule can concern any field of the message. (The room in `out` may be written to, but nothing is emitted.)
+/// What a look at a message told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// No rule can concern any field of it.
+    Nothing,
+    /// All that becomes of it is this.
+    Cut(Cut),
+    /// Some rule may concern it.
+    Watched,
+}
+
+impl Sight {
+    fn of(watched: bool) -> Self {
+        if watched { Self::Watched } else { Self::Nothing }
+    }
+}
+
+/// Looks for watched values. (The room in `out` may be written to, but nothing is emitted.)
 #[inline(always)]
-pub(super) fn is_quiet(screen: &Screen, message: &[u8], out: &mut Fields) -> bool {
+pub(super) fn look(screen: &Screen, message: &[u8], out: &mut Fields) -> Sight {
     let fields = screen.fields();
     // Most rules are about what these queries do not have, or about a few of the fields that they do.
     if fields & PRESENT & !QUICK == 0 {
-        return Shape::of(message).is_some_and(|shape| !shape.is_watched(screen, message));
+        return Shape::of(message).map_or(Sight::Watched, |shape| shape.look(screen, message));
     }
-    is_each_quiet(screen, message, out)
+    Sight::of(!is_each_quiet(screen, message, out))
 }
 
 /// Fields that [`Shape`] tells.
@@ -106,9 +125,27 @@ impl Shape {
         })
     }
 
-    /// Some rule may concern one of the fields.
     #[inline(always)]
-    fn is_watched(&self, screen: &Screen, message: &[u8]) -> bool {
+    fn look(&self, screen: &Screen, message: &[u8]) -> Sight {
+        if self.is_more_than_name_watched(screen, message) {
+            return Sight::Watched;
+        }
+        if screen.fields() & Id::QryName.bit() == 0 {
+            return Sight::Nothing;
+        }
+        let slot = Id::QryName.slot();
+        // The name's length as text, if its text is all but the dots what stands in the message.
+        let text_len = self.name.bytes.wrapping_sub(2);
+        if !screen.bytes(slot, text_len) {
+            return Sight::of(self.is_text_watched(screen, message));
+        }
+        let cut = screen.cut(slot).and_then(|to| cut::cut(message, &self.name, to));
+        cut.map_or(Sight::Watched, Sight::Cut)
+    }
+
+    /// Some rule may concern a field that is not the name.
+    #[inline(always)]
+    fn is_more_than_name_watched(&self, screen: &Screen, message: &[u8]) -> bool {
         let fields = screen.fields();
         let number = |id: Id, bytes: usize, number: u64| {
             fields & id.bit() != 0 && screen.number(id.slot(), bytes, number)
@@ -118,7 +155,6 @@ impl Shape {
             || number(Id::Response, 2, flag_bits(15, 1))
             || number(Id::Opcode, 2, flag_bits(11, 15))
             || number(Id::QryType, 2, u64::from(self.kind))
-            || (fields & Id::QryName.bit() != 0 && self.is_name_watched(screen, message))
             || (self.extraneous_bytes > 0
                 && fields & Id::Extraneous.bit() != 0
                 && screen.bytes(Id::Extraneous.slot(), self.extraneous_bytes))
@@ -128,21 +164,18 @@ impl Shape {
                     .is_none_or(|(opt, _)| opt.is_watched(screen, message)))
     }
 
-    /// By its length, which is exact where no byte needs an escape.
+    /// Some rule may concern the name, which would not be watched if none of its bytes needed an escape.
     #[inline(always)]
-    fn is_name_watched(&self, screen: &Screen, message: &[u8]) -> bool {
-        let slot = Id::QryName.slot();
+    fn is_text_watched(&self, screen: &Screen, message: &[u8]) -> bool {
         let text_len = self.name.bytes.wrapping_sub(2);
-        if screen.bytes(slot, text_len) {
-            return true;
-        }
+        let least = screen.least_length(Id::QryName.slot());
         // No escape makes it shorter, and none makes it more than four times as long.
-        if screen.least_length(slot) > text_len.wrapping_mul(ESCAPE_BYTES_MAX) {
+        if least > text_len.wrapping_mul(ESCAPE_BYTES_MAX) {
             return false;
         }
-        let escapes = usize::try_from(self.name.escapes(message)).unwrap_or(usize::MAX);
-        let more = escapes.saturating_mul(ESCAPE_BYTES_MAX.wrapping_sub(1));
-        escapes > 0 && screen.least_length(slot) <= text_len.saturating_add(more)
+        let odd = usize::try_from(self.name.odd_bytes(message)).unwrap_or(usize::MAX);
+        let more = odd.saturating_mul(ESCAPE_BYTES_MAX.wrapping_sub(1));
+        odd > 0 && least <= text_len.saturating_add(more)
     }
 }
 

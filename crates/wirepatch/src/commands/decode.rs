@@ -179,7 +179,8 @@ impl<W: io::Write> Session<'_, W> {
                         message.add(&known.wanted, &self.fields, payload);
                         message.write(out)
                     }
-                    Dissection::NotThisProtocol => Ok(()),
+                    // Nothing is cut where nothing is watched.
+                    Dissection::Cut(_) | Dissection::NotThisProtocol => Ok(()),
                 }
             }
             Transport::Tcp => {
