@@ -431,6 +431,7 @@ impl Host {
                 self.granted = Some(self.granted.map_or(granted, |before| before.max(granted)));
                 self.expects = Some(tcp.ack());
             }
+            let newer = self.highest.is_none_or(|highest| end.is_after(highest));
             self.highest = Some(self.highest.map_or(end, |highest| highest.max(end)));
             let changed = link::rewrite(&frame, &layers, &payload, |tcp| {
                 tcp.set_seq(seq.advance(mine));
@@ -444,8 +445,9 @@ impl Host {
                 self.sent.extend_from_slice(fresh);
                 self.fin_sent |= flags.has(TcpFlags::FIN);
             }
-            // A keep-alive's byte is not one of its own.
-            if bytes > 0 && !flags.has(TcpFlags::RST) && self.highest == Some(end) {
+            // A keep-alive's byte is not one of its own. (smoltcp's stands before what it sent last, acknowledged or not.)
+            let own = newer || numbers || payload.len() > 1;
+            if bytes > 0 && own && !flags.has(TcpFlags::RST) && self.highest == Some(end) {
                 self.last.clone_from(&frame);
                 self.remind_us = now + 1_000_000;
             }
