@@ -40,12 +40,15 @@ bench-check:
 bench-record:
 	$(CARGO) run -q --release --locked -p benches -- --record
 
-# Rates, ratios, latencies and the reverse proxies beside us: a quarter of an hour, on a machine that has nothing else to do.
-# Needs 512 free hugepages of 2 MiB, dpdk-testpmd, nginx, haproxy, wrk and libnginx-mod-http-modsecurity.
+# Rates, ratios, latencies, two cores, and the reverse proxies beside us: half an hour, on a machine that has nothing else to do.
+# Needs root, 512 free hugepages of 2 MiB, dpdk-testpmd, nginx, haproxy, wrk and libnginx-mod-http-modsecurity.
+BENCH_ROUNDS ?= 5
+BENCH_SECONDS ?= 1
+BENCH = $(or $(CARGO_TARGET_DIR),target)/release/wirepatch bench --hugepages --repeat $(BENCH_ROUNDS) --seconds $(BENCH_SECONDS) --json
 bench-rates: build
-	target/release/wirepatch bench --hugepages --library patches --repeat 5 --seconds 1 --json > benches/record/throughput.json
-	target/release/wirepatch bench --hugepages --pairs --repeat 5 --seconds 1 --json > benches/record/pairs.json
-	target/release/wirepatch bench --hugepages --scaling --library patches --repeat 5 --seconds 1 --json > benches/record/scaling.json
+	$(BENCH) --library patches > benches/record/throughput.json
+	$(BENCH) --pairs > benches/record/pairs.json
+	$(BENCH) --scaling --library patches > benches/record/scaling.json
 	python3 benches/proxies.py > benches/record/proxies.json
 	$(MAKE) bench-record bench-page
 

@@ -23,7 +23,6 @@ pub(crate) struct Latency {
 /// The same load through as much work in registers.
 #[derive(Debug, Deserialize)]
 struct Control {
-    p50: f64,
     p99: f64,
     turns: Turns,
 }
@@ -35,6 +34,7 @@ struct Turns {
     p99: f64,
     p999: f64,
     max: f64,
+    busy_per_cent: f64,
     gaps_per_s: f64,
     gap_max: f64,
 }
@@ -115,10 +115,12 @@ fn whose(page: &mut String, rows: &[Timed<'_>]) {
     page.push_str(
         "\nWhose doing the tail is: beside the journey, the same load through a loop that does as much work a packet as the journey on\n\
          the mean, all of it in registers. It has no table, misses no cache and has nothing else to do, so what comes late of it the\n\
-         machine delayed. A turn takes what has come at both ports; at 80 % a delay lets more come, and the next turns are longer. A\n\
-         gap is a turn that found no frame and took 2 us and more: nothing ran that could have taken them.\n\n\
-         | traffic | p99 us | p99 in registers | a turn: p50 | p99 | p99.9 | max | in registers: p50 | p99 | p99.9 | max | gaps a second | longest, us |\n\
-         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+         machine delayed. A turn takes what has come at both ports; a delay lets more come, and the next turns are longer. Busy is the\n\
+         share of the time that turns with frames took: well above 80 %, packets cost more in bursts of four, or on a processor that\n\
+         was slower then, than on the mean that the rate was taken from, and there is no slack to catch up with. A gap is a turn that\n\
+         found no frame and took 2 us and more: nothing ran that could have taken them.\n\n\
+         | traffic | p99 us | a turn: p50 | p99 | p99.9 | max | busy % | in registers: p99 us | a turn: p50 | p99 | p99.9 | max | busy % | gaps a second | longest, us |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for (row, latency, ..) in rows {
         let (Some(turns), Some(control)) = (&latency.turns, &latency.control) else {
@@ -126,30 +128,20 @@ fn whose(page: &mut String, rows: &[Timed<'_>]) {
             continue;
         };
         let of = |turns: &Turns| {
-            let Turns { p50, p99, p999, max, .. } = turns;
-            format!("{p50:.1} | {p99:.1} | {p999:.1} | {max:.0}")
+            let Turns { p50, p99, p999, max, busy_per_cent, .. } = turns;
+            format!("{p50:.1} | {p99:.1} | {p999:.1} | {max:.0} | {busy_per_cent:.0}")
         };
         page.push_str(&format!(
-            "| {} | {:.1} | {:.1} | {} | {} | {:.0} | {:.0} |\n",
+            "| {} | {:.1} | {} | {:.1} | {} | {:.0} | {:.0} |\n",
             row.title,
             latency.p99,
-            control.p99,
             of(turns),
+            control.p99,
             of(&control.turns),
             turns.gaps_per_s,
             turns.gap_max.max(control.turns.gap_max),
         ));
     }
-    let times = |pick: fn(&Latency, &Control) -> f64| {
-        let all = rows
-            .iter()
-            .filter_map(|(_, latency, ..)| Some(pick(latency, latency.control.as_ref()?)));
-        all.fold((f64::INFINITY, 0_f64), |(least, most), times| (least.min(times), most.max(times)))
-    };
-    let (least, most) = times(|latency, control| latency.p50 / control.p50);
-    page.push_str(&format!(
-        "\nAt the median the journey takes {least:.1} to {most:.1} times as long as that loop.\n"
-    ));
 }
 
 /// Whether the two CPUs are threads of one core, and whether somebody else's are.
@@ -171,9 +163,9 @@ impl Steadiness {
         };
         format!(
             "A piece of work in registers took {:.1} us at the median on one CPU alone, and {times:.2} times as long with the same work on\n\
-             the other: {siblings}. Of the pieces on both, {:.1} % took 1.1 to 3 times as long as the quickest: the processor itself was slower\n\
-             for that while, as it is when another guest of the host has the other thread of a core of ours; {:.1} % took longer still,\n\
-             and had their CPU taken away. A row whose worker is slowed down so has no fifth of its time to spare, and its queue grows.\n",
+             the other, {siblings}. Of the pieces on both, {:.1} % took 1.1 to 3 times as long as the quickest: the processor itself was\n\
+             slower for that while, as it is when another guest of the host has the other thread of a core of ours; {:.1} % took longer\n\
+             still, and had their CPU taken away.\n",
             self.alone_ticks * 1e6 / hz,
             self.slow_per_cent,
             self.taken_per_cent,
@@ -191,8 +183,8 @@ mod tests {
         "rows": [{"row": "dns", "title": "DNS", "ports": "rings", "frame_bytes": 64, "mpps": 1, "gbit_per_s": 1,
             "cycles_per_packet": 1, "floor_cycles_per_packet": 1, "journey_cycles_per_packet": 1,
             "latency_us": {"offered_mpps": 1.5, "p50": 3, "p99": 14, "floor_p50": 1, "floor_p99": 2, "stretches": 5, "stretches_all": 9,
-                "turns": {"p50": 2.5, "p99": 5, "p999": 9, "max": 70, "gaps_per_s": 30, "gap_max": 12},
-                "control": {"p50": 2, "p99": 13, "turns": {"p50": 2.25, "p99": 4, "p999": 8, "max": 60, "gaps_per_s": 1, "gap_max": 15}}}}]
+                "turns": {"p50": 2.5, "p99": 5, "p999": 9, "max": 70, "busy_per_cent": 91.2, "gaps_per_s": 30, "gap_max": 12},
+                "control": {"p50": 2, "p99": 13, "turns": {"p50": 2.25, "p99": 4, "p999": 8, "max": 60, "busy_per_cent": 80.4, "gaps_per_s": 1, "gap_max": 15}}}}]
     }"#;
 
     fn written(record: &str) -> String {
@@ -204,17 +196,14 @@ mod tests {
     #[test]
     fn the_machine_s_part_stands_beside_the_journey_s() {
         let page = written(RECORD);
-        let row = "| DNS | 14.0 | 13.0 | 2.5 | 5.0 | 9.0 | 70 | 2.2 | 4.0 | 8.0 | 60 | 30 | 15 |";
+        let row = "| DNS | 14.0 | 2.5 | 5.0 | 9.0 | 70 | 91 | 13.0 | 2.2 | 4.0 | 8.0 | 60 | 80 | 30 | 15 |";
         assert!(page.contains(row), "{page}");
         assert!(page.contains("| 12.0 | missed | 5 of 9 |"), "{page}");
         assert!(
             page.contains("1.00 times as long") && page.contains("not threads of one core"),
             "{page}"
         );
-        assert!(
-            page.contains("12.5 % took 1.1 to 3 times") && page.contains("1.5 to 1.5 times"),
-            "{page}"
-        );
+        assert!(page.contains("12.5 % took 1.1 to 3 times"), "{page}");
     }
 
     #[test]

@@ -8,18 +8,20 @@ const CLASSES: usize = 64 * CLASSES_PER_DOUBLING;
 pub(super) struct Histogram {
     counts: Vec<u64>,
     all: u64,
+    sum: u64,
     max: u64,
 }
 
 impl Histogram {
     pub(super) fn new() -> Self {
-        Self { counts: vec![0; CLASSES], all: 0, max: 0 }
+        Self { counts: vec![0; CLASSES], all: 0, sum: 0, max: 0 }
     }
 
     pub(super) fn add(&mut self, value: u64) {
         if let Some(count) = self.counts.get_mut(class(value)) {
             *count += 1;
             self.all += 1;
+            self.sum = self.sum.saturating_add(value);
             self.max = self.max.max(value);
         }
     }
@@ -30,6 +32,7 @@ impl Histogram {
             *own += core::mem::take(theirs);
         }
         self.all += core::mem::take(&mut other.all);
+        self.sum = self.sum.saturating_add(core::mem::take(&mut other.sum));
         self.max = self.max.max(core::mem::take(&mut other.max));
     }
 
@@ -46,6 +49,11 @@ impl Histogram {
 
     pub(super) const fn max(&self) -> u64 {
         self.max
+    }
+
+    /// Of all values added.
+    pub(super) const fn sum(&self) -> u64 {
+        self.sum
     }
 
     /// Values added.
@@ -91,12 +99,14 @@ mod tests {
             assert!(found >= exact && found <= exact + exact / 16, "{per_mille}: {found}");
         }
         assert_eq!((histogram.max(), histogram.count()), (100_000, 1_000));
+        assert_eq!(histogram.sum(), 50_050_000);
         let above = histogram.at_least(90_000);
         assert!((101..140).contains(&above), "{above}");
         let mut all = Histogram::new();
         all.add(7);
         all.take(&mut histogram);
         assert_eq!((all.max(), all.per_mille(0)), (100_000, Some(7)));
+        assert_eq!((all.sum(), histogram.sum()), (50_050_007, 0));
         assert_eq!((histogram.max(), histogram.per_mille(500)), (0, None));
     }
 

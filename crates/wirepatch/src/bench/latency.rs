@@ -38,6 +38,8 @@ pub(super) struct TurnTimes {
     pub(super) p99: f64,
     pub(super) p999: f64,
     pub(super) max: f64,
+    /// Of the time looked at, what turns that had frames took.
+    pub(super) busy_per_cent: f64,
     /// Turns that found no frame and took so long all the same, a second that was looked at; and the longest.
     pub(super) gaps_per_s: f64,
     pub(super) gap_max: f64,

@@ -38,6 +38,7 @@ impl Turns {
             p99: of(990)?,
             p999: of(999)?,
             max: us(self.work.max()),
+            busy_per_cent: 100.0 * real(self.work.sum()) / real(ticks.max(1)),
             gaps_per_s: real(self.idle.at_least(gap)) * hz / real(ticks.max(1)),
             gap_max: us(self.idle.max()),
         })
@@ -155,6 +156,8 @@ mod tests {
         settle(&order, &mut recorder);
         let kept = recorder.kept();
         assert_eq!((kept.work.count(), kept.work.max()), (3, 400));
+        let times = kept.times(1e9, 1_000).unwrap();
+        assert_eq!((times.busy_per_cent.round(), times.gaps_per_s), (80.0, 0.0));
         assert_eq!((kept.idle.count(), kept.idle.max()), (2, 30));
     }
 }
