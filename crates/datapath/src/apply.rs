@@ -1,5 +1,5 @@
-//! Step 8: the engine's edits become bytes. The edited packet is put together beside the frame, because it may be longer than
-//! the frame can become; the lengths and checksums in it are step 9's.
+//! Step 8: the engine's edits become bytes: in the frame itself where they only move bytes to its front, else in a packet put
+//! together beside it, which may be longer than the frame can become. The lengths and checksums in it are step 9's.
 //!
 //! A stream's edits are applied by `flow` ([`crate::tcp`]), which keeps a copy of what it let through.
 
@@ -44,6 +44,45 @@ pub(crate) fn edits(
     }
     work.extend_from_slice(surplus);
     Some(Layers { payload_end, ip_end, ..*layers })
+}
+
+/// How long `payload` is once it is edited, if that can be done from its front to its end without a byte being written that is
+/// still to be read.
+pub(crate) fn len_in_place(payload: &[u8], edits: &Edits) -> Option<usize> {
+    let (mut read, mut write) = (0_usize, 0_usize);
+    for edit in edits.list() {
+        let (at, with) = (edit.at.range(), edit.with.range());
+        write = write.checked_add(at.start.checked_sub(read)?)?.checked_add(with.len())?;
+        read = at.end;
+        if write > read {
+            return None;
+        }
+    }
+    write.checked_add(payload.len().checked_sub(read)?)
+}
+
+/// Edits `payload`, of which [`len_in_place`] has said that it can be.
+pub(crate) fn in_place(payload: &mut [u8], edits: &Edits) {
+    let (mut read, mut write) = (0_usize, 0_usize);
+    for edit in edits.list() {
+        let (at, with) = (edit.at.range(), edit.with.of(edits.bytes()));
+        write = moved(payload, (read, at.start), write);
+        let end = write.wrapping_add(with.len());
+        if let Some(place) = payload.get_mut(write..end) {
+            place.iter_mut().zip(with).for_each(|(to, from)| *to = *from);
+        }
+        (read, write) = (at.end, end);
+    }
+    let end = payload.len();
+    moved(payload, (read, end), write);
+}
+
+/// Moves bytes to the front; where they end there.
+fn moved(payload: &mut [u8], (start, end): (usize, usize), to: usize) -> usize {
+    if start != to && start < end && end <= payload.len() && to < start {
+        payload.copy_within(start..end, to);
+    }
+    to.wrapping_add(end.wrapping_sub(start))
 }
 
 /// Writes into `work` the answer to `packet`: `reply` in a datagram back to its sender, addresses and ports swapped, options and

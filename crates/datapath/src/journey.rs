@@ -162,6 +162,26 @@ fn datagram<P: FramePool>(
     out: &mut Outgoing<P::Frame>,
 ) -> Reason {
     match patch(parts, frame.as_ref(), packet, found) {
+        Some(Patched::Pass(reason)) => pass(frame, reason, parts.lane.to, out),
+        patched => rewritten(parts, pool, (frame, patched), packet, found, out),
+    }
+}
+
+/// Steps 8 and 9 for a datagram that does not go on as it came.
+#[inline(never)]
+fn rewritten<P: FramePool>(
+    parts: &mut Parts<'_>,
+    pool: &mut P,
+    (mut frame, patched): (P::Frame, Option<Patched>),
+    packet: &Packet,
+    found: Found,
+    out: &mut Outgoing<P::Frame>,
+) -> Reason {
+    let edits = parts.scratch.edits();
+    if patched.is_none() && repair::in_frame(&mut frame, &packet.layers, edits, parts.config) {
+        return pass(frame, Reason::Edited, parts.lane.to, out);
+    }
+    match patched.unwrap_or_else(|| beside(parts, frame.as_ref(), packet, found)) {
         Patched::Pass(reason) => pass(frame, reason, parts.lane.to, out),
         Patched::Drop(reason) => reason,
         Patched::Rewritten(reason, layers, port) => {
@@ -182,32 +202,42 @@ enum Patched {
     Rewritten(Reason, Layers, PortNo),
 }
 
-/// Steps 6 to 8, and the lengths and checksums of 9, for a whole datagram wherever its bytes are.
-fn patch(parts: &mut Parts<'_>, bytes: &[u8], packet: &Packet, found: Found) -> Patched {
+/// Steps 6 and 7 for a whole datagram wherever its bytes are. `None`: the scratch's edits are to be made.
+fn patch(parts: &mut Parts<'_>, bytes: &[u8], packet: &Packet, found: Found) -> Option<Patched> {
     let Some(module) = parts.module(found.module) else {
-        return Patched::Pass(Reason::NotInPlan);
+        return Some(Patched::Pass(Reason::NotInPlan));
     };
     let result = dissect::datagram(parts, module, packet, found, bytes); // 6, 7
-    let (reason, layers, port) = match decide::datagram(parts, module, found, &result) {
-        Decision::Pass(reason) => return Patched::Pass(reason),
-        Decision::Drop(reason) => return Patched::Drop(reason),
-        Decision::Edit => {
-            let layers = apply::edits(bytes, &packet.layers, parts.scratch.edits(), parts.work); // 8
-            (Reason::Edited, layers, parts.lane.to)
+    match decide::datagram(parts, module, found, &result) {
+        Decision::Pass(reason) => Some(Patched::Pass(reason)),
+        Decision::Drop(reason) => Some(Patched::Drop(reason)),
+        Decision::Edit => None,
+        Decision::Reply => Some(answer(parts, bytes, packet)),
+    }
+}
+
+/// Steps 8 and 9 for the scratch's reply.
+fn answer(parts: &mut Parts<'_>, bytes: &[u8], packet: &Packet) -> Patched {
+    let id = parts.take_id();
+    let reply = parts.scratch.reply();
+    let layers = apply::reply(bytes, parts.config.link, packet, reply, id, parts.work);
+    let Some(layers) = layers else { return Patched::Drop(Reason::DroppedByPatch) };
+    repair::datagram(parts.work, &layers);
+    Patched::Rewritten(Reason::RefusedByPatch, layers, parts.lane.from)
+}
+
+/// Steps 8 and 9 for the scratch's edits, beside the packet.
+fn beside(parts: &mut Parts<'_>, bytes: &[u8], packet: &Packet, found: Found) -> Patched {
+    match apply::edits(bytes, &packet.layers, parts.scratch.edits(), parts.work) {
+        Some(layers) => {
+            repair::datagram(parts.work, &layers);
+            Patched::Rewritten(Reason::Edited, layers, parts.lane.to)
         }
-        Decision::Reply => {
-            let id = parts.take_id();
-            let answer = parts.scratch.reply();
-            let layers = apply::reply(bytes, parts.config.link, packet, answer, id, parts.work);
-            if layers.is_none() {
-                return Patched::Drop(Reason::DroppedByPatch);
-            }
-            (Reason::RefusedByPatch, layers, parts.lane.from)
-        }
-    };
-    let Some(layers) = layers else { return undecided(parts, module) };
-    repair::datagram(parts.work, &layers); // 9
-    Patched::Rewritten(reason, layers, port)
+        None => match parts.module(found.module) {
+            Some(module) => undecided(parts, module),
+            None => Patched::Pass(Reason::NotInPlan),
+        },
+    }
 }
 
 /// The edited datagram would be longer than a datagram may be: the fail mode decides.
@@ -253,7 +283,9 @@ fn reassembled<P: FramePool>(
             fragments.take(slot, drop, counters);
             Reason::FragmentImpossible
         }
-        Path::Datagram(packet, found) => match patch(parts, whole, &packet, found) {
+        Path::Datagram(packet, found) => match patch(parts, whole, &packet, found)
+            .unwrap_or_else(|| beside(parts, whole, &packet, found))
+        {
             Patched::Pass(reason) => {
                 fragments.take(slot, |frame| out.send(to, frame), counters);
                 reason

@@ -2,9 +2,12 @@
 //!
 //! Sequence and acknowledgement numbers, and segments over the MSS, are `flow`'s ([`crate::tcp`]).
 
-use wire::{IpVersion, Layers, checksum};
+use proto::Edits;
+use wire::checksum::{self, Sum};
+use wire::{IpVersion, Layers};
 
-use crate::core::Parts;
+use crate::apply;
+use crate::core::{CoreConfig, Parts};
 use crate::limits;
 use crate::nic::{Frame, FramePool, PortNo};
 use crate::parse::Link;
@@ -30,6 +33,70 @@ pub(crate) fn datagram(packet: &mut [u8], layers: &Layers) {
     if !absent {
         checksum::fill_transport(packet, layers);
     }
+}
+
+/// Steps 8 and 9 in the packet's own frame, where it only becomes shorter. `false`: it is as it was, and has to be put together
+/// beside the frame.
+pub(crate) fn in_frame<F: Frame>(
+    frame: &mut F,
+    layers: &Layers,
+    edits: &Edits,
+    config: &CoreConfig,
+) -> bool {
+    let bytes = frame.as_ref();
+    let payload = layers.payload_of(bytes);
+    let Some(first) = edits.list().first() else { return false };
+    // Checksums go by words, and the payload begins with one.
+    let from = first.at.range().start & !1;
+    let Some(payload_len) = apply::len_in_place(payload, edits) else { return false };
+    let udp_len = layers.payload_end.saturating_sub(layers.l4);
+    let end = layers.payload.saturating_add(payload_len);
+    let minimum = if config.link == Link::Ethernet && bytes.len() >= limits::ETHERNET_BYTES_MIN {
+        limits::ETHERNET_BYTES_MIN
+    } else {
+        0
+    };
+    // Nothing follows the payload, and nothing has to. Checksums taken on trust may be wrong, and leave right ones.
+    let plain = layers.payload_end == layers.ip_end && layers.ip_end == bytes.len();
+    let claimed = u16_at(bytes, layers.l4.saturating_add(4)).map(usize::from) == Some(udp_len);
+    if !plain || !claimed || end < minimum || config.trust_checksums {
+        return false;
+    }
+    let before = Sum::default().bytes(payload.get(from..).unwrap_or_default());
+    let packet = frame.as_mut();
+    apply::in_place(packet.get_mut(layers.payload..).unwrap_or_default(), edits);
+    let changed = layers.payload.saturating_add(from);
+    let after = Sum::default().bytes(packet.get(changed..end).unwrap_or_default());
+    let new_udp_len = end.saturating_sub(layers.l4);
+    let word = |len: usize| u16::try_from(len).unwrap_or(u16::MAX);
+    // A length stands in the header and in the pseudo header.
+    let before = before.word(word(udp_len)).word(word(udp_len));
+    let after = after.word(word(new_udp_len)).word(word(new_udp_len));
+    write_u16(packet, layers.l4.saturating_add(4), word(new_udp_len));
+    let at = layers.l4.saturating_add(6);
+    let sum = u16_at(packet, at).unwrap_or(0);
+    // "No checksum" stays none.
+    if sum != 0 {
+        //= https://www.rfc-editor.org/rfc/rfc768
+        //# If the computed checksum is zero, it is transmitted as all ones
+        let sum = match Sum::default().word(!sum).word(before.finish()).word(after.fold()).finish()
+        {
+            0 => 0xffff,
+            sum => sum,
+        };
+        write_u16(packet, at, sum);
+    }
+    let len_at = layers.ip.saturating_add(2);
+    let ip_len = u16_at(packet, len_at).unwrap_or(0);
+    write_ip_len(packet, layers.version, layers.ip, end.saturating_sub(layers.ip));
+    if layers.version == IpVersion::V4 {
+        let at = layers.ip.saturating_add(10);
+        let sum = u16_at(packet, at).unwrap_or(0);
+        let new_ip_len = u16_at(packet, len_at).unwrap_or(0);
+        write_u16(packet, at, checksum::update(sum, ip_len, new_ip_len));
+    }
+    frame.shrink(layers.ip_end.saturating_sub(end));
+    true
 }
 
 /// What the frame was like that a rewritten packet goes out in.

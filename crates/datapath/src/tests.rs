@@ -5,6 +5,7 @@ mod lab;
 mod limits;
 mod lines;
 mod patched;
+mod shortened;
 mod stages;
 mod strangers;
 mod streams;

@@ -5,23 +5,23 @@
 //! Never:     cuts a name of which that is not plain to see.
 
 use super::fields::Id;
-use super::name::{Plain, ROOT};
+use super::name::{ROOT, odd_bytes};
 use crate::edits::Cut;
 use crate::fields::Span;
 
 /// Where the name begins.
 const START: usize = 12;
 
-/// Leaves `to` bytes of the text of `name`, which stands behind the header of `message` and has more. `None`: it has to be written
-/// as text.
+/// Leaves `to` bytes of the text of the name behind the header of `message`, which is plain and has more. `None`: it has to be
+/// written as text.
 #[inline(never)]
-pub(super) fn cut(message: &[u8], name: &Plain, to: usize) -> Option<Cut> {
+pub(super) fn cut(message: &[u8], name_bytes: usize, to: usize) -> Option<Cut> {
     // The text stands behind the first length byte, with length bytes for dots.
     let text = START.wrapping_add(1);
     let end = text.checked_add(to)?;
-    let root = name.bytes.wrapping_add(START).wrapping_sub(1);
+    let root = name_bytes.wrapping_add(START).wrapping_sub(1);
     // A dot inside a label would become one between two, and one text stands for no label.
-    if end >= root || message.get(text..end)? == ROOT || name.odd_bytes(message) > 0 {
+    if end >= root || message.get(text..end)? == ROOT || odd_bytes(message, name_bytes) > 0 {
         return None;
     }
     let mut label = START;
@@ -39,7 +39,7 @@ pub(super) fn cut(message: &[u8], name: &Plain, to: usize) -> Option<Cut> {
     } else {
         (Some((u32::try_from(label).ok()?, u8::try_from(left).ok()?)), end)
     };
-    let removed = name.bytes.wrapping_sub(2).wrapping_sub(to);
+    let removed = name_bytes.wrapping_sub(2).wrapping_sub(to);
     Some(Cut {
         slot: Id::QryName.slot(),
         removed_bytes: u32::try_from(removed).ok()?,

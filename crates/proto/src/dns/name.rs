@@ -192,39 +192,38 @@ pub(super) fn plain(rest: &[u8]) -> Option<Plain> {
     }
 }
 
-impl Plain {
-    /// How many bytes of its labels are not text as they stand there: they need an escape, or are dots. It stands behind the
-    /// header of `message`.
-    pub(super) fn odd_bytes(&self, message: &[u8]) -> u32 {
-        let end = self.bytes.wrapping_add(11);
-        let name = message.get(12..end).unwrap_or_default();
-        let (blocks, rest) = name.as_chunks::<16>();
-        let mut found = 0_u32;
-        let mut marks = 0_u64;
-        // The last block begins before what is left, perhaps in the header.
-        if let Some(last) = message.get(..end).and_then(<[u8]>::last_chunk::<16>) {
-            let before = 16_usize.wrapping_sub(rest.len());
-            marks = odd(last).wrapping_shr(u32::try_from(before).unwrap_or(16));
-        } else {
-            found =
-                rest.iter().map(|byte| u32::from(is_special(*byte) != 0 || *byte == b'.')).sum();
-        }
-        for block in blocks {
-            if marks > 0xffff_ffff_ffff {
-                found = found.wrapping_add(marks.count_ones());
-                marks = 0;
-            }
-            marks = marks.wrapping_shl(16) | odd(block);
-        }
-        found = found.wrapping_add(marks.count_ones());
-        // Some length bytes look so as well.
-        let mut at = 0_usize;
-        while let Some(&len) = name.get(at) {
-            found = found.wrapping_sub(u32::from(len < 0x20 || len == b'.'));
-            at = at.wrapping_add(usize::from(len)).wrapping_add(1);
-        }
-        found
+/// How many bytes of the labels of a name are not text as they stand there: they need an escape, or are dots. The name is one that
+/// [`plain`] has found behind the header of `message`, and has `bytes` bytes.
+#[inline(never)]
+pub(super) fn odd_bytes(message: &[u8], bytes: usize) -> u32 {
+    let end = bytes.wrapping_add(11);
+    let name = message.get(12..end).unwrap_or_default();
+    let (blocks, rest) = name.as_chunks::<16>();
+    let mut found = 0_u32;
+    let mut marks = 0_u64;
+    // The last block begins before what is left, perhaps in the header.
+    if let Some(last) = message.get(..end).and_then(<[u8]>::last_chunk::<16>) {
+        let before = 16_usize.wrapping_sub(rest.len());
+        marks = odd(last).wrapping_shr(u32::try_from(before).unwrap_or(16));
+    } else {
+        let odd = |byte: &u8| is_special(*byte) != 0 || *byte == b'.';
+        found = rest.iter().map(|byte| u32::from(odd(byte))).sum();
     }
+    for block in blocks {
+        if marks > 0xffff_ffff_ffff {
+            found = found.wrapping_add(marks.count_ones());
+            marks = 0;
+        }
+        marks = marks.wrapping_shl(16) | odd(block);
+    }
+    found = found.wrapping_add(marks.count_ones());
+    // Some length bytes look so as well.
+    let mut at = 0_usize;
+    while let Some(&len) = name.get(at) {
+        found = found.wrapping_sub(u32::from(len < 0x20 || len == b'.'));
+        at = at.wrapping_add(usize::from(len)).wrapping_add(1);
+    }
+    found
 }
 
 /// Which bytes of a block are special or dots, a bit each.

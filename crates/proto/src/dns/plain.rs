@@ -75,7 +75,10 @@ pub(super) fn look(screen: &Screen, message: &[u8], out: &mut Fields) -> Sight {
     let fields = screen.fields();
     // Most rules are about what these queries do not have, or about a few of the fields that they do.
     if fields & PRESENT & !QUICK == 0 {
-        return Shape::of(message).map_or(Sight::Watched, |shape| shape.look(screen, message));
+        return match Shape::of(message) {
+            Some(shape) => shape.look(screen, message),
+            None => Sight::Watched,
+        };
     }
     Sight::of(!is_each_quiet(screen, message, out))
 }
@@ -139,8 +142,10 @@ impl Shape {
         if !screen.bytes(slot, text_len) {
             return Sight::of(self.is_text_watched(screen, message));
         }
-        let cut = screen.cut(slot).and_then(|to| cut::cut(message, &self.name, to));
-        cut.map_or(Sight::Watched, Sight::Cut)
+        match screen.cut(slot).and_then(|to| cut::cut(message, self.name.bytes, to)) {
+            Some(cut) => Sight::Cut(cut),
+            None => Sight::Watched,
+        }
     }
 
     /// Some rule may concern a field that is not the name.
@@ -173,7 +178,7 @@ impl Shape {
         if least > text_len.wrapping_mul(ESCAPE_BYTES_MAX) {
             return false;
         }
-        let odd = usize::try_from(self.name.odd_bytes(message)).unwrap_or(usize::MAX);
+        let odd = usize::try_from(name::odd_bytes(message, self.name.bytes)).unwrap_or(usize::MAX);
         let more = odd.saturating_mul(ESCAPE_BYTES_MAX.wrapping_sub(1));
         odd > 0 && least <= text_len.saturating_add(more)
     }

@@ -254,7 +254,7 @@ fn bytes_that_are_not_text_as_they_stand_are_counted() {
         let dots = labels.iter().filter(|byte| **byte == b'.').count();
         let want = labels.iter().filter(special).count();
         let odd = u32::try_from(want + dots).unwrap();
-        assert_eq!(plain.odd_bytes(&message), odd, "{}", name.escape_ascii());
+        assert_eq!(name::odd_bytes(&message, plain.bytes), odd, "{}", name.escape_ascii());
         let text = name::plain_text(&message[12..], plain.bytes, &mut out);
         assert_eq!(text.is_none(), want > 0);
         escaped += usize::from(want > 0);
