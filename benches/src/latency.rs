@@ -116,8 +116,9 @@ fn whose(page: &mut String, rows: &[Timed<'_>]) {
         "\nWhose doing the tail is: beside the journey, the same load through a loop that does as much work a packet as the journey on\n\
          the mean, all of it in registers. It has no table, misses no cache and has nothing else to do, so what comes late of it the\n\
          machine delayed. A turn takes what has come at both ports; a delay lets more come, and the next turns are longer. Busy is the\n\
-         share of the time that turns with frames took: well above 80 %, packets cost more in bursts of four, or on a processor that\n\
-         was slower then, than on the mean that the rate was taken from, and there is no slack to catch up with. A gap is a turn that\n\
+         share of the time that turns with frames took: well above 80 %, packets cost more in bursts of four than in the full bursts that\n\
+         the rate was taken from, or the processor was slower then. The queue grows until bursts are large enough to be cheap again, and\n\
+         a packet waits for those before it: the first part is ours, the second also shows in registers. A gap is a turn that\n\
          found no frame and took 2 us and more: nothing ran that could have taken them.\n\n\
          | traffic | p99 us | a turn: p50 | p99 | p99.9 | max | busy % | in registers: p99 us | a turn: p50 | p99 | p99.9 | max | busy % | gaps a second | longest, us |\n\
          |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",

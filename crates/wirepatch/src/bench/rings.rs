@@ -15,7 +15,7 @@ use plan::Reader;
 
 use super::clock::resident_bytes;
 use super::feeder::{FULL, Feeder, Latencies, Orders, PACED_FRAMES, PACED_MIN};
-use super::latency::{Control, Latency, TurnTimes};
+use super::latency::{Control, Latency};
 use super::lcore::{Bench, FEEDER, PORTS, WORKER, Watch, burst, forward, join, sleep, tick};
 use super::row::{Row, RowResult, Work, added, real, reasons, ticks};
 use super::steady;
@@ -127,11 +127,11 @@ pub(super) fn measure(bench: &Bench, row: &Row) -> Result<RowResult> {
             p99: of(&journey, 990)?,
             p999: of(&journey, 999)?,
             max: us(journey.latency.clean.max()),
-            turns: journey.turn_times(bench.hz())?,
+            turns: journey.turns.times(bench.hz())?,
             control: Control {
                 p50: of(&control, 500)?,
                 p99: of(&control, 990)?,
-                turns: control.turn_times(bench.hz())?,
+                turns: control.turns.times(bench.hz())?,
             },
         })
     })();
@@ -146,12 +146,6 @@ struct Fed {
     /// Ticks from one handful of frames to the next that were offered for latency.
     pace: u64,
     opening_bytes: u64,
-}
-
-impl Fed {
-    fn turn_times(&self, hz: f64) -> Option<TurnTimes> {
-        self.turns.times(hz, self.latency.ticks)
-    }
 }
 
 /// How long frames are offered.

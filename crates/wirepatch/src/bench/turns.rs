@@ -28,18 +28,20 @@ impl Turns {
         Self { work: Histogram::new(), idle: Histogram::new() }
     }
 
-    /// As shown: `hz` ticks are a second, and `ticks` were looked at.
-    pub(super) fn times(&self, hz: f64, ticks: u64) -> Option<TurnTimes> {
+    /// As shown: `hz` ticks are a second.
+    pub(super) fn times(&self, hz: f64) -> Option<TurnTimes> {
         let us = |ticks: u64| real(ticks) * 1e6 / hz;
         let of = |per_mille| self.work.per_mille(per_mille).map(us);
+        // Every turn is one or the other.
+        let all = real(self.work.sum().saturating_add(self.idle.sum()).max(1));
         let gap = to_ticks(hz * GAP_US / 1e6);
         Some(TurnTimes {
             p50: of(500)?,
             p99: of(990)?,
             p999: of(999)?,
             max: us(self.work.max()),
-            busy_per_cent: 100.0 * real(self.work.sum()) / real(ticks.max(1)),
-            gaps_per_s: real(self.idle.at_least(gap)) * hz / real(ticks.max(1)),
+            busy_per_cent: 100.0 * real(self.work.sum()) / all,
+            gaps_per_s: real(self.idle.at_least(gap)) * hz / all,
             gap_max: us(self.idle.max()),
         })
     }
@@ -156,8 +158,8 @@ mod tests {
         settle(&order, &mut recorder);
         let kept = recorder.kept();
         assert_eq!((kept.work.count(), kept.work.max()), (3, 400));
-        let times = kept.times(1e9, 1_000).unwrap();
-        assert_eq!((times.busy_per_cent.round(), times.gaps_per_s), (80.0, 0.0));
+        let times = kept.times(1e9).unwrap();
+        assert_eq!((times.busy_per_cent.round(), times.gaps_per_s), (95.0, 0.0));
         assert_eq!((kept.idle.count(), kept.idle.max()), (2, 30));
     }
 }
