@@ -143,10 +143,15 @@ impl Pattern {
                 let prefixes = self.ends(ExtractKind::Prefix);
                 let suffixes = self.ends(ExtractKind::Suffix);
                 let shortest = |needles: &[Box<[u8]>]| needles.iter().map(|one| one.len()).min();
-                match shortest(&prefixes).max(shortest(&suffixes)) {
-                    None | Some(0) => Vec::new(),
-                    best if best == shortest(&prefixes) => prefixes,
-                    Some(_) => suffixes,
+                // Nearly every list has these: who waits for them waits for nothing.
+                let ordinary = |needles: &[Box<[u8]>]| {
+                    needles.iter().any(|one| matches!(**one, [b',' | b';' | b':', b' ']))
+                };
+                let rank = |needles: &[Box<[u8]>]| (shortest(needles), !ordinary(needles));
+                match rank(&prefixes).max(rank(&suffixes)) {
+                    (None | Some(0), _) => Vec::new(),
+                    best if best == rank(&prefixes) => prefixes,
+                    (Some(_), _) => suffixes,
                 }
             }
         }
@@ -221,7 +226,7 @@ mod tests {
         assert_eq!(needles("/level/(1[6-9]|2)/exec"), "/level/");
         assert_eq!(needles(r"\$\{(jndi:|\$\{)"), "${${ ${jndi:");
         assert_eq!(needles("[^a]+JSP"), "jsp");
-        assert_eq!(needles(r",[ \t]*,"), r",\t ,  ,,");
+        assert_eq!(needles(r",[ \t]*,"), r"\t,  , ,,");
         assert_eq!(needles("[^a][^b]"), "");
         assert_eq!(Pattern::literals("", &[b"AB"], false).unwrap().needles()[0][..], *b"ab");
     }

@@ -1,105 +1,117 @@
 //! Which occurrences of a side's fields somebody has to look at, in a unit that has none of the bytes the rules call rare:
 //! what lets a decoder pass over a message head without making fields of it.
 //!
-//! Holds:     for every slot, plain or keyed, the lengths, numbers, first and last bytes, and bytes anywhere, that get past some
-//!            rule's cheapest necessary condition.
+//! Holds:     for every slot, plain or keyed, the lengths, numbers, first and last bytes, and signs anywhere ([`signs`]), that get
+//!            past some rule's cheapest necessary condition.
 //! Promises:  an occurrence that is not caught concerns no rule, if the unit has no rare byte: none from [`Sieve::rare_from`] on, and no
 //!            control byte but HTAB, CR and LF. May catch too many.
 //! Never:     knows what a rule is.
+
+mod signs;
+
+use signs::Signs;
 
 use crate::wanted::Slot;
 use crate::watch::Watch;
 
 /// What is caught of one slot.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Mesh {
     watch: Watch,
-    first: Ends,
-    last: Ends,
-    /// A value that has one of these; the last repeated where there are fewer.
-    bytes: [Option<[u8; 3]>; 2],
-}
-
-/// First or last bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Ends {
-    bytes: [u64; 4],
-    /// That of an empty value, too.
+    /// By length, by first and by last byte of a value: a bit each that says it is caught.
+    marks: Box<[u8; 256]>,
+    /// An empty value is caught.
     empty: bool,
+    signs: Signs,
+    has_signs: bool,
 }
 
-impl Ends {
-    fn new(bytes: impl Iterator<Item = u8>, empty: bool) -> Self {
-        let mut ends = Self { bytes: [0; 4], empty };
-        for byte in bytes {
-            if let Some(word) = ends.bytes.get_mut(usize::from(byte / 64)) {
-                *word |= 1_u64.wrapping_shl(u32::from(byte));
-            }
-        }
-        ends
-    }
+/// Bits of [`Mesh::marks`].
+const LENGTH: u8 = 1;
+const FIRST: u8 = 2;
+const LAST: u8 = 4;
 
-    #[inline]
-    fn catches(&self, end: Option<&u8>) -> bool {
-        end.map_or(self.empty, |&byte| {
-            let word = self.bytes.get(usize::from(byte / 64)).copied().unwrap_or(0);
-            word.wrapping_shr(u32::from(byte)) & 1 != 0
-        })
+impl Default for Mesh {
+    /// Catches nothing.
+    fn default() -> Self {
+        Self::new(Watch::default())
     }
 }
 
 impl Mesh {
-    /// So many bytes can be looked for.
-    pub const BYTES_MAX: usize = 6;
+    /// So many bytes and pairs can be looked for at the price of a look at every byte.
+    pub const SIGNS_MAX: usize = 32;
+
+    /// So many beginnings.
+    pub const STARTS_MAX: usize = 16;
 
     /// Catches what is watched.
     pub fn new(watch: Watch) -> Self {
-        Self { watch, ..Self::default() }
+        let mut marks = Box::new([0; 256]);
+        for (length, mark) in marks.iter_mut().enumerate() {
+            *mark = if watch.length(length) { LENGTH } else { 0 };
+        }
+        let empty = watch.length(0);
+        Self { watch, marks, empty, signs: Signs::default(), has_signs: false }
     }
 
     /// Catches values that begin with one of these, too, or are `empty`.
     #[must_use]
     pub fn with_first(self, bytes: impl Iterator<Item = u8>, empty: bool) -> Self {
-        Self { first: Ends::new(bytes, empty), ..self }
+        self.with_end(FIRST, bytes, empty)
     }
 
     /// Catches values that end with one of these, too, or are `empty`.
     #[must_use]
     pub fn with_last(self, bytes: impl Iterator<Item = u8>, empty: bool) -> Self {
-        Self { last: Ends::new(bytes, empty), ..self }
+        self.with_end(LAST, bytes, empty)
     }
 
-    /// Catches values that have one of these, too. More than [`Mesh::BYTES_MAX`] are not looked for.
+    fn with_end(mut self, end: u8, bytes: impl Iterator<Item = u8>, empty: bool) -> Self {
+        for byte in bytes {
+            if let Some(mark) = self.marks.get_mut(usize::from(byte)) {
+                *mark |= end;
+            }
+        }
+        self.empty |= empty;
+        self
+    }
+
+    /// Catches values that have one of these bytes or, ASCII case aside, pairs, or begin with one of these, too.
     #[must_use]
-    pub fn with_bytes(self, bytes: impl Iterator<Item = u8>) -> Self {
-        let mut bytes = bytes.take(Self::BYTES_MAX);
-        let mut three = || {
-            let first = bytes.next()?;
-            let second = bytes.next().unwrap_or(first);
-            Some([first, second, bytes.next().unwrap_or(second)])
-        };
-        let bytes = [three(), three()];
-        Self { bytes, ..self }
+    pub fn with_signs<'a>(
+        self,
+        bytes: impl Iterator<Item = u8>,
+        pairs: impl Iterator<Item = [u8; 2]>,
+        starts: impl Iterator<Item = &'a [u8]>,
+    ) -> Self {
+        let bytes: Vec<u8> = bytes.collect();
+        let signs = Signs::new(bytes.iter().copied(), pairs, starts);
+        let mesh = self.with_last(bytes.into_iter(), false);
+        Self { has_signs: !signs.are_none(), signs, ..mesh }
     }
 
     fn is_open(&self) -> bool {
-        let none = Ends::default();
-        self.first != none
-            || self.last != none
-            || self.bytes != [None; 2]
+        self.empty
+            || self.has_signs
+            || self.marks.iter().any(|mark| *mark != 0)
             || self.watch.watches_values()
     }
 
-    #[inline]
-    fn catches(&self, value: &[u8]) -> bool {
-        self.watch.length(value.len())
-            || self.first.catches(value.first())
-            || self.last.catches(value.last())
-            || self
-                .bytes
-                .iter()
-                .flatten()
-                .any(|&[one, two, three]| memchr::memchr3(one, two, three, value).is_some())
+    #[inline(always)]
+    fn mark(&self, at: u8) -> u8 {
+        self.marks.get(usize::from(at)).copied().unwrap_or(u8::MAX)
+    }
+
+    #[inline(always)]
+    fn catches(&self, input: &[u8], from: usize, end: usize) -> bool {
+        let value = input.get(from..end).unwrap_or_default();
+        let (Some(&first), Some(&last)) = (value.first(), value.last()) else { return self.empty };
+        // The last mark stands for this length and more.
+        let length = u8::try_from(value.len()).unwrap_or(u8::MAX);
+        let marks = (self.mark(length) & LENGTH) | (self.mark(first) & FIRST);
+        marks | (self.mark(last) & LAST) != 0
+            || (self.has_signs && self.signs.are_in(input, from, end))
     }
 }
 
@@ -155,18 +167,25 @@ impl Sieve {
         &self.lacking
     }
 
-    /// A value that is no number is caught.
+    /// The value `input[from..end]`, which is no number, is caught.
     #[inline]
-    pub fn catches(&self, slot: Slot, value: &[u8]) -> bool {
+    pub fn catches(&self, slot: Slot, input: &[u8], from: usize, end: usize) -> bool {
         let mesh = self.meshes.get(usize::from(slot));
-        mesh.is_none_or(|mesh| mesh.catches(value))
+        mesh.is_none_or(|mesh| mesh.catches(input, from, end))
     }
 
     /// A number that stands in these bytes is caught.
     #[inline]
-    pub fn catches_number(&self, slot: Slot, value: &[u8], number: u64) -> bool {
-        let mesh = self.meshes.get(usize::from(slot));
-        mesh.is_none_or(|mesh| mesh.watch.number(value.len(), number) || mesh.catches(value))
+    pub fn catches_number(
+        &self,
+        slot: Slot,
+        input: &[u8],
+        (from, end): (usize, usize),
+        number: u64,
+    ) -> bool {
+        self.meshes.get(usize::from(slot)).is_none_or(|mesh| {
+            mesh.watch.number(end.saturating_sub(from), number) || mesh.catches(input, from, end)
+        })
     }
 
     /// So many occurrences in one unit concern somebody.
@@ -187,7 +206,11 @@ mod tests {
                 Mesh::default(),
                 Mesh::new(Watch::new(&[(5, 9)], &[(7, 7)]))
                     .with_first([b'a', b'~'].into_iter(), false)
-                    .with_bytes(b",;#=&".iter().copied()),
+                    .with_signs(
+                        b",;#=".iter().copied(),
+                        [*b"&Q"].into_iter(),
+                        [&b"Key"[..]].into_iter(),
+                    ),
                 Mesh::default().with_last([b'z'].into_iter(), true),
                 Mesh::new(Watch::default().from_occurrences(3)),
             ],
@@ -196,14 +219,19 @@ mod tests {
         );
         assert_eq!((sieve.fields(), sieve.counted()), (0b110, 0b1000));
         assert_eq!(sieve.lacking(), [(1, 2)]);
-        assert!(!sieve.catches(0, b"") && !sieve.catches(0, b"abcdefgh"));
-        assert!(sieve.catches(1, b"a") && sieve.catches(1, b"~x") && sieve.catches(1, b"xxxxx"));
-        assert!(!sieve.catches(1, b"xa") && !sieve.catches(1, b"") && !sieve.catches(1, b"!"));
-        assert!(sieve.catches_number(1, b"7", 7) && !sieve.catches_number(1, b"8", 8));
-        assert!(sieve.catches(1, b"x,") && sieve.catches(1, b"x;x&") && !sieve.catches(1, b"x:"));
-        assert!(sieve.catches(1, b"x#") && sieve.catches(1, b"x=") && sieve.catches(1, b"x&"));
-        assert!(sieve.catches(2, b"") && !sieve.catches(2, b"za") && sieve.catches(2, b"az"));
+        let number = |slot, value: &[u8], number| {
+            sieve.catches_number(slot, value, (0, value.len()), number)
+        };
+        let caught = |slot, value: &[u8]| sieve.catches(slot, value, 0, value.len());
+        assert!(!caught(0, b"") && !caught(0, b"abcdefgh"));
+        assert!(caught(1, b"a") && caught(1, b"~x") && caught(1, b"xxxxx"));
+        assert!(!caught(1, b"xa") && !caught(1, b"") && !caught(1, b"!"));
+        assert!(number(1, b"7", 7) && !number(1, b"8", 8));
+        assert!(caught(1, b"x,") && caught(1, b"x;x&") && !caught(1, b"x:"));
+        assert!(caught(1, b"x#") && caught(1, b"x=") && caught(1, b"x&q"));
+        assert!(caught(1, b"KEYx") && !caught(1, b"xKEY") && !caught(1, b"x&"));
+        assert!(caught(2, b"") && !caught(2, b"za") && caught(2, b"az"));
         assert!(sieve.catches_count(3, 3) && !sieve.catches_count(3, 2));
-        assert!(sieve.catches(9, b""), "what is not known is caught");
+        assert!(caught(9, b""), "what is not known is caught");
     }
 }

@@ -10,6 +10,10 @@ use crate::watch::{Screen, Watch};
 /// What a rule names: a field, or a keyed field.
 pub type Slot = u16;
 
+/// See [`Wanted::key_lengths`].
+#[derive(Clone, Copy, Debug, Default)]
+struct Lengths([u64; 32]);
+
 /// The fields one side of one module reads. Built once, immutable in use.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
@@ -19,6 +23,8 @@ pub struct Wanted {
     /// Bit `n`: some key has `n` bytes (63: that many or more). Most names are told apart from all keys by it.
     key_lengths: u64,
     key_starts: u32,
+    /// The same lengths, by the first letter of the keys that have them (its low five bits).
+    lengths_by_letter: Lengths,
     /// Open addressing, power of two, at most half full: index into `keys` plus one.
     table: Vec<u16>,
     /// Some rule needs fields of a message head together, or needs a field whole: see [`Wanted::whole`].
@@ -64,6 +70,10 @@ impl Wanted {
             *word |= bit;
         }
         self.key_lengths |= Self::length_bit(key);
+        let letter = usize::from(key.first().copied().unwrap_or(0) & 31);
+        if let Some(lengths) = self.lengths_by_letter.0.get_mut(letter) {
+            *lengths |= Self::length_bit(key);
+        }
         self.key_starts |= 1_u32.wrapping_shl(u32::from(key.first().copied().unwrap_or(0) & 31));
         self.keys.push(Key { field, lower: key.to_ascii_lowercase().into() });
         if self.keys.len().saturating_mul(2) > self.table.len() {
@@ -164,6 +174,12 @@ impl Wanted {
     /// this letter, bit `n` of the second if some key has `n` bytes (63: that many or more).
     pub fn key_filter(&self) -> (u32, u64) {
         (self.key_starts, self.key_lengths)
+    }
+
+    /// The same of both together, for a key that begins with `letter`.
+    #[inline]
+    pub fn key_lengths(&self, letter: u8) -> u64 {
+        self.lengths_by_letter.0.get(usize::from(letter & 31)).copied().unwrap_or(0)
     }
 
     /// Slots in use: plain fields and keyed ones.

@@ -2,7 +2,7 @@
 //!
 //! Holds:     nothing.
 //! Promises:  a value that no mesh catches gets past no guard of its slot, in a unit without the rare bytes named beside it.
-//! Never:     searches for a literal: it knows a byte that every one of them has.
+//! Never:     searches for a literal: it knows a byte or a pair of bytes that each of them has, or how it begins.
 
 use proto::Mesh;
 
@@ -11,9 +11,23 @@ use super::needles::Waits;
 use super::slot::SlotIndex;
 use crate::transform::ByteSet;
 
-/// Bytes that are not rare, the least frequent in text first.
-const SELDOM_FIRST: &[u8] =
-    b"[]\\<>^`$;@!*'\"()#%:,\t\r\n+=&?qzjxkvwybgfupmdhlcsrnioate0123456789_-./";
+/// Bytes that are not rare and stand for a literal alone, the least frequent in text first.
+const SELDOM_FIRST: &[u8] = b"[]\\<>^`$;@!*'\"()#";
+
+/// Letters, the least frequent in text first.
+const LETTERS: &[u8] = b"qzjxkvwybgfupmdhlcsrnioate";
+
+/// How frequent a pair is in addresses and header values: a rough order, which only the costs rest on.
+fn frequency([one, other]: [u8; 2]) -> usize {
+    let letter = |byte: u8| LETTERS.iter().position(|letter| *letter == byte.to_ascii_lowercase());
+    match (letter(one), letter(other)) {
+        (Some(one), Some(other)) => one.saturating_add(other).saturating_add(40),
+        (Some(letter), None) | (None, Some(letter)) => letter.saturating_add(30),
+        (None, None) if one.is_ascii_digit() && other.is_ascii_digit() => 90,
+        (None, None) if matches!(one, b',' | b';' | b':') && other == b' ' => 95,
+        (None, None) => 25,
+    }
+}
 
 /// Whoever sifts meets them in any case: control bytes but HTAB, CR and LF, and what is behind the letters.
 fn is_rare(byte: u8) -> bool {
@@ -25,10 +39,15 @@ fn is_rare(byte: u8) -> bool {
 pub(super) struct Signs {
     /// None of these is in the unit.
     pub(super) rare: ByteSet,
-    /// Or the value begins with one of these,
+    /// Or the value begins with one of these bytes
     first: ByteSet,
+    /// or texts,
+    starts: Vec<Box<[u8]>>,
+    /// or ends with one of these,
+    last: ByteSet,
     /// or has one of these.
     bytes: ByteSet,
+    pairs: Vec<[u8; 2]>,
 }
 
 impl Signs {
@@ -38,6 +57,7 @@ impl Signs {
             let set = if is_rare(byte) { &mut signs.rare } else { &mut signs.bytes };
             set.insert(byte);
         }
+        let mut anywhere: Vec<&[u8]> = Vec::new();
         for (literal, waits) in literals {
             let (place, decodings) = match waits {
                 Waits::Rule { place, decodings, .. } => (*place, *decodings),
@@ -53,32 +73,53 @@ impl Signs {
                 signs.rare.insert(rare);
                 continue;
             }
-            let seldom = SELDOM_FIRST.iter().find(|byte| literal.contains(byte));
-            let (set, byte) = match (place, literal.first(), seldom) {
-                (Place::Start, Some(first), _) => (&mut signs.first, first),
-                (_, Some(first), None) => (&mut signs.bytes, first),
-                (_, Some(_), Some(seldom)) => (&mut signs.bytes, seldom),
-                (_, None, _) => continue,
-            };
-            set.insert(byte.to_ascii_lowercase());
-            set.insert(byte.to_ascii_uppercase());
-            if place == Place::Start {
-                // White space in front of a value may be trimmed.
-                set.insert(b' ');
-                set.insert(b'\t');
+            match (place, &**literal) {
+                (Place::Start, [only]) => insert(&mut signs.first, *only),
+                (Place::Start, [first, ..]) if signs.starts.len() >= Mesh::STARTS_MAX => {
+                    insert(&mut signs.first, *first);
+                }
+                (Place::Start, _) => signs.starts.push(literal.clone()),
+                (Place::End, [only]) => insert(&mut signs.last, *only),
+                (Place::Anywhere, [only]) => insert(&mut signs.bytes, *only),
+                (Place::End | Place::Anywhere, _) => anywhere.push(literal),
             }
+            // White space around a value may be trimmed.
+            let blanks = match place {
+                Place::Start => &mut signs.first,
+                Place::End => &mut signs.last,
+                Place::Anywhere => continue,
+            };
+            b" \t".iter().for_each(|&blank| blanks.insert(blank));
+        }
+        for literal in &anywhere {
+            let seldom = SELDOM_FIRST.iter().find(|byte| literal.contains(byte));
+            seldom.into_iter().for_each(|&byte| signs.bytes.insert(byte));
+        }
+        for literal in anywhere {
+            let pairs = || literal.array_windows::<2>().copied();
+            let seen = literal.iter().any(|byte| signs.bytes.contains(*byte))
+                || pairs().any(|pair| signs.pairs.contains(&pair));
+            signs.pairs.extend(pairs().min_by_key(|pair| frequency(*pair)).filter(|_| !seen));
         }
         signs
     }
 
     /// The slot's mesh.
     pub(super) fn mesh(&self, slot: &SlotIndex) -> Mesh {
-        let few = self.bytes.len() <= Mesh::BYTES_MAX;
+        let few = self.bytes.len().saturating_add(self.pairs.len()) <= Mesh::SIGNS_MAX;
         let (first, first_empty) = slot.first_bytes();
         let (last, last_empty) = slot.last_bytes();
+        let bytes = self.bytes.iter().filter(|_| few);
+        let pairs = self.pairs.iter().copied().filter(|_| few);
         Mesh::new(slot.watched_besides_text(!few))
             .with_first(first.union(&self.first).iter(), first_empty)
-            .with_last(last.iter(), last_empty)
-            .with_bytes(self.bytes.iter().filter(|_| few))
+            .with_last(last.union(&self.last).iter(), last_empty)
+            .with_signs(bytes, pairs, self.starts.iter().map(|start| &**start))
     }
+}
+
+/// In both cases.
+fn insert(set: &mut ByteSet, byte: u8) {
+    set.insert(byte.to_ascii_lowercase());
+    set.insert(byte.to_ascii_uppercase());
 }

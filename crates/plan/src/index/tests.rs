@@ -243,14 +243,20 @@ fn what_falls_through_the_sieve_concerns_no_rule() {
         contains(&[], "{a"),
         contains(&decoded, "[a"),
         contains(&decoded, "/.b"),
+        contains(&[], ".b"),
+        contains(&[], ",a"),
         bytes(&[], ByteTest::StartsWith(b"ba".as_slice().into())),
         bytes(&decoded, ByteTest::StartsWith(b"/A".as_slice().into())),
         bytes(&[Step::Trim], ByteTest::StartsWith(b".b".as_slice().into())),
+        bytes(&[Step::Trim], ByteTest::StartsWith(b"A".as_slice().into())),
+        bytes(&[], ByteTest::StartsWith(b"/ab".as_slice().into())),
         bytes(&[], ByteTest::EndsWith(b"b,".as_slice().into())),
+        bytes(&[Step::Trim], ByteTest::EndsWith(b",".as_slice().into())),
         bytes(&[], ByteTest::AnyByteIn(set(b"{|}%;"))),
         bytes(&[], ByteTest::AllBytesIn(set(b"a,"))),
         bytes(&[], ByteTest::Equal(b"bab".as_slice().into())),
         bytes(&[], ByteTest::Matches(Pattern::regex("b+,", false).unwrap())),
+        bytes(&[], ByteTest::Matches(Pattern::regex(",[ e]*,", false).unwrap())),
     ];
     let mut targeted: Vec<(Option<Slot>, Condition, Transform)> = vec![
         (Some(0), Condition::Always, Transform::Truncate { to: 9 }),
@@ -277,7 +283,7 @@ fn what_falls_through_the_sieve_concerns_no_rule() {
             let len = below(12);
             let value: Vec<u8> = (0..len).map(|_| b"aabbB,/.{[|;%2e A"[below(17)]).collect();
             let behind = value.iter().any(|&byte| byte >= sieve.rare_from());
-            if behind || sieve.catches(0, &value) {
+            if behind || sieve.catches(0, &value, 0, value.len()) {
                 caught += 1;
                 continue;
             }

@@ -100,6 +100,10 @@ struct Sift<'a> {
     seen: u128,
 }
 
+fn index(at: u32) -> usize {
+    usize::try_from(at).unwrap_or(usize::MAX)
+}
+
 /// The bit of a field among plain ones.
 const fn bit(field: FieldId) -> u128 {
     #[allow(clippy::as_conversions, reason = "no From in a constant")]
@@ -120,7 +124,7 @@ impl<'a> Sift<'a> {
     /// Yields a value, if it is caught.
     #[inline]
     fn value(&mut self, slot: Slot, start: usize, end: usize) {
-        if self.sieve.catches(slot, self.text(start, end)) {
+        if self.sieve.catches(slot, self.input, start, end) {
             self.out.bytes(slot, Span::new(start, end));
         }
     }
@@ -134,8 +138,8 @@ impl<'a> Sift<'a> {
     }
 
     fn number(&mut self, field: FieldId, start: usize, end: usize, number: u64) {
-        if self.has(bit(field)) && self.sieve.catches_number(field.0, self.text(start, end), number)
-        {
+        let place = (start, end);
+        if self.has(bit(field)) && self.sieve.catches_number(field.0, self.input, place, number) {
             self.out.number(field.0, Span::new(start, end), number);
         }
     }
@@ -156,7 +160,7 @@ impl<'a> Sift<'a> {
         let mut count = 0_usize;
         list::each(input, place, separator, |value, _| {
             count = count.wrapping_add(1);
-            if sieve.catches(field.0, value.of(input)) {
+            if sieve.catches(field.0, input, index(value.start), index(value.end)) {
                 out.push(Field { slot: field.0, value, flags: Flags::NONE, ..Field::default() });
             }
         });
@@ -253,7 +257,8 @@ impl<'a> Sift<'a> {
             Direction::Response => RESPONSE_LINE,
         };
         let each = bit(whole_line) | bit(HEADER) | bit(HEADER_NAME);
-        let looks_at_each = self.has(each);
+        let (looks_at_each, reads_line) = (self.has(each), self.has(bit(whole_line)));
+        let (reads_name, reads_value) = (self.has(bit(HEADER_NAME)), self.has(bit(HEADER)));
         let counted = self.sieve.counted();
         let grammar = self.wanted.has(BAD_HEADER_NAME) || self.wanted.has(MALFORMED);
         let names = Names::of(self.wanted, self.sieve);
@@ -282,9 +287,13 @@ impl<'a> Sift<'a> {
                 self.framing(name, (colon.wrapping_add(1), end), next.wrapping_sub(at));
             }
             if looks_at_each {
-                self.plain(whole_line, at, next);
-                self.plain(HEADER_NAME, at, colon);
-                if self.has(bit(HEADER)) {
+                if reads_line {
+                    self.value(whole_line.0, at, next);
+                }
+                if reads_name {
+                    self.value(HEADER_NAME.0, at, colon);
+                }
+                if reads_value {
                     let value = skip_white_space(self.input, colon.wrapping_add(1), end);
                     self.value(HEADER.0, value, end);
                 }
@@ -318,7 +327,7 @@ impl<'a> Sift<'a> {
     }
 
     /// A line whose name somebody may read.
-    fn named(&mut self, names: &Names, name: &[u8], (from, end): (usize, usize)) -> Option<()> {
+    fn named(&mut self, names: &Names<'_>, name: &[u8], (from, end): (usize, usize)) -> Option<()> {
         let value = skip_white_space(self.input, from, end);
         if let Some(key) = self.wanted.key(HEADER, name) {
             // Those are not remembered one by one.
@@ -364,16 +373,14 @@ impl<'a> Sift<'a> {
 }
 
 /// Which names are read: a name that is not is told from them by its first letter, its last one and its length.
-struct Names {
+struct Names<'a> {
     /// The known ones.
     fields: [u64; 2],
-    key_starts: u32,
-    key_lengths: u64,
+    wanted: &'a Wanted,
 }
 
-impl Names {
-    fn of(wanted: &Wanted, sieve: &Sieve) -> Self {
-        let (key_starts, key_lengths) = wanted.key_filter();
+impl<'a> Names<'a> {
+    fn of(wanted: &'a Wanted, sieve: &Sieve) -> Self {
         let mut fields = sieve.fields() | sieve.counted();
         for (item, header) in [
             (BODY_LENGTH, CONTENT_LENGTH_HEADER),
@@ -386,7 +393,7 @@ impl Names {
             }
         }
         let half = |from: u32| u64::try_from((fields >> from) & u128::from(u64::MAX)).unwrap_or(0);
-        Self { fields: [half(0), half(64)], key_starts, key_lengths }
+        Self { fields: [half(0), half(64)], wanted }
     }
 
     #[inline]
@@ -399,8 +406,7 @@ impl Names {
     #[inline]
     fn may_be_a_key(&self, letter: u8, name: &[u8]) -> bool {
         let length = u32::try_from(name.len().min(63)).unwrap_or(63);
-        self.key_starts.wrapping_shr(u32::from(letter)) & 1 != 0
-            && self.key_lengths.wrapping_shr(length) & 1 != 0
+        self.wanted.key_lengths(letter).wrapping_shr(length) & 1 != 0
     }
 
     #[inline]

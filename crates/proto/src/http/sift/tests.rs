@@ -145,7 +145,11 @@ fn wants(random: &mut Random) -> (Wanted, Sieve) {
         Mesh::new(watch)
             .with_first([first].into_iter().take(random.below(2)), random.below(5) == 0)
             .with_last([b't', b'1'].into_iter().take(random.below(6) / 3), false)
-            .with_bytes(b",=%".iter().copied().take(random.below(4)))
+            .with_signs(
+                b",=%".iter().copied().take(random.below(4)),
+                [*b".h", *b"-A"].into_iter().take(random.below(12) / 4),
+                [b"/a".as_slice(), b"KEEP-"].into_iter().take(random.below(12) / 4),
+            )
     });
     let meshes: Vec<Mesh> = meshes.collect();
     let pairs = [vec![(METHOD.0, QUERY.0)], vec![(CODE.0, URI.0)], vec![(HOST_SLOT, URI.0)]];
@@ -229,16 +233,16 @@ fn both_ways_through_a_head_come_to_the_same() {
             let text = text.escape_ascii();
             assert_eq!((short, first, last), (state, begins, ends), "{text}");
             let is_caught = |&(slot, start, end, number): &Found| {
-                let value = Span { start, end }.of(view.input);
+                let (from, end) = (start as usize, end as usize);
                 let is_number = wanted.field_of(slot).1.is_none()
                     && matches!(
                         FIELDS[usize::from(slot)].kind,
                         crate::Kind::Uint(_) | crate::Kind::Bool
                     );
                 if is_number {
-                    sieve.catches_number(slot, value, number)
+                    sieve.catches_number(slot, view.input, (from, end), number)
                 } else {
-                    sieve.catches(slot, value)
+                    sieve.catches(slot, view.input, from, end)
                 }
             };
             let want: Vec<Found> = found.iter().copied().filter(is_caught).collect();
