@@ -381,6 +381,10 @@ impl Connection {
             };
             let quiet = TcpFlags::URG.with(TcpFlags::FIN).with(TcpFlags::PSH);
             push_empty(out, seq, &acked, flags.without(quiet));
+            if keep_alive && half.held(stores) > 0 {
+                // The receiver drops that, and with it what it acknowledges; the bytes that would have said so are held here.
+                push_empty(out, half.sent_end(), &acked, flags.without(quiet));
+            }
         }
         let answer = taken.answer && !keep_alive && !has_bytes(out);
         back::send_back(half, other, stores, out, (answer, taken.ahead), stamps);

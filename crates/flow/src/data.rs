@@ -118,12 +118,14 @@ impl<S: Stage> Turn<'_, S> {
             if taken.close || self.half.held(self.stores) <= self.half.shown(self.stores) {
                 break;
             }
+            let edge = self.half.edge_o();
             let more = self.inspect_waiting(Release::Nothing);
             taken.close |= more.close;
             if more.outcome == Outcome::Edited || more.close {
                 taken.outcome = more.outcome;
             }
-            if matches!(more.outcome, Outcome::NoBlocks | Outcome::InFlightFull) {
+            // It waits for more than there is, or than there is room for.
+            if self.half.edge_o() == edge {
                 break;
             }
         }
@@ -348,11 +350,13 @@ impl<S: Stage> Turn<'_, S> {
         Ok(())
     }
 
-    /// Bytes of which a decision can be kept now: what is decided of more than that stands in the pool twice for a moment, as waiting
-    /// bytes and as copies.
+    /// Bytes of which a decision can be kept now: what is decided of them stands in the pool twice for a moment, as waiting bytes and
+    /// as copies. The last of the pool is for what edits insert, but for a little: who holds all the rest must be able to go on.
     fn room(&self) -> u32 {
         let copied = self.stores.flight(self.half.flight()).map_or(0, |flight| flight.copy.len());
-        let free = self.stores.pool.free_bytes().saturating_sub(GROWTH_RESERVE_BYTES);
+        let free = self.stores.pool.free_bytes();
+        let free =
+            free.saturating_sub(GROWTH_RESERVE_BYTES).max(free.min(GROWTH_RESERVE_BYTES) / 4);
         free.min(self.stores.bounds.in_flight_bytes.saturating_sub(copied))
     }
 
@@ -369,12 +373,18 @@ impl<S: Stage> Turn<'_, S> {
             front = front.min(self.half.fin_o.bytes_after(edge));
             ended = edge.advance(front) == self.half.fin_o;
         }
-        let room = self.room();
-        if room < front && room > held {
-            (front, ended, release) = (room, false, Release::Nothing);
-        }
-        if let Err(outcome) = self.prepare(front) {
+        if let Err(outcome) = self.prepare(0) {
             return Taken::with(outcome);
+        }
+        let room = self.room();
+        if room < front {
+            if room == 0 {
+                return Taken::with(Outcome::InFlightFull);
+            }
+            (front, ended) = (room, false);
+            if release == Release::Window {
+                release = Release::Nothing;
+            }
         }
         let mut work = core::mem::take(&mut self.stores.work);
         work.clear();

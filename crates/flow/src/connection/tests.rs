@@ -397,6 +397,18 @@ impl<S: Stage> Alone<S> {
 }
 
 #[test]
+fn a_keep_alive_of_who_said_what_is_held_acknowledges_as_well() {
+    let mut alone = Alone::new(Tokens::default());
+    let ack = TcpFlags::ACK;
+    alone.take(1, Way::ToServer, (100, 500), ack, b"TOK");
+    // The server's window is known, and that it has got nothing.
+    alone.take(2, Way::ToClient, (500, 100), ack, b"");
+    let [onward, back] = alone.take(3, Way::ToServer, (102, 500), ack, b"\0");
+    assert_eq!(onward, [(99, 500, vec![]), (100, 500, vec![])]);
+    assert_eq!(back, []);
+}
+
+#[test]
 fn what_waits_behind_a_gap_is_decided_in_a_pool_that_could_not_hold_it_twice() {
     const SEGMENT: u32 = 1_000;
     const COUNT: u32 = 90;

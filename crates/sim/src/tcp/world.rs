@@ -30,6 +30,10 @@ const TURN_US: u64 = 20_000;
 /// And for so long after the last frame; what it holds it must have let go by then.
 const TURNS_US: u64 = 10_000_000;
 
+/// While the box keeps something it may have to send it again, which it does every 64 seconds in the end.
+const RESENDS_US: u64 = 10 * 64_000_000;
+const LATE_TURN_US: u64 = 500_000;
+
 /// An end that hears something at least so often is not stalled: longer than a stack's longest patience.
 const SLOW_US: u64 = 200_000_000;
 
@@ -174,7 +178,9 @@ impl<'a> World<'a> {
         let now = self.now;
         let hosts = self.hosts.iter_mut().filter_map(|host| host.next_us(now)).min();
         let links = self.links.iter().filter_map(Link::next_us).min();
-        let turn = (self.now < self.busy_until).then_some(self.next_turn);
+        let holds = self.core.counters().held_segments.load() > 0;
+        let busy = self.busy_until + if holds { RESENDS_US } else { 0 };
+        let turn = (self.now < busy).then_some(self.next_turn);
         let abort = self.setup.abort.filter(|_| !self.aborted).map(|(_, at)| at * 1_000);
         [hosts, links, turn, abort].into_iter().flatten().map(|at| at.max(now)).min()
     }
@@ -255,7 +261,7 @@ impl<'a> World<'a> {
 
     /// What left the box, caused by a frame or by time.
     fn left(&mut self, cause: Option<(Side, &[u8])>) -> Result<(), Wrong> {
-        self.next_turn = self.now + TURN_US;
+        self.next_turn = self.now + if self.now < self.busy_until { TURN_US } else { LATE_TURN_US };
         let reason = self.reason(cause.is_some())?;
         if let Some((side, bytes)) = cause {
             let label = reason.map_or("", Reason::label);
