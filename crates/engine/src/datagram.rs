@@ -50,8 +50,7 @@ fn shortened(
     let program = side.index.slot(cut.slot).and_then(|slot| slot.program());
     let rule = program.and_then(|program| program.truncate).and_then(|(_, no)| side.rule(no));
     if let Some(rule) = rule {
-        scratch.desk.tally.edit(rule.patch, cut.removed_bytes, 0);
-        scratch.desk.tally.commit();
+        scratch.desk.tally.only_edit(rule.patch, cut.removed_bytes);
         if module.mode == Mode::Enforce {
             scratch.edits.cut(cut);
             result.verdict = DatagramVerdict::Edited;

@@ -49,6 +49,11 @@ impl Tally {
         self.note(Hit { patch, edits: 1, removed_bytes, inserted_bytes, verdicts: 0 });
     }
 
+    /// The same where nothing else becomes of the unit, and its fate is known.
+    pub(crate) fn only_edit(&mut self, patch: PatchNo, removed_bytes: u32) {
+        self.count(Hit { patch, edits: 1, removed_bytes, inserted_bytes: 0, verdicts: 0 });
+    }
+
     pub(crate) fn verdict(&mut self, patch: PatchNo) {
         self.note(Hit { patch, edits: 0, removed_bytes: 0, inserted_bytes: 0, verdicts: 1 });
     }

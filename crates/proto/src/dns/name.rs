@@ -194,29 +194,27 @@ pub(super) fn plain(rest: &[u8]) -> Option<Plain> {
 
 /// How many bytes of the labels of a name are not text as they stand there: they need an escape, or are dots. The name is one that
 /// [`plain`] has found behind the header of `message`, and has `bytes` bytes.
+#[expect(clippy::arithmetic_side_effects, reason = "lanes of a vector wrap around")]
 #[inline(never)]
 pub(super) fn odd_bytes(message: &[u8], bytes: usize) -> u32 {
     let end = bytes.wrapping_add(11);
     let name = message.get(12..end).unwrap_or_default();
     let (blocks, rest) = name.as_chunks::<16>();
     let mut found = 0_u32;
-    let mut marks = 0_u64;
+    // In every lane how many of its bytes are odd: at most sixteen, as a name has 255 bytes.
+    let mut counts = u8x16::new([0; 16]);
     // The last block begins before what is left, perhaps in the header.
     if let Some(last) = message.get(..end).and_then(<[u8]>::last_chunk::<16>) {
-        let before = 16_usize.wrapping_sub(rest.len());
-        marks = odd(last).wrapping_shr(u32::try_from(before).unwrap_or(16));
+        let from = u8::try_from(16_usize.wrapping_sub(rest.len())).unwrap_or(16);
+        counts -= odd(last) & LANES.simd_ge(u8x16::new([from; 16]));
     } else {
         let odd = |byte: &u8| is_special(*byte) != 0 || *byte == b'.';
         found = rest.iter().map(|byte| u32::from(odd(byte))).sum();
     }
     for block in blocks {
-        if marks > 0xffff_ffff_ffff {
-            found = found.wrapping_add(marks.count_ones());
-            marks = 0;
-        }
-        marks = marks.wrapping_shl(16) | odd(block);
+        counts -= odd(block);
     }
-    found = found.wrapping_add(marks.count_ones());
+    found = found.wrapping_add(sum(counts));
     // Some length bytes look so as well.
     let mut at = 0_usize;
     while let Some(&len) = name.get(at) {
@@ -226,17 +224,30 @@ pub(super) fn odd_bytes(message: &[u8], bytes: usize) -> u32 {
     found
 }
 
-/// Which bytes of a block are special or dots, a bit each.
+/// The numbers of the lanes.
+const LANES: u8x16 = u8x16::new([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+
+/// 255 in the lane of every byte of a block that is special or a dot, 0 in the others.
 #[inline(always)]
-fn odd(block: &[u8; 16]) -> u64 {
+fn odd(block: &[u8; 16]) -> u8x16 {
     const CONTROLS: u8x16 = u8x16::new([0x1f; 16]);
     const DELETE: u8x16 = u8x16::new([0x7f; 16]);
     const BACKSLASH: u8x16 = u8x16::new([b'\\'; 16]);
     const DOT: u8x16 = u8x16::new([b'.'; 16]);
     let bytes = u8x16::new(*block);
     let special = bytes.min(CONTROLS).simd_eq(bytes) | bytes.simd_eq(DELETE);
-    let found = special | bytes.simd_eq(BACKSLASH) | bytes.simd_eq(DOT);
-    u64::from(found.to_bitmask())
+    special | bytes.simd_eq(BACKSLASH) | bytes.simd_eq(DOT)
+}
+
+/// All lanes together, which are at most 255.
+#[inline(always)]
+fn sum(counts: u8x16) -> u32 {
+    let halves = counts.to_array();
+    let half =
+        |at: usize| halves.as_chunks::<8>().0.get(at).map_or(0, |half| u64::from_le_bytes(*half));
+    // The highest byte of the product is the sum of all.
+    let all = half(0).wrapping_add(half(1)).wrapping_mul(0x0101_0101_0101_0101);
+    u32::try_from(all.wrapping_shr(56)).unwrap_or(0)
 }
 
 /// Writes the text of a name of `wire_len` bytes that [`plain`] has found at the front of `rest` to the room in `out`; its
