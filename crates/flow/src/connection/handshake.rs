@@ -100,9 +100,9 @@ impl Connection {
         }
         let first = segment.tcp.seq().advance(1);
         let again = segment.tcp.flags().has(TcpFlags::ACK) && half.una_e == first;
-        if again && !other.is(Facts::WINDOW) && other.is(Facts::KNOWN) {
-            // Its sender lacks the handshake's last acknowledgement, and the bytes that brought it again may be held here and
-            // acknowledged: nobody else would say it again.
+        if again && other.is(Facts::KNOWN) {
+            // Its sender lacks the handshake's last acknowledgement, whatever else it may have said (it challenges what it does not
+            // take), and the bytes that brought it again may be held here and acknowledged: nobody else would say it again.
             let stamps = note_stamps(half, segment, true).map(|echo| (other.stamp, echo));
             out.back_options = options::of_an_ack(stamps, None);
             out.push(Output {

@@ -406,6 +406,9 @@ fn a_keep_alive_of_who_said_what_is_held_acknowledges_as_well() {
     let [onward, back] = alone.take(3, Way::ToServer, (102, 500), ack, b"\0");
     assert_eq!(onward, [(99, 500, vec![]), (100, 500, vec![])]);
     assert_eq!(back, []);
+    // It challenged something, and still is in SYN-RECEIVED.
+    let [_, back] = alone.take(4, Way::ToClient, (499, 100), ack.with(TcpFlags::SYN), b"");
+    assert_eq!(back, [(100, 500, vec![])]);
 }
 
 #[test]
