@@ -168,8 +168,11 @@ impl Outputs {
     }
 
     /// The end of the stream, without bytes.
-    pub(crate) fn push_end(&mut self, seq: Seq) {
+    #[must_use]
+    pub(crate) fn push_end(&mut self, seq: Seq) -> bool {
+        let before = self.list.len();
         self.push_one(seq, Payload::None);
+        self.list.len() > before
     }
 
     fn push_one(&mut self, seq: Seq, payload: Payload) -> Seq {
