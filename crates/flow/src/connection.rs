@@ -301,8 +301,12 @@ impl Connection {
             //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
             //# If the RST bit is set and the sequence number does not exactly match the next expected sequence value, yet is
             //# within the current receive window, TCP MUST send an acknowledgment (challenge ACK).
-            if seq.is_before(half.una_e) || seq.is_after(half.sent_e) {
+            let believed = !seq.is_before(half.una_e) && !seq.is_after(half.sent_e);
+            if !believed || !stage.enforces() || stores.bounds.captured {
                 push_empty(out, seq, &acked, flags);
+                if believed {
+                    self.state = State::Closing;
+                }
                 return finish(segment, out, Outcome::Moved);
             }
             // What is believed here is to be believed there: its receiver expects what it acknowledged last, or what was sent last, and
@@ -312,8 +316,7 @@ impl Connection {
                 push_empty(out, seq, &Acked { ack, ..acked }, flags);
             }
             self.let_go(stores);
-            let ends = stage.enforces() && !stores.bounds.captured;
-            self.state = if ends { State::Dead } else { State::Closing };
+            self.state = State::Dead;
             return finish(segment, out, Outcome::Moved);
         }
 
