@@ -95,7 +95,7 @@ reasons! {
     TcpReleased "tcp_released" Changed "Let bytes go that were held.";
     TcpAhead "tcp_ahead" Held "Came ahead of bytes before it, and waits for them.";
     TcpAheadDropped "tcp_ahead_dropped" Dropped "Came too far ahead of the bytes before it to be kept; its sender resends it.";
-    TcpNoBlocks "tcp_no_blocks" Dropped "No block was free to keep its bytes; its sender resends it.";
+    TcpNoBlocks "tcp_no_blocks" Dropped "No block was free to keep its bytes, or, ahead of others, too few to keep them; its sender resends it.";
     TcpNoFlights "tcp_no_flights" Dropped "As many half-streams have bytes in flight as can be followed; its sender resends it.";
     TcpInFlightFull "tcp_in_flight_full" Dropped "More of its half-stream is unacknowledged than is kept; its sender resends it.";
     TcpBadFlags "tcp_bad_flags" Dropped "Control bits that contradict each other, which every receiver discards (RFC 9293), or a signature in a connection that has none (RFC 2385).";

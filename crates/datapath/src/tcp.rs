@@ -192,15 +192,16 @@ impl State {
         let goes_on = enforced && connection.state() == flow::State::Open;
         if goes_on || connection.is_needed(&self.stores) {
             let way = Way::ToServer;
-            connection.reset(way, &mut self.stores, &mut self.outputs);
+            connection.reset(way, flow_tick(now), &mut self.stores, &mut self.outputs);
             if let Some(slot) = self.slots.get(id.index()) {
                 let nothing = |_, _, _: &mut [u8]| 0;
                 slot.send(&self.outputs, (&key, way, link), nothing, (pool, work), (out, counters));
             }
             counters.count(Reason::TcpIdleReset);
-        } else {
-            connection.let_go(&mut self.stores);
+            // It is forgotten later, as any that was reset.
+            return;
         }
+        connection.let_go(&mut self.stores);
         self.forget(id);
     }
 

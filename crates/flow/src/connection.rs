@@ -14,6 +14,7 @@ use crate::options;
 use crate::segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
 use crate::stage::{Back, Stage};
 use crate::{Tick, Way};
+pub use reset::reset_untracked;
 use stamps::{is_too_old, note_stamps};
 use wire::{Seq, TcpFlags};
 
@@ -130,22 +131,6 @@ impl Connection {
         }
     }
 
-    /// Resets towards the server and towards the client, for a connection that has to go: those of `To::Receiver` travel `way`. Any
-    /// other number than the expected one would be challenged (RFC 5961 section 3).
-    pub fn reset(&mut self, way: Way, stores: &mut Stores, out: &mut Outputs) {
-        out.clear();
-        self.let_go(stores);
-        self.state = State::Dead;
-        let (half, other) = self.pair(way);
-        let flags = TcpFlags::RST.with(TcpFlags::ACK);
-        for (to, half, other) in [(To::Receiver, &*half, &*other), (To::Sender, &*other, &*half)] {
-            for seq in half.expected() {
-                let (ack, payload) = (other.sent_e, Payload::None);
-                out.push(Output { to, seq, ack, flags, window: 0, payload });
-            }
-        }
-    }
-
     /// Takes one segment that travels `way`; `out` says what is to be sent for it.
     pub fn take<S: Stage>(
         &mut self,
@@ -194,7 +179,7 @@ impl Connection {
                     self.state = State::Open;
                 }
             }
-            State::Opening if stage.enforces() && !stores.bounds.captured => {
+            State::Opening if binds(stage, stores) => {
                 if let Some(outcome) = self.take_early(way, segment, out) {
                     return outcome;
                 }
@@ -209,37 +194,8 @@ impl Connection {
         self.take_in_order(way, segment, stores, stage, out)
     }
 
-    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
-    //# If neither of the SYN or RST bits is set, then drop the segment and return.
-    /// What is no SYN, while one end only has sent its own: nobody takes bytes of it, so they are not what was said first. An
-    /// acknowledgement may be a challenge by an end that has a connection already: who asked for another answers it with a
-    /// reset. `None`: a reset that counts.
-    ///
-    /// 99 SYN, and 100 "decoy" before the answer: were it believed, the SYN that the server does answer would not say where
-    /// its stream begins.
-    fn take_early(
-        &mut self,
-        way: Way,
-        segment: &SegmentIn<'_>,
-        out: &mut Outputs,
-    ) -> Option<Outcome> {
-        let (half, other) = self.pair(way);
-        let (tcp, flags) = (&segment.tcp, segment.tcp.flags());
-        if flags.has(TcpFlags::RST) {
-            // One that acknowledges another SYN than the one that was sent is not believed.
-            let answers = flags.has(TcpFlags::ACK) && tcp.ack() == other.sent_e;
-            if half.is(Facts::KNOWN) || answers {
-                return None;
-            }
-        } else if half.is(Facts::KNOWN) || flags.has(TcpFlags::FIN) || !segment.payload.is_empty() {
-            return Some(Outcome::Early);
-        }
-        pass(segment, out);
-        Some(Outcome::Untouched)
-    }
-
-    /// The same for an acknowledgement between two half-streams of which nothing was edited and nothing is kept, as most are: it
-    /// changes two numbers here, and goes on untouched. `false`: it is no such segment, and nothing was done.
+    /// [`Self::take`] for an acknowledgement between two half-streams of which nothing was edited and nothing is kept, as most are:
+    /// it changes two numbers here, and goes on untouched. `false`: it is no such segment, and nothing was done.
     #[inline]
     pub fn take_plainly(
         &mut self,
@@ -284,7 +240,7 @@ impl Connection {
     ) -> Outcome {
         let tcp = &segment.tcp;
         let flags = tcp.flags();
-        let now = self.seen;
+        let (now, binds) = (self.seen, binds(stage, stores));
         let (half, other) = self.pair(way);
         if is_too_old(half, segment, stores) {
             return Outcome::TooOld;
@@ -296,28 +252,7 @@ impl Connection {
             half.begin(tcp.seq());
         }
         if flags.has(TcpFlags::RST) {
-            let seq = place_of_reset(half, stores, tcp.seq());
-            let flags = flags.without(TcpFlags::URG);
-            //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
-            //# If the RST bit is set and the sequence number does not exactly match the next expected sequence value, yet is
-            //# within the current receive window, TCP MUST send an acknowledgment (challenge ACK).
-            let believed = !seq.is_before(half.una_e) && !seq.is_after(half.sent_e);
-            if !believed || !stage.enforces() || stores.bounds.captured {
-                push_empty(out, seq, &acked, flags);
-                if believed {
-                    self.state = State::Closing;
-                }
-                return finish(segment, out, Outcome::Moved);
-            }
-            // What is believed here is to be believed there: its receiver expects what it acknowledged last, or what was sent last, and
-            // what it says instead is answered.
-            let ack = if flags.has(TcpFlags::ACK) { acked.ack } else { Seq::new(0) };
-            for seq in half.expected() {
-                push_empty(out, seq, &Acked { ack, ..acked }, flags);
-            }
-            self.let_go(stores);
-            self.state = State::Dead;
-            return finish(segment, out, Outcome::Moved);
+            return self.take_reset((way, binds), segment, &acked, stores, out);
         }
 
         let carries = !segment.payload.is_empty() || flags.has(TcpFlags::FIN);
@@ -395,41 +330,6 @@ impl Connection {
         finish(segment, out, taken.outcome)
     }
 
-    /// Both ends are reset; what still comes is answered by [`Self::answer_dead`].
-    fn close(&mut self, way: Way, segment: &SegmentIn<'_>, out: &mut Outputs, stores: &mut Stores) {
-        self.reset(way, stores, out);
-        let tcp = &segment.tcp;
-        let ack = tcp.seq().advance(len32(segment.payload.len()));
-        for output in out.list_mut().iter_mut().filter(|output| output.to == To::Sender) {
-            output.ack = ack;
-        }
-        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.1
-        //# <SEQ=SEG.ACK><CTL=RST>
-        if tcp.flags().has(TcpFlags::ACK) {
-            let (seq, flags) = (tcp.ack(), TcpFlags::RST.with(TcpFlags::ACK));
-            let said = |output: &Output| output.to == To::Sender && output.seq == seq;
-            if !out.list().iter().any(said) {
-                let payload = Payload::None;
-                out.push(Output { to: To::Sender, seq, ack, flags, window: 0, payload });
-            }
-        }
-    }
-
-    fn answer_dead(&self, segment: &SegmentIn<'_>, out: &mut Outputs) -> Outcome {
-        let flags = segment.tcp.flags();
-        if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::RST) {
-            out.push(Output {
-                to: To::Sender,
-                seq: segment.tcp.ack(),
-                ack: Seq::new(0),
-                flags: TcpFlags::RST,
-                window: 0,
-                payload: Payload::None,
-            });
-        }
-        Outcome::Dead
-    }
-
     /// Both ends have said and acknowledged all.
     fn note_end(&mut self, stores: &Stores) {
         let over = |half: &Half| half.is(Facts::FIN_OUT) && half.una_e.is_after(half.edge_e());
@@ -445,18 +345,10 @@ impl Connection {
     }
 }
 
-/// The sequence number of a reset. One that stands behind everything its sender can have said is as far past what its receiver expects
-/// as it was: at the receiver's own number a blind one would be believed (RFC 5961 section 3).
-///
-/// Decided up to 5000, which left here as 4986; 20 more are held: resets at 5000 to 5020 go on at 4986; one at 5021 does at 5007.
-fn place_of_reset(half: &Half, stores: &Stores, at: Seq) -> Seq {
-    let edge = half.edge_o();
-    let ended = half.is(Facts::FINISHED) || half.is(Facts::FIN_OUT);
-    if ended || !at.is_after(edge.advance(half.held(stores))) {
-        half.place_of_nothing(stores, at)
-    } else {
-        half.edge_e().advance(at.bytes_after(edge))
-    }
+/// What is not believed here may be kept from its receiver, and a connection ended. Not where patches only look on, and not of what was
+/// captured: its ends may have believed it.
+fn binds<S: Stage>(stage: &S, stores: &Stores) -> bool {
+    stage.enforces() && !stores.bounds.captured
 }
 
 /// Remembers where the half-stream ends, if it can end there.
@@ -489,14 +381,6 @@ fn note_fin(half: &mut Half, segment: &SegmentIn<'_>) {
 impl Half {
     fn edge_or_sent(&self) -> Seq {
         self.sent_e.max(self.next_e)
-    }
-
-    /// The numbers its receiver may expect next, as far as is known here.
-    ///
-    /// Acknowledged 100, sent up to 400 into a window of 0: it expects 100, and a reset at 400 would be past its window.
-    fn expected(&self) -> impl Iterator<Item = Seq> + use<> {
-        let behind = (self.una_e != self.sent_e).then_some(self.una_e);
-        behind.into_iter().chain([self.sent_e])
     }
 }
 
@@ -554,24 +438,6 @@ fn push_empty(out: &mut Outputs, seq: Seq, acked: &Acked, flags: TcpFlags) {
     });
 }
 
-/// Both ends of a connection that is not tracked are reset, in answer to a segment of it.
-pub fn reset_untracked(segment: &SegmentIn<'_>, out: &mut Outputs) {
-    out.clear();
-    let (tcp, payload) = (&segment.tcp, Payload::None);
-    let fin = u32::from(tcp.flags().has(TcpFlags::FIN));
-    let end = tcp.seq().advance(len32(segment.payload.len())).advance(fin);
-    let flags = TcpFlags::RST.with(TcpFlags::ACK);
-    out.push(Output {
-        to: To::Receiver,
-        seq: tcp.seq(),
-        ack: tcp.ack(),
-        flags,
-        window: 0,
-        payload,
-    });
-    out.push(Output { to: To::Sender, seq: tcp.ack(), ack: end, flags, window: 0, payload });
-}
-
 /// The frame goes on as it is.
 fn pass(segment: &SegmentIn<'_>, out: &mut Outputs) {
     let tcp = &segment.tcp;
@@ -612,6 +478,7 @@ fn finish(segment: &SegmentIn<'_>, out: &Outputs, outcome: Outcome) -> Outcome {
 mod back;
 mod handshake;
 mod overdue;
+mod reset;
 mod stamps;
 
 #[cfg(test)]

@@ -234,6 +234,12 @@ fn a_connection_that_is_silent_for_too_long_cannot_go_on_unpatched() {
     let [left, right] = idle_turns(&mut lab);
     assert_eq!(right, [(100, 500, RST_ACK, vec![])]);
     assert_eq!(left, [(500, 100, RST_ACK, vec![])]);
+    // One of the ends missed it.
+    let [onward, back] = lab.tcp(Err(1), (500, 100), ACK, b"more");
+    assert_eq!((onward, back), (vec![], vec![(100, 0, 4, vec![])]));
+    assert_eq!((lab.count(Reason::TcpIdleReset), lab.core.tcp.flows()), (1, 1));
+    lab.now += u64::from(flow::limits::DEAD_IDLE_MS) + 1;
+    assert_eq!(idle_turns(&mut lab), <[Seen; 2]>::default());
     assert_eq!((lab.count(Reason::TcpIdleReset), lab.core.tcp.flows()), (1, 0));
 
     let mut observing = Lab::new(whole_heads(Mode::Observe, FailMode::Open));

@@ -1,6 +1,6 @@
-//! SYN: first numbers, and what the two ends agree on.
+//! SYN: first numbers, what the two ends agree on, and what comes before they have.
 //!
-//! Holds:     [`Connection::take_syn`].
+//! Holds:     [`Connection::take_syn`] and [`Connection::take_early`].
 //! Promises:  no data of a SYN goes on; an offer of multipath is taken out; a connection that its server signs is left alone.
 //! Never:     believes a SYN in the middle of a connection.
 
@@ -77,6 +77,35 @@ impl Connection {
         } else {
             Outcome::Untouched
         }
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
+    //# If neither of the SYN or RST bits is set, then drop the segment and return.
+    /// What is no SYN, while one end only has sent its own: nobody takes bytes of it, so they are not what was said first. An
+    /// acknowledgement may be a challenge by an end that has a connection already: who asked for another answers it with a
+    /// reset. `None`: a reset that counts.
+    ///
+    /// 99 SYN, and 100 "decoy" before the answer: were it believed, the SYN that the server does answer would not say where
+    /// its stream begins.
+    pub(super) fn take_early(
+        &mut self,
+        way: Way,
+        segment: &SegmentIn<'_>,
+        out: &mut Outputs,
+    ) -> Option<Outcome> {
+        let (half, other) = self.pair(way);
+        let (tcp, flags) = (&segment.tcp, segment.tcp.flags());
+        if flags.has(TcpFlags::RST) {
+            // One that acknowledges another SYN than the one that was sent is not believed.
+            let answers = flags.has(TcpFlags::ACK) && tcp.ack() == other.sent_e;
+            if half.is(Facts::KNOWN) || answers {
+                return None;
+            }
+        } else if half.is(Facts::KNOWN) || flags.has(TcpFlags::FIN) || !segment.payload.is_empty() {
+            return Some(Outcome::Early);
+        }
+        pass(segment, out);
+        Some(Outcome::Untouched)
     }
 
     //= https://www.rfc-editor.org/rfc/rfc5961#section-4

@@ -63,7 +63,7 @@ impl Connection {
             let mut turn = Turn { half, other, stores, stage, out, way, now, start, payload: &[] };
             let taken = turn.release();
             if taken.close {
-                self.reset(way, stores, out);
+                self.reset(way, now, stores, out);
                 return Some(taken.outcome);
             }
             taken.outcome
