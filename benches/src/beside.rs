@@ -34,10 +34,10 @@ struct Pair {
 #[derive(Debug, Deserialize)]
 struct Proxies {
     machine: ProxyMachine,
-    /// `veth`; records of before were measured on the loopback interface and have none of these.
-    wires: Option<String>,
-    proxy_cpus: Option<Vec<u32>>,
-    other_cpus: Option<Vec<u32>>,
+    /// `veth`.
+    wires: String,
+    proxy_cpus: Vec<u32>,
+    other_cpus: Vec<u32>,
     request_bytes: u32,
     rows: Vec<Proxy>,
     absent: Vec<String>,
@@ -139,30 +139,23 @@ fn memory(page: &mut String, pairs: &Pairs) {
 
 fn proxies(page: &mut String, found: &Proxies, pairs: &Pairs) {
     let ProxyMachine { cpu, load_average, date } = &found.machine;
-    let shown = |cpus: &Option<Vec<u32>>| match cpus.as_deref() {
-        Some([cpu]) => format!("CPU {cpu}"),
-        Some(_) | None => "CPUs of their own".to_owned(),
-    };
-    let wires = match found.wires.as_deref() {
-        Some(wires) => format!(
-            "over {wires} between three network namespaces:\n\
-             wrk, the proxy with {} to itself, nginx; wrk and nginx share {}, the same for every proxy.\n\
-             System calls count, as a socket is how a proxy gets at a request, and so does what the kernel does of both wires' work on its CPU.",
-            shown(&found.proxy_cpus),
-            shown(&found.other_cpus)
-        ),
-        None => "on the loopback interface, wrk before them and nginx\n\
-                 behind; their system calls count, as a socket is how they get at a request."
-            .to_owned(),
+    let shown = |cpus: &[u32]| match cpus {
+        [cpu] => format!("CPU {cpu}"),
+        _ => "CPUs of their own".to_owned(),
     };
     page.push_str(&format!(
         "\n## Beside reverse proxies\n\n\
          CPU time of a request of {} bytes whose User-Agent is shortened to 48, and its answer of 200 bytes ({cpu}, {date}, load average\n\
-         {load_average}). The proxies are Debian's, with one worker, keep-alive on both sides, {wires} ModSecurity can refuse and not edit: four rules\n\
+         {load_average}). The proxies are Debian's, with one worker, keep-alive on both sides, over {} between three network namespaces:\n\
+         wrk, the proxy with {} to itself, nginx; wrk and nginx share {}, the same for every proxy.\n\
+         System calls count, as a socket is how a proxy gets at a request, and so does what the kernel does of both wires' work on its CPU. ModSecurity can refuse and not edit: four rules\n\
          like the bench's, and nginx shortens. wirepatch's is the journey over rings of the row above, request and answer, without a\n\
          NIC's driver, which costs some tens of nanoseconds a packet. `benches/proxies.py` measures the proxies again.\n\n\
          | | us a request | of it in the kernel | requests a second, this run | times wirepatch |\n|---|--:|--:|--:|--:|\n",
-        found.request_bytes
+        found.request_bytes,
+        found.wires,
+        shown(&found.proxy_cpus),
+        shown(&found.other_cpus),
     ));
     let ours = pairs
         .row("http-requests-edited")

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
 use crate::latency::Steadiness;
-use crate::page::{Machine, Throughput};
+use crate::page::Machine;
 use crate::record;
 
 /// `wirepatch bench --scaling --json`.
@@ -25,25 +25,8 @@ struct Row {
     stretches: u64,
 }
 
-/// How it is measured.
-pub(crate) const COMMAND: &str = "\
-# Two lcores at a time.
-wirepatch bench --hugepages --scaling --library patches --repeat 5 --seconds 1 --json > benches/record/scaling.json
-";
-
-/// Whether there is a record of it.
-pub(crate) fn is_recorded() -> bool {
-    record::path("scaling.json").exists()
-}
-
-/// Writes the section; nothing beside a record of before it was measured.
-pub(crate) fn write(page: &mut String, throughput: &Throughput) -> Result<()> {
-    if !is_recorded() {
-        if throughput.steadiness.is_some() {
-            page.push_str("\n## Scaling\n\nNot measured.\n");
-        }
-        return Ok(());
-    }
+/// Writes the section.
+pub(crate) fn write(page: &mut String) -> Result<()> {
     let scaling: Scaling =
         serde_json::from_str(&record::read("scaling.json")?).context("record/scaling.json")?;
     section(page, &scaling);
