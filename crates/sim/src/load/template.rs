@@ -1,4 +1,4 @@
-//! A frame with holes: client address and port, numbers, and the checksums that depend on them.
+//! A frame with holes: client address and port, numbers, words that differ, and the checksums that depend on them.
 
 use super::Side;
 
@@ -38,6 +38,33 @@ pub(super) struct Numbers {
     pub(super) ack: u32,
 }
 
+/// What stands where a payload has one of [`WORDS`], each eight bytes long at an even place.
+#[derive(Clone, Copy, Debug)]
+enum Word {
+    /// Its client.
+    Client,
+    /// One of 32 kinds of client.
+    Agent,
+    /// Where its sender stands: another in every message.
+    Number,
+}
+
+const WORD_BYTES: usize = 8;
+const WORDS: [(&[u8; WORD_BYTES], Word); 3] =
+    [(b"{client}", Word::Client), (b"{agents}", Word::Agent), (b"{number}", Word::Number)];
+
+impl Word {
+    fn of(self, numbers: Numbers) -> [u8; WORD_BYTES] {
+        let number = match self {
+            Self::Client => numbers.client.wrapping_mul(0x9e37_79b9),
+            Self::Agent => 0x2010_0100 | (numbers.client % 32),
+            Self::Number => numbers.seq,
+        };
+        let digits = [28, 24, 20, 16, 12, 8, 4, 0].map(|shift| number.wrapping_shr(shift) & 0xf);
+        digits.map(|digit| b"0123456789abcdef"[usize::try_from(digit).unwrap_or(0)])
+    }
+}
+
 /// A frame with holes.
 #[derive(Debug)]
 pub(super) struct Template {
@@ -49,6 +76,7 @@ pub(super) struct Template {
     transport_sum: u32,
     client_at: usize,
     port_at: usize,
+    words: Vec<(usize, Word)>,
 }
 
 impl Template {
@@ -107,7 +135,16 @@ impl Template {
         let ip_sum = sum(&bytes[ETHERNET_BYTES..L4]);
         let pseudo = sum(&SERVER) + u32::from(protocol) + u32::try_from(l4.len()).unwrap_or(0);
         bytes.extend(l4);
-        Self { bytes, side, tcp, ip_sum, transport_sum: pseudo + sum(l4), client_at, port_at }
+        let mut words = Vec::new();
+        for at in (L4..bytes.len()).step_by(2) {
+            let word = bytes.get_mut(at..at + WORD_BYTES).unwrap_or_default();
+            if let Some((_, kind)) = WORDS.iter().find(|(name, _)| word == *name) {
+                word.fill(0);
+                words.push((at, *kind));
+            }
+        }
+        let transport_sum = pseudo + sum(&bytes[L4..]);
+        Self { bytes, side, tcp, ip_sum, transport_sum, client_at, port_at, words }
     }
 
     pub(super) const fn side(&self) -> Side {
@@ -155,6 +192,11 @@ impl<'a> Packet<'a> {
         let client_sum = halves(address);
         put(room, ETHERNET_BYTES + 10, template.ip_sum + client_sum);
         let mut transport_sum = template.transport_sum + client_sum + u32::from(port);
+        for (at, word) in &template.words {
+            let word = word.of(numbers);
+            room[*at..*at + WORD_BYTES].copy_from_slice(&word);
+            transport_sum += sum(&word);
+        }
         let checksum_at = match template.tcp {
             Some(flags) => {
                 let ack = if flags == Flags::SYN { 0 } else { numbers.ack };
@@ -203,12 +245,13 @@ pub(super) fn query(name: &str) -> Vec<u8> {
     message
 }
 
-/// A request of exactly `bytes` bytes with ten headers.
+/// A request of exactly `bytes` bytes with ten headers: each asks for another page, each client has a cookie of its own, and there are
+/// a few kinds of clients.
 pub(super) fn request(bytes: usize) -> Vec<u8> {
     let mut request =
-        b"GET /articles/2026/07/a-page-of-ordinary-length.html?from=index&page=2 HTTP/1.1\r\n\
+        b"GET /articles/2026/07/a-page-of-ordinary-length.html?from=index&pages={number} HTTP/1.1\r\n\
 Host: www.example.com\r\n\
-User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n\
+User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/{agents} Firefox/128.0\r\n\
 Accept: text/html,application/xhtml+xml;q=0.9\r\n\
 Accept-Language: en-US,en;q=0.5\r\n\
 Accept-Encoding: gzip, deflate, br\r\n\
@@ -216,7 +259,7 @@ Referer: http://www.example.com/\r\n\
 Connection: keep-alive\r\n\
 Cache-Control: max-age=0\r\n\
 DNT: 1\r\n\
-Cookie: session="
+Cookie: session={client}"
             .to_vec();
     let left = bytes.saturating_sub(request.len() + 4);
     request.extend((0..left).map(|at| b"0123456789abcdef"[at % 16]));

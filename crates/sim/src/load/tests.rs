@@ -143,3 +143,25 @@ fn a_request_has_the_size_it_says() {
     assert_eq!(request.windows(2).filter(|pair| pair == b"\r\n").count(), 12);
     assert_eq!(template::response(16 * 1024).len(), 16 * 1024);
 }
+
+#[test]
+fn each_request_asks_for_another_page_and_each_client_has_a_cookie() {
+    let mut load = Load::new(Kind::HttpRequests);
+    let words = |frame: &[u8], behind: &str| {
+        let text = String::from_utf8_lossy(frame);
+        Some(text.split_once(behind)?.1[..8].to_owned())
+    };
+    let (mut pages, mut cookies, mut agents) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let (mut requests, mut clients) = (0, HashSet::new());
+    for (_, frame) in frames(&mut load, 20 * HTTP_CONNECTIONS) {
+        let Some(page) = words(&frame, "&pages=") else { continue };
+        requests += 1;
+        clients.insert(frame[26..30].to_vec());
+        pages.insert(page);
+        cookies.insert(words(&frame, "session="));
+        agents.insert(words(&frame, "Gecko/"));
+    }
+    assert!(requests > 5 * HTTP_CONNECTIONS, "{requests}");
+    assert!(pages.len() + 2 > requests, "{} of {requests}", pages.len());
+    assert_eq!((cookies.len(), agents.len()), (clients.len(), 32));
+}
