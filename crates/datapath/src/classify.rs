@@ -39,6 +39,21 @@ pub(crate) enum Path {
     Segment(Packet, tcp::Question, Option<Found>),
 }
 
+impl Path {
+    /// Which connection is asked for.
+    #[inline]
+    pub(crate) const fn question(&self) -> Option<&tcp::Question> {
+        match self {
+            Self::Segment(_, question, _) => Some(question),
+            Self::Out(_)
+            | Self::Drop(_)
+            | Self::Fragment(_)
+            | Self::Quote(_)
+            | Self::Datagram(..) => None,
+        }
+    }
+}
+
 /// Steps 2 and 3 for one frame. (Inlined, as [`classify_parsed`] is.)
 #[inline(always)]
 pub(crate) fn classify(

@@ -18,6 +18,9 @@ use crate::tcp;
 use crate::track;
 use crate::transmit::{Outgoing, transmit};
 
+/// Packets of a burst that are classified while a line of buckets comes.
+const BUCKETS_AHEAD: usize = 8;
+
 /// One turn of a core: a burst from each of its ports through the journey. How many frames came: on none the caller backs off.
 pub fn turn<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, now: Tick) -> usize {
     core.reader.refresh();
@@ -67,8 +70,11 @@ fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick
                 Glance::Elsewhere => Path::Out(Reason::NotInPlan),
                 Glance::Segment | Glance::Other => classify(frame, config, plan, tcp), // 2 parse, 3 classify
             });
+            expect(nic, tcp, paths);
         }
-        expect(nic, tcp, paths);
+        let last = paths.len().saturating_sub(BUCKETS_AHEAD);
+        let rest = paths.get(last..).unwrap_or_default().iter();
+        rest.filter_map(Path::question).for_each(|question| tcp.prefetch_entry(nic, question));
     }
     lap.end(Stage::Classify, nic, counters);
     let mut parts =
@@ -129,21 +135,18 @@ fn patched<N: Nic>(
     }
 }
 
-/// The connections of a burst are asked for together, so that what misses the caches does so at once and not one after the
-/// other.
+/// Asks for the buckets that the look-up of the last path's connection reads, and for the entry of an earlier path's, whose buckets
+/// have come by now: what misses the caches comes while the rest of the burst is classified, and not one after the other.
+#[inline(always)]
 fn expect(nic: &impl Nic, tcp: &tcp::State, paths: &[Path]) {
-    let questions = || {
-        paths.iter().filter_map(|path| match path {
-            Path::Segment(_, question, _) => Some(question),
-            Path::Out(_)
-            | Path::Drop(_)
-            | Path::Fragment(_)
-            | Path::Quote(_)
-            | Path::Datagram(..) => None,
-        })
-    };
-    questions().for_each(|question| tcp.prefetch_bucket(nic, question));
-    questions().for_each(|question| tcp.prefetch_entry(nic, question));
+    let Some(last) = paths.len().checked_sub(1) else { return };
+    if let Some(question) = paths.get(last).and_then(Path::question) {
+        tcp.prefetch_bucket(nic, question);
+    }
+    let earlier = last.checked_sub(BUCKETS_AHEAD).and_then(|at| paths.get(at));
+    if let Some(question) = earlier.and_then(Path::question) {
+        tcp.prefetch_entry(nic, question);
+    }
 }
 
 /// Sends a frame on as it came.
