@@ -72,9 +72,10 @@ fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick
             });
             expect(nic, tcp, paths);
         }
-        let last = paths.len().saturating_sub(BUCKETS_AHEAD);
-        let rest = paths.get(last..).unwrap_or_default().iter();
-        rest.filter_map(Path::question).for_each(|question| tcp.prefetch_entry(nic, question));
+        // Nothing is classified behind the last ones.
+        let asked = paths.len().saturating_sub(BUCKETS_AHEAD);
+        let left = paths.get(asked..).unwrap_or_default().iter();
+        left.filter_map(Path::question).for_each(|question| tcp.prefetch_entry(nic, question));
     }
     lap.end(Stage::Classify, nic, counters);
     let mut parts =
