@@ -43,7 +43,7 @@ ASK_SEEN = (
     " c.request('GET', '/seen', headers={'User-Agent': sys.argv[3]}); print(c.getresponse().read().decode(), end='')"
 )
 
-# sim::load's request, as wrk wants it.
+# offline::load's request, as wrk wants it.
 HEADERS = {
     "Host": "www.example.com",
     "User-Agent": AGENT,

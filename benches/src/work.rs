@@ -12,10 +12,10 @@ use datapath::memory::{MemoryFrame, MemoryNic};
 use datapath::{
     Core, CoreConfig, CoreCounters, Frame as _, FramePool as _, InForce, PortNo, Publisher, turn,
 };
+use offline::load::{Files, Kind, Load, MANY_PATCHES, Side};
 use patch::{Group, Options, Patch};
 use plan::Reader;
 use proto::{Decoder, Direction, Fields, Step, View, Wanted};
-use sim::load::{Files, Kind, Load, MANY_PATCHES, Side};
 
 /// Bursts of a row of the journey.
 const BURSTS: usize = 64;

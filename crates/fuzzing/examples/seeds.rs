@@ -14,7 +14,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::path::{Path, PathBuf};
 
-use sim::pcap::{Capture, Item};
+use offline::pcap::{Capture, Item};
 use wire::{Layers, Transport};
 
 /// What the fuzzer is told with `-max_len`, less the choices.

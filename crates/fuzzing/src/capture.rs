@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use datapath::{Core, CoreConfig, CoreCounters, Limits};
+use offline::pcap::{Capture, Item, replay};
 use plan::{Plan, Reader};
-use sim::pcap::{Capture, Item, replay};
 
 use crate::library::{Shelf, library, shelf};
 

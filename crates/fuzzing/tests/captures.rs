@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use datapath::{Direction, Link, Reason};
 use fuzzing::{library::library, rig::Rig};
-use sim::pcap::{Capture, Item, link_of};
+use offline::pcap::{Capture, Item, link_of};
 use wire::Layers;
 
 #[test]

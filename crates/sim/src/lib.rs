@@ -1,8 +1,5 @@
-//! Two hosts, impaired links and the datapath on one virtual clock; pcap NIC.
+//! Two hosts, impaired links and the datapath on one virtual clock. For development only.
 
-pub mod cases;
 mod device;
 pub mod evasion;
-pub mod load;
-pub mod pcap;
 pub mod tcp;

@@ -30,7 +30,7 @@ fn say_error(text: &str) {
 
 /// Runs the patches' own test cases; a diagnostic for each that fails.
 fn prove(patches: &[patch::Patch]) -> Vec<patch::Diagnostic> {
-    sim::cases::prove(patches, &patch::Options::default(), |_| ()).diagnostics
+    offline::cases::prove(patches, &patch::Options::default(), |_| ()).diagnostics
 }
 
 fn main() -> ExitCode {

@@ -13,19 +13,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("datapath", &["engine", "flow", "plan", "proto", "wire"]),
     ("telemetry", &["datapath"]),
     ("control", &["patch", "plan"]),
-    ("sim", &["datapath", "patch", "plan", "wire", "flow"]),
+    ("offline", &["datapath", "patch", "plan", "wire"]),
+    // Development only: nothing of the product may name it.
+    ("sim", &["datapath", "flow", "offline", "patch", "plan", "wire"]),
     (
         "wirepatch",
         &[
             "capsule",
             "control",
             "datapath",
-            "engine",
             "flow",
+            "offline",
             "patch",
             "plan",
             "proto",
-            "sim",
             "telemetry",
             "wire",
         ],
@@ -33,9 +34,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
     (
         "fuzzing",
-        &["control", "datapath", "engine", "flow", "patch", "plan", "proto", "sim", "wire"],
+        &["control", "datapath", "engine", "flow", "offline", "patch", "plan", "proto", "wire"],
     ),
-    ("benches", &["datapath", "engine", "flow", "patch", "plan", "proto", "sim", "wire"]),
+    ("benches", &["datapath", "engine", "flow", "offline", "patch", "plan", "proto", "wire"]),
 ];
 
 /// The workspace crates `from` may depend on, or `None` for a crate the table does not know.

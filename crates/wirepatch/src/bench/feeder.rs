@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use capsule::{Mbuf, Mempool, RingConsumer, RingProducer, rdtsc};
 use datapath::limits::BURST_FRAMES_MAX;
-use sim::load::{Load, Side};
+use offline::load::{Load, Side};
 
 use super::clock::Task;
 use super::histogram::Histogram;

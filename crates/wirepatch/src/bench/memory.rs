@@ -2,7 +2,7 @@
 
 use datapath::memory::{MemoryFrame, MemoryNic};
 use datapath::{FramePool as _, PortNo};
-use sim::load::{Load, Side};
+use offline::load::{Load, Side};
 
 pub(super) const PORTS: [PortNo; 2] = [PortNo(0), PortNo(1)];
 

@@ -1,8 +1,8 @@
 //! Rows that mean something only beside another: both are measured in turns, in one run, on the same lcores.
 
 use anyhow::{Context as _, Result};
+use offline::load::{Files, Kind};
 use serde::Serialize;
-use sim::load::{Files, Kind};
 
 use super::row::Row;
 

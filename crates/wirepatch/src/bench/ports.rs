@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use anyhow::{Context as _, Result};
 use capsule::{Mempool, Port, PortConfig, Rss, RxQueue, TxQueue, rdtsc};
 use datapath::{Core, CoreConfig, CoreCounters, turn};
+use offline::load::{Kind, Load};
 use plan::Reader;
-use sim::load::{Kind, Load};
 
 use super::lcore::{Bench, WORKER, Watch, burst, forward, join, sleep, tick};
 use super::row::{Row, RowResult, Work, added, reasons};

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use datapath::{CoreCounters, InForce, Limits, Publisher, Reason};
+use offline::load::{Kind, Load};
 use patch::{Group, Options, Patch};
 use plan::Plan;
 use serde::Serialize;
-use sim::load::{Kind, Load};
 
 use super::latency::Latency;
 

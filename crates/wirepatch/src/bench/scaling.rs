@@ -15,8 +15,8 @@ use capsule::{Mempool, MempoolConfig, RxQueue, TxQueue, rdtsc};
 use datapath::limits::BURST_FRAMES_MAX;
 use datapath::memory::MemoryNic;
 use datapath::{Core, CoreConfig, CoreCounters, InForce, Publisher, Reason, turn};
+use offline::load::{Kind, Load};
 use plan::Reader;
-use sim::load::{Kind, Load};
 
 use super::clock::{Task, now};
 use super::lcore::{Bench, FEEDER, WORKER, join, sleep, tick};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use datapath::limits::BURST_FRAMES_MAX;
 use datapath::memory::{MemoryFrame, MemoryNic};
 use datapath::{Core, CoreConfig, CoreCounters, Nic as _, turn};
+use offline::load::Load;
 use plan::Reader;
-use sim::load::Load;
 
 use super::clock::{Task, now};
 use super::memory::{PORTS, round};

@@ -4,7 +4,7 @@ use std::io::{Read, Write as _};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
-use sim::load::Kind;
+use offline::load::Kind;
 
 use super::clock::{Task, now};
 use super::lcore::{Bench, sleep};

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use datapath::Link;
+use offline::pcap::{Capture, Format, Item, Record, link_of};
 use proto::{Decoder, Direction, Dissection, Fields, Transport, View, Wanted};
-use sim::pcap::{Capture, Format, Item, Record, link_of};
 use wire::{Layers, Tcp, Transport as Layer4};
 
 use super::{code, ports};

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use datapath::{Core, CoreConfig, CoreCounters, InForce, Limits};
+use offline::pcap::{Report, replay as run};
 use patch::{Group, Options, compile, render};
 use plan::{Mode, Plan, Publisher, Reader};
 use serde::Serialize;
-use sim::pcap::{Report, replay as run};
 
 use super::{code, load, ports};
 use crate::cli::ReplayArgs;

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use offline::cases::{CaseResult, Proof, prove};
 use patch::{Diagnostic, Options, Patch, render};
 use serde::Serialize;
-use sim::cases::{CaseResult, Proof, prove};
 
 use super::{code, load};
 use crate::cli::TestArgs;

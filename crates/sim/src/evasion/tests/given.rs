@@ -8,7 +8,7 @@ use wire::{Layers, Tcp, TcpFlags, TcpMut};
 use super::super::segment::CLIENT_MAC;
 use super::super::*;
 use super::{End, Streams, WITHS, judge, patch};
-use crate::pcap::{Capture, Item};
+use offline::pcap::{Capture, Item};
 
 /// Cases that end otherwise, as docs/evasion.md says. None of them brings a match to the server.
 const OTHERWISE: &[(&str, &str)] = &[
