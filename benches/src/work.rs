@@ -10,7 +10,7 @@ use std::sync::Arc;
 use datapath::limits::BURST_FRAMES_MAX;
 use datapath::memory::{MemoryFrame, MemoryNic};
 use datapath::{
-    Core, CoreConfig, CoreCounters, Frame as _, FramePool as _, InForce, PortNo, Publisher, turn,
+    ActivePlan, Core, CoreConfig, CoreCounters, Frame as _, FramePool as _, PortNo, Publisher, turn,
 };
 use offline::load::{Files, Kind, Load, MANY_PATCHES, Side};
 use patch::{Group, Options, Patch};
@@ -256,7 +256,7 @@ fn journey(kind: Kind, loaded: Loaded) {
     let patches = patches(kind, loaded);
     let groups = [Group::everywhere(patches.len())];
     let plan = patch::compile(&patches, &groups, &Options::default()).expect("a good set");
-    let publisher = Arc::new(Publisher::new(InForce::new(plan, 1)));
+    let publisher = Arc::new(Publisher::new(ActivePlan::new(plan, 1)));
     let mut core =
         Core::new(CoreConfig::default(), Reader::new(publisher), Arc::new(CoreCounters::default()));
     let mut nic = MemoryNic::new(2, 4 * BURST_FRAMES_MAX);

@@ -7,7 +7,7 @@ use proto::{Edits, Span};
 use wire::{IpVersion, Layers, Transport, number};
 
 use crate::classify::Packet;
-use crate::parse::Link;
+use crate::parse::LinkLayer;
 
 /// UDP's length field counts its header and has 16 bits (RFC 768).
 const UDP_BYTES_MAX: usize = 65_535;
@@ -89,7 +89,7 @@ fn moved(payload: &mut [u8], (start, end): (usize, usize), to: usize) -> usize {
 /// extension headers left away. `None`: nobody may answer such a packet, or the reply is too long.
 pub(crate) fn reply(
     bytes: &[u8],
-    link: Link,
+    link: LinkLayer,
     packet: &Packet,
     reply: &[u8],
     id: u16,
@@ -104,7 +104,7 @@ pub(crate) fn reply(
     let udp_len = UDP_BYTES.checked_add(reply.len()).filter(|&len| len <= UDP_BYTES_MAX)?;
     work.clear();
     work.extend_from_slice(bytes.get(..layers.ip)?);
-    if link == Link::Ethernet {
+    if link == LinkLayer::Ethernet {
         let (addresses, _) = work.split_first_chunk_mut::<12>()?;
         addresses.rotate_left(6);
     }

@@ -14,7 +14,7 @@ use crate::core::{Lane, Tick};
 use crate::counters::CoreCounters;
 use crate::limits::Limits;
 use crate::nic::Frame;
-use crate::parse::{Link, parse};
+use crate::parse::{LinkLayer, parse};
 use crate::reasons::Reason;
 use crate::repair::write_ip_len;
 
@@ -30,21 +30,21 @@ const DATAGRAM_BYTES_MAX: u32 = 65_535;
 /// Datagrams of which some fragments have come.
 #[derive(Debug)]
 pub(crate) struct Fragments<F> {
-    slots: Box<[Slot<F>]>,
+    slots: Box<[DatagramSlot<F>]>,
     /// The slots in use stand first.
     live: usize,
     held: usize,
     fragments_max: usize,
     timeout_ms: u64,
     /// The next slot to be looked at for its age.
-    hand: usize,
+    sweep_cursor: usize,
 }
 
 #[derive(Debug)]
-struct Slot<F> {
-    key: Key,
+struct DatagramSlot<F> {
+    key: DatagramKey,
     born: Tick,
-    pieces: Vec<Piece<F>>,
+    pieces: Vec<HeldFragment<F>>,
     total_bytes: Option<u32>,
     /// Fragments overlapped: whatever else comes of this datagram goes the same way.
     spoilt: bool,
@@ -52,7 +52,7 @@ struct Slot<F> {
 
 /// What makes fragments parts of the same datagram (RFC 791 section 3.2, RFC 8200 section 4.5), and the way they come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Key {
+struct DatagramKey {
     source: [u8; 16],
     destination: [u8; 16],
     id: u32,
@@ -63,7 +63,7 @@ struct Key {
 
 /// One fragment, as it came.
 #[derive(Debug)]
-struct Piece<F> {
+struct HeldFragment<F> {
     frame: F,
     start: u32,
     end: u32,
@@ -72,7 +72,7 @@ struct Piece<F> {
     arrival: usize,
 }
 
-impl<F: Frame> Piece<F> {
+impl<F: Frame> HeldFragment<F> {
     fn body(&self) -> &[u8] {
         self.frame.as_ref().get(self.body_at..self.ip_end).unwrap_or_default()
     }
@@ -94,8 +94,14 @@ pub(crate) struct SlotNo(usize);
 impl<F: Frame> Fragments<F> {
     /// Allocates all it will ever need.
     pub(crate) fn new(limits: &Limits) -> Self {
-        let slot = |_| Slot {
-            key: Key { source: [0; 16], destination: [0; 16], id: 0, protocol: None, from: 0 },
+        let slot = |_| DatagramSlot {
+            key: DatagramKey {
+                source: [0; 16],
+                destination: [0; 16],
+                id: 0,
+                protocol: None,
+                from: 0,
+            },
             born: 0,
             pieces: Vec::with_capacity(FRAGMENTS_PER_DATAGRAM_MAX),
             total_bytes: None,
@@ -107,7 +113,7 @@ impl<F: Frame> Fragments<F> {
             held: 0,
             fragments_max: limits.fragments_max,
             timeout_ms: limits.fragment_timeout_ms,
-            hand: 0,
+            sweep_cursor: 0,
         }
     }
 
@@ -162,7 +168,7 @@ impl<F: Frame> Fragments<F> {
         if last {
             slot.total_bytes = Some(piece.end);
         }
-        slot.pieces.push(Piece { arrival: slot.pieces.len(), ..piece });
+        slot.pieces.push(HeldFragment { arrival: slot.pieces.len(), ..piece });
         self.held = held.saturating_add(1);
         counters.held_fragments.set(count(self.held));
         let have: u32 = slot.pieces.iter().map(|piece| piece.end.saturating_sub(piece.start)).sum();
@@ -197,24 +203,24 @@ impl<F: Frame> Fragments<F> {
     /// Lets datagrams go that have waited too long, a few each turn.
     pub(crate) fn expire(&mut self, now: Tick, counters: &CoreCounters) {
         for _ in 0..EXPIRE_PER_TURN.min(self.live) {
-            self.hand = if self.hand.saturating_add(1) < self.live {
-                self.hand.saturating_add(1)
+            self.sweep_cursor = if self.sweep_cursor.saturating_add(1) < self.live {
+                self.sweep_cursor.saturating_add(1)
             } else {
                 0
             };
-            let Some(slot) = self.slots.get_mut(self.hand) else { return };
+            let Some(slot) = self.slots.get_mut(self.sweep_cursor) else { return };
             if now.saturating_sub(slot.born) < self.timeout_ms {
                 continue;
             }
             counters.count_many(Reason::FragmentTimedOut, count(slot.pieces.len()));
             self.held = self.held.saturating_sub(slot.pieces.len());
             slot.pieces.clear();
-            self.free(self.hand);
+            self.free(self.sweep_cursor);
             counters.held_fragments.set(count(self.held));
         }
     }
 
-    fn slot_for(&mut self, key: Key, now: Tick) -> Option<usize> {
+    fn slot_for(&mut self, key: DatagramKey, now: Tick) -> Option<usize> {
         let in_use = self.slots.get(..self.live)?;
         if let Some(at) = in_use.iter().position(|slot| slot.key == key) {
             return Some(at);
@@ -238,7 +244,11 @@ impl<F: Frame> Fragments<F> {
 }
 
 /// What the frame is a piece of, and whether it is the last; `None` if it can be a piece of nothing.
-fn piece_of<F: Frame>(frame: F, layers: &Layers, lane: Lane) -> Option<(Key, Piece<F>, bool)> {
+fn piece_of<F: Frame>(
+    frame: F,
+    layers: &Layers,
+    lane: Lane,
+) -> Option<(DatagramKey, HeldFragment<F>, bool)> {
     let Fragment { offset_bytes: start, more, id, header_at, .. } = layers.fragment?;
     let (source, destination) = layers.addresses(frame.as_ref())?;
     let (protocol, body_at) = match layers.version {
@@ -253,13 +263,13 @@ fn piece_of<F: Frame>(frame: F, layers: &Layers, lane: Lane) -> Option<(Key, Pie
     if bytes == 0 || end > DATAGRAM_BYTES_MAX || (more && bytes % 8 != 0) {
         return None;
     }
-    let key = Key { source, destination, id, protocol, from: lane.from.0 };
+    let key = DatagramKey { source, destination, id, protocol, from: lane.from.0 };
     let ip_end = layers.ip_end;
-    Some((key, Piece { frame, start, end, body_at, ip_end, arrival: 0 }, !more))
+    Some((key, HeldFragment { frame, start, end, body_at, ip_end, arrival: 0 }, !more))
 }
 
 /// The headers of the first fragment, no fragment any more, and all bodies. `pieces` is sorted and without gaps.
-fn write_whole<F: Frame>(pieces: &[Piece<F>], whole: &mut Vec<u8>) {
+fn write_whole<F: Frame>(pieces: &[HeldFragment<F>], whole: &mut Vec<u8>) {
     whole.clear();
     if let Some(first) = pieces.first() {
         whole.extend_from_slice(first.frame.as_ref().get(..first.body_at).unwrap_or_default());
@@ -271,7 +281,7 @@ fn write_whole<F: Frame>(pieces: &[Piece<F>], whole: &mut Vec<u8>) {
 
 /// Turns the headers of the first fragment into those of the whole packet; its layers. `None`: it is no packet (longer than IP
 /// allows, or headers that only made sense in pieces).
-pub(crate) fn finish_whole(whole: &mut Vec<u8>, link: Link) -> Option<Layers> {
+pub(crate) fn finish_whole(whole: &mut Vec<u8>, link: LinkLayer) -> Option<Layers> {
     let first = &parse(link, whole).ok()?;
     let fragment = first.fragment?;
     let len = whole.len();

@@ -7,7 +7,7 @@ use wire::{Layers, Transport, checksum, number};
 use crate::core::CoreConfig;
 use crate::limits::Tunnels;
 use crate::nic::{Frame, RxChecksum};
-use crate::parse::{Link, parse, walk_into};
+use crate::parse::{LinkLayer, parse, walk_into};
 use crate::reasons::Reason;
 use crate::{tcp, tunnel};
 
@@ -36,15 +36,15 @@ pub(crate) enum Path {
     /// A datagram in scope.
     Datagram(Packet, Found),
     /// A TCP segment in scope, or (without `Found`) of a connection whose numbers were shifted before its scope went away.
-    Segment(Packet, tcp::Question, Option<Found>),
+    Segment(Packet, tcp::FlowLookup, Option<Found>),
 }
 
 impl Path {
     /// Which connection is asked for.
     #[inline]
-    pub(crate) const fn question(&self) -> Option<&tcp::Question> {
+    pub(crate) const fn lookup(&self) -> Option<&tcp::FlowLookup> {
         match self {
-            Self::Segment(_, question, _) => Some(question),
+            Self::Segment(_, lookup, _) => Some(lookup),
             Self::Out(_)
             | Self::Drop(_)
             | Self::Fragment(_)
@@ -60,7 +60,7 @@ pub(crate) fn classify(
     frame: &impl Frame,
     config: &CoreConfig,
     plan: &Plan,
-    tcp: &tcp::State,
+    tcp: &tcp::TcpState,
 ) -> Path {
     let bytes = frame.as_ref();
     let tunnels = config.limits.tunnels;
@@ -76,7 +76,7 @@ pub(crate) fn classify(
 /// What is not IP may carry IP.
 #[cold]
 #[inline(never)]
-fn not_ip(bytes: &[u8], link: Link, tunnels: Tunnels, plan: &Plan) -> Path {
+fn not_ip(bytes: &[u8], link: LinkLayer, tunnels: Tunnels, plan: &Plan) -> Path {
     let walk = walk_into(link, bytes);
     walk.and_then(|walk| tunnel::path(walk, tunnels, plan)).unwrap_or(Path::Out(Reason::NotIp))
 }
@@ -84,24 +84,24 @@ fn not_ip(bytes: &[u8], link: Link, tunnels: Tunnels, plan: &Plan) -> Path {
 /// What a look at the first bytes says of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Glance {
+pub(crate) enum Prefilter {
     /// Out of scope: it leaves untouched.
-    Elsewhere = 1,
+    OutOfScope = 1,
     /// It seems to be a segment in scope.
     Segment = 2,
     /// Whatever else.
     Other = 4,
 }
 
-impl Glance {
+impl Prefilter {
     /// All there are of a burst, as a set: a few instructions on vectors.
-    pub(crate) fn all(glances: &[Self]) -> u8 {
-        glances.iter().fold(0, |set, glance| set | glance.bit())
+    pub(crate) fn all(prefilters: &[Self]) -> u8 {
+        prefilters.iter().fold(0, |set, prefilter| set | prefilter.bit())
     }
 
     pub(crate) const fn bit(self) -> u8 {
         match self {
-            Self::Elsewhere => 1,
+            Self::OutOfScope => 1,
             Self::Segment => 2,
             Self::Other => 4,
         }
@@ -111,23 +111,23 @@ impl Glance {
 /// A short cut for most packets there are: IP without options, no fragment, at most one VLAN tag, on ports that no module names.
 /// Only a packet that would leave untouched anyway is taken here, so nothing that is left unread can matter.
 #[inline]
-pub(crate) fn glance(
+pub(crate) fn prefilter(
     frame: &impl AsRef<[u8]>,
     config: &CoreConfig,
     scope: &ScopeTable,
-    tcp: &tcp::State,
-) -> Glance {
-    if config.link != Link::Ethernet {
-        return Glance::Other;
+    tcp: &tcp::TcpState,
+) -> Prefilter {
+    if config.link != LinkLayer::Ethernet {
+        return Prefilter::Other;
     }
     let frame = frame.as_ref();
     let Some((&[.., high, low], mut ip)) = frame.split_first_chunk::<14>() else {
-        return Glance::Other;
+        return Prefilter::Other;
     };
     let mut kind = u16::from_be_bytes([high, low]);
     if kind == number::ETHER_VLAN {
         let Some((&[_, _, high, low], rest)) = ip.split_first_chunk::<4>() else {
-            return Glance::Other;
+            return Prefilter::Other;
         };
         kind = u16::from_be_bytes([high, low]);
         ip = rest;
@@ -135,26 +135,26 @@ pub(crate) fn glance(
     let (protocol, ports) = match kind {
         number::ETHER_IPV4 => match ip.split_first_chunk::<20>() {
             Some((&[0x45, _, _, _, _, _, 0 | 0x40, 0, _, protocol, ..], rest)) => (protocol, rest),
-            _ => return Glance::Other,
+            _ => return Prefilter::Other,
         },
         number::ETHER_IPV6 => match ip.split_first_chunk::<40>() {
             Some((&[0x60..=0x6f, _, _, _, _, _, protocol, ..], rest)) => (protocol, rest),
-            _ => return Glance::Other,
+            _ => return Prefilter::Other,
         },
-        _ => return Glance::Other,
+        _ => return Prefilter::Other,
     };
     let (transport, in_scope) = match protocol {
-        number::TCP if tcp.has_orphans() => return Glance::Segment,
-        number::TCP => (proto::Transport::Tcp, Glance::Segment),
-        number::UDP => (proto::Transport::Udp, Glance::Other),
-        _ => return Glance::Other,
+        number::TCP if tcp.has_orphans() => return Prefilter::Segment,
+        number::TCP => (proto::Transport::Tcp, Prefilter::Segment),
+        number::UDP => (proto::Transport::Udp, Prefilter::Other),
+        _ => return Prefilter::Other,
     };
-    let Some(&[a, b, c, d]) = ports.first_chunk::<4>() else { return Glance::Other };
+    let Some(&[a, b, c, d]) = ports.first_chunk::<4>() else { return Prefilter::Other };
     let named = |port| scope.names_port(transport, port);
     if named(u16::from_be_bytes([a, b])) || named(u16::from_be_bytes([c, d])) {
         in_scope
     } else {
-        Glance::Elsewhere
+        Prefilter::OutOfScope
     }
 }
 
@@ -167,7 +167,7 @@ pub(crate) fn classify_parsed(
     checked: bool,
     tunnels: Tunnels,
     plan: &Plan,
-    tcp: &tcp::State,
+    tcp: &tcp::TcpState,
 ) -> Path {
     let scope = &plan.scope;
     //= https://www.rfc-editor.org/rfc/rfc6946#section-4
@@ -218,11 +218,11 @@ pub(crate) fn classify_parsed(
         (proto::Transport::Udp, Some(found)) => Path::Datagram(packet, found),
         (proto::Transport::Udp, None) => return Path::Out(Reason::NotInPlan),
         (proto::Transport::Tcp, found) => {
-            let question = tcp.question(&packet, found.as_ref());
-            if found.is_none() && !tcp.tracks(&packet, &question) {
+            let lookup = tcp.lookup(&packet, found.as_ref());
+            if found.is_none() && !tcp.tracks(&packet, &lookup) {
                 return Path::Out(Reason::NotInPlan);
             }
-            Path::Segment(packet, question, found)
+            Path::Segment(packet, lookup, found)
         }
     };
     // The receiver discards these, so they must reach it as they are and must not move our state.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use engine::Scratch;
 use plan::{Module, ModuleNo, Reader};
 
+use crate::active_plan::ActivePlan;
 use crate::assemble::Fragments;
-use crate::classify::{Glance, Path};
-use crate::counters::{CoreCounters, Tally};
-use crate::force::InForce;
+use crate::classify::{Path, Prefilter};
+use crate::counters::{CoreCounters, PlanCounters};
 use crate::limits::{self, Limits};
 use crate::nic::{Frame, PortNo};
-use crate::parse::Link;
+use crate::parse::LinkLayer;
 use crate::stages::Sampling;
 use crate::tcp;
 use crate::transmit::Outgoing;
@@ -47,12 +47,12 @@ pub struct Lane {
 /// What the operator set for one core.
 #[derive(Clone, Debug)]
 pub struct CoreConfig {
-    /// Which core this is: its row of every [`InForce`].
+    /// Which core this is: its row of every [`ActivePlan`].
     pub core: usize,
     /// What it serves.
     pub bridges: Box<[Bridge]>,
     /// What stands in front of IP.
-    pub link: Link,
+    pub link: LinkLayer,
     /// Takes IP and transport checksums of received packets for right: veth and tap pass packets whose checksum the NIC was to
     /// fill in. What is edited then leaves with a right one.
     pub trust_checksums: bool,
@@ -66,7 +66,7 @@ impl Default for CoreConfig {
         Self {
             core: 0,
             bridges: Box::new([Bridge { left: PortNo(0), right: PortNo(1) }]),
-            link: Link::Ethernet,
+            link: LinkLayer::Ethernet,
             trust_checksums: false,
             limits: Limits::default(),
         }
@@ -76,26 +76,30 @@ impl Default for CoreConfig {
 /// Everything one core owns. Allocated before it runs.
 pub struct Core<F> {
     pub(crate) config: CoreConfig,
-    pub(crate) reader: Reader<InForce>,
+    pub(crate) reader: Reader<ActivePlan>,
     pub(crate) counters: Arc<CoreCounters>,
     pub(crate) scratch: Scratch,
     pub(crate) work: Vec<u8>,
     pub(crate) whole: Vec<u8>,
     pub(crate) burst: Vec<F>,
     /// What a look at each frame of the burst said.
-    pub(crate) glances: Vec<Glance>,
+    pub(crate) prefilters: Vec<Prefilter>,
     /// Which way each of them goes; none where that is decided one by one.
     pub(crate) paths: Vec<Path>,
     pub(crate) out: Outgoing<F>,
     pub(crate) fragments: Fragments<F>,
-    pub(crate) tcp: tcp::State,
+    pub(crate) tcp: tcp::TcpState,
     pub(crate) next_id: u32,
     pub(crate) sampling: Sampling,
 }
 
 impl<F: Frame> Core<F> {
     /// Allocates all it will ever need.
-    pub fn new(config: CoreConfig, reader: Reader<InForce>, counters: Arc<CoreCounters>) -> Self {
+    pub fn new(
+        config: CoreConfig,
+        reader: Reader<ActivePlan>,
+        counters: Arc<CoreCounters>,
+    ) -> Self {
         let packet_bytes = limits::IP_BYTES_MAX.saturating_add(limits::LINK_BYTES_MAX);
         Self {
             reader,
@@ -104,11 +108,11 @@ impl<F: Frame> Core<F> {
             work: Vec::with_capacity(packet_bytes),
             whole: Vec::with_capacity(packet_bytes),
             burst: Vec::with_capacity(limits::BURST_FRAMES_MAX),
-            glances: Vec::with_capacity(limits::BURST_FRAMES_MAX),
+            prefilters: Vec::with_capacity(limits::BURST_FRAMES_MAX),
             paths: Vec::with_capacity(limits::BURST_FRAMES_MAX),
             out: Outgoing::new(&config.bridges),
             fragments: Fragments::new(&config.limits),
-            tcp: tcp::State::new(&config.limits),
+            tcp: tcp::TcpState::new(&config.limits),
             next_id: 1,
             sampling: Sampling::default(),
             config,
@@ -126,12 +130,12 @@ impl<F: Frame> Core<F> {
     }
 
     /// What it runs now.
-    pub fn in_force(&self) -> &InForce {
+    pub fn active_plan(&self) -> &ActivePlan {
         self.reader.current()
     }
 
     /// What stands in front of IP from the next frame on: a capture file may hold several link types.
-    pub fn set_link(&mut self, link: Link) {
+    pub fn set_link(&mut self, link: LinkLayer) {
         self.config.link = link;
     }
 
@@ -144,9 +148,9 @@ impl<F: Frame> Core<F> {
 /// What the steps borrow of their core for one frame.
 pub struct Parts<'a> {
     /// The plan of this burst, and its counters.
-    pub force: &'a InForce,
+    pub active_plan: &'a ActivePlan,
     /// The plan before it, for flows that began a field on it.
-    pub previous: Option<&'a InForce>,
+    pub previous: Option<&'a ActivePlan>,
     /// What the operator set.
     pub config: &'a CoreConfig,
     /// This core's counters.
@@ -156,7 +160,7 @@ pub struct Parts<'a> {
     /// Where an edited packet is put together.
     pub work: &'a mut Vec<u8>,
     /// Every TCP connection of this core.
-    pub tcp: &'a mut tcp::State,
+    pub tcp: &'a mut tcp::TcpState,
     /// Identification of the next datagram that has to be fragmented and has none.
     pub next_id: &'a mut u32,
     /// The way this burst goes.
@@ -168,7 +172,7 @@ pub struct Parts<'a> {
 impl<'a> Parts<'a> {
     /// A module of the plan of this burst.
     pub fn module(&self, no: ModuleNo) -> Option<&'a Module> {
-        self.force.plan.module(no)
+        self.active_plan.plan.module(no)
     }
 
     /// An identification no packet of ours has had lately.
@@ -179,7 +183,7 @@ impl<'a> Parts<'a> {
     }
 
     /// This core's counters of the plan of this burst.
-    pub fn tally(&self) -> Option<&'a Tally> {
-        self.force.tally(self.config.core)
+    pub fn plan_counters(&self) -> Option<&'a PlanCounters> {
+        self.active_plan.counters(self.config.core)
     }
 }

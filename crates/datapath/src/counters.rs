@@ -1,6 +1,6 @@
 //! Counters: one writer per cell, any number of readers, no shared cache lines; summed when asked.
 //!
-//! [`CoreCounters`] live as long as their core. [`Tally`] lives as long as its plan, because its rows are the plan's modules and
+//! [`CoreCounters`] live as long as their core. [`PlanCounters`] lives as long as its plan, because its rows are the plan's modules and
 //! patches: telemetry folds it into its totals when the plan is retired.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,7 +11,7 @@ use proto::Direction;
 use crate::limits;
 use crate::nic::PortNo;
 use crate::reasons::Reason;
-use crate::stages::Stage;
+use crate::stages::JourneyStage;
 
 /// One number.
 #[derive(Debug, Default)]
@@ -84,7 +84,7 @@ pub struct CoreCounters {
     /// Generation of the plan this core runs.
     pub generation: Cell,
     /// Cycles of the bursts that were measured, by stage.
-    stages: [Cell; Stage::ALL.len()],
+    stages: [Cell; JourneyStage::ALL.len()],
     /// Frames of those bursts.
     pub stage_packets: Cell,
 }
@@ -154,13 +154,13 @@ impl CoreCounters {
     }
 
     /// One stage's cycles.
-    pub fn stage(&self, stage: Stage) -> &Cell {
+    pub fn stage(&self, stage: JourneyStage) -> &Cell {
         let [receive, classify, patch, transmit] = &self.stages;
         match stage {
-            Stage::Receive => receive,
-            Stage::Classify => classify,
-            Stage::Patch => patch,
-            Stage::Transmit => transmit,
+            JourneyStage::Receive => receive,
+            JourneyStage::Classify => classify,
+            JourneyStage::Patch => patch,
+            JourneyStage::Transmit => transmit,
         }
     }
 
@@ -230,13 +230,13 @@ struct PatchLines {
 /// One core's counters of one plan, in rows of its own: two cores never write one cache line.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct Tally {
+pub struct PlanCounters {
     modules: Box<[ModuleLines]>,
     patches: Box<[PatchLines]>,
     hits: Cell,
 }
 
-impl Tally {
+impl PlanCounters {
     /// Rows for everything in `plan`. Allocates: the control thread's to call.
     pub fn new(plan: &Plan) -> Self {
         Self {

@@ -9,7 +9,7 @@ use crate::reasons::Reason;
 
 /// What is to be done with a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Decision {
+pub(crate) enum DatagramDecision {
     /// Sent on as it came.
     Pass(Reason),
     /// Goes no further.
@@ -26,14 +26,14 @@ pub(crate) fn datagram(
     module: &Module,
     found: Found,
     result: &DatagramResult,
-) -> Decision {
-    if let Some(tally) = parts.tally() {
-        if let Some(cells) = tally.module(found.module, found.direction) {
+) -> DatagramDecision {
+    if let Some(plan_counters) = parts.plan_counters() {
+        if let Some(cells) = plan_counters.module(found.module, found.direction) {
             cells.messages.add(result.messages.into());
         }
         // After a panic the scratch says nothing.
         if result.undecided != Some(Undecided::Panicked) {
-            tally.count_hits(module.mode, parts.scratch.hits());
+            plan_counters.count_hits(module.mode, parts.scratch.hits());
         }
     }
     if let Some(why) = result.undecided {
@@ -41,12 +41,12 @@ pub(crate) fn datagram(
     }
     match (result.verdict, result.undecided) {
         (DatagramVerdict::Pass, None | Some(Undecided::NotThisProtocol)) => {
-            Decision::Pass(Reason::Unchanged)
+            DatagramDecision::Pass(Reason::Unchanged)
         }
-        (DatagramVerdict::Pass, Some(_)) => Decision::Pass(Reason::FailedOpen),
-        (DatagramVerdict::Edited, _) => Decision::Edit,
-        (DatagramVerdict::Drop, None) => Decision::Drop(Reason::DroppedByPatch),
-        (DatagramVerdict::Drop, Some(_)) => Decision::Drop(Reason::FailedClosed),
-        (DatagramVerdict::Reply, _) => Decision::Reply,
+        (DatagramVerdict::Pass, Some(_)) => DatagramDecision::Pass(Reason::FailedOpen),
+        (DatagramVerdict::Edited, _) => DatagramDecision::Edit,
+        (DatagramVerdict::Drop, None) => DatagramDecision::Drop(Reason::DroppedByPatch),
+        (DatagramVerdict::Drop, Some(_)) => DatagramDecision::Drop(Reason::FailedClosed),
+        (DatagramVerdict::Reply, _) => DatagramDecision::Reply,
     }
 }

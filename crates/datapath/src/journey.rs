@@ -5,15 +5,15 @@ use wire::Layers;
 
 use crate::apply;
 use crate::assemble::{Fragments, Joined, SlotNo, finish_whole};
-use crate::classify::{Glance, Packet, Path, classify, classify_parsed, glance};
+use crate::classify::{Packet, Path, Prefilter, classify, classify_parsed, prefilter};
 use crate::core::{Core, Lane, Parts, Tick};
-use crate::decide::{self, Decision};
+use crate::decide::{self, DatagramDecision};
 use crate::dissect;
 use crate::nic::{Frame, FramePool, Nic, PortNo};
 use crate::reasons::Reason;
 use crate::receive::receive;
-use crate::repair::{self, Shape};
-use crate::stages::Stage;
+use crate::repair::{self, FrameShape};
+use crate::stages::JourneyStage;
 use crate::tcp;
 use crate::track;
 use crate::transmit::{Outgoing, transmit};
@@ -46,49 +46,49 @@ pub fn turn<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, now: Tick) -> usize 
 /// A burst through all ten steps. Each frame leaves with one reason, and no other function decides which way it goes.
 fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick) -> usize {
     let Core { config, reader, counters, scratch, work, whole, tcp, next_id, .. } = core;
-    let Core { burst, glances, paths, out, fragments, sampling, .. } = core;
-    let (force, previous) = (reader.current(), reader.previous());
-    let mut lap = sampling.begin(nic);
+    let Core { burst, prefilters, paths, out, fragments, sampling, .. } = core;
+    let (active_plan, previous) = (reader.current(), reader.previous());
+    let mut timer = sampling.begin(nic);
     let frames = receive(nic, lane.from, burst, counters); // 1
-    sampling.came(frames, &mut lap, counters);
-    lap.end(Stage::Receive, nic, counters);
-    let plan = &force.plan;
-    glances.clear();
-    glances.extend(burst.iter().map(|frame| glance(frame, config, &plan.scope, tcp)));
-    let all = Glance::all(glances);
-    let segments = all & Glance::Segment.bit() != 0;
-    if all == Glance::Elsewhere.bit() {
+    sampling.came(frames, &mut timer, counters);
+    timer.end(JourneyStage::Receive, nic, counters);
+    let plan = &active_plan.plan;
+    prefilters.clear();
+    prefilters.extend(burst.iter().map(|frame| prefilter(frame, config, &plan.scope, tcp)));
+    let all = Prefilter::all(prefilters);
+    let segments = all & Prefilter::Segment.bit() != 0;
+    if all == Prefilter::OutOfScope.bit() {
         counters.count_many(Reason::NotInPlan, u64::try_from(frames).unwrap_or(0));
         out.send_all(lane.to, burst);
     }
     paths.clear();
     // Where a burst is measured, or has segments, all of it is classified before the first of it is patched.
-    let in_stages = segments || lap.is_measured();
+    let in_stages = segments || timer.is_measured();
     if in_stages {
-        for (frame, &glance) in burst.iter().zip(glances.iter()) {
-            paths.push(match glance {
-                Glance::Elsewhere => Path::Out(Reason::NotInPlan),
-                Glance::Segment | Glance::Other => classify(frame, config, plan, tcp), // 2 parse, 3 classify
+        for (frame, &prefilter) in burst.iter().zip(prefilters.iter()) {
+            paths.push(match prefilter {
+                Prefilter::OutOfScope => Path::Out(Reason::NotInPlan),
+                Prefilter::Segment | Prefilter::Other => classify(frame, config, plan, tcp), // 2 parse, 3 classify
             });
-            expect(nic, tcp, paths);
+            prefetch_ahead(nic, tcp, paths);
         }
         // Nothing is classified behind the last ones.
         let asked = paths.len().saturating_sub(BUCKETS_AHEAD);
         let left = paths.get(asked..).unwrap_or_default().iter();
-        left.filter_map(Path::question).for_each(|question| tcp.prefetch_entry(nic, question));
+        left.filter_map(Path::lookup).for_each(|lookup| tcp.prefetch_entry(nic, lookup));
     }
-    lap.end(Stage::Classify, nic, counters);
+    timer.end(JourneyStage::Classify, nic, counters);
     let mut parts =
-        Parts { force, previous, config, counters, scratch, work, tcp, next_id, lane, now };
+        Parts { active_plan, previous, config, counters, scratch, work, tcp, next_id, lane, now };
     if in_stages {
         for (frame, path) in burst.drain(..).zip(paths.iter()) {
             counters.count(patched(&mut parts, nic, frame, path, (fragments, whole, out)));
         }
     } else {
-        for (frame, &glance) in burst.drain(..).zip(glances.iter()) {
-            let reason = match glance {
-                Glance::Elsewhere => pass(frame, Reason::NotInPlan, lane.to, out),
-                Glance::Segment | Glance::Other => {
+        for (frame, &prefilter) in burst.drain(..).zip(prefilters.iter()) {
+            let reason = match prefilter {
+                Prefilter::OutOfScope => pass(frame, Reason::NotInPlan, lane.to, out),
+                Prefilter::Segment | Prefilter::Other => {
                     let path = classify(&frame, config, plan, parts.tcp); // 2 parse, 3 classify
                     patched(&mut parts, nic, frame, &path, (fragments, whole, out))
                 }
@@ -96,10 +96,10 @@ fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick
             counters.count(reason);
         }
     }
-    lap.end(Stage::Patch, nic, counters);
+    timer.end(JourneyStage::Patch, nic, counters);
     transmit(nic, lane.to, out, counters); // 10
     transmit(nic, lane.from, out, counters);
-    lap.end(Stage::Transmit, nic, counters);
+    timer.end(JourneyStage::Transmit, nic, counters);
     frames
 }
 
@@ -120,8 +120,8 @@ fn patched<N: Nic>(
         Path::Out(reason) => pass(frame, *reason, lane.to, out),
         Path::Drop(reason) => *reason,
         Path::Datagram(packet, found) => datagram(parts, nic, frame, packet, *found, out),
-        Path::Segment(packet, question, found) => {
-            tcp::segment(parts, nic, frame, (packet, question), *found, out) // 4 to 9
+        Path::Segment(packet, lookup, found) => {
+            tcp::segment(parts, nic, frame, (packet, lookup), *found, out) // 4 to 9
         }
         Path::Quote(layers) => {
             let mut frame = frame;
@@ -139,14 +139,14 @@ fn patched<N: Nic>(
 /// Asks for the buckets that the look-up of the last path's connection reads, and for the entry of an earlier path's, whose buckets
 /// have come by now: what misses the caches comes while the rest of the burst is classified, and not one after the other.
 #[inline(always)]
-fn expect(nic: &impl Nic, tcp: &tcp::State, paths: &[Path]) {
+fn prefetch_ahead(nic: &impl Nic, tcp: &tcp::TcpState, paths: &[Path]) {
     let Some(last) = paths.len().checked_sub(1) else { return };
-    if let Some(question) = paths.get(last).and_then(Path::question) {
-        tcp.prefetch_bucket(nic, question);
+    if let Some(lookup) = paths.get(last).and_then(Path::lookup) {
+        tcp.prefetch_bucket(nic, lookup);
     }
     let earlier = last.checked_sub(BUCKETS_AHEAD).and_then(|at| paths.get(at));
-    if let Some(question) = earlier.and_then(Path::question) {
-        tcp.prefetch_entry(nic, question);
+    if let Some(lookup) = earlier.and_then(Path::lookup) {
+        tcp.prefetch_entry(nic, lookup);
     }
 }
 
@@ -189,7 +189,7 @@ fn rewritten<P: FramePool>(
         Patched::Pass(reason) => pass(frame, reason, parts.lane.to, out),
         Patched::Drop(reason) => reason,
         Patched::Rewritten(reason, layers, port) => {
-            let shape = Shape::of(frame.as_ref(), &packet.layers);
+            let shape = FrameShape::of(frame.as_ref(), &packet.layers);
             match repair::leave(parts, pool, frame, shape, &layers, port, out) {
                 Ok(()) => reason,
                 Err(reason) => reason,
@@ -213,10 +213,10 @@ fn patch(parts: &mut Parts<'_>, bytes: &[u8], packet: &Packet, found: Found) -> 
     };
     let result = dissect::datagram(parts, module, packet, found, bytes); // 6, 7
     match decide::datagram(parts, module, found, &result) {
-        Decision::Pass(reason) => Some(Patched::Pass(reason)),
-        Decision::Drop(reason) => Some(Patched::Drop(reason)),
-        Decision::Edit => None,
-        Decision::Reply => Some(answer(parts, bytes, packet)),
+        DatagramDecision::Pass(reason) => Some(Patched::Pass(reason)),
+        DatagramDecision::Drop(reason) => Some(Patched::Drop(reason)),
+        DatagramDecision::Edit => None,
+        DatagramDecision::Reply => Some(answer(parts, bytes, packet)),
     }
 }
 
@@ -267,8 +267,8 @@ fn reassembled<P: FramePool>(
         return Reason::FragmentImpossible;
     };
     let (checked, tunnels) = (parts.config.trust_checksums, parts.config.limits.tunnels);
-    let path = classify_parsed(whole, layers, checked, tunnels, &parts.force.plan, parts.tcp);
-    let shape = Shape {
+    let path = classify_parsed(whole, layers, checked, tunnels, &parts.active_plan.plan, parts.tcp);
+    let shape = FrameShape {
         frame_bytes: whole.len(),
         ip_end: whole.len(),
         ip_bytes: fragments.largest_ip_bytes(&slot, layers.ip),
@@ -308,7 +308,7 @@ fn reassembled<P: FramePool>(
                 }
             }
         },
-        Path::Segment(packet, question, found) => {
+        Path::Segment(packet, lookup, found) => {
             let Some(mut frame) = pool.alloc() else {
                 fragments.take(slot, drop, counters);
                 return Reason::NoFrames;
@@ -318,7 +318,7 @@ fn reassembled<P: FramePool>(
                 return Reason::FragmentsTooLong;
             }
             let waiting = out.waiting(to).len();
-            let reason = tcp::segment(parts, pool, frame, (&packet, &question), found, out);
+            let reason = tcp::segment(parts, pool, frame, (&packet, &lookup), found, out);
             let sent = out.waiting(to).get(waiting..).unwrap_or_default();
             let unchanged = matches!(sent, [only] if only.as_ref() == whole.as_slice());
             if unchanged {

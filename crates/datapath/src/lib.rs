@@ -29,9 +29,9 @@ mod repair;
 mod track;
 mod transmit;
 
+mod active_plan;
 mod core;
 pub mod counters;
-mod force;
 mod journey;
 pub mod limits;
 pub mod memory;
@@ -41,16 +41,16 @@ mod stages;
 pub mod tcp;
 mod tunnel;
 
+pub use crate::active_plan::ActivePlan;
 pub use crate::classify::Packet;
 pub use crate::core::{Bridge, Core, CoreConfig, Lane, Parts, Tick};
-pub use crate::counters::{CoreCounters, LcoreCycles, Lost, ModuleCells, PatchCells, Tally};
-pub use crate::force::InForce;
+pub use crate::counters::{CoreCounters, LcoreCycles, Lost, ModuleCells, PatchCells, PlanCounters};
 pub use crate::journey::turn;
 pub use crate::limits::{Limits, Midstream, Tunnels};
 pub use crate::nic::{Frame, FramePool, Nic, PortNo, RxChecksum};
-pub use crate::parse::Link;
-pub use crate::reasons::{Fate, Reason};
-pub use crate::stages::Stage;
+pub use crate::parse::LinkLayer;
+pub use crate::reasons::{FrameFate, Reason};
+pub use crate::stages::JourneyStage;
 pub use crate::transmit::Outgoing;
 
 // Types of the waist that stand in this interface, for crates above that have no other business with it.

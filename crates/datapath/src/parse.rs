@@ -7,7 +7,7 @@ use crate::reasons::Reason;
 
 /// What stands in front of IP. Ports are Ethernet; captures may be anything here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Link {
+pub enum LinkLayer {
     /// Ethernet, VLAN, QinQ.
     #[default]
     Ethernet,
@@ -25,14 +25,14 @@ pub enum Link {
 
 /// Offsets, or the reason the frame goes on untouched. (Inlined: else its answer would be copied.)
 #[inline(always)]
-pub(crate) fn parse(link: Link, frame: &[u8]) -> Result<Layers, Reason> {
+pub(crate) fn parse(link: LinkLayer, frame: &[u8]) -> Result<Layers, Reason> {
     let parsed = match link {
-        Link::Ethernet => Layers::ethernet(frame),
-        Link::Ip => Layers::ip(frame, 0),
-        Link::Cooked => Layers::cooked(frame),
-        Link::Cooked2 => Layers::cooked2(frame),
-        Link::Null => Layers::ip(frame, 4),
-        Link::Unknown => Err(NotParsed::NotIp),
+        LinkLayer::Ethernet => Layers::ethernet(frame),
+        LinkLayer::Ip => Layers::ip(frame, 0),
+        LinkLayer::Cooked => Layers::cooked(frame),
+        LinkLayer::Cooked2 => Layers::cooked2(frame),
+        LinkLayer::Null => Layers::ip(frame, 4),
+        LinkLayer::Unknown => Err(NotParsed::NotIp),
     };
     parsed.map_err(|why| match why {
         NotParsed::NotIp => Reason::NotIp,
@@ -44,10 +44,10 @@ pub(crate) fn parse(link: Link, frame: &[u8]) -> Result<Layers, Reason> {
 }
 
 /// Into a frame that is not IP itself, where the link says what it is.
-pub(crate) fn walk_into(link: Link, frame: &[u8]) -> Option<Walk<'_>> {
+pub(crate) fn walk_into(link: LinkLayer, frame: &[u8]) -> Option<Walk<'_>> {
     match link {
-        Link::Ethernet => Some(Walk::into_frame(frame, 12)),
-        Link::Cooked => Some(Walk::into_frame(frame, 14)),
-        Link::Ip | Link::Cooked2 | Link::Null | Link::Unknown => None,
+        LinkLayer::Ethernet => Some(Walk::into_frame(frame, 12)),
+        LinkLayer::Cooked => Some(Walk::into_frame(frame, 14)),
+        LinkLayer::Ip | LinkLayer::Cooked2 | LinkLayer::Null | LinkLayer::Unknown => None,
     }
 }

@@ -2,7 +2,7 @@
 
 /// What became of the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fate {
+pub enum FrameFate {
     /// Sent on, exactly as it came.
     Untouched,
     /// Sent on, changed; or answered.
@@ -13,7 +13,7 @@ pub enum Fate {
     Dropped,
 }
 
-impl Fate {
+impl FrameFate {
     /// As the metric's label.
     pub const fn label(self) -> &'static str {
         match self {
@@ -47,8 +47,8 @@ macro_rules! reasons {
             }
 
             /// What became of the frame.
-            pub const fn fate(self) -> Fate {
-                match self { $(Self::$name => Fate::$fate,)+ }
+            pub const fn fate(self) -> FrameFate {
+                match self { $(Self::$name => FrameFate::$fate,)+ }
             }
 
             /// The manual's entry.

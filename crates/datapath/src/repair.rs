@@ -10,7 +10,7 @@ use crate::apply;
 use crate::core::{CoreConfig, Parts};
 use crate::limits;
 use crate::nic::{Frame, FramePool, PortNo};
-use crate::parse::Link;
+use crate::parse::LinkLayer;
 use crate::reasons::Reason;
 use crate::transmit::Outgoing;
 
@@ -51,7 +51,8 @@ pub(crate) fn in_frame<F: Frame>(
     let Some(payload_len) = apply::len_in_place(payload, edits) else { return false };
     let udp_len = layers.payload_end.saturating_sub(layers.l4);
     let end = layers.payload.saturating_add(payload_len);
-    let minimum = if config.link == Link::Ethernet && bytes.len() >= limits::ETHERNET_BYTES_MIN {
+    let minimum = if config.link == LinkLayer::Ethernet && bytes.len() >= limits::ETHERNET_BYTES_MIN
+    {
         limits::ETHERNET_BYTES_MIN
     } else {
         0
@@ -101,7 +102,7 @@ pub(crate) fn in_frame<F: Frame>(
 
 /// What the frame was like that a rewritten packet goes out in.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
+pub(crate) struct FrameShape {
     /// Length of the frame.
     pub(crate) frame_bytes: usize,
     /// Where its IP packet ended.
@@ -110,7 +111,7 @@ pub(crate) struct Shape {
     pub(crate) ip_bytes: usize,
 }
 
-impl Shape {
+impl FrameShape {
     pub(crate) fn of(frame: &[u8], layers: &Layers) -> Self {
         Self {
             frame_bytes: frame.len(),
@@ -126,7 +127,7 @@ pub(crate) fn leave<P: FramePool>(
     parts: &mut Parts<'_>,
     pool: &mut P,
     mut frame: P::Frame,
-    shape: Shape,
+    shape: FrameShape,
     layers: &Layers,
     port: PortNo,
     out: &mut Outgoing<P::Frame>,
@@ -149,9 +150,9 @@ pub(crate) fn leave<P: FramePool>(
 }
 
 /// Keeps what followed the IP packet, unless it was only Ethernet's padding to its least length, which is made anew.
-fn pad(work: &mut Vec<u8>, link: Link, shape: Shape, trailer: &[u8]) {
+fn pad(work: &mut Vec<u8>, link: LinkLayer, shape: FrameShape, trailer: &[u8]) {
     let minimum = limits::ETHERNET_BYTES_MIN;
-    let ethernet = link == Link::Ethernet;
+    let ethernet = link == LinkLayer::Ethernet;
     if !(ethernet && shape.frame_bytes == minimum) {
         work.extend_from_slice(trailer);
     }
@@ -178,11 +179,13 @@ pub(crate) fn split<F: Frame>(
     let id = *parts.next_id;
     *parts.next_id = id.wrapping_add(1);
     let (first_header, later_header, body_at) = match layers.version {
-        IpVersion::V4 => {
-            (Header::v4(packet, layers, id, true), Header::v4(packet, layers, id, false), layers.l4)
-        }
+        IpVersion::V4 => (
+            FragmentHeader::v4(packet, layers, id, true),
+            FragmentHeader::v4(packet, layers, id, false),
+            layers.l4,
+        ),
         IpVersion::V6 => {
-            let header = Header::v6(packet, layers, id);
+            let header = FragmentHeader::v6(packet, layers, id);
             let body_at = header.as_ref().map_or(layers.l4, |header| header.body_at);
             (header, header, body_at)
         }
@@ -218,7 +221,7 @@ pub(crate) fn split<F: Frame>(
 
 /// The IP header of a fragment, with extension headers where it is IPv6.
 #[derive(Clone, Copy)]
-struct Header {
+struct FragmentHeader {
     bytes: [u8; HEADER_BYTES_MAX],
     len: usize,
     /// Where in the whole packet the fragmentable part begins.
@@ -228,7 +231,7 @@ struct Header {
 /// Eight extension headers of ordinary size, or an IPv4 header of 60 bytes.
 const HEADER_BYTES_MAX: usize = 512;
 
-impl Header {
+impl FragmentHeader {
     /// The first fragment carries all options, later ones those whose "copied" flag is set (RFC 791 section 3.1).
     fn v4(packet: &[u8], layers: &Layers, id: u32, first: bool) -> Option<Self> {
         let all = packet.get(layers.ip..layers.l4)?;

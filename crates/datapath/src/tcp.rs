@@ -1,14 +1,14 @@
 //! Steps 4 to 9 for a TCP segment: the one place where `flow` (positions and bytes) meets `engine` (fields and rules).
 //!
-//! Holds:     [`State`]: the core's connections, and beside each what the engine remembers of it.
+//! Holds:     [`TcpState`]: the core's connections, and beside each what the engine remembers of it.
 //! Promises:  a connection that was edited is never let go silently: where it has to go, both ends are reset.
 //! Never:     decides about positions (that is `flow`'s) or about fields (the engine's).
 
 mod build;
 mod conversations;
 mod deadlines;
+mod interned;
 mod quote;
-mod shared;
 mod stage;
 mod track;
 
@@ -19,17 +19,17 @@ use plan::{Endpoint, Found, Mode, Module, ModuleNo};
 use proto::Direction;
 use wire::{IpVersion, Layers, Tcp, TcpFlags};
 
+use crate::active_plan::ActivePlan;
 use crate::classify::Packet;
 use crate::core::{Parts, Tick};
 use crate::counters::CoreCounters;
-use crate::force::InForce;
 use crate::limits::Limits;
 use crate::nic::{FramePool, Nic, PortNo};
-use crate::parse::Link;
-use crate::reasons::{Fate, Reason};
+use crate::parse::LinkLayer;
+use crate::reasons::{FrameFate, Reason};
 use crate::transmit::Outgoing;
 
-use build::{Absent, Link as LinkHeader, Template};
+use build::{Absent, LinkHeader, Template};
 use conversations::{Conversations, Kept};
 use deadlines::Deadlines;
 pub(crate) use deadlines::overdue;
@@ -46,17 +46,17 @@ const MOVE_PER_TURN: usize = 64;
 
 /// Every TCP connection of one core.
 #[derive(Debug)]
-pub struct State {
+pub struct TcpState {
     table: Table,
     stores: Stores,
     outputs: Outputs,
     /// Beside the table: what the engine and the wire need of each connection.
-    slots: Vec<Slot>,
+    slots: Vec<ConnectionSlot>,
     conversations: Conversations,
     plans: Plans,
     deadlines: Deadlines,
     /// Where the search for connections that have not moved goes on.
-    hand: usize,
+    sweep_cursor: usize,
 }
 
 /// How the connections stand to the plans.
@@ -72,7 +72,7 @@ struct Plans {
 
 /// What a packet's connection is looked up by.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Question {
+pub(crate) struct FlowLookup {
     hash: KeyHash,
     /// Which way its packet goes, if the key is in the table.
     way: Way,
@@ -80,7 +80,7 @@ pub(crate) struct Question {
 
 /// What stands beside a connection's entry.
 #[derive(Debug)]
-struct Slot {
+struct ConnectionSlot {
     kept: Kept,
     /// The plan whose module runs, and which one; none any more where the scope has gone away.
     generation: u64,
@@ -92,12 +92,12 @@ struct Slot {
     server_port: PortNo,
 }
 
-impl Slot {
+impl ConnectionSlot {
     /// Sends what there is no frame for, of a connection whose segments travel `way`: in frames of our own.
     fn send<P: FramePool>(
         &self,
         outputs: &Outputs,
-        (key, way, link): (&Key, Way, Link),
+        (key, way, link): (&Key, Way, LinkLayer),
         copy: impl Fn(To, u32, &mut [u8]) -> usize,
         (pool, work): (&mut P, &mut Vec<u8>),
         (out, counters): (&mut Outgoing<P::Frame>, &CoreCounters),
@@ -123,7 +123,7 @@ impl Slot {
     }
 }
 
-impl State {
+impl TcpState {
     /// Allocates all it will ever need.
     pub fn new(limits: &Limits) -> Self {
         let flights = (limits.flows_max / 16).clamp(64, 1 << 14);
@@ -136,7 +136,7 @@ impl State {
             conversations: Conversations::new(usize::try_from(limits.flows_max).unwrap_or(0)),
             plans: Plans::default(),
             deadlines: Deadlines::new(usize::try_from(limits.flows_max).unwrap_or(0)),
-            hand: 0,
+            sweep_cursor: 0,
         }
     }
 
@@ -148,8 +148,8 @@ impl State {
     }
 
     /// There is such a connection in the table, whatever the plan says of it now.
-    pub(crate) fn tracks(&self, packet: &Packet, question: &Question) -> bool {
-        self.find(packet, question).is_some()
+    pub(crate) fn tracks(&self, packet: &Packet, lookup: &FlowLookup) -> bool {
+        self.find(packet, lookup).is_some()
     }
 
     /// Some connection still runs on the plan before the current one.
@@ -178,7 +178,7 @@ impl State {
     pub(crate) fn expire<P: FramePool>(
         &mut self,
         (now, idle_ms): (Tick, u32),
-        (link, force): (Link, &InForce),
+        (link, active_plan): (LinkLayer, &ActivePlan),
         pool: &mut P,
         (out, work): (&mut Outgoing<P::Frame>, &mut Vec<u8>),
         counters: &CoreCounters,
@@ -187,7 +187,8 @@ impl State {
         let Some(id) = expired else { return };
         let key = self.table.key(id).copied().unwrap_or_default();
         let Some(connection) = self.table.get_mut(id) else { return };
-        let module = found_of(&key, force).and_then(|found| force.plan.module(found.module));
+        let module =
+            found_of(&key, active_plan).and_then(|found| active_plan.plan.module(found.module));
         let enforced = module.is_some_and(|module| module.mode == Mode::Enforce);
         let goes_on = enforced && connection.state() == flow::State::Open;
         if goes_on || connection.is_needed(&self.stores) {
@@ -206,18 +207,25 @@ impl State {
     }
 
     /// Moves a few connections to the current plan that have no segment to do it.
-    pub(crate) fn move_on(&mut self, force: &InForce, previous: Option<&InForce>) {
+    pub(crate) fn move_on(&mut self, active_plan: &ActivePlan, previous: Option<&ActivePlan>) {
         if self.plans.behind == 0 {
             return;
         }
         for _ in 0..MOVE_PER_TURN {
-            self.hand = if self.hand < self.slots.len() { self.hand } else { 0 };
-            let at = self.hand;
-            self.hand = at.saturating_add(1);
+            self.sweep_cursor =
+                if self.sweep_cursor < self.slots.len() { self.sweep_cursor } else { 0 };
+            let at = self.sweep_cursor;
+            self.sweep_cursor = at.saturating_add(1);
             let Some(key) = FlowId::at(at).and_then(|id| self.table.key(id)) else { continue };
-            let found = found_of(key, force);
+            let found = found_of(key, active_plan);
             if let Some(slot) = self.slots.get_mut(at) {
-                choose(slot, &mut self.conversations, (force, previous), found, &mut self.plans);
+                choose(
+                    slot,
+                    &mut self.conversations,
+                    (active_plan, previous),
+                    found,
+                    &mut self.plans,
+                );
             }
         }
     }
@@ -236,18 +244,18 @@ impl State {
         self.table.remove(id);
     }
 
-    /// The question for a packet's connection. `found` says which of its ends is most likely the server's, and so spares most second
+    /// The lookup for a packet's connection. `found` says which of its ends is most likely the server's, and so spares most second
     /// look-ups.
-    pub(crate) fn question(&self, packet: &Packet, found: Option<&Found>) -> Question {
+    pub(crate) fn lookup(&self, packet: &Packet, found: Option<&Found>) -> FlowLookup {
         let way = match found.map(|found| found.direction) {
             Some(Direction::Request) | None => Way::ToServer,
             Some(Direction::Response) => Way::ToClient,
         };
-        Question { hash: self.table.hash(&key_of(packet, way)), way }
+        FlowLookup { hash: self.table.hash(&key_of(packet, way)), way }
     }
 
-    fn find(&self, packet: &Packet, question: &Question) -> Option<(FlowId, Way)> {
-        let Question { hash, way } = *question;
+    fn find(&self, packet: &Packet, lookup: &FlowLookup) -> Option<(FlowId, Way)> {
+        let FlowLookup { hash, way } = *lookup;
         let first = self.table.find_hashed(&key_of(packet, way), hash).map(|id| (id, way));
         // Between two servers the scope may take either for the other's client.
         let turned = way.opposite();
@@ -255,23 +263,23 @@ impl State {
     }
 
     /// Has what a look-up reads first on its way into the caches.
-    pub(crate) fn prefetch_bucket(&self, nic: &impl Nic, question: &Question) {
-        if let Some(bucket) = self.table.first_bucket(question.hash) {
+    pub(crate) fn prefetch_bucket(&self, nic: &impl Nic, lookup: &FlowLookup) {
+        if let Some(bucket) = self.table.first_bucket(lookup.hash) {
             nic.prefetch(bucket);
         }
     }
 
     /// What it most likely reads next. The bucket should have come by now.
-    pub(crate) fn prefetch_entry(&self, nic: &impl Nic, question: &Question) {
-        if let Some(entry) = self.table.likely_entry(question.hash) {
+    pub(crate) fn prefetch_entry(&self, nic: &impl Nic, lookup: &FlowLookup) {
+        if let Some(entry) = self.table.likely_entry(lookup.hash) {
             nic.prefetch(entry);
         }
     }
 
     /// Called once per burst: from now on this is the current plan, and every connection is behind it.
-    pub(crate) fn take_up(&mut self, force: &InForce) {
-        if force.plan.generation != self.plans.generation {
-            self.plans.generation = force.plan.generation;
+    pub(crate) fn take_up(&mut self, active_plan: &ActivePlan) {
+        if active_plan.plan.generation != self.plans.generation {
+            self.plans.generation = active_plan.plan.generation;
             self.plans.behind = self.table.len();
         }
     }
@@ -320,7 +328,7 @@ pub(crate) fn segment<P: FramePool>(
     parts: &mut Parts<'_>,
     pool: &mut P,
     frame: P::Frame,
-    (packet, question): (&Packet, &Question),
+    (packet, lookup): (&Packet, &FlowLookup),
     found: Option<Found>,
     out: &mut Outgoing<P::Frame>,
 ) -> Reason {
@@ -333,13 +341,13 @@ pub(crate) fn segment<P: FramePool>(
         return Reason::TcpSourceRoute;
     }
     let segment = SegmentIn { tcp, payload: layers.payload_of(bytes) };
-    let (id, way) = match track(parts, (packet, question), &segment, found, bytes) {
+    let (id, way) = match track(parts, (packet, lookup), &segment, found, bytes) {
         Ok(tracked) => tracked,
         Err(reason) => {
             if reason == Reason::TcpMidstreamReset {
                 return reset_both(parts, pool, frame, packet, out);
             }
-            if reason.fate() == Fate::Untouched {
+            if reason.fate() == FrameFate::Untouched {
                 out.send(parts.lane.to, frame);
             }
             return reason;
@@ -350,7 +358,7 @@ pub(crate) fn segment<P: FramePool>(
         Way::ToServer => (packet.source, packet.destination),
         Way::ToClient => (packet.destination, packet.source),
     };
-    let State { table, stores, outputs, slots, conversations, plans, deadlines, .. } =
+    let TcpState { table, stores, outputs, slots, conversations, plans, deadlines, .. } =
         &mut *parts.tcp;
     let now = flow_tick(parts.now);
     let (Some(connection), Some(slot)) = (table.get_mut(id), slots.get_mut(id.index())) else {
@@ -362,15 +370,15 @@ pub(crate) fn segment<P: FramePool>(
         out.send(parts.lane.to, frame);
         return Reason::Unchanged;
     }
-    let on = choose(slot, conversations, (parts.force, parts.previous), found, plans);
-    let tally = on.and_then(|(force, ..)| force.tally(parts.config.core));
+    let on = choose(slot, conversations, (parts.active_plan, parts.previous), found, plans);
+    let plan_counters = on.and_then(|(active_plan, ..)| active_plan.counters(parts.config.core));
     let mut stage = EngineStage {
         module: on.map(|(_, no, module)| (no, module)),
         kept: &mut slot.kept,
         conversations,
         client: client.address,
         scratch: parts.scratch,
-        tally,
+        plan_counters,
         counters: parts.counters,
         broken: false,
     };
@@ -388,7 +396,7 @@ pub(crate) fn segment<P: FramePool>(
         let link = parts.config.link;
         let elsewhere = way == Way::ToServer && slot.link.leads_elsewhere(bytes, link);
         if elsewhere || may_be_lost(bytes, layers) {
-            let key = key(client, server, realm(layers));
+            let key = key(client, server, vlan_key(layers));
             let nothing = |_, _, _: &mut [u8]| 0;
             let room = (&mut *pool, &mut *parts.work);
             slot.send(outputs, (&key, way, link), nothing, room, (out, parts.counters));
@@ -415,15 +423,15 @@ pub(crate) fn segment<P: FramePool>(
 /// The module that decides: that of the plan a connection is on, until nothing of it is open and the current one can take
 /// over.
 fn choose<'a>(
-    slot: &mut Slot,
+    slot: &mut ConnectionSlot,
     conversations: &mut Conversations,
-    (force, previous): (&'a InForce, Option<&'a InForce>),
+    (active_plan, previous): (&'a ActivePlan, Option<&'a ActivePlan>),
     found: Option<Found>,
     plans: &mut Plans,
-) -> Option<(&'a InForce, ModuleNo, &'a Module)> {
+) -> Option<(&'a ActivePlan, ModuleNo, &'a Module)> {
     if slot.generation != plans.generation {
         let old = previous.filter(|previous| previous.plan.generation == slot.generation);
-        let open = |slot: &Slot| {
+        let open = |slot: &ConnectionSlot| {
             let boundary = |direction: &Direction| {
                 conversations.look(&slot.kept, |conversation| conversation.at_boundary(*direction))
             };
@@ -434,8 +442,9 @@ fn choose<'a>(
             return old.plan.module(no).map(|module| (old, no, module));
         }
         let before = old.zip(slot.module).and_then(|(old, no)| old.plan.module(no));
-        let after = found
-            .and_then(|found| force.plan.module(found.module).map(|module| (found.module, module)));
+        let after = found.and_then(|found| {
+            active_plan.plan.module(found.module).map(|module| (found.module, module))
+        });
         let same = |after: &Module| {
             // Where the plan it ran on is gone, two reloads went by: the state is of the protocol of its port, which
             // only an edited configuration could have changed.
@@ -460,19 +469,19 @@ fn choose<'a>(
         plans.behind = plans.behind.saturating_sub(1);
     }
     let no = slot.module?;
-    force.plan.module(no).map(|module| (force, no, module))
+    active_plan.plan.module(no).map(|module| (active_plan, no, module))
 }
 
 /// What the plan in force says of a connection.
-fn found_of(key: &Key, force: &InForce) -> Option<Found> {
+fn found_of(key: &Key, active_plan: &ActivePlan) -> Option<Found> {
     let server = Endpoint { address: key.server, port: key.server_port };
     let client = Endpoint { address: key.client, port: key.client_port };
-    force.plan.scope.find(proto::Transport::Tcp, &client, &server)
+    active_plan.plan.scope.find(proto::Transport::Tcp, &client, &server)
 }
 
 /// The key of a packet's connection, if the packet goes `way`.
 fn key_of(packet: &Packet, way: Way) -> Key {
-    let realm = realm(&packet.layers);
+    let realm = vlan_key(&packet.layers);
     match way {
         Way::ToServer => key(packet.source, packet.destination, realm),
         Way::ToClient => key(packet.destination, packet.source, realm),
@@ -490,7 +499,7 @@ fn key(client: Endpoint, server: Endpoint, realm: u32) -> Key {
 }
 
 /// Networks behind different VLAN tags may use the same addresses.
-fn realm(layers: &Layers) -> u32 {
+fn vlan_key(layers: &Layers) -> u32 {
     let [outer, inner, ..] = layers.tags;
     (u32::from(outer & 0x0fff) << 12) | u32::from(inner & 0x0fff)
 }

@@ -17,10 +17,10 @@ use crate::reasons::Reason;
 const _: () = {
     let (mut read, mut named) = (PORTS.as_slice(), TUNNEL_PORTS.as_slice());
     while let ([port, more_read @ ..], [same, more_named @ ..]) = (read, named) {
-        assert!(*port == *same, "a glance would let a tunnel by");
+        assert!(*port == *same, "the prefilter would let a tunnel by");
         (read, named) = (more_read, more_named);
     }
-    assert!(read.is_empty() && named.is_empty(), "a glance would let a tunnel by");
+    assert!(read.is_empty() && named.is_empty(), "the prefilter would let a tunnel by");
 };
 
 /// Where a packet goes for what it carries; `None`: nothing in it is in scope.

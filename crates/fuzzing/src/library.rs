@@ -3,16 +3,16 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use datapath::InForce;
+use datapath::ActivePlan;
 use patch::{Group, Options, Patch, compile};
 use plan::{Plan, Publisher};
 
 /// A plan on the shelf, as cores take it up.
-pub type Shelf = Arc<Publisher<InForce>>;
+pub type Shelf = Arc<Publisher<ActivePlan>>;
 
 /// `plan`, for one core.
 pub fn shelf(plan: Plan) -> Shelf {
-    Arc::new(Publisher::new(InForce::new(plan, 1)))
+    Arc::new(Publisher::new(ActivePlan::new(plan, 1)))
 }
 
 /// The library, compiled once a process.

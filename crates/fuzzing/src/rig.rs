@@ -11,8 +11,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use datapath::{
-    Core, CoreConfig, CoreCounters, Direction, Fate, Frame, FramePool, Limits, Link, Nic, PortNo,
-    Reason, turn,
+    Core, CoreConfig, CoreCounters, Direction, Frame, FrameFate, FramePool, Limits, LinkLayer, Nic,
+    PortNo, Reason, turn,
 };
 use plan::Reader;
 use wire::{Layers, Transport, checksum};
@@ -126,7 +126,7 @@ impl Rig {
     }
 
     /// What stands in front of IP from now on.
-    pub fn set_link(&mut self, link: Link) {
+    pub fn set_link(&mut self, link: LinkLayer) {
         self.core.set_link(link);
     }
 
@@ -164,11 +164,11 @@ impl Rig {
         assert_eq!(u64::try_from(there), Ok(held), "{reason:?}: frames there and frames held");
         let itself = out.iter().any(|(way, left)| *way == from && left == bytes);
         match reason.fate() {
-            Fate::Untouched => assert!(itself, "{reason:?} leaves as it came"),
-            Fate::Dropped => assert!(!itself, "{reason:?} does not leave"),
-            Fate::Changed | Fate::Held => {}
+            FrameFate::Untouched => assert!(itself, "{reason:?} leaves as it came"),
+            FrameFate::Dropped => assert!(!itself, "{reason:?} does not leave"),
+            FrameFate::Changed | FrameFate::Held => {}
         }
-        if !self.trusts && reason.fate() != Fate::Untouched {
+        if !self.trusts && reason.fate() != FrameFate::Untouched {
             for (_, left) in &out {
                 self.sound(reason, left);
             }
@@ -197,12 +197,12 @@ impl Rig {
     /// What was made or changed here must be right in every length and checksum.
     fn sound(&self, reason: Reason, frame: &[u8]) {
         let layers = match self.core.config().link {
-            Link::Ethernet => Layers::ethernet(frame),
-            Link::Ip => Layers::ip(frame, 0),
-            Link::Cooked => Layers::cooked(frame),
-            Link::Cooked2 => Layers::cooked2(frame),
-            Link::Null => Layers::ip(frame, 4),
-            Link::Unknown => return,
+            LinkLayer::Ethernet => Layers::ethernet(frame),
+            LinkLayer::Ip => Layers::ip(frame, 0),
+            LinkLayer::Cooked => Layers::cooked(frame),
+            LinkLayer::Cooked2 => Layers::cooked2(frame),
+            LinkLayer::Null => Layers::ip(frame, 4),
+            LinkLayer::Unknown => return,
         };
         assert!(layers.is_ok(), "{reason:?} left what is not understood: {frame:02x?}");
         let Ok(layers) = layers else { return };

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use datapath::{Direction, Link, Reason};
+use datapath::{Direction, LinkLayer, Reason};
 use fuzzing::{library::library, rig::Rig};
 use offline::pcap::{Capture, Item, link_of};
 use wire::Layers;
@@ -35,7 +35,7 @@ fn broken_captures_lose_no_frame_unseen() {
             for record in packets {
                 let link = link_of(record.link);
                 let Some(frame) = bytes.get(record.data.clone()) else { continue };
-                if link == Link::Unknown {
+                if link == LinkLayer::Unknown {
                     continue;
                 }
                 rig.set_link(link);

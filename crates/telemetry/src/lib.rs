@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datapath::counters::{Cell, UNDECIDED};
 use datapath::{
-    CoreCounters, Direction, Fate, InForce, ModuleNo, PatchNo, PortNo, Publisher, Reason, Stage,
+    ActivePlan, CoreCounters, Direction, FrameFate, JourneyStage, ModuleNo, PatchNo, PortNo,
+    Publisher, Reason,
 };
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
@@ -83,7 +84,7 @@ pub struct Telemetry {
 
 struct Shared {
     appliance: Appliance,
-    publisher: Arc<Publisher<InForce>>,
+    publisher: Arc<Publisher<ActivePlan>>,
     cores: Vec<Arc<CoreCounters>>,
     /// What plans had counted that are gone. Locked around reclaiming and summing, so that no scrape sees a plan twice or not
     /// at all.
@@ -114,7 +115,7 @@ impl Telemetry {
     /// Over the counters of all `cores`. After this, only [`Self::fold`] may reclaim from `publisher`.
     pub fn new(
         appliance: Appliance,
-        publisher: Arc<Publisher<InForce>>,
+        publisher: Arc<Publisher<ActivePlan>>,
         cores: Vec<Arc<CoreCounters>>,
     ) -> prometheus::Result<Self> {
         let shared = Arc::new(Shared {
@@ -218,7 +219,7 @@ impl Shared {
         for &reason in Reason::ALL {
             let frames = self.sum(|core| core.reason(reason));
             samples.count(Family::Packets, &[reason.label(), reason.fate().label()], frames);
-            if reason.fate() == Fate::Dropped {
+            if reason.fate() == FrameFate::Dropped {
                 samples.count(Family::Drops, &[reason.label()], frames);
             }
         }
@@ -269,7 +270,7 @@ impl Shared {
             ] {
                 samples.count(family, &[&worker], cell.load());
             }
-            for stage in Stage::ALL {
+            for stage in JourneyStage::ALL {
                 let cycles = core.stage(stage).load();
                 samples.count(Family::StageCycles, &[&worker, stage.label()], cycles);
             }
@@ -278,13 +279,13 @@ impl Shared {
 }
 
 /// Adds what every core counted under one plan, by patch name.
-fn add_patches(force: &InForce, totals: &mut BTreeMap<Box<str>, PatchTotals>) {
+fn add_patches(force: &ActivePlan, totals: &mut BTreeMap<Box<str>, PatchTotals>) {
     let plan = &force.plan;
     let mut messages = HashMap::<PatchNo, u64>::new();
     for (at, module) in plan.modules.iter().enumerate() {
         let Ok(no) = u16::try_from(at).map(ModuleNo) else { break };
         for direction in Direction::BOTH {
-            let cells = force.tallies().iter().filter_map(|tally| tally.module(no, direction));
+            let cells = force.all_counters().iter().filter_map(|tally| tally.module(no, direction));
             let seen = cells.fold(0_u64, |sum, cells| sum.wrapping_add(cells.messages.load()));
             for &patch in &module.side(direction).patches {
                 let sum = messages.entry(patch).or_default();
@@ -296,7 +297,7 @@ fn add_patches(force: &InForce, totals: &mut BTreeMap<Box<str>, PatchTotals>) {
         let Ok(no) = u16::try_from(at).map(PatchNo) else { break };
         let sum = totals.entry(patch.name.clone()).or_default();
         sum.messages = sum.messages.wrapping_add(messages.get(&no).copied().unwrap_or(0));
-        for cells in force.tallies().iter().filter_map(|tally| tally.patch(no)) {
+        for cells in force.all_counters().iter().filter_map(|tally| tally.patch(no)) {
             sum.edits = sum.edits.wrapping_add(cells.edits.load());
             sum.removed_bytes = sum.removed_bytes.wrapping_add(cells.removed_bytes.load());
             sum.inserted_bytes = sum.inserted_bytes.wrapping_add(cells.inserted_bytes.load());

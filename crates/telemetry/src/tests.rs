@@ -45,8 +45,8 @@ fn plan(names: &[&str]) -> Plan {
     Plan::new(vec![module], patches.collect(), vec![GroupInfo::default()])
 }
 
-fn telemetry(names: &[&str]) -> (Telemetry, Arc<Publisher<InForce>>, Vec<Arc<CoreCounters>>) {
-    let publisher = Arc::new(Publisher::new(InForce::new(plan(names), 2)));
+fn telemetry(names: &[&str]) -> (Telemetry, Arc<Publisher<ActivePlan>>, Vec<Arc<CoreCounters>>) {
+    let publisher = Arc::new(Publisher::new(ActivePlan::new(plan(names), 2)));
     let cores: Vec<_> = (0..2).map(|_| Arc::new(CoreCounters::default())).collect();
     let appliance = Appliance {
         version: "1.2.3".into(),
@@ -72,10 +72,10 @@ fn cores_are_summed() {
         core.count_many(Reason::DroppedByPatch, 1 + at as u64);
         core.port(PortNo(0)).unwrap().rx_bytes.add(100);
         core.flows.set(7 + at as u64);
-        core.stage(Stage::Patch).add(500 + at as u64);
+        core.stage(JourneyStage::Patch).add(500 + at as u64);
         core.stage_packets.add(32);
         let in_force = publisher.latest();
-        let tally = in_force.tally(at).unwrap();
+        let tally = in_force.counters(at).unwrap();
         tally.module(ModuleNo(0), Direction::Request).unwrap().messages.add(10);
         tally.module(ModuleNo(0), Direction::Response).unwrap().messages.add(99);
         tally.patch(PatchNo(1)).unwrap().edits.add(3);
@@ -114,14 +114,14 @@ fn cores_are_summed() {
 fn a_patch_keeps_its_counts_across_reloads() {
     let (telemetry, publisher, _) = telemetry(&["a", "b"]);
     let mut reader = Reader::new(Arc::clone(&publisher));
-    let edit = |reader: &Reader<InForce>, no| {
-        reader.current().tally(0).unwrap().patch(PatchNo(no)).unwrap().edits.add(1);
+    let edit = |reader: &Reader<ActivePlan>, no| {
+        reader.current().counters(0).unwrap().patch(PatchNo(no)).unwrap().edits.add(1);
     };
     let edits = |name: &str| telemetry.patches().get(name).map(|totals| totals.edits);
     edit(&reader, 0);
     edit(&reader, 1);
     // "b" is number 0 of the next plan; the core still counts under the old one for a while.
-    publisher.publish(InForce::new(plan(&["b", "c"]), 2));
+    publisher.publish(ActivePlan::new(plan(&["b", "c"]), 2));
     edit(&reader, 1);
     assert_eq!((edits("a"), edits("b"), edits("c")), (Some(1), Some(2), Some(0)));
     reader.refresh();

@@ -39,10 +39,10 @@ type Row = (&'static str, &'static str, &'static str, Room, &'static str);
 #[rustfmt::skip] // A row a line.
 const SHARED: &[Row] = &[
     // Written while packets flow: one writer each.
-    ("datapath/src/counters.rs", "Cell.0", "AtomicU64", Within(&["CoreCounters", "ModuleLines", "PatchLines", "Tally", "Lost", "LcoreCycles"]), "its core stores, per packet; a scrape loads"),
+    ("datapath/src/counters.rs", "Cell.0", "AtomicU64", Within(&["CoreCounters", "ModuleLines", "PatchLines", "PlanCounters", "Lost", "LcoreCycles"]), "its core stores, per packet; a scrape loads"),
     ("datapath/src/counters.rs", "CoreCounters.*", "Cell", Own, "its core, per packet and per turn; scrapes read"),
     ("datapath/src/counters.rs", "PortCells.*", "Cell", Within(&["CoreCounters"]), "its core, per burst; scrapes read"),
-    ("datapath/src/counters.rs", "Tally.*", "Cell", Own, "its core, per message that a patch edits; scrapes read"),
+    ("datapath/src/counters.rs", "PlanCounters.*", "Cell", Own, "its core, per message that a patch edits; scrapes read"),
     ("datapath/src/counters.rs", "ModuleCells.*", "Cell", Within(&["ModuleLines"]), "its core, per message; scrapes read"),
     ("datapath/src/counters.rs", "PatchCells.*", "Cell", Within(&["PatchLines"]), "its core, per message that the patch edits; scrapes read"),
     ("datapath/src/counters.rs", "Lost.*", "Cell", Own, "its lcore, per burst in which frames were lost, or when idle; scrapes read"),

@@ -24,14 +24,14 @@ const DONT_FRAGMENT: u16 = 0x4000;
 
 /// What stands before IP, towards the server.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Link {
+pub(super) struct LinkHeader {
     bytes: [u8; limits::LINK_BYTES_MAX],
     len: u8,
 }
 
-impl Link {
+impl LinkHeader {
     /// That of a frame which travels `way`.
-    pub(super) fn of(frame: &[u8], layers: &Layers, link: parse::Link, way: Way) -> Self {
+    pub(super) fn of(frame: &[u8], layers: &Layers, link: parse::LinkLayer, way: Way) -> Self {
         let mut header = Self { bytes: [0; limits::LINK_BYTES_MAX], len: 0 };
         let source = frame.get(..layers.ip).unwrap_or_default();
         if let Some(place) = header.bytes.get_mut(..source.len()) {
@@ -45,8 +45,9 @@ impl Link {
     }
 
     /// A frame goes to another Ethernet address than this header is for.
-    pub(super) fn leads_elsewhere(&self, frame: &[u8], link: parse::Link) -> bool {
-        link == parse::Link::Ethernet && frame.first_chunk::<6>() != self.as_slice().first_chunk()
+    pub(super) fn leads_elsewhere(&self, frame: &[u8], link: parse::LinkLayer) -> bool {
+        link == parse::LinkLayer::Ethernet
+            && frame.first_chunk::<6>() != self.as_slice().first_chunk()
     }
 
     fn as_slice(&self) -> &[u8] {
@@ -57,7 +58,7 @@ impl Link {
 /// The frame that came, and how frames are made of it.
 pub(super) struct Template<'a> {
     pub(super) packet: &'a Packet,
-    pub(super) link: parse::Link,
+    pub(super) link: parse::LinkLayer,
     pub(super) trust_checksums: bool,
     pub(super) lane: Lane,
 }
@@ -202,7 +203,7 @@ impl Template<'_> {
         checksum::fill_ip(work, &made);
         self.write_numbers(work, output, made);
         checksum::fill_transport(work, &made);
-        if self.link == parse::Link::Ethernet && end < limits::ETHERNET_BYTES_MIN {
+        if self.link == parse::LinkLayer::Ethernet && end < limits::ETHERNET_BYTES_MIN {
             work.resize(limits::ETHERNET_BYTES_MIN, 0);
         }
     }
@@ -252,8 +253,8 @@ impl Template<'_> {
 
 /// Whose segment is made while no frame of its connection is at hand, and which way it goes.
 pub(super) struct Absent<'a> {
-    pub(super) header: &'a Link,
-    pub(super) link: parse::Link,
+    pub(super) header: &'a LinkHeader,
+    pub(super) link: parse::LinkLayer,
     pub(super) key: &'a Key,
     pub(super) way: Way,
 }
@@ -332,7 +333,7 @@ impl Absent<'_> {
         };
         checksum::fill_ip(work, &layers);
         checksum::fill_transport(work, &layers);
-        if link == parse::Link::Ethernet && end < limits::ETHERNET_BYTES_MIN {
+        if link == parse::LinkLayer::Ethernet && end < limits::ETHERNET_BYTES_MIN {
             work.resize(limits::ETHERNET_BYTES_MIN, 0);
         }
     }
@@ -371,8 +372,8 @@ fn push_tcp(work: &mut Vec<u8>, (source, destination): (u16, u16), options: &[u8
 }
 
 /// Turns an Ethernet header round.
-fn swap_ends(bytes: &mut [u8], link: parse::Link) {
-    if link == parse::Link::Ethernet
+fn swap_ends(bytes: &mut [u8], link: parse::LinkLayer) {
+    if link == parse::LinkLayer::Ethernet
         && let Some((addresses, _)) = bytes.split_first_chunk_mut::<12>()
     {
         addresses.rotate_left(6);

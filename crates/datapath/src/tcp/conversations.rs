@@ -6,7 +6,7 @@
 
 use engine::{Conversation, Resting};
 
-use super::shared::{Shared, ValueNo};
+use super::interned::{Interner, ValueNo};
 
 /// Of one connection.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ pub(super) enum Kept {
 
 #[derive(Debug)]
 pub(super) struct Conversations {
-    resting: Shared<Resting>,
+    resting: Interner<Resting>,
     awake: Vec<Conversation>,
     free: Vec<u32>,
 }
@@ -29,7 +29,7 @@ impl Conversations {
     /// For so many connections. Memory that is not needed at once is not touched.
     pub(super) fn new(flows: usize) -> Self {
         let (awake, free) = (Vec::with_capacity(flows), Vec::with_capacity(flows));
-        Self { resting: Shared::new(), awake, free }
+        Self { resting: Interner::new(), awake, free }
     }
 
     /// A new connection's.

@@ -12,7 +12,7 @@ use flow::limits::LOOK_AGAIN_MS;
 use flow::{FlowId, Outcome, Tick, Way};
 
 use super::stage::EngineStage;
-use super::{State, choose, flow_tick, found_of};
+use super::{TcpState, choose, flow_tick, found_of};
 use crate::core::Parts;
 use crate::nic::FramePool;
 use crate::reasons::Reason;
@@ -73,7 +73,7 @@ pub(crate) fn overdue<P: FramePool>(
 ) {
     let now = flow_tick(parts.now);
     for _ in 0..OVERDUE_PER_TURN {
-        let State { table, stores, outputs, slots, conversations, plans, deadlines, .. } =
+        let TcpState { table, stores, outputs, slots, conversations, plans, deadlines, .. } =
             &mut *parts.tcp;
         let Some((id, way)) = deadlines.next(now) else { return };
         let key = table.key(id).copied().unwrap_or_default();
@@ -84,16 +84,17 @@ pub(crate) fn overdue<P: FramePool>(
             continue;
         }
         deadlines.add(id, way, now);
-        let found = found_of(&key, parts.force);
-        let on = choose(slot, conversations, (parts.force, parts.previous), found, plans);
-        let tally = on.and_then(|(force, ..)| force.tally(parts.config.core));
+        let found = found_of(&key, parts.active_plan);
+        let on = choose(slot, conversations, (parts.active_plan, parts.previous), found, plans);
+        let plan_counters =
+            on.and_then(|(active_plan, ..)| active_plan.counters(parts.config.core));
         let mut stage = EngineStage {
             module: on.map(|(_, no, module)| (no, module)),
             kept: &mut slot.kept,
             conversations,
             client: key.client,
             scratch: parts.scratch,
-            tally,
+            plan_counters,
             counters: parts.counters,
             broken: false,
         };

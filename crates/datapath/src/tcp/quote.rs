@@ -15,7 +15,7 @@ use flow::Way;
 use plan::Endpoint;
 use wire::{IpVersion, Layers, Seq, checksum, number};
 
-use super::{State, key, realm};
+use super::{TcpState, key, vlan_key};
 
 /// The ICMP header before what is quoted.
 const ICMP_BYTES: usize = 8;
@@ -24,9 +24,9 @@ const ICMP_BYTES: usize = 8;
 const CHECKSUM_AT: usize = 2;
 
 /// Changes the quoted numbers in `frame` where its connection is tracked and they were moved. `false`: it is as it was.
-pub(crate) fn translate(state: &State, frame: &mut [u8], layers: &Layers) -> bool {
-    let Some(quoted) = quoted(frame, layers) else { return false };
-    let realm = realm(layers);
+pub(crate) fn translate(state: &TcpState, frame: &mut [u8], layers: &Layers) -> bool {
+    let Some(quoted) = parse_quote(frame, layers) else { return false };
+    let realm = vlan_key(layers);
     let (source, destination) = (quoted.source, quoted.destination);
     let found = state.table.find(&key(source, destination, realm)).map(|id| (id, Way::ToServer));
     let found = found.or_else(|| {
@@ -45,7 +45,7 @@ pub(crate) fn translate(state: &State, frame: &mut [u8], layers: &Layers) -> boo
 }
 
 /// What an ICMP error says about a TCP segment.
-struct Quoted {
+struct IcmpQuote {
     source: Endpoint,
     destination: Endpoint,
     seq: Seq,
@@ -56,7 +56,7 @@ struct Quoted {
     at: usize,
 }
 
-fn quoted(frame: &[u8], layers: &Layers) -> Option<Quoted> {
+fn parse_quote(frame: &[u8], layers: &Layers) -> Option<IcmpQuote> {
     let message = frame.get(layers.l4..layers.ip_end)?;
     let (&[kind, ..], inner) = message.split_first_chunk::<ICMP_BYTES>()?;
     // Errors only: unreachable, source quench, time exceeded, parameter problem; and ICMPv6's four.
@@ -85,7 +85,7 @@ fn quoted(frame: &[u8], layers: &Layers) -> Option<Quoted> {
     let tcp = inner.get(header..)?;
     let &[a, b, c, d, e, f, g, h] = tcp.first_chunk::<8>()?;
     let ack = tcp.get(8..12).and_then(|ack| ack.first_chunk::<4>().copied());
-    Some(Quoted {
+    Some(IcmpQuote {
         source: Endpoint { address: source, port: u16::from_be_bytes([a, b]) },
         destination: Endpoint { address: destination, port: u16::from_be_bytes([c, d]) },
         seq: Seq::new(u32::from_be_bytes([e, f, g, h])),

@@ -8,7 +8,7 @@ use plan::{FailMode, Mode, Module, ModuleNo};
 use proto::Direction;
 
 use super::conversations::{Conversations, Kept};
-use crate::counters::{CoreCounters, Tally};
+use crate::counters::{CoreCounters, PlanCounters};
 
 /// One connection's module for the duration of one segment.
 pub(super) struct EngineStage<'a> {
@@ -18,7 +18,7 @@ pub(super) struct EngineStage<'a> {
     pub(super) conversations: &'a mut Conversations,
     pub(super) client: [u8; 16],
     pub(super) scratch: &'a mut Scratch,
-    pub(super) tally: Option<&'a Tally>,
+    pub(super) plan_counters: Option<&'a PlanCounters>,
     pub(super) counters: &'a CoreCounters,
     /// The module panicked: what its scratch says is not to be used.
     pub(super) broken: bool,
@@ -66,11 +66,11 @@ impl Stage for EngineStage<'_> {
         if let Some(why) = result.undecided {
             self.counters.count_undecided(why);
         }
-        if let Some(tally) = self.tally {
-            if let Some(cells) = tally.module(no, from) {
+        if let Some(plan_counters) = self.plan_counters {
+            if let Some(cells) = plan_counters.module(no, from) {
                 cells.messages.add(result.messages.into());
             }
-            tally.count_hits(module.mode, self.scratch.hits());
+            plan_counters.count_hits(module.mode, self.scratch.hits());
         }
         let then = match result.then {
             engine::Then::Inspect => Then::Inspect,

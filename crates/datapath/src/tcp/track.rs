@@ -10,8 +10,8 @@ use plan::{FailMode, Found};
 use proto::Direction;
 use wire::{Tcp, TcpFlags};
 
-use super::build::{Link as LinkHeader, Template};
-use super::{Question, Slot, flow_tick, key, realm};
+use super::build::{LinkHeader, Template};
+use super::{ConnectionSlot, FlowLookup, flow_tick, key, vlan_key};
 use crate::classify::Packet;
 use crate::core::Parts;
 use crate::limits::Midstream;
@@ -25,12 +25,12 @@ const EVICT_LOOKS: usize = 64;
 /// The connection a segment belongs to; a SYN in scope begins one.
 pub(super) fn track(
     parts: &mut Parts<'_>,
-    (packet, question): (&Packet, &Question),
+    (packet, lookup): (&Packet, &FlowLookup),
     segment: &SegmentIn<'_>,
     found: Option<Found>,
     bytes: &[u8],
 ) -> Result<(FlowId, Way), Reason> {
-    let known = parts.tcp.find(packet, question);
+    let known = parts.tcp.find(packet, lookup);
     let begins_again = |id| {
         let connection = parts.tcp.table.get(id);
         connection.is_some_and(|connection| connection.would_begin_again(segment))
@@ -93,16 +93,16 @@ fn begin(
         let_go(parts, id);
         parts.counters.count(Reason::FlowEvicted);
     }
-    let key = key(client, server, realm(&packet.layers));
+    let key = key(client, server, vlan_key(&packet.layers));
     let Some(id) = parts.tcp.table.insert(&key, connection) else {
         return Err(match fail {
             FailMode::Open => Reason::FlowTableFull,
             FailMode::Closed => Reason::FlowTableFullClosed,
         });
     };
-    let slot = Slot {
+    let slot = ConnectionSlot {
         kept: parts.tcp.conversations.begin(conversation),
-        generation: parts.force.plan.generation,
+        generation: parts.active_plan.plan.generation,
         module: Some(found.module),
         orphan: false,
         link: LinkHeader::of(bytes, &packet.layers, parts.config.link, way),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use plan::{Plan, Transform};
 
 use super::lab::*;
-use crate::classify::{Glance, classify_parsed, glance};
+use crate::classify::{Prefilter, classify_parsed, prefilter};
 use crate::memory::MemoryFrame;
 
 /// Frames of every classic capture in the corpus, little or big endian; `None` (and a word about it) where it is not there.
@@ -157,11 +157,12 @@ fn the_short_cut_takes_only_what_is_out_of_scope() {
     let mut module = module(plan::Mode::Enforce, plan::FailMode::Open, vec![Transform::Drop]);
     module.ports = Box::new([53, 80, 443]);
     let plan = plan(vec![module]);
-    let tcp = crate::tcp::State::new(&crate::Limits::default());
+    let tcp = crate::tcp::TcpState::new(&crate::Limits::default());
     let config = crate::CoreConfig::default();
     let mut taken = 0;
-    for frame in
-        frames.iter().filter(|frame| glance(frame, &config, &plan.scope, &tcp) == Glance::Elsewhere)
+    for frame in frames
+        .iter()
+        .filter(|frame| prefilter(frame, &config, &plan.scope, &tcp) == Prefilter::OutOfScope)
     {
         taken += 1;
         if let Ok(layers) = wire::Layers::ethernet(frame) {

@@ -11,9 +11,9 @@ use proto::{
 };
 use wire::{Layers, checksum};
 
+use crate::active_plan::ActivePlan;
 use crate::core::{Core, CoreConfig};
 use crate::counters::CoreCounters;
-use crate::force::InForce;
 use crate::journey::turn;
 use crate::memory::{MemoryFrame, MemoryNic};
 use crate::nic::PortNo;
@@ -24,11 +24,11 @@ pub(super) const RIGHT: PortNo = PortNo(1);
 pub(super) const SERVER_PORT: u16 = 9_999;
 
 /// One field: the payload. A payload that begins with `!boom!` makes the decoder panic.
-pub(super) struct Whole;
+pub(super) struct WholePayload;
 
 static WHOLE: Protocol = Protocol {
     name: "whole",
-    title: "Whole payloads",
+    title: "WholePayload payloads",
     ports: &[],
     fields: &[FieldDef { name: "whole.data", ..FieldDef::BYTES }],
     unit: "the payload",
@@ -36,7 +36,7 @@ static WHOLE: Protocol = Protocol {
     refusals: &[],
 };
 
-impl Decoder for Whole {
+impl Decoder for WholePayload {
     fn protocol(&self) -> &'static Protocol {
         &WHOLE
     }
@@ -65,7 +65,7 @@ pub(super) fn module(mode: Mode, fail: FailMode, transforms: Vec<Transform>) -> 
     };
     Module {
         group: GroupNo(0),
-        decoder: &Whole,
+        decoder: &WholePayload,
         transport: Transport::Udp,
         ports: Box::new([SERVER_PORT]),
         mode,
@@ -87,7 +87,7 @@ pub(super) fn enforcing(transforms: Vec<Transform>) -> Plan {
 pub(super) struct Lab {
     pub(super) nic: MemoryNic,
     pub(super) core: Core<MemoryFrame>,
-    pub(super) publisher: Arc<Publisher<InForce>>,
+    pub(super) publisher: Arc<Publisher<ActivePlan>>,
     pub(super) now: u64,
 }
 
@@ -97,7 +97,7 @@ impl Lab {
     }
 
     pub(super) fn with(plan: Plan, config: CoreConfig) -> Self {
-        let publisher = Arc::new(Publisher::new(InForce::new(plan, 1)));
+        let publisher = Arc::new(Publisher::new(ActivePlan::new(plan, 1)));
         let reader = Reader::new(Arc::clone(&publisher));
         let core = Core::new(config, reader, Arc::new(CoreCounters::default()));
         Self { nic: MemoryNic::new(2, 256), core, publisher, now: 0 }

@@ -7,8 +7,8 @@ use plan::{FailMode, Mode, ModuleNo, PatchNo, Transform};
 use proto::Direction;
 
 use super::lab::{module, plan};
+use crate::active_plan::ActivePlan;
 use crate::counters::{Cell, CoreCounters, LcoreCycles, Lost};
-use crate::force::InForce;
 use crate::limits;
 use crate::nic::PortNo;
 use crate::reasons::Reason;
@@ -55,26 +55,27 @@ fn two_cores_counters_share_no_line() {
 }
 
 #[test]
-fn two_cores_tallies_share_no_line() {
+fn two_cores_plan_counters_share_no_line() {
     let some = || module(Mode::Enforce, FailMode::Open, vec![Transform::Drop]);
-    let force = InForce::new(plan(vec![some(), some(), some()]), 4);
+    let active_plan = ActivePlan::new(plan(vec![some(), some(), some()]), 4);
     let mut writers = Writers::default();
-    for (core, tally) in force.tallies().iter().enumerate() {
+    for (core, plan_counters) in active_plan.all_counters().iter().enumerate() {
         for direction in Direction::BOTH {
             (0..3).for_each(|no| {
-                writers.note(core, &tally.module(ModuleNo(no), direction).unwrap().messages);
+                writers
+                    .note(core, &plan_counters.module(ModuleNo(no), direction).unwrap().messages);
             });
         }
         for no in 0..4 {
-            let cells = tally.patch(PatchNo(no)).unwrap();
+            let cells = plan_counters.patch(PatchNo(no)).unwrap();
             writers.note(core, &cells.edits);
             writers.note(core, &cells.would_have);
             cells.edits.add(u64::from(no));
         }
-        let edits = (0..4).map(|no| tally.patch(PatchNo(no)).unwrap().edits.load());
+        let edits = (0..4).map(|no| plan_counters.patch(PatchNo(no)).unwrap().edits.load());
         assert!(edits.eq(0..4), "every patch has cells of its own");
-        assert!(tally.module(ModuleNo(3), Direction::Request).is_none());
+        assert!(plan_counters.module(ModuleNo(3), Direction::Request).is_none());
     }
     // What every packet reads is not beside the reference count that scrapes write.
-    assert_eq!(align_of::<InForce>(), PAIR_BYTES);
+    assert_eq!(align_of::<ActivePlan>(), PAIR_BYTES);
 }

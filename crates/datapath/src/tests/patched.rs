@@ -4,8 +4,8 @@ use plan::{FailMode, Mode, PatchNo, Reply, Transform};
 use wire::{IpVersion, Layers, checksum};
 
 use super::lab::*;
+use crate::active_plan::ActivePlan;
 use crate::core::CoreConfig;
-use crate::force::InForce;
 use crate::limits::Limits;
 use crate::reasons::Reason;
 
@@ -29,7 +29,7 @@ fn a_shortened_datagram_has_right_lengths_and_checksums() {
         assert_eq!(out[2], packet(&long[..3]));
         assert_eq!((lab.count(Reason::Edited), lab.count(Reason::Unchanged)), (1, 2));
         let in_force = lab.publisher.latest();
-        let cells = in_force.tally(0).unwrap().patch(PatchNo(0)).unwrap();
+        let cells = in_force.counters(0).unwrap().patch(PatchNo(0)).unwrap();
         assert_eq!((cells.edits.load(), cells.removed_bytes.load()), (1, 660));
     }
 }
@@ -164,7 +164,7 @@ fn observe_counts_what_it_would_have_done() {
         let (out, _) = lab.send(&sent);
         assert_eq!(out, sent);
         let in_force = lab.publisher.latest();
-        let cells = in_force.tally(0).unwrap().patch(PatchNo(0)).unwrap();
+        let cells = in_force.counters(0).unwrap().patch(PatchNo(0)).unwrap();
         assert_eq!((cells.would_have.load(), cells.edits.load(), cells.verdicts.load()), (1, 0, 0));
     }
 }
@@ -315,10 +315,10 @@ fn a_new_plan_is_in_force_from_the_next_burst() {
     let sent = [udp4(b"0123456789")];
     let (out, _) = lab.send(&sent);
     assert_eq!(payload(&out[0]), b"0123");
-    lab.publisher.publish(InForce::new(enforcing(truncate(6)), 1));
+    lab.publisher.publish(ActivePlan::new(enforcing(truncate(6)), 1));
     let (out, _) = lab.send(&sent);
     assert_eq!(payload(&out[0]), b"012345");
-    lab.publisher.publish(InForce::new(plan(vec![]), 1));
+    lab.publisher.publish(ActivePlan::new(plan(vec![]), 1));
     let (out, _) = lab.send(&sent);
     assert_eq!(out, sent);
     assert_eq!(lab.count(Reason::NotInPlan), 1);

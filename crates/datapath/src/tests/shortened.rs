@@ -7,12 +7,12 @@ use super::lab::{payload, udp4, udp4_tagged, udp6};
 use crate::apply;
 use crate::core::CoreConfig;
 use crate::memory::MemoryFrame;
-use crate::parse::Link;
+use crate::parse::LinkLayer;
 use crate::repair;
 
-struct Random(u64);
+struct EditDice(u64);
 
-impl Random {
+impl EditDice {
     fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -57,7 +57,7 @@ fn beside(frame: &[u8], layers: &Layers, edits: &Edits) -> Option<Vec<u8>> {
 
 #[test]
 fn in_the_frame_as_beside_it() {
-    let mut random = Random(5);
+    let mut random = EditDice(5);
     let config = CoreConfig::default();
     let (mut made, mut left) = (0, 0);
     for turn in 0..40_000 {
@@ -101,7 +101,7 @@ fn what_cannot_be_made_there_is_left_alone() {
     let trailed = [&long[..], b"trailer"].concat();
     let sixty = udp4(&[b'x'; 18]);
     let trusting = CoreConfig { trust_checksums: true, ..CoreConfig::default() };
-    let bare = CoreConfig { link: Link::Cooked, ..CoreConfig::default() };
+    let bare = CoreConfig { link: LinkLayer::Cooked, ..CoreConfig::default() };
     let config = CoreConfig::default();
     let made = |frame: &[u8], edits: &Edits, config: &CoreConfig| {
         let layers = Layers::ethernet(frame).unwrap();

@@ -3,7 +3,7 @@
 use plan::Transform;
 
 use super::lab::*;
-use crate::stages::Stage;
+use crate::stages::JourneyStage;
 
 #[test]
 fn every_61st_burst_is_measured_and_is_not_changed_by_it() {
@@ -11,7 +11,7 @@ fn every_61st_burst_is_measured_and_is_not_changed_by_it() {
     let frames = [udp4(b"too long"), udp4(b"short"), vec![0; 60]];
     let measured = |lab: &Lab| {
         let counters = lab.core.counters();
-        let cycles = Stage::ALL.map(|stage| counters.stage(stage).load());
+        let cycles = JourneyStage::ALL.map(|stage| counters.stage(stage).load());
         (cycles, counters.stage_packets.load())
     };
     let first = lab.send(&frames);

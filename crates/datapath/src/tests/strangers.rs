@@ -71,9 +71,9 @@ fn lab(fail: FailMode, change: impl Fn(&mut CoreConfig)) -> Lab {
 }
 
 /// From the client's port (`Ok`) to the server, or from the server to it (`Err`).
-type Ports = Result<u16, u16>;
+type TcpPorts = Result<u16, u16>;
 
-fn tcp4(ports: Ports, (seq, ack): (u32, u32), flags: u8, payload: &[u8]) -> Vec<u8> {
+fn tcp4(ports: TcpPorts, (seq, ack): (u32, u32), flags: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = MACS.to_vec();
     if ports.is_err() {
         frame.rotate_left(6);
@@ -108,7 +108,13 @@ fn read(frame: &[u8]) -> (u32, u32, u8, Vec<u8>) {
 
 impl Lab {
     /// What leaves on the other side, and what goes back.
-    fn tcp(&mut self, ports: Ports, numbers: (u32, u32), flags: u8, payload: &[u8]) -> [Seen; 2] {
+    fn tcp(
+        &mut self,
+        ports: TcpPorts,
+        numbers: (u32, u32),
+        flags: u8,
+        payload: &[u8],
+    ) -> [SeenSegments; 2] {
         let from = if ports.is_ok() { LEFT } else { RIGHT };
         let (onward, back) = self.send_at(from, &[tcp4(ports, numbers, flags, payload)]);
         [onward, back].map(|frames| frames.iter().map(|frame| read(frame)).collect())
@@ -121,7 +127,7 @@ impl Lab {
     }
 }
 
-type Seen = Vec<(u32, u32, u8, Vec<u8>)>;
+type SeenSegments = Vec<(u32, u32, u8, Vec<u8>)>;
 
 #[test]
 fn a_connection_that_was_there_before_passes_is_picked_up_or_is_reset() {
@@ -211,8 +217,8 @@ fn a_message_whose_rest_does_not_come_ends_the_connection_undecided_or_is_only_o
 }
 
 /// What leaves on the left and on the right within the next turns.
-fn idle_turns(lab: &mut Lab) -> [Seen; 2] {
-    let mut seen = <[Seen; 2]>::default();
+fn idle_turns(lab: &mut Lab) -> [SeenSegments; 2] {
+    let mut seen = <[SeenSegments; 2]>::default();
     for _ in 0..16 {
         turn(&mut lab.nic, &mut lab.core, lab.now);
         let (right, left) = lab.send(&[]);
@@ -229,7 +235,7 @@ fn a_connection_that_is_silent_for_too_long_cannot_go_on_unpatched() {
     lab.handshake(1);
     let idle = u64::from(flow::limits::OPEN_IDLE_MS);
     lab.now += idle;
-    assert_eq!(idle_turns(&mut lab), <[Seen; 2]>::default());
+    assert_eq!(idle_turns(&mut lab), <[SeenSegments; 2]>::default());
     lab.now += 1;
     let [left, right] = idle_turns(&mut lab);
     assert_eq!(right, [(100, 500, RST_ACK, vec![])]);
@@ -239,13 +245,13 @@ fn a_connection_that_is_silent_for_too_long_cannot_go_on_unpatched() {
     assert_eq!((onward, back), (vec![], vec![(100, 0, 4, vec![])]));
     assert_eq!((lab.count(Reason::TcpIdleReset), lab.core.tcp.flows()), (1, 1));
     lab.now += u64::from(flow::limits::DEAD_IDLE_MS) + 1;
-    assert_eq!(idle_turns(&mut lab), <[Seen; 2]>::default());
+    assert_eq!(idle_turns(&mut lab), <[SeenSegments; 2]>::default());
     assert_eq!((lab.count(Reason::TcpIdleReset), lab.core.tcp.flows()), (1, 0));
 
     let mut observing = Lab::new(whole_heads(Mode::Observe, FailMode::Open));
     observing.handshake(1);
     observing.now += idle + 1;
-    assert_eq!(idle_turns(&mut observing), <[Seen; 2]>::default());
+    assert_eq!(idle_turns(&mut observing), <[SeenSegments; 2]>::default());
     assert_eq!((observing.count(Reason::TcpIdleReset), observing.core.tcp.flows()), (0, 0));
 }
 

@@ -67,7 +67,7 @@ impl Device for Card {
 }
 
 /// One end: sends all it has, says so, and reads until its peer has said so too.
-struct Host {
+struct StreamHost {
     card: Card,
     interface: Interface,
     sockets: SocketSet<'static>,
@@ -85,7 +85,7 @@ struct Host {
     closed: bool,
 }
 
-impl Host {
+impl StreamHost {
     fn new(last: u8, v6: bool, data: Vec<u8>, piece: usize, nagle: bool) -> Self {
         let mut card = Card::default();
         let mut config = Config::new(EthernetAddress([2, 0, 0, 0, 0, last]).into());
@@ -145,8 +145,9 @@ impl Host {
 }
 
 /// Both ends have all there is.
-fn are_done(client: &Host, server: &Host) -> bool {
-    let over = |host: &Host| matches!(host.state(), tcp::State::TimeWait | tcp::State::Closed);
+fn are_done(client: &StreamHost, server: &StreamHost) -> bool {
+    let over =
+        |host: &StreamHost| matches!(host.state(), tcp::State::TimeWait | tcp::State::Closed);
     client.closed && server.closed && over(client) && over(server)
 }
 
@@ -197,7 +198,7 @@ fn module(
     }
 }
 
-struct Conversation {
+struct StreamCase {
     request: Vec<u8>,
     response: Vec<u8>,
     v6: bool,
@@ -208,8 +209,8 @@ struct Conversation {
 
 /// Plays the conversation through a core with this module; what the server and the client received.
 #[track_caller]
-fn play(case: &Conversation, module: Module, seed: u64) -> (Vec<u8>, Vec<u8>, Lab) {
-    let client = Host::new(1, case.v6, case.request.clone(), case.piece, case.nagle);
+fn play(case: &StreamCase, module: Module, seed: u64) -> (Vec<u8>, Vec<u8>, Lab) {
+    let client = StreamHost::new(1, case.v6, case.request.clone(), case.piece, case.nagle);
     let (server, client, lab) = play_from(client, case, module, seed);
     (server.received, client.received, lab)
 }
@@ -217,13 +218,13 @@ fn play(case: &Conversation, module: Module, seed: u64) -> (Vec<u8>, Vec<u8>, La
 /// The same with this client; the server and the client as they are in the end.
 #[track_caller]
 fn play_from(
-    mut client: Host,
-    case: &Conversation,
+    mut client: StreamHost,
+    case: &StreamCase,
     module: Module,
     seed: u64,
-) -> (Host, Host, Lab) {
+) -> (StreamHost, StreamHost, Lab) {
     let mut lab = Lab::new(plan(vec![module]));
-    let mut server = Host::new(2, case.v6, case.response.clone(), case.piece, case.nagle);
+    let mut server = StreamHost::new(2, case.v6, case.response.clone(), case.piece, case.nagle);
     server.closes_at = None;
     server.sockets.get_mut::<tcp::Socket>(server.socket).listen(PORT).unwrap();
     let to = (address(2, case.v6), PORT);
@@ -306,7 +307,7 @@ fn replaced(bytes: &[u8], with: &str) -> Vec<u8> {
 }
 
 #[track_caller]
-fn check_tokens(case: &Conversation, with: &str, seed: u64) {
+fn check_tokens(case: &StreamCase, with: &str, seed: u64) {
     let (server, client, lab) = play(case, data(with.as_bytes()), seed);
     // Where a beginning was held for its longest and let go, its rest is deleted; without loss none is.
     let ended = lab.count(Reason::TcpHoldEnded);
@@ -328,7 +329,7 @@ fn tokens_replaced_in_both_directions() {
             let request = text(60_000, seed);
             let response = text(90_000, seed + 9);
             let case =
-                Conversation { request, response, v6, loss_percent: 0, piece: 4_000, nagle: false };
+                StreamCase { request, response, v6, loss_percent: 0, piece: 4_000, nagle: false };
             check_tokens(&case, with, seed);
         }
     }
@@ -342,7 +343,7 @@ fn tokens_replaced_while_one_frame_in_fifty_is_lost() {
         let response = text(30_000, seed + 9);
         let v6 = seed % 2 == 1;
         let case =
-            Conversation { request, response, v6, loss_percent: 2, piece: 4_000, nagle: false };
+            StreamCase { request, response, v6, loss_percent: 2, piece: 4_000, nagle: false };
         check_tokens(&case, with, seed);
     }
 }
@@ -352,7 +353,7 @@ fn byte_by_byte_with_nagle_finishes() {
     for seed in 0..4 {
         let (request, response) = (text(200, seed), text(200, seed + 9));
         let case =
-            Conversation { request, response, v6: false, loss_percent: 0, piece: 1, nagle: true };
+            StreamCase { request, response, v6: false, loss_percent: 0, piece: 1, nagle: true };
         check_tokens(&case, "", seed);
     }
 }
@@ -362,15 +363,9 @@ fn what_may_begin_a_pattern_arrives_though_nothing_follows() {
     for loss_percent in [0, 20] {
         for seed in 0..4 {
             let (request, response) = (b"and then TOK".to_vec(), b"yes".to_vec());
-            let case = Conversation {
-                request,
-                response,
-                v6: false,
-                loss_percent,
-                piece: 100,
-                nagle: true,
-            };
-            let mut client = Host::new(1, false, case.request.clone(), 100, true);
+            let case =
+                StreamCase { request, response, v6: false, loss_percent, piece: 100, nagle: true };
+            let mut client = StreamHost::new(1, false, case.request.clone(), 100, true);
             client.closes_at = Some(90_000);
             let (server, _, lab) = play_from(client, &case, data(b""), seed);
             assert_eq!(server.received, case.request);
@@ -398,7 +393,7 @@ fn headers_cut_on_a_kept_alive_connection() {
         let truncate = Transform::Truncate { to: 32 };
         let decoder = proto::by_name("http").unwrap();
         let loss_percent = if seed < 4 { 0 } else { 2 };
-        let case = Conversation {
+        let case = StreamCase {
             request: requests(30, |n| (n * 131) % 700),
             response: text(10_000, seed),
             v6: seed % 2 == 1,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datapath::memory::{FRAME_BYTES, MemoryFrame, MemoryNic};
 use datapath::{
-    Core, CoreConfig, CoreCounters, Frame as _, FramePool as _, InForce, Limits, PortNo, turn,
+    ActivePlan, Core, CoreConfig, CoreCounters, Frame as _, FramePool as _, Limits, PortNo, turn,
 };
 use patch::TestCase;
 use plan::{Plan, Publisher, Reader};
@@ -73,7 +73,7 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new(plan: Plan) -> Self {
-        let publisher = Arc::new(Publisher::new(InForce::new(plan, 1)));
+        let publisher = Arc::new(Publisher::new(ActivePlan::new(plan, 1)));
         let config = CoreConfig { limits: LIMITS, ..CoreConfig::default() };
         let counters = Arc::new(CoreCounters::default());
         Self {

@@ -4,7 +4,9 @@ use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 
 use datapath::counters::{Cell, UNDECIDED};
-use datapath::{Core, Frame, FramePool, InForce, Link, Nic, PortNo, Reason, Tally, limits, turn};
+use datapath::{
+    ActivePlan, Core, Frame, FramePool, LinkLayer, Nic, PlanCounters, PortNo, Reason, limits, turn,
+};
 use plan::{PatchNo, Plan};
 use wire::Layers;
 
@@ -165,7 +167,7 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     fn new(input: &'a [u8], core: &'a mut Core<CaptureFrame>) -> Self {
-        let seen = patch_cells(core.in_force(), core.config().core);
+        let seen = patch_cells(core.active_plan(), core.config().core);
         Self {
             input,
             core,
@@ -189,7 +191,7 @@ impl<'a> Session<'a> {
     fn packet(&mut self, record: &Record) {
         let at = self.places.len();
         let link = link_of(record.link);
-        let untouched = record.is_cut() || link == Link::Unknown;
+        let untouched = record.is_cut() || link == LinkLayer::Unknown;
         self.report.packets += 1;
         self.report.cut_short += u64::from(record.is_cut());
         self.report.other_links += u64::from(untouched && !record.is_cut());
@@ -242,12 +244,13 @@ impl<'a> Session<'a> {
 
     /// Which patches had something to do since the last packet. What became of the packet is known at the end only.
     fn note_hits(&mut self, at: usize) {
-        let hits = self.core.in_force().tally(self.core.config().core).map_or(0, Tally::hits);
+        let hits =
+            self.core.active_plan().counters(self.core.config().core).map_or(0, PlanCounters::hits);
         if hits == std::mem::replace(&mut self.hits, hits) {
             return;
         }
-        let plan = &self.core.in_force().plan;
-        let cells = patch_cells(self.core.in_force(), self.core.config().core);
+        let plan = &self.core.active_plan().plan;
+        let cells = patch_cells(self.core.active_plan(), self.core.config().core);
         for (no, (now, before)) in cells.iter().zip(&self.seen).enumerate() {
             if now == before {
                 continue;
@@ -357,27 +360,27 @@ fn write(input: &[u8], items: &[Item], places: &[Place]) -> Vec<u8> {
 
 /// What a link type is to the data path; packets of others pass. So do packets with a check sequence behind them, which an edit
 /// would make wrong.
-pub fn link_of(link: LinkType) -> Link {
+pub fn link_of(link: LinkType) -> LinkLayer {
     match (link.number, link.fcs_bytes) {
-        (_, 1..) => Link::Unknown,
-        (1, 0) => Link::Ethernet,
-        (12 | 101 | 228 | 229, 0) => Link::Ip,
-        (113, 0) => Link::Cooked,
-        (276, 0) => Link::Cooked2,
-        (0 | 108, 0) => Link::Null,
-        _ => Link::Unknown,
+        (_, 1..) => LinkLayer::Unknown,
+        (1, 0) => LinkLayer::Ethernet,
+        (12 | 101 | 228 | 229, 0) => LinkLayer::Ip,
+        (113, 0) => LinkLayer::Cooked,
+        (276, 0) => LinkLayer::Cooked2,
+        (0 | 108, 0) => LinkLayer::Null,
+        _ => LinkLayer::Unknown,
     }
 }
 
 /// The side a packet comes from: any rule will do that puts the two ends of a conversation on different sides for good.
-fn side_of(link: Link, bytes: &[u8]) -> PortNo {
+fn side_of(link: LinkLayer, bytes: &[u8]) -> PortNo {
     let layers = match link {
-        Link::Ethernet => Layers::ethernet(bytes),
-        Link::Ip => Layers::ip(bytes, 0),
-        Link::Cooked => Layers::cooked(bytes),
-        Link::Cooked2 => Layers::cooked2(bytes),
-        Link::Null => Layers::ip(bytes, 4),
-        Link::Unknown => return PortNo(0),
+        LinkLayer::Ethernet => Layers::ethernet(bytes),
+        LinkLayer::Ip => Layers::ip(bytes, 0),
+        LinkLayer::Cooked => Layers::cooked(bytes),
+        LinkLayer::Cooked2 => Layers::cooked2(bytes),
+        LinkLayer::Null => Layers::ip(bytes, 4),
+        LinkLayer::Unknown => return PortNo(0),
     };
     let ends = layers.ok().and_then(|layers| {
         let (source, destination) = layers.addresses(bytes)?;
@@ -388,8 +391,8 @@ fn side_of(link: Link, bytes: &[u8]) -> PortNo {
     PortNo(u8::from(ends.is_some_and(|(source, destination)| source > destination)))
 }
 
-fn patch_cells(force: &InForce, core: usize) -> Vec<[u64; 5]> {
-    let Some(tally) = force.tally(core) else { return Vec::new() };
+fn patch_cells(force: &ActivePlan, core: usize) -> Vec<[u64; 5]> {
+    let Some(tally) = force.counters(core) else { return Vec::new() };
     let patches = 0..force.plan.patches.len();
     let cells = patches.filter_map(|no| tally.patch(PatchNo(u16::try_from(no).ok()?)));
     cells

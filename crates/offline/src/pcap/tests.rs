@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datapath::{Core, CoreConfig, CoreCounters, InForce, Limits};
+use datapath::{ActivePlan, Core, CoreConfig, CoreCounters, Limits};
 use plan::{
     Condition, FailMode, GroupInfo, GroupNo, Hold, Mode, Module, PatchInfo, PatchNo, Plan,
     Publisher, Reader, Rule, Side, Transform,
@@ -42,10 +42,10 @@ impl Decoder for Whole {
 }
 
 fn core(plan: Plan) -> Core<CaptureFrame> {
-    core_on(&Arc::new(Publisher::new(InForce::new(plan, 1))))
+    core_on(&Arc::new(Publisher::new(ActivePlan::new(plan, 1))))
 }
 
-fn core_on(publisher: &Arc<Publisher<InForce>>) -> Core<CaptureFrame> {
+fn core_on(publisher: &Arc<Publisher<ActivePlan>>) -> Core<CaptureFrame> {
     let counters = Arc::new(CoreCounters::default());
     // Room for the largest capture; a core of the usual size for each of hundreds would take most of the time.
     let limits = Limits { flows_max: 1 << 12, blocks_max: 1 << 11, ..Limits::default() };
@@ -241,7 +241,7 @@ fn every_capture_of_the_corpora_comes_out_byte_for_byte() {
 fn inspected_and_unchanged_a_capture_comes_out_byte_for_byte() {
     let every: Vec<u16> = (0..=u16::MAX).collect();
     let plan = under(Transform::Truncate { to: 65_535 }, &every);
-    let publisher = Arc::new(Publisher::new(InForce::new(plan, 1)));
+    let publisher = Arc::new(Publisher::new(ActivePlan::new(plan, 1)));
     for (path, input) in captures() {
         let outcome = replay(&input, &mut core_on(&publisher), |_| {});
         // Fragments whose datagram is not complete in the capture, or that overlap, and what is in scope inside tunnels do not

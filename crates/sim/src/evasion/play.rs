@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use datapath::memory::{FRAME_BYTES, MemoryFrame, MemoryNic};
 use datapath::{
-    Core, CoreConfig, CoreCounters, Frame as _, FramePool as _, InForce, Limits, PortNo, turn,
+    ActivePlan, Core, CoreConfig, CoreCounters, Frame as _, FramePool as _, Limits, PortNo, turn,
 };
 use patch::{Group, Options, Patch, compile};
 use plan::{Publisher, Reader};
@@ -57,7 +57,7 @@ impl Between {
             ..Limits::DEFAULT
         };
         let config = CoreConfig { limits, ..CoreConfig::default() };
-        let publisher = Arc::new(Publisher::new(InForce::new(plan, 1)));
+        let publisher = Arc::new(Publisher::new(ActivePlan::new(plan, 1)));
         let core = Core::new(config, Reader::new(publisher), Arc::new(CoreCounters::default()));
         Some(Self { nic: MemoryNic::new(2, 64), core })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datapath::memory::{FRAME_BYTES, MemoryFrame, MemoryNic};
 use datapath::{
-    Core, CoreConfig, CoreCounters, Fate, FramePool as _, InForce, Limits, Reason, turn,
+    ActivePlan, Core, CoreConfig, CoreCounters, FrameFate, FramePool as _, Limits, Reason, turn,
 };
 use flow::limits::Bounds;
 use patch::{Group, Options, Patch, compile};
@@ -94,7 +94,7 @@ impl<'a> World<'a> {
         talk: &'a Talk,
         play: &Play,
     ) -> Result<Self, Wrong> {
-        let publisher = Arc::new(Publisher::new(InForce::new(plan(talk)?, 1)));
+        let publisher = Arc::new(Publisher::new(ActivePlan::new(plan(talk)?, 1)));
         let limits = Limits {
             flows_max: 16,
             blocks_max: setup.blocks,
@@ -304,7 +304,7 @@ impl<'a> World<'a> {
 
     fn check(&mut self, reason: Option<Reason>, to: Side, frame: &[u8]) -> Result<(), Wrong> {
         let Some((layers, tcp)) = link::read(frame) else {
-            if reason.is_some_and(|reason| reason.fate() == Fate::Untouched) {
+            if reason.is_some_and(|reason| reason.fate() == FrameFate::Untouched) {
                 return Ok(());
             }
             let what = format!("{reason:?} left what its receiver discards");

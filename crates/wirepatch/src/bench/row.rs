@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use datapath::{CoreCounters, InForce, Limits, Publisher, Reason};
+use datapath::{ActivePlan, CoreCounters, Limits, Publisher, Reason};
 use offline::load::{Kind, Load};
 use patch::{Group, Options, Patch};
 use plan::Plan;
@@ -159,11 +159,11 @@ impl Row {
     }
 
     /// The row's patches in force for one core.
-    pub(super) fn publisher(&self) -> Result<Arc<Publisher<InForce>>> {
+    pub(super) fn publisher(&self) -> Result<Arc<Publisher<ActivePlan>>> {
         let groups = [Group::everywhere(self.patches.len())];
         let plan: Plan = patch::compile(&self.patches, &groups, &Options::default())
             .map_err(|found| anyhow!("{}", patch::render(&found)))?;
-        Ok(Arc::new(Publisher::new(InForce::new(plan, 1))))
+        Ok(Arc::new(Publisher::new(ActivePlan::new(plan, 1))))
     }
 
     /// Almost all frames left for the reasons that the row is about.

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use capsule::{Mempool, MempoolConfig, RxQueue, TxQueue, rdtsc};
 use datapath::limits::BURST_FRAMES_MAX;
 use datapath::memory::MemoryNic;
-use datapath::{Core, CoreConfig, CoreCounters, InForce, Publisher, Reason, turn};
+use datapath::{ActivePlan, Core, CoreConfig, CoreCounters, Publisher, Reason, turn};
 use offline::load::{Kind, Load};
 use plan::Reader;
 
@@ -204,7 +204,7 @@ fn median(values: &mut [f64]) -> Option<f64> {
 /// A core of its own, and its counters.
 fn core<F: datapath::Frame>(
     row: &Row,
-    publisher: &Arc<Publisher<InForce>>,
+    publisher: &Arc<Publisher<ActivePlan>>,
 ) -> (Core<F>, Arc<CoreCounters>) {
     let counters = Arc::new(CoreCounters::default());
     let config = CoreConfig { limits: row.limits(), ..CoreConfig::default() };
@@ -230,7 +230,7 @@ fn played(
     bench: &Bench,
     pool: &Mempool,
     row: &Row,
-    publisher: &Arc<Publisher<InForce>>,
+    publisher: &Arc<Publisher<ActivePlan>>,
 ) -> Result<Job> {
     let mut nic = QueueNic::new(two_ports(bench, pool, row)?.into(), pool.clone());
     let (mut core, counters) = core(row, publisher);
@@ -247,7 +247,7 @@ fn behind_rings(
     bench: &Bench,
     pool: &Mempool,
     row: &Row,
-    publisher: &Arc<Publisher<InForce>>,
+    publisher: &Arc<Publisher<ActivePlan>>,
 ) -> Result<Vec<(u32, Job)>> {
     let queues = two_ports(bench, pool, row)?;
     let ports = queues.into_iter().enumerate().map(|(at, (rx, tx))| (format!("port{at}"), rx, tx));
@@ -268,7 +268,7 @@ fn behind_rings(
 }
 
 /// A journey whose frames its own lcore makes, in memory.
-fn made(bench: &Bench, row: &Row, publisher: &Arc<Publisher<InForce>>) -> Result<Job> {
+fn made(bench: &Bench, row: &Row, publisher: &Arc<Publisher<ActivePlan>>) -> Result<Job> {
     let (mut core, _counters) = core(row, publisher);
     let (start, ticks_per_ms) = (rdtsc(), bench.ticks_per_ms());
     let mut load: Load = row.load();

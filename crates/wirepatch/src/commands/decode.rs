@@ -9,7 +9,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use datapath::Link;
+use datapath::LinkLayer;
 use offline::pcap::{Capture, Format, Item, Record, link_of};
 use proto::{Decoder, Direction, Dissection, Fields, Transport, View, Wanted};
 use wire::{Layers, Tcp, Transport as Layer4};
@@ -201,13 +201,13 @@ impl<W: io::Write> Session<'_, W> {
     }
 }
 
-fn layers(link: Link, bytes: &[u8]) -> Result<Layers, wire::NotParsed> {
+fn layers(link: LinkLayer, bytes: &[u8]) -> Result<Layers, wire::NotParsed> {
     match link {
-        Link::Ethernet => Layers::ethernet(bytes),
-        Link::Ip => Layers::ip(bytes, 0),
-        Link::Cooked => Layers::cooked(bytes),
-        Link::Cooked2 => Layers::cooked2(bytes),
-        Link::Null => Layers::ip(bytes, 4),
-        Link::Unknown => Layers::ip(&[], 0),
+        LinkLayer::Ethernet => Layers::ethernet(bytes),
+        LinkLayer::Ip => Layers::ip(bytes, 0),
+        LinkLayer::Cooked => Layers::cooked(bytes),
+        LinkLayer::Cooked2 => Layers::cooked2(bytes),
+        LinkLayer::Null => Layers::ip(bytes, 4),
+        LinkLayer::Unknown => Layers::ip(&[], 0),
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use datapath::{Core, CoreConfig, CoreCounters, InForce, Limits};
+use datapath::{ActivePlan, Core, CoreConfig, CoreCounters, Limits};
 use offline::pcap::{Report, replay as run};
 use patch::{Group, Options, compile, render};
 use plan::{Mode, Plan, Publisher, Reader};
@@ -66,7 +66,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     let input = fs::read(&args.input).with_context(|| {
         format!("cannot read {}: IN is a pcap or pcapng file", args.input.display())
     })?;
-    let publisher = Arc::new(Publisher::new(InForce::new(plan, 1)));
+    let publisher = Arc::new(Publisher::new(ActivePlan::new(plan, 1)));
     let config = CoreConfig {
         trust_checksums: args.trust_checksums,
         limits: limits(input.len()),

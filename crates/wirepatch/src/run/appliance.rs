@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use control::protocol::{Request, Response};
 use control::{Config, known_group, load_plan, wants_restart};
-use datapath::{InForce, PortNo, Reason};
+use datapath::{ActivePlan, PortNo, Reason};
 use patch::{Diagnostic, render};
 use plan::{Mode, Publisher};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use super::log::{Log, unix_seconds};
 /// The control side of a running box. Shared by the metrics, control and main threads.
 pub(super) struct Appliance {
     log: Log,
-    publisher: Arc<Publisher<InForce>>,
+    publisher: Arc<Publisher<ActivePlan>>,
     cores: usize,
     /// Once it runs.
     running: OnceLock<(Telemetry, Watched)>,
@@ -48,7 +48,7 @@ impl Appliance {
         let cores = usize::from(config.workers.count);
         let mut plan = loaded.plan;
         plan.generation = 1;
-        let publisher = Arc::new(Publisher::new(InForce::new(plan, cores)));
+        let publisher = Arc::new(Publisher::new(ActivePlan::new(plan, cores)));
         Ok(Self {
             log,
             publisher,
@@ -59,7 +59,7 @@ impl Appliance {
         })
     }
 
-    pub(super) const fn publisher(&self) -> &Arc<Publisher<InForce>> {
+    pub(super) const fn publisher(&self) -> &Arc<Publisher<ActivePlan>> {
         &self.publisher
     }
 
@@ -188,7 +188,7 @@ impl Appliance {
         set.generation = set.generation.saturating_add(1);
         set.modes = modes;
         plan.generation = set.generation;
-        self.publisher.publish(InForce::new(plan, self.cores));
+        self.publisher.publish(ActivePlan::new(plan, self.cores));
         self.count(true);
         self.log.info(&format!(
             "{what}: generation {} in force: {}",

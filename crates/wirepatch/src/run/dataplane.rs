@@ -9,8 +9,8 @@ use capsule::{
 };
 use control::{Config, Device, Layout};
 use datapath::{
-    Bridge, Core, CoreConfig, CoreCounters, InForce, LcoreCycles, Limits, Link, Lost, Midstream,
-    PortNo, Tunnels,
+    ActivePlan, Bridge, Core, CoreConfig, CoreCounters, LcoreCycles, Limits, LinkLayer, Lost,
+    Midstream, PortNo, Tunnels,
 };
 use flow::limits::Bounds;
 use plan::{Publisher, Reader};
@@ -60,7 +60,7 @@ impl Dataplane {
     /// Starts everything; frames are forwarded when this returns.
     pub(crate) fn start(
         config: &Config,
-        publisher: &Arc<Publisher<InForce>>,
+        publisher: &Arc<Publisher<ActivePlan>>,
         log: Log,
     ) -> Result<Self> {
         let cpus = cpus::lay(&config.workers, &cpus::online());
@@ -378,7 +378,7 @@ fn core_config(config: &Config, core: usize, mtu: u16) -> CoreConfig {
             .iter()
             .map(|[left, right]| Bridge { left: number(*left), right: number(*right) })
             .collect(),
-        link: Link::Ethernet,
+        link: LinkLayer::Ethernet,
         trust_checksums: config.ports.iter().any(|port| port.trust_checksums),
         limits: Limits {
             mtu_bytes: usize::from(mtu),

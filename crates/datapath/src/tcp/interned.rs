@@ -1,6 +1,6 @@
 //! Values that many connections have in common, kept once.
 //!
-//! Holds:     [`Shared`]: the values there are, and how many have each.
+//! Holds:     [`Interner`]: the values there are, and how many have each.
 //! Promises:  a value stays as long as somebody has it; there are never more than [`VALUES_MAX`].
 //! Never:     allocates after it was made, or looks at more than all of them.
 
@@ -12,12 +12,12 @@ const VALUES_MAX: usize = 64;
 pub(super) struct ValueNo(u8);
 
 #[derive(Debug)]
-pub(super) struct Shared<T> {
-    values: Vec<Value<T>>,
+pub(super) struct Interner<T> {
+    values: Vec<InternedValue<T>>,
 }
 
 #[derive(Debug)]
-struct Value<T> {
+struct InternedValue<T> {
     value: T,
     /// How many have it. 0: its place is free.
     holders: u32,
@@ -25,7 +25,7 @@ struct Value<T> {
     next: ValueNo,
 }
 
-impl<T: Copy + PartialEq> Shared<T> {
+impl<T: Copy + PartialEq> Interner<T> {
     pub(super) fn new() -> Self {
         Self { values: Vec::with_capacity(VALUES_MAX) }
     }
@@ -45,7 +45,7 @@ impl<T: Copy + PartialEq> Shared<T> {
                 place.value = value;
                 place.holders = place.holders.saturating_add(1);
             }
-            None => self.values.push(Value { value, holders: 1, next: no }),
+            None => self.values.push(InternedValue { value, holders: 1, next: no }),
         }
         Some(no)
     }
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn any_history_against_a_list() {
-        let mut shared = Shared::new();
+        let mut interner = Interner::new();
         let mut model: Vec<(ValueNo, u32)> = Vec::new();
         let mut state = 9_u32;
         let (mut refused, mut most) = (0, 0);
@@ -93,11 +93,11 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let (value, who) = ((state >> 8) % 90, (state >> 16) as usize % (model.len() + 1));
             match state >> 30 {
-                0 | 1 => match shared.take(value) {
+                0 | 1 => match interner.take(value) {
                     Some(no) => model.push((no, value)),
                     None => refused += 1,
                 },
-                2 if who < model.len() => match shared.change(model[who].0, value) {
+                2 if who < model.len() => match interner.change(model[who].0, value) {
                     Some(no) => model[who] = (no, value),
                     None => {
                         model.swap_remove(who);
@@ -106,33 +106,33 @@ mod tests {
                 },
                 _ if who < model.len() => {
                     let (no, _) = model.swap_remove(who);
-                    shared.give(no);
+                    interner.give(no);
                 }
                 _ => {}
             }
             if model.len() > 200 {
-                model.drain(..).for_each(|(no, _)| shared.give(no));
+                model.drain(..).for_each(|(no, _)| interner.give(no));
             }
             for (no, value) in &model {
-                assert_eq!(shared.get(*no), Some(value));
+                assert_eq!(interner.get(*no), Some(value));
             }
             let mut values: Vec<u32> = model.iter().map(|(_, value)| *value).collect();
             values.sort_unstable();
             values.dedup();
             most = values.len().max(most);
-            assert!(shared.values.len() <= VALUES_MAX);
+            assert!(interner.values.len() <= VALUES_MAX);
         }
         assert!(refused > 100 && most == VALUES_MAX, "{refused} {most}");
     }
 
     #[test]
     fn the_usual_change_is_found_at_once() {
-        let mut shared = Shared::new();
-        let idle = shared.take(1).unwrap();
-        let busy = shared.change(idle, 2).unwrap();
-        assert_eq!(shared.change(busy, 1), Some(idle));
-        assert_eq!(shared.values[usize::from(idle.0)].next, busy);
-        assert_eq!(shared.change(idle, 2), Some(busy));
-        assert_eq!(shared.change(busy, 2), Some(busy), "no change");
+        let mut interner = Interner::new();
+        let idle = interner.take(1).unwrap();
+        let busy = interner.change(idle, 2).unwrap();
+        assert_eq!(interner.change(busy, 1), Some(idle));
+        assert_eq!(interner.values[usize::from(idle.0)].next, busy);
+        assert_eq!(interner.change(idle, 2), Some(busy));
+        assert_eq!(interner.change(busy, 2), Some(busy), "no change");
     }
 }
