@@ -14,7 +14,7 @@ use datapath::{
 };
 use offline::load::{Files, Kind, Load, MANY_PATCHES, Side};
 use patch::{Group, Options, Patch};
-use plan::Reader;
+use plan::Subscriber;
 use proto::{Decoder, Direction, Fields, Step, View, Wanted};
 
 /// Bursts of a row of the journey.
@@ -257,8 +257,11 @@ fn journey(kind: Kind, loaded: Loaded) {
     let groups = [Group::everywhere(patches.len())];
     let plan = patch::compile(&patches, &groups, &Options::default()).expect("a good set");
     let publisher = Arc::new(Publisher::new(ActivePlan::new(plan, 1)));
-    let mut core =
-        Core::new(CoreConfig::default(), Reader::new(publisher), Arc::new(CoreCounters::default()));
+    let mut core = Core::new(
+        CoreConfig::default(),
+        Subscriber::new(publisher),
+        Arc::new(CoreCounters::default()),
+    );
     let mut nic = MemoryNic::new(2, 4 * BURST_FRAMES_MAX);
     let mut load = Load::new(kind);
     while load.is_opening() {

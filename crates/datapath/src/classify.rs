@@ -1,6 +1,6 @@
 //! Step 3: does a patch concern this packet? Most traffic leaves here, after two bits of the scope's port map.
 
-use plan::{Endpoint, Found, Plan, ScopeTable};
+use plan::{Endpoint, Plan, ScopeMatch, ScopeTable};
 use wire::tunnel::{self as inside, Walk};
 use wire::{Layers, Transport, checksum, number};
 
@@ -34,9 +34,9 @@ pub(crate) enum Path {
     /// An ICMP message, which may quote a tracked connection.
     Quote(Layers),
     /// A datagram in scope.
-    Datagram(Packet, Found),
-    /// A TCP segment in scope, or (without `Found`) of a connection whose numbers were shifted before its scope went away.
-    Segment(Packet, tcp::FlowLookup, Option<Found>),
+    Datagram(Packet, ScopeMatch),
+    /// A TCP segment in scope, or (without `ScopeMatch`) of a connection whose numbers were shifted before its scope went away.
+    Segment(Packet, tcp::FlowLookup, Option<ScopeMatch>),
 }
 
 impl Path {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engine::Scratch;
-use plan::{Module, ModuleNo, Reader};
+use plan::{Module, ModuleNo, Subscriber};
 
 use crate::active_plan::ActivePlan;
 use crate::assemble::Fragments;
@@ -76,7 +76,7 @@ impl Default for CoreConfig {
 /// Everything one core owns. Allocated before it runs.
 pub struct Core<F> {
     pub(crate) config: CoreConfig,
-    pub(crate) reader: Reader<ActivePlan>,
+    pub(crate) reader: Subscriber<ActivePlan>,
     pub(crate) counters: Arc<CoreCounters>,
     pub(crate) scratch: Scratch,
     pub(crate) work: Vec<u8>,
@@ -97,7 +97,7 @@ impl<F: Frame> Core<F> {
     /// Allocates all it will ever need.
     pub fn new(
         config: CoreConfig,
-        reader: Reader<ActivePlan>,
+        reader: Subscriber<ActivePlan>,
         counters: Arc<CoreCounters>,
     ) -> Self {
         let packet_bytes = limits::IP_BYTES_MAX.saturating_add(limits::LINK_BYTES_MAX);

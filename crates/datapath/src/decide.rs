@@ -2,7 +2,7 @@
 //! given its name.
 
 use engine::{DatagramResult, DatagramVerdict, Undecided};
-use plan::{Found, Module};
+use plan::{Module, ScopeMatch};
 
 use crate::core::Parts;
 use crate::reasons::Reason;
@@ -24,7 +24,7 @@ pub(crate) enum DatagramDecision {
 pub(crate) fn datagram(
     parts: &Parts<'_>,
     module: &Module,
-    found: Found,
+    found: ScopeMatch,
     result: &DatagramResult,
 ) -> DatagramDecision {
     if let Some(plan_counters) = parts.plan_counters() {

@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use engine::{DatagramResult, DatagramVerdict, Peer, Undecided};
-use plan::{FailMode, Found, Mode, Module};
+use plan::{FailMode, Mode, Module, ScopeMatch};
 use proto::Direction;
 
 use crate::classify::Packet;
@@ -17,7 +17,7 @@ pub(crate) fn datagram(
     parts: &mut Parts<'_>,
     module: &Module,
     packet: &Packet,
-    found: Found,
+    found: ScopeMatch,
     bytes: &[u8],
 ) -> DatagramResult {
     let payload = packet.layers.payload_of(bytes);

@@ -1,6 +1,6 @@
 //! The ten steps in order.
 
-use plan::{FailMode, Found, Mode, Module};
+use plan::{FailMode, Mode, Module, ScopeMatch};
 use wire::Layers;
 
 use crate::apply;
@@ -162,7 +162,7 @@ fn datagram<P: FramePool>(
     pool: &mut P,
     frame: P::Frame,
     packet: &Packet,
-    found: Found,
+    found: ScopeMatch,
     out: &mut Outgoing<P::Frame>,
 ) -> Reason {
     match patch(parts, frame.as_ref(), packet, found) {
@@ -178,7 +178,7 @@ fn rewritten<P: FramePool>(
     pool: &mut P,
     (mut frame, patched): (P::Frame, Option<Patched>),
     packet: &Packet,
-    found: Found,
+    found: ScopeMatch,
     out: &mut Outgoing<P::Frame>,
 ) -> Reason {
     let edits = parts.scratch.edits();
@@ -207,7 +207,12 @@ enum Patched {
 }
 
 /// Steps 6 and 7 for a whole datagram wherever its bytes are. `None`: the scratch's edits are to be made.
-fn patch(parts: &mut Parts<'_>, bytes: &[u8], packet: &Packet, found: Found) -> Option<Patched> {
+fn patch(
+    parts: &mut Parts<'_>,
+    bytes: &[u8],
+    packet: &Packet,
+    found: ScopeMatch,
+) -> Option<Patched> {
     let Some(module) = parts.module(found.module) else {
         return Some(Patched::Pass(Reason::NotInPlan));
     };
@@ -231,7 +236,7 @@ fn answer(parts: &mut Parts<'_>, bytes: &[u8], packet: &Packet) -> Patched {
 }
 
 /// Steps 8 and 9 for the scratch's edits, beside the packet.
-fn beside(parts: &mut Parts<'_>, bytes: &[u8], packet: &Packet, found: Found) -> Patched {
+fn beside(parts: &mut Parts<'_>, bytes: &[u8], packet: &Packet, found: ScopeMatch) -> Patched {
     match apply::edits(bytes, &packet.layers, parts.scratch.edits(), parts.work) {
         Some(layers) => {
             repair::datagram(parts.work, &layers);

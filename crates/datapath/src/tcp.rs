@@ -15,7 +15,7 @@ mod track;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use flow::{FlowId, Key, KeyHash, Outcome, Outputs, SegmentIn, Stores, Table, To, Way};
-use plan::{Endpoint, Found, Mode, Module, ModuleNo};
+use plan::{Endpoint, Mode, Module, ModuleNo, ScopeMatch};
 use proto::Direction;
 use wire::{IpVersion, Layers, Tcp, TcpFlags};
 
@@ -246,7 +246,7 @@ impl TcpState {
 
     /// The lookup for a packet's connection. `found` says which of its ends is most likely the server's, and so spares most second
     /// look-ups.
-    pub(crate) fn lookup(&self, packet: &Packet, found: Option<&Found>) -> FlowLookup {
+    pub(crate) fn lookup(&self, packet: &Packet, found: Option<&ScopeMatch>) -> FlowLookup {
         let way = match found.map(|found| found.direction) {
             Some(Direction::Request) | None => Way::ToServer,
             Some(Direction::Response) => Way::ToClient,
@@ -329,7 +329,7 @@ pub(crate) fn segment<P: FramePool>(
     pool: &mut P,
     frame: P::Frame,
     (packet, lookup): (&Packet, &FlowLookup),
-    found: Option<Found>,
+    found: Option<ScopeMatch>,
     out: &mut Outgoing<P::Frame>,
 ) -> Reason {
     let (bytes, layers) = (frame.as_ref(), &packet.layers);
@@ -426,7 +426,7 @@ fn choose<'a>(
     slot: &mut ConnectionSlot,
     conversations: &mut Conversations,
     (active_plan, previous): (&'a ActivePlan, Option<&'a ActivePlan>),
-    found: Option<Found>,
+    found: Option<ScopeMatch>,
     plans: &mut Plans,
 ) -> Option<(&'a ActivePlan, ModuleNo, &'a Module)> {
     if slot.generation != plans.generation {
@@ -473,7 +473,7 @@ fn choose<'a>(
 }
 
 /// What the plan in force says of a connection.
-fn found_of(key: &Key, active_plan: &ActivePlan) -> Option<Found> {
+fn found_of(key: &Key, active_plan: &ActivePlan) -> Option<ScopeMatch> {
     let server = Endpoint { address: key.server, port: key.server_port };
     let client = Endpoint { address: key.client, port: key.client_port };
     active_plan.plan.scope.find(proto::Transport::Tcp, &client, &server)

@@ -13,8 +13,8 @@
 
 use engine::{Back, Conversation, Input, Peer, Release, Scratch};
 use plan::{
-    Compare, Condition, FailMode, GroupNo, Hold, Mode, Module, Operand, PatchNo, Rule, Side, Test,
-    Transform,
+    Compare, Condition, DirectionRules, FailMode, GroupNo, Hold, Mode, Module, Operand, PatchNo,
+    Rule, Test, Transform,
 };
 use proto::{Direction, Slot, Transport, Wanted};
 
@@ -101,7 +101,10 @@ fn main() {
         ports: Box::default(),
         mode: Mode::Enforce,
         fail: FailMode::Open,
-        sides: [Side::new(wanted, rules, hold, Vec::new()), Side::default()],
+        directions: [
+            DirectionRules::new(wanted, rules, hold, Vec::new()),
+            DirectionRules::default(),
+        ],
     };
     let module = if what.ends_with("-library") { library().unwrap_or(made) } else { made };
     let mut scratch = Scratch::new();

@@ -9,7 +9,7 @@ mod answer;
 mod chains;
 mod source;
 
-use plan::{ByteTest, Compare, Condition, Operand, Source, Step, Test};
+use plan::{ByteSource, ByteStep, ByteTest, Compare, Condition, Operand, Test};
 use proto::{Field, Fields, Flags, Protocol, Slot, Wanted};
 
 use crate::outcome::Peer;
@@ -282,7 +282,7 @@ impl<'a> Evaluation<'a, '_> {
     /// Hands a measure of every value of `source` to `each`.
     fn measure(
         &mut self,
-        source: &Source,
+        source: &ByteSource,
         each: &mut dyn FnMut(&mut Self, Number) -> bool,
         measure: &dyn Fn(&[u8]) -> Option<u64>,
     ) -> bool {
@@ -300,14 +300,14 @@ impl<'a> Evaluation<'a, '_> {
             let Some(value) = measure(bytes) else { continue };
             let at_least = field.flags.has(Flags::OPEN);
             // Each measure but the decimal value grows with the bytes; a slice or a trim may take growth away again.
-            let grows = source.steps.iter().all(|step| matches!(step, Step::Lower));
+            let grows = source.steps.iter().all(|step| matches!(step, ByteStep::Lower));
             let value = if at_least && !grows { 0 } else { value };
             open |= each(self, Number { value, at_least });
         }
         open
     }
 
-    fn bytes(&mut self, source: &Source, test: &ByteTest) -> Truth {
+    fn bytes(&mut self, source: &ByteSource, test: &ByteTest) -> Truth {
         let Subject { input, fields, .. } = self.subject;
         let (reach, open) = self.reach(source.slot);
         let mut any = Any::default();
@@ -331,7 +331,7 @@ impl<'a> Evaluation<'a, '_> {
                     None => Truth::Unknown,
                     Some(bytes) => {
                         let holds = holds(test, bytes, self.subject.peer);
-                        let plain = source.steps.iter().all(|step| matches!(step, Step::Lower));
+                        let plain = source.steps.iter().all(|step| matches!(step, ByteStep::Lower));
                         if field.flags.has(Flags::OPEN) {
                             still_open(test, holds, plain, bytes)
                         } else {
@@ -345,7 +345,7 @@ impl<'a> Evaluation<'a, '_> {
         if matches!(test, ByteTest::NotEqual(_)) { any.all(open) } else { any.any(open) }
     }
 
-    fn same_as(&mut self, steps: &[Step], value: &[u8], other: &Source) -> Truth {
+    fn same_as(&mut self, steps: &[ByteStep], value: &[u8], other: &ByteSource) -> Truth {
         let Subject { input, fields, .. } = self.subject;
         let (reach, open) = self.reach(other.slot);
         let mut any = Any::default();

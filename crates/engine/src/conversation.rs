@@ -1,6 +1,6 @@
 //! What the engine remembers about a TCP connection between calls: both directions, small, plain.
 
-use plan::{Hold, Module, Side};
+use plan::{DirectionRules, Hold, Module};
 use proto::{Direction, Need, Slot, State};
 
 use crate::fused::Resume;
@@ -138,7 +138,7 @@ impl Conversation {
 
 impl SideState {
     /// States of another plan's automata mean nothing to this one's.
-    pub(crate) fn belong_to(&mut self, side: &Side) {
+    pub(crate) fn belong_to(&mut self, side: &DirectionRules) {
         if self.index != side.index.id() {
             self.index = side.index.id();
             self.open = [None; OPEN_FIELDS_MAX];
@@ -153,7 +153,7 @@ impl SideState {
     }
 
     /// The decoder would only ask for more again.
-    pub(crate) fn still_waits(&self, side: &Side, input: &[u8], held: usize) -> bool {
+    pub(crate) fn still_waits(&self, side: &DirectionRules, input: &[u8], held: usize) -> bool {
         let bound = match side.hold {
             Hold::Streaming => proto::limits::HOLD_BYTES_MAX,
             Hold::UpTo(bytes) => bytes,

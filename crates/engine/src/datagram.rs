@@ -1,6 +1,6 @@
 //! One datagram: dissect, decide, repair.
 
-use plan::{FailMode, Mode, Module, Reply, Side};
+use plan::{DirectionRules, FailMode, Mode, Module, Reply};
 use proto::{Cut, Direction, Dissection, Refusal, Refused, Transport, View};
 
 use crate::decide::{Unit, Verdict, decide, verdict_of};
@@ -16,7 +16,7 @@ pub fn datagram(
     scratch: &mut Scratch,
 ) -> DatagramResult {
     scratch.clear();
-    let side = module.side(from);
+    let side = module.direction(from);
     let mut result =
         DatagramResult { verdict: DatagramVerdict::Pass, undecided: None, messages: 1 };
     if side.rules.is_empty() {
@@ -42,7 +42,7 @@ pub fn datagram(
 /// Takes over what the decoder has found to be all that becomes of the message.
 fn shortened(
     module: &Module,
-    side: &Side,
+    side: &DirectionRules,
     cut: &Cut,
     scratch: &mut Scratch,
     mut result: DatagramResult,
@@ -63,7 +63,7 @@ fn shortened(
 #[inline(never)]
 fn decided(
     module: &Module,
-    side: &Side,
+    side: &DirectionRules,
     view: View<'_>,
     peer: &Peer,
     scratch: &mut Scratch,
@@ -112,10 +112,10 @@ fn answer(module: &Module, view: View<'_>, with: &Reply, reply: &mut Vec<u8>) ->
     reply.clear();
     let refusal = match with {
         Reply::Protocol(which) => module.decoder.refuse(Refused::Datagram, *which, view, reply),
-        Reply::Literal(bytes) if bytes.len() <= reply.capacity() => {
+        Reply::Custom(bytes) if bytes.len() <= reply.capacity() => {
             module.decoder.literal(Refused::Datagram, bytes, view, reply)
         }
-        Reply::Literal(_) => Refusal::Silence,
+        Reply::Custom(_) => Refusal::Silence,
     };
     match refusal {
         Refusal::Reply | Refusal::Last => DatagramVerdict::Reply,

@@ -12,7 +12,7 @@ pub(crate) use values::difference;
 
 use core::mem;
 
-use plan::{Module, Reply, Rule, RuleNo, Side, Transform};
+use plan::{DirectionRules, Module, Reply, Rule, RuleNo, Transform};
 use proto::{Edits, Field, Fields, Flags, Repair, Repr, Transport, View};
 
 use crate::condition::{Subject, Truth, VISITS_MAX, evaluate};
@@ -59,7 +59,7 @@ pub(crate) enum Verdict<'m> {
 #[derive(Clone, Copy)]
 pub(crate) struct Unit<'a> {
     pub(crate) module: &'a Module,
-    pub(crate) side: &'a Side,
+    pub(crate) side: &'a DirectionRules,
     pub(crate) transport: Transport,
     pub(crate) view: View<'a>,
     pub(crate) fields: &'a Fields,
@@ -92,7 +92,7 @@ pub(crate) fn decide(unit: Unit<'_>, desk: &mut Desk) -> Decision {
     decision
 }
 
-/// Where the first of what a decoder caught of a unit without rare bytes ([`plan::Index::sieve`]) is that concerns a rule.
+/// Where the first of what a decoder caught of a unit without rare bytes ([`plan::Index::header_prefilter`]) is that concerns a rule.
 pub(crate) fn who_is_concerned(unit: Unit<'_>, desk: &mut Desk) -> Option<u32> {
     desk.candidates.clear();
     if unit.fields.overflowed() {
@@ -189,7 +189,7 @@ impl<'a> Unit<'a> {
 
     /// Finds the rules that wait for how often a slot occurs.
     fn look_up_counts(&self, open: bool, desk: &mut Desk) {
-        let Side { index, .. } = self.side;
+        let DirectionRules { index, .. } = self.side;
         let items = self.fields.items();
         for &counted in index.counted() {
             let Some(slot) = index.slot(counted) else { continue };

@@ -9,7 +9,7 @@ mod open;
 mod quiet;
 mod verdict;
 
-use plan::{FailMode, Hold, Mode, Module, Side};
+use plan::{DirectionRules, FailMode, Hold, Mode, Module};
 use proto::{Direction, Edits, Flags, Span, State, Step, Transport, View};
 
 use crate::conversation::{Conversation, OPEN_FIELDS_MAX, SideState};
@@ -34,7 +34,7 @@ pub fn stream(
 ) -> StreamResult {
     scratch.clear();
     let Input { bytes: input, held, ended, release, back } = input;
-    let side = module.side(from);
+    let side = module.direction(from);
     let Conversation { state, sides: [request, response] } = conversation;
     let lost = request.given_up || response.given_up;
     let mine = match from {
@@ -72,7 +72,7 @@ pub fn stream(
 /// One call.
 struct Run<'a> {
     module: &'a Module,
-    side: &'a Side,
+    side: &'a DirectionRules,
     from: Direction,
     peer: &'a Peer,
     ended: bool,

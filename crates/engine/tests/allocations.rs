@@ -12,7 +12,7 @@ mod rules;
 
 use engine::{Back, Conversation, Input, Peer, Release, Scratch, Then};
 use lines::{KEY, Lines, NUMBER, VALUE, WORD};
-use plan::{Module, Normalization, Operand, Step, Transform};
+use plan::{ByteStep, Module, Normalization, Operand, Transform};
 use proto::{Direction::Request, Transport};
 use rules::*;
 
@@ -41,7 +41,7 @@ fn everything(mut b: Builder, held: bool) -> Module {
         .rule(
             None,
             number(
-                Operand::Climbs(source(x, &[Step::UrlDecode, Step::Lower])),
+                Operand::Climbs(source(x, &[ByteStep::UrlDecode, ByteStep::Lower])),
                 plan::Compare::Greater,
                 5,
             ),
@@ -121,7 +121,7 @@ fn streams_allocate_nothing() {
 
 #[test]
 fn answers_allocate_nothing() {
-    let literal = |text: &str| plan::Reply::Literal(text.as_bytes().into());
+    let literal = |text: &str| plan::Reply::Custom(text.as_bytes().into());
     let mut b = Builder::new(proto::by_name("http").unwrap()).whole(4096);
     let uri = b.named("http.request.uri");
     let long = format!("HTTP/1.1 418 No\r\nContent-Length: 9000\r\n\r\n{}", "x".repeat(9000));

@@ -116,7 +116,7 @@ fn a_refused_request_takes_its_body_along() {
 #[test]
 fn an_answer_to_head_has_no_body() {
     let reply = "HTTP/1.1 418 No\r\nContent-Length: 2\r\n\r\nno";
-    let refuse = || Transform::Refuse(Reply::Literal(reply.as_bytes().into()));
+    let refuse = || Transform::Refuse(Reply::Custom(reply.as_bytes().into()));
     let http = module("http", "http.request.uri", refuse(), refuse(), Mode::Enforce);
     let head = BAD.replace("GET", "HEAD");
     let both = [&head, BAD].concat();
@@ -214,7 +214,7 @@ fn a_dropped_request_is_owed_nothing() {
 #[test]
 fn more_answers_than_fit_are_given_in_several_calls() {
     let reply = format!("HTTP/1.1 418 No\r\nContent-Length: 1000\r\n\r\n{}", "x".repeat(1000));
-    let refuse = || Transform::Refuse(Reply::Literal(reply.as_bytes().into()));
+    let refuse = || Transform::Refuse(Reply::Custom(reply.as_bytes().into()));
     let http = module("http", "http.request.uri", refuse(), refuse(), Mode::Enforce);
     let many = BAD.repeat(50);
     let got = every_way(&http, &[(Q, &many), (Q, GOOD), (S, OK)], &mut Scratch::new());

@@ -34,7 +34,7 @@ fn plan(rules: &str) -> Plan {
 /// The same plan, whose decoder is not told what may be cut.
 fn the_long_way(rules: &str) -> Plan {
     let mut plan = plan(rules);
-    for side in plan.modules.iter_mut().flat_map(|module| &mut module.sides) {
+    for side in plan.modules.iter_mut().flat_map(|module| &mut module.directions) {
         let all = Watch::new(&[(0, usize::MAX)], &[(0, u64::MAX)]);
         side.wanted.set_screen(vec![all; side.wanted.slot_count()]);
     }

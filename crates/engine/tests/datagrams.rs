@@ -13,7 +13,7 @@ mod rules;
 use engine::{DatagramVerdict, Peer, Scratch, Undecided};
 use lines::{KEY, LENGTH, Lines, NUMBER, SEALED, VALUE};
 use plan::{
-    ByteTest, Compare, Condition, FailMode, Mode, Module, Operand, Reply, Step, Test, Transform,
+    ByteStep, ByteTest, Compare, Condition, FailMode, Mode, Module, Operand, Reply, Test, Transform,
 };
 use proto::Direction::{Request, Response};
 use proto::{Span, Transport};
@@ -115,15 +115,16 @@ fn the_tests_of_the_language() {
             engine::datagram(&module, Request, input.as_bytes(), &Peer { address }, &mut scratch);
         result.verdict == DatagramVerdict::Drop
     };
-    let on = |steps: &'static [Step], test: fn() -> ByteTest| {
+    let on = |steps: &'static [ByteStep], test: fn() -> ByteTest| {
         move |slot| Condition::Test(Test::Bytes { source: source(slot, steps), test: test() })
     };
-    let starts =
-        on(&[Step::UrlDecode, Step::Lower], || ByteTest::StartsWith(b"/etc".as_slice().into()));
+    let starts = on(&[ByteStep::UrlDecode, ByteStep::Lower], || {
+        ByteTest::StartsWith(b"/etc".as_slice().into())
+    });
     assert!(
         pass(&starts, "%2fETC/passwd") && !pass(&starts, "/%65tcetera".trim_end_matches("cetera"))
     );
-    let ends = on(&[Step::Trim], || ByteTest::EndsWith(b".exe".as_slice().into()));
+    let ends = on(&[ByteStep::Trim], || ByteTest::EndsWith(b".exe".as_slice().into()));
     assert!(pass(&ends, " a.exe \t") && !pass(&ends, "a.exe2"));
     let listed = on(&[], || ByteTest::In([b"a".as_slice().into(), b"b".as_slice().into()].into()));
     assert!(pass(&listed, "b") && !pass(&listed, "ab"));
@@ -162,7 +163,7 @@ fn verdicts_and_replies() {
     let bad = b"x: bad\n";
     let refuse = build(Transform::Refuse(Reply::Protocol(0)));
     assert_eq!(run(&refuse, Request, bad), (DatagramVerdict::Reply, b"sorry\n".to_vec(), 1));
-    let literal = build(Transform::Refuse(Reply::Literal(b"no".as_slice().into())));
+    let literal = build(Transform::Refuse(Reply::Custom(b"no".as_slice().into())));
     assert_eq!(run(&literal, Request, bad), (DatagramVerdict::Reply, b"no".to_vec(), 1));
     let silent = build(Transform::Refuse(Reply::Protocol(9)));
     assert_eq!(run(&silent, Request, bad).0, DatagramVerdict::Drop);

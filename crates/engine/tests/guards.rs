@@ -32,8 +32,8 @@ fn compiled(patches: &[Patch]) -> Plan {
 /// The same plan, every rule of which is evaluated for every unit.
 fn unguarded(patches: &[Patch]) -> Plan {
     let mut plan = compiled(patches);
-    for side in plan.modules.iter_mut().flat_map(|module| &mut module.sides) {
-        side.index = Index::unguarded(&side.wanted, &side.rules);
+    for side in plan.modules.iter_mut().flat_map(|module| &mut module.directions) {
+        side.index = Index::without_preconditions(&side.wanted, &side.rules);
         let all = Watch::new(&[(0, usize::MAX)], &[(0, u64::MAX)]);
         side.wanted.set_screen(vec![all; side.wanted.slot_count()]);
         side.wanted.set_sieve(None);
@@ -138,7 +138,7 @@ fn a_rule_that_is_not_looked_at_would_not_have_fired() {
 fn what_is_sifted_out_would_have_gone_on_as_it_came() {
     let patches = library();
     let (sifted, mut plainly) = (compiled(&patches), compiled(&patches));
-    for side in plainly.modules.iter_mut().flat_map(|module| &mut module.sides) {
+    for side in plainly.modules.iter_mut().flat_map(|module| &mut module.directions) {
         side.wanted.set_sieve(None);
     }
     let mut scratch = Scratch::new();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datapath::{Core, CoreConfig, CoreCounters, Limits};
 use offline::pcap::{Capture, Item, replay};
-use plan::{Plan, Reader};
+use plan::{Plan, Subscriber};
 
 use crate::library::{Shelf, library, shelf};
 
@@ -40,5 +40,5 @@ pub(crate) fn pcap(input: &[u8]) {
 fn core<F: datapath::Frame>(shelf: &Shelf) -> Core<F> {
     let limits = Limits { flows_max: 64, blocks_max: 256, ..Limits::default() };
     let config = CoreConfig { limits, ..CoreConfig::default() };
-    Core::new(config, Reader::new(Arc::clone(shelf)), Arc::new(CoreCounters::default()))
+    Core::new(config, Subscriber::new(Arc::clone(shelf)), Arc::new(CoreCounters::default()))
 }

@@ -14,7 +14,7 @@ use datapath::{
     Core, CoreConfig, CoreCounters, Direction, Frame, FrameFate, FramePool, Limits, LinkLayer, Nic,
     PortNo, Reason, turn,
 };
-use plan::Reader;
+use plan::Subscriber;
 use wire::{Layers, Transport, checksum};
 
 use crate::library::Shelf;
@@ -119,7 +119,7 @@ impl Rig {
     pub fn new(shelf: &Shelf, trusts: bool) -> Self {
         let config =
             CoreConfig { limits: LIMITS, trust_checksums: trusts, ..CoreConfig::default() };
-        let reader = Reader::new(Arc::clone(shelf));
+        let reader = Subscriber::new(Arc::clone(shelf));
         let core = Core::new(config, reader, Arc::new(CoreCounters::default()));
         let counted = Reason::ALL.iter().map(|_| 0).collect();
         Self { ports: Ports::default(), core, counted, trusts, now_ms: 0 }

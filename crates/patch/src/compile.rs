@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use plan::{
-    Condition, FailMode, GroupInfo, GroupNo, Hold, Mode, Module, PatchInfo, PatchNo, Plan, Rule,
-    Side, Transform,
+    Condition, DirectionRules, FailMode, GroupInfo, GroupNo, Hold, Mode, Module, PatchInfo,
+    PatchNo, Plan, Rule, Transform,
 };
 use proto::{Direction, Slot, Transport, Wanted, limits};
 
@@ -248,7 +248,7 @@ impl<'a> Compiler<'a> {
             ports: ports.into(),
             mode: group.mode,
             fail: self.options.fail,
-            sides: [request?, response?],
+            directions: [request?, response?],
         })
     }
 
@@ -258,7 +258,7 @@ impl<'a> Compiler<'a> {
         transport: Transport,
         direction: Direction,
         members: &[usize],
-    ) -> Option<Side> {
+    ) -> Option<DirectionRules> {
         let protocol = self.patches.get(*members.first()?)?.protocol();
         let mut wanted = Wanted::new(protocol);
         let mut rules: Vec<Rule> = Vec::new();
@@ -297,7 +297,7 @@ impl<'a> Compiler<'a> {
         self.contradictions(&wanted, &rules, &from);
         if transport == Transport::Udp {
             // A datagram is always whole.
-            return Some(Side::new(wanted, rules, Hold::Streaming, concerned));
+            return Some(DirectionRules::new(wanted, rules, Hold::Streaming, concerned));
         }
         let mut holds = false;
         let mut undecidable = Vec::new();
@@ -314,7 +314,7 @@ impl<'a> Compiler<'a> {
             undecidable.extend(self.bounded(&wanted, rule, patch, checked, &need));
         }
         self.found.extend(undecidable);
-        let mut side = Side::new(wanted, rules, Hold::Streaming, concerned);
+        let mut side = DirectionRules::new(wanted, rules, Hold::Streaming, concerned);
         // A slot's program has room for so many rules; the rest wait for the whole field.
         for (no, (rule, (patch, checked))) in side.rules.iter().zip(&from).enumerate() {
             let Some(slot) = rule.target.and_then(|target| side.index.slot(target)) else {

@@ -145,8 +145,8 @@ pub(crate) fn written_back(transforms: &[&Transform]) -> Vec<(usize, usize)> {
 fn same_reply(a: &Reply, b: &Reply) -> bool {
     match (a, b) {
         (Reply::Protocol(a), Reply::Protocol(b)) => a == b,
-        (Reply::Literal(a), Reply::Literal(b)) => a == b,
-        (Reply::Protocol(_), Reply::Literal(_)) | (Reply::Literal(_), Reply::Protocol(_)) => false,
+        (Reply::Custom(a), Reply::Custom(b)) => a == b,
+        (Reply::Protocol(_), Reply::Custom(_)) | (Reply::Custom(_), Reply::Protocol(_)) => false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use plan::{FailMode, Hold, Mode, Module, Plan, Reply, Side, Transform};
+use plan::{DirectionRules, FailMode, Hold, Mode, Module, Plan, Reply, Transform};
 use proto::{Direction, Transport};
 use serde::Serialize;
 
@@ -113,14 +113,14 @@ fn of_module(plan: &Plan, module: &Module) -> ModuleExplanation {
         .to_owned(),
         sides: Direction::BOTH
             .into_iter()
-            .filter(|direction| !module.side(*direction).rules.is_empty())
+            .filter(|direction| !module.direction(*direction).rules.is_empty())
             .map(|direction| of_side(plan, module, direction))
             .collect(),
     }
 }
 
 fn of_side(plan: &Plan, module: &Module, direction: Direction) -> SideExplanation {
-    let side = module.side(direction);
+    let side = module.direction(direction);
     let protocol = module.decoder.protocol();
     let mut slots_read: Vec<_> = side
         .rules
@@ -169,7 +169,7 @@ fn of_side(plan: &Plan, module: &Module, direction: Direction) -> SideExplanatio
     }
 }
 
-fn cost(side: &Side, slots_read: &[proto::Slot]) -> Cost {
+fn cost(side: &DirectionRules, slots_read: &[proto::Slot]) -> Cost {
     let programs = slots_read
         .iter()
         .filter_map(|slot| side.index.slot(*slot)?.program())
@@ -223,7 +223,7 @@ fn describe(transform: &Transform, replies: &[&str]) -> String {
 fn reply_words(reply: &Reply, replies: &[&str]) -> String {
     match reply {
         Reply::Protocol(which) => (*replies.get(usize::from(*which)).unwrap_or(&"?")).to_owned(),
-        Reply::Literal(bytes) => format!("\"{}\"", show(bytes)),
+        Reply::Custom(bytes) => format!("\"{}\"", show(bytes)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which slots a compiled condition reads, and renumbering them from a patch's own numbering to a module's.
 
-use plan::{ByteTest, Condition, Operand, Source, Test};
+use plan::{ByteSource, ByteTest, Condition, Operand, Test};
 use proto::Slot;
 
 /// What a condition wants of a slot.
@@ -34,7 +34,7 @@ pub(crate) fn each(condition: &mut Condition, visit: &mut dyn FnMut(&mut Slot, U
             Test::NumberIn { operand: inner, .. } => operand(inner, visit),
             Test::Bytes { source, test } => {
                 visit(&mut source.slot, Use::Content);
-                if let ByteTest::SameAs(Source { slot, .. }) = test {
+                if let ByteTest::SameAs(ByteSource { slot, .. }) = test {
                     visit(slot, Use::Content);
                 }
             }

@@ -45,7 +45,7 @@ pub enum Test {
     /// Bytes against a constant, or against another field's bytes.
     Bytes {
         /// Left side.
-        source: Source,
+        source: ByteSource,
         /// The comparison.
         test: ByteTest,
     },
@@ -73,15 +73,15 @@ pub enum Operand {
     /// A uint or bool field (a bool is 0 or 1).
     Field(Slot),
     /// `len(x)`, bytes after the steps of `x`.
-    Len(Source),
+    Len(ByteSource),
     /// `count(field)`: occurrences in reach.
     Count(Slot),
     /// How often a byte of the set occurs in `x` (`count(x, "../")` counts a pattern: see `Matches`).
-    CountOf(Source, Pattern),
+    CountOf(ByteSource, Pattern),
     /// `depth(x)`: lowest level a path reaches, as how many levels it climbs out of its root (0: never leaves it).
-    Climbs(Source),
+    Climbs(ByteSource),
     /// Greatest nesting of brackets.
-    Nesting(Source),
+    Nesting(ByteSource),
     /// Sum.
     Add(Box<Operand>, Box<Operand>),
     /// Difference, not below 0.
@@ -91,21 +91,21 @@ pub enum Operand {
     /// Bitwise and.
     And(Box<Operand>, Box<Operand>),
     /// The value of ASCII decimal digits in `x`; absent if it is no number; saturates.
-    Decimal(Source),
+    Decimal(ByteSource),
 }
 
 /// Bytes of a field after some steps (`lower(url_decode(http.request.uri))[0:8]`).
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct ByteSource {
     /// Which field.
     pub slot: Slot,
     /// Applied in order, into the engine's scratch; none means the field's own bytes.
-    pub steps: Box<[Step]>,
+    pub steps: Box<[ByteStep]>,
 }
 
-/// A step of a [`Source`].
+/// A step of a [`ByteSource`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum ByteStep {
     /// Bytes `start..end`; a negative offset counts from the end, as in Wireshark's slices.
     Slice {
         /// From.
@@ -131,7 +131,7 @@ pub enum ByteTest {
     /// One of these.
     In(Box<[Box<[u8]>]>),
     /// Equals another field's bytes.
-    SameAs(Source),
+    SameAs(ByteSource),
     /// A substring.
     Contains(Pattern),
     /// A regular expression matches somewhere.

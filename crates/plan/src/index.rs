@@ -1,20 +1,21 @@
 //! Fusion: which of a side's rules can concern the message at hand, found at a cost that does not grow with the rules that
 //! don't.
 //!
-//! Holds:     for every slot the **guards** of the rules that wait for it (a guard is a necessary condition that is cheap
+//! Holds:     for every slot the **preconditions** of the rules that wait for it (a precondition is a necessary condition that is cheap
 //!            to look up: "longer than 128", "contains one of these literals"), and the slot's [`Program`], its streamable rules
 //!            fused into one pass over the bytes.
-//! Promises:  a rule whose guard fails could not have fired on the message as it came. Looking a field up costs one
-//!            binary search or one pass over its bytes for each kind of guard in use, and then only what was found.
+//! Promises:  a rule whose precondition fails could not have fired on the message as it came. Looking a field up costs one
+//!            binary search or one pass over its bytes for each kind of precondition in use, and then only what was found.
 //! Never:     evaluates a condition: that is `engine`'s, for the candidates found here.
 
 mod candidates;
-mod grams;
-mod guard;
-mod needles;
+
+mod byte_hints;
+mod literal_set;
+mod ngram_filter;
+mod precondition;
 mod program;
 mod ranges;
-mod sieve;
 mod slot;
 mod table;
 #[cfg(test)]
@@ -28,13 +29,14 @@ use crate::condition::Condition;
 use crate::module::{Rule, RuleNo};
 use crate::transform::{ByteSet, Scope, Transform};
 pub use candidates::Candidates;
-use guard::{Atom, Guard, Kind};
-use needles::widened;
-use program::Taken;
+use literal_set::widened;
+use precondition::{Atom, AtomKind, Precondition};
+use program::StreamedRules;
 pub use program::{
-    AUTOMATA_MAX, Automaton, LiteralState, Literals, MaskTable, Owner, Program, WINDOW_BYTES_MAX,
+    AUTOMATA_MAX, Automaton, LiteralAutomaton, LiteralState, MaskTable, Owner,
+    PARTIAL_MATCH_BYTES_MAX, Program,
 };
-use ranges::Ranges;
+use ranges::ByteRanges;
 pub use slot::SlotIndex;
 
 /// Streamable rules with a condition that one slot's program takes in: a bit each in an open field's state. Those past it
@@ -49,8 +51,8 @@ pub struct Index {
     lacking: Box<[Lacking]>,
     every_unit: Box<[RuleNo]>,
     /// A unit without any of these bytes has nothing that a covered slot's literals and masks wait for.
-    rare: Ranges,
-    /// The least byte behind the letters that a sieve takes for absent.
+    rare: ByteRanges,
+    /// The least byte behind the letters that a header prefilter takes for absent.
     rare_from: u8,
     /// Tells indices apart: see [`Index::id`].
     id: u32,
@@ -73,27 +75,31 @@ static IDS: AtomicU32 = AtomicU32::new(1);
 impl Index {
     /// Fuses `rules`.
     pub fn new(wanted: &Wanted, rules: &[Rule]) -> Self {
-        Self::guarded_by(wanted, rules, Guard::of)
+        Self::with_preconditions(wanted, rules, Precondition::of)
     }
 
-    /// Fuses `rules` without a guard: all are looked at for every unit. What guarded ones are held against in tests.
-    pub fn unguarded(wanted: &Wanted, rules: &[Rule]) -> Self {
-        let mut index = Self::guarded_by(wanted, rules, |_| Guard::Nothing);
+    /// Fuses `rules` without a precondition: all are looked at for every unit. What the filtered ones are held against in tests.
+    pub fn without_preconditions(wanted: &Wanted, rules: &[Rule]) -> Self {
+        let mut index = Self::with_preconditions(wanted, rules, |_| Precondition::Unknown);
         index.slots.iter_mut().for_each(SlotIndex::open_program);
-        index.rare = Ranges::default();
+        index.rare = ByteRanges::default();
         index
     }
 
-    fn guarded_by(wanted: &Wanted, rules: &[Rule], guard: impl Fn(&Rule) -> Guard) -> Self {
+    fn with_preconditions(
+        wanted: &Wanted,
+        rules: &[Rule],
+        precondition: impl Fn(&Rule) -> Precondition,
+    ) -> Self {
         let mut every_unit = Vec::new();
         let mut lacking = Vec::new();
-        let mut atoms: Vec<Vec<(Kind, RuleNo)>> = Vec::new();
+        let mut atoms: Vec<Vec<(AtomKind, RuleNo)>> = Vec::new();
         let mut whole: Vec<Vec<RuleNo>> = Vec::new();
-        let mut streamed: Vec<Taken> = Vec::new();
+        let mut streamed: Vec<StreamedRules> = Vec::new();
         let slot_count = wanted.slot_count();
         atoms.resize_with(slot_count, Vec::new);
         whole.resize_with(slot_count, Vec::new);
-        streamed.resize_with(slot_count, Taken::default);
+        streamed.resize_with(slot_count, StreamedRules::default);
 
         for (no, rule) in rules.iter().enumerate() {
             let Ok(no) = RuleNo::try_from(no) else { break };
@@ -108,11 +114,11 @@ impl Index {
                     continue;
                 }
             }
-            match guard(rule) {
-                Guard::Nothing => every_unit.push(no),
-                Guard::Any(any) => {
+            match precondition(rule) {
+                Precondition::Unknown => every_unit.push(no),
+                Precondition::Any(any) => {
                     for Atom { slot, kind } in any {
-                        if let Kind::Lacks(missing) = kind {
+                        if let AtomKind::Lacks(missing) = kind {
                             lacking.push(Lacking { given: slot, missing, rule: no });
                         }
                         match atoms.get_mut(usize::from(slot)) {
@@ -126,13 +132,13 @@ impl Index {
 
         let mut literal_count = 0;
         let mut rare = ByteSet::new();
-        let mut signs = ByteSet::new();
+        let mut byte_hints = ByteSet::new();
         let mut slots = Vec::with_capacity(slot_count);
         for ((atoms, whole), streamed) in atoms.into_iter().zip(whole).zip(streamed) {
             let slot = SlotIndex::new(atoms, whole, &streamed, rules, literal_count);
             literal_count = literal_count.saturating_add(slot.marks());
             rare = rare.union(&slot.rare());
-            signs = signs.union(&slot.signs_rare());
+            byte_hints = byte_hints.union(&slot.rare_hints());
             slots.push(slot);
         }
         every_unit.dedup();
@@ -143,8 +149,8 @@ impl Index {
             counted,
             lacking: lacking.into(),
             every_unit: every_unit.into(),
-            rare: Ranges::new(widened(&rare)),
-            rare_from: signs.iter().find(|byte| *byte > b'z').unwrap_or(u8::MAX),
+            rare: ByteRanges::new(widened(&rare)),
+            rare_from: byte_hints.iter().find(|byte| *byte > b'z').unwrap_or(u8::MAX),
             id: IDS.fetch_add(1, Relaxed),
         }
     }
@@ -165,17 +171,17 @@ impl Index {
     }
 
     /// What is watched of every slot, in order. `None`: some rule is evaluated for units whatever their values are.
-    pub fn watches(&self) -> Option<Vec<Watch>> {
-        let every = self.slots.iter().map(|slot| slot.watch().clone());
+    pub fn watched_ranges(&self) -> Option<Vec<Watch>> {
+        let every = self.slots.iter().map(|slot| slot.watched().clone());
         (self.every_unit.is_empty() && self.lacking.is_empty()).then(|| every.collect())
     }
 
     /// What somebody has to look at in a unit without rare bytes. `None`: some rule is evaluated for every unit.
-    pub fn sieve(&self) -> Option<Sieve> {
-        let meshes = self.slots.iter().map(SlotIndex::mesh).collect();
+    pub fn header_prefilter(&self) -> Option<Sieve> {
+        let parts = self.slots.iter().map(SlotIndex::header_prefilter_part).collect();
         let pair = |lacking: &Lacking| (lacking.given, lacking.missing);
         let lacking = self.lacking.iter().map(pair).collect();
-        self.every_unit.is_empty().then(|| Sieve::new(meshes, lacking, self.rare_from))
+        self.every_unit.is_empty().then(|| Sieve::new(parts, lacking, self.rare_from))
     }
 
     /// Rules that wait for what a unit has not.
@@ -190,7 +196,7 @@ impl Index {
         !self.rare.is_empty() && !self.rare.any_in(unit)
     }
 
-    /// Rules that no guard was found for (`not http.host`): evaluated for every unit.
+    /// Rules that no precondition was found for (`not http.host`): evaluated for every unit.
     pub fn every_unit(&self) -> &[RuleNo] {
         &self.every_unit
     }

@@ -1,6 +1,6 @@
 //! The waist: what patches compile to. `patch` makes it, `engine` runs it, neither sees the other.
 //!
-//! Holds:     immutable tables ([`Plan`], [`Module`], [`Side`], [`Rule`]), the scope look-up, and how cores take up a new one.
+//! Holds:     immutable tables ([`Plan`], [`Module`], [`DirectionRules`], [`Rule`]), the scope look-up, and how cores take up a new one.
 //! Promises:  nothing in it changes once it is built; reading it needs no lock and no allocation.
 //! Never:     YAML, names looked up at run time, diagnostics, packets.
 #![warn(missing_docs)]
@@ -24,13 +24,13 @@ pub mod publish;
 pub mod scope;
 pub mod transform;
 
-pub use condition::{ByteTest, Compare, Condition, Operand, Source, Step, Test};
+pub use condition::{ByteSource, ByteStep, ByteTest, Compare, Condition, Operand, Test};
 pub use index::Index;
 pub use module::{
-    FailMode, GroupInfo, GroupNo, Hold, Mode, Module, ModuleNo, PatchInfo, PatchNo, Plan, Rule,
-    RuleNo, Side,
+    DirectionRules, FailMode, GroupInfo, GroupNo, Hold, Mode, Module, ModuleNo, PatchInfo, PatchNo,
+    Plan, Rule, RuleNo,
 };
 pub use pattern::{Pattern, PatternError};
-pub use publish::{Publisher, Reader};
-pub use scope::{Endpoint, Found, ScopeTable, TUNNEL_PORTS};
+pub use publish::{Publisher, Subscriber};
+pub use scope::{Endpoint, ScopeMatch, ScopeTable, TUNNEL_PORTS};
 pub use transform::{ByteSet, Normalization, REPLY_BYTES_MAX, Reply, Scope, Transform};

@@ -1,4 +1,4 @@
-//! Plans, modules, sides and rules.
+//! Plans, modules, their directions and rules.
 
 use proto::{Decoder, Direction, Slot, Transport, Wanted};
 
@@ -19,7 +19,7 @@ pub struct ModuleNo(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupNo(pub u16);
 
-/// Index into [`Side::rules`].
+/// Index into [`DirectionRules::rules`].
 pub type RuleNo = u16;
 
 /// Edit, or only count what would have been edited.
@@ -115,13 +115,13 @@ pub struct Module {
     /// What to do with what cannot be decided.
     pub fail: FailMode,
     /// Indexed by [`Direction::index`].
-    pub sides: [Side; 2],
+    pub directions: [DirectionRules; 2],
 }
 
 impl Module {
     /// The rules of one direction.
-    pub const fn side(&self, direction: Direction) -> &Side {
-        let [request, response] = &self.sides;
+    pub const fn direction(&self, direction: Direction) -> &DirectionRules {
+        let [request, response] = &self.directions;
         match direction {
             Direction::Request => request,
             Direction::Response => response,
@@ -136,7 +136,7 @@ impl core::fmt::Debug for Module {
             .field("group", &self.group)
             .field("transport", &self.transport)
             .field("ports", &self.ports)
-            .field("sides", &self.sides)
+            .field("directions", &self.directions)
             .finish_non_exhaustive()
     }
 }
@@ -153,7 +153,7 @@ pub enum Hold {
 
 /// One direction of one module.
 #[derive(Debug, Default)]
-pub struct Side {
+pub struct DirectionRules {
     /// The fields its rules read, and which of their values are watched.
     pub wanted: Wanted,
     /// In the order they run: patch by patch as loaded, rule by rule as written.
@@ -166,14 +166,14 @@ pub struct Side {
     pub index: Index,
 }
 
-impl Side {
+impl DirectionRules {
     /// The only way to get one whose index agrees with its rules.
     pub fn new(mut wanted: Wanted, rules: Vec<Rule>, hold: Hold, patches: Vec<PatchNo>) -> Self {
         let index = Index::new(&wanted, &rules);
-        if let Some(watches) = index.watches() {
-            wanted.set_screen(watches);
+        if let Some(ranges) = index.watched_ranges() {
+            wanted.set_screen(ranges);
         }
-        wanted.set_sieve(index.sieve());
+        wanted.set_sieve(index.header_prefilter());
         Self { wanted, rules: rules.into(), hold, patches: patches.into(), index }
     }
 

@@ -56,8 +56,8 @@ pub enum PatternError {
 /// anyway, and 10,000 patterns of this size still fit a machine.
 pub const PATTERN_AUTOMATON_BYTES_MAX: usize = 1 << 20;
 
-/// Literals that an expression's needles may be. More of them tell less and less.
-const NEEDLES_MAX: usize = 64;
+/// Literals that stand for an expression, at most. More of them tell less and less.
+const REQUIRED_LITERALS_MAX: usize = 64;
 
 impl Pattern {
     /// Any of `literals`, of which none is empty.
@@ -134,7 +134,7 @@ impl Pattern {
 
     /// Every match contains one of these, ASCII case aside (they are in lower case): the literals, or what every match of an
     /// expression begins with, or else what it ends with. Empty: nothing is known of that.
-    pub fn needles(&self) -> Vec<Box<[u8]>> {
+    pub fn required_literals(&self) -> Vec<Box<[u8]>> {
         match &self.search {
             Search::Literals(_) => {
                 self.literals.iter().map(|literal| literal.to_ascii_lowercase().into()).collect()
@@ -142,12 +142,12 @@ impl Pattern {
             Search::Regex(_) => {
                 let prefixes = self.ends(ExtractKind::Prefix);
                 let suffixes = self.ends(ExtractKind::Suffix);
-                let shortest = |needles: &[Box<[u8]>]| needles.iter().map(|one| one.len()).min();
+                let shortest = |literals: &[Box<[u8]>]| literals.iter().map(|one| one.len()).min();
                 // Nearly every list has these: who waits for them waits for nothing.
-                let ordinary = |needles: &[Box<[u8]>]| {
-                    needles.iter().any(|one| matches!(**one, [b',' | b';' | b':', b' ']))
+                let ordinary = |literals: &[Box<[u8]>]| {
+                    literals.iter().any(|one| matches!(**one, [b',' | b';' | b':', b' ']))
                 };
-                let rank = |needles: &[Box<[u8]>]| (shortest(needles), !ordinary(needles));
+                let rank = |literals: &[Box<[u8]>]| (shortest(literals), !ordinary(literals));
                 match rank(&prefixes).max(rank(&suffixes)) {
                     (None | Some(0), _) => Vec::new(),
                     best if best == rank(&prefixes) => prefixes,
@@ -163,14 +163,14 @@ impl Pattern {
             return Vec::new();
         };
         let mut extractor = Extractor::new();
-        extractor.kind(kind).limit_total(NEEDLES_MAX);
+        extractor.kind(kind).limit_total(REQUIRED_LITERALS_MAX);
         let found = extractor.extract(&tree);
         let lower = |literal: &Literal| literal.as_bytes().to_ascii_lowercase().into();
-        let mut needles: Vec<Box<[u8]>> =
+        let mut literals: Vec<Box<[u8]>> =
             found.literals().unwrap_or_default().iter().map(lower).collect();
-        needles.sort_unstable();
-        needles.dedup();
-        needles
+        literals.sort_unstable();
+        literals.dedup();
+        literals
     }
 
     /// An expression's bytes are bytes.
@@ -217,18 +217,24 @@ mod tests {
 
     #[test]
     fn every_match_contains_a_needle() {
-        let needles = |text: &str| {
+        let required_literals = |text: &str| {
             let pattern = Pattern::regex(text, true).unwrap();
-            let needles: Vec<String> =
-                pattern.needles().iter().map(|needle| needle.escape_ascii().to_string()).collect();
-            needles.join(" ")
+            let literals: Vec<String> = pattern
+                .required_literals()
+                .iter()
+                .map(|literal| literal.escape_ascii().to_string())
+                .collect();
+            literals.join(" ")
         };
-        assert_eq!(needles("/level/(1[6-9]|2)/exec"), "/level/");
-        assert_eq!(needles(r"\$\{(jndi:|\$\{)"), "${${ ${jndi:");
-        assert_eq!(needles("[^a]+JSP"), "jsp");
-        assert_eq!(needles(r",[ \t]*,"), r"\t,  , ,,");
-        assert_eq!(needles("[^a][^b]"), "");
-        assert_eq!(Pattern::literals("", &[b"AB"], false).unwrap().needles()[0][..], *b"ab");
+        assert_eq!(required_literals("/level/(1[6-9]|2)/exec"), "/level/");
+        assert_eq!(required_literals(r"\$\{(jndi:|\$\{)"), "${${ ${jndi:");
+        assert_eq!(required_literals("[^a]+JSP"), "jsp");
+        assert_eq!(required_literals(r",[ \t]*,"), r"\t,  , ,,");
+        assert_eq!(required_literals("[^a][^b]"), "");
+        assert_eq!(
+            Pattern::literals("", &[b"AB"], false).unwrap().required_literals()[0][..],
+            *b"ab"
+        );
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! How cores take up a new plan: between bursts, without a lock, and freed on the control thread.
 //!
-//! Holds:     [`Publisher`], the control thread's end; [`Reader`], one core's end.
-//! Promises:  with nothing new, [`Reader::refresh`] is one load and a compare; a core never frees a plan, because the
+//! Holds:     [`Publisher`], the control thread's end; [`Subscriber`], one core's end.
+//! Promises:  with nothing new, [`Subscriber::refresh`] is one load and a compare; a core never frees a plan, because the
 //!            publisher keeps a reference to each until no core has one; a reader keeps the plan before the current one, so
 //!            that a flow in the middle of a field can finish on the tables it began with.
-//! Never:     blocks a core: where the shelf is locked at that moment, the core looks again at its next burst.
+//! Never:     blocks a core: where the published is locked at that moment, the core looks again at its next burst.
 //!
 //! Generic over what is in force, because cores share more than the plan: `datapath` puts the counters that are laid out by
 //! a plan's patches beside it, so that both are taken up and let go together.
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Debug)]
 pub struct Publisher<T> {
     generation: Generation,
-    shelf: Mutex<Shelf<T>>,
+    published: Mutex<Published<T>>,
 }
 
 /// Read by every core once a burst, written by reloads only. On cache lines of its own: neither the lock and the reference
@@ -26,7 +26,7 @@ pub struct Publisher<T> {
 struct Generation(AtomicU64);
 
 #[derive(Debug)]
-struct Shelf<T> {
+struct Published<T> {
     latest: Arc<T>,
     /// Some core may still hold these.
     retired: Vec<Arc<T>>,
@@ -35,65 +35,65 @@ struct Shelf<T> {
 impl<T> Publisher<T> {
     /// With what is in force first.
     pub fn new(first: T) -> Self {
-        let shelf = Shelf { latest: Arc::new(first), retired: Vec::new() };
-        Self { generation: Generation(AtomicU64::new(1)), shelf: Mutex::new(shelf) }
+        let published = Published { latest: Arc::new(first), retired: Vec::new() };
+        Self { generation: Generation(AtomicU64::new(1)), published: Mutex::new(published) }
     }
 
     /// Puts `next` in force; every core takes it up at its next burst.
     pub fn publish(&self, next: T) {
-        let mut shelf = self.shelf();
-        let old = core::mem::replace(&mut shelf.latest, Arc::new(next));
-        shelf.retired.push(old);
+        let mut published = self.published();
+        let old = core::mem::replace(&mut published.latest, Arc::new(next));
+        published.retired.push(old);
         self.generation.0.fetch_add(1, Ordering::Release);
     }
 
     /// What is in force now.
     pub fn latest(&self) -> Arc<T> {
-        Arc::clone(&self.shelf().latest)
+        Arc::clone(&self.published().latest)
     }
 
     /// Shows the latest and every retired one that is not yet reclaimed, oldest first.
     pub fn each(&self, mut show: impl FnMut(&T)) {
-        let shelf = self.shelf();
-        shelf.retired.iter().chain([&shelf.latest]).for_each(|held| show(held));
+        let published = self.published();
+        published.retired.iter().chain([&published.latest]).for_each(|held| show(held));
     }
 
     /// Takes back what no core holds any more, for its counters to be folded and its memory to be freed by the caller.
     pub fn reclaim(&self, mut take: impl FnMut(T)) {
-        let mut shelf = self.shelf();
-        let retired = core::mem::take(&mut shelf.retired);
+        let mut published = self.published();
+        let retired = core::mem::take(&mut published.retired);
         for held in retired {
             match Arc::try_unwrap(held) {
                 Ok(free) => take(free),
-                Err(held) => shelf.retired.push(held),
+                Err(held) => published.retired.push(held),
             }
         }
     }
 
     /// How many retired ones some core still holds.
     pub fn retired(&self) -> usize {
-        self.shelf().retired.len()
+        self.published().retired.len()
     }
 
-    /// Cores only read the shelf, so a panic while it was locked cannot have left it half changed.
-    fn shelf(&self) -> MutexGuard<'_, Shelf<T>> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Cores only read the published, so a panic while it was locked cannot have left it half changed.
+    fn published(&self) -> MutexGuard<'_, Published<T>> {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One core's end.
 #[derive(Debug)]
-pub struct Reader<T> {
+pub struct Subscriber<T> {
     publisher: Arc<Publisher<T>>,
     seen: u64,
     current: Arc<T>,
     previous: Option<Arc<T>>,
 }
 
-impl<T> Reader<T> {
+impl<T> Subscriber<T> {
     /// Starts on what is in force. Called before the core runs.
     pub fn new(publisher: Arc<Publisher<T>>) -> Self {
-        // Before the shelf is read: a plan published in between is then taken up once more, never missed.
+        // Before the published is read: a plan published in between is then taken up once more, never missed.
         let seen = publisher.generation.0.load(Ordering::Acquire);
         let current = publisher.latest();
         Self { publisher, seen, current, previous: None }
@@ -105,12 +105,12 @@ impl<T> Reader<T> {
         if generation == self.seen {
             return false;
         }
-        let Ok(shelf) = self.publisher.shelf.try_lock() else { return false };
+        let Ok(published) = self.publisher.published.try_lock() else { return false };
         self.seen = generation;
-        if Arc::ptr_eq(&shelf.latest, &self.current) {
+        if Arc::ptr_eq(&published.latest, &self.current) {
             return false;
         }
-        let old = core::mem::replace(&mut self.current, Arc::clone(&shelf.latest));
+        let old = core::mem::replace(&mut self.current, Arc::clone(&published.latest));
         self.previous = Some(old);
         true
     }
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_reader_takes_up_the_latest_and_keeps_the_one_before() {
         let publisher = Arc::new(Publisher::new(1));
-        let mut reader = Reader::new(Arc::clone(&publisher));
+        let mut reader = Subscriber::new(Arc::clone(&publisher));
         assert_eq!((*reader.current(), reader.previous()), (1, None));
         assert!(!reader.refresh());
         publisher.publish(2);
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn what_a_core_holds_is_not_reclaimed() {
         let publisher = Arc::new(Publisher::new(1));
-        let mut reader = Reader::new(Arc::clone(&publisher));
+        let mut reader = Subscriber::new(Arc::clone(&publisher));
         publisher.publish(2);
         publisher.publish(3);
         let reclaim = || {
@@ -182,7 +182,7 @@ mod tests {
     fn a_reader_never_frees_while_many_plans_are_published() {
         let publisher = Arc::new(Publisher::new(0_u64));
         let core = {
-            let mut reader = Reader::new(Arc::clone(&publisher));
+            let mut reader = Subscriber::new(Arc::clone(&publisher));
             std::thread::spawn(move || {
                 let mut last = 0;
                 while last < 1_000 {

@@ -24,7 +24,7 @@ pub struct Endpoint {
 
 /// What the look-up found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct ScopeMatch {
     /// The module in force there.
     pub module: ModuleNo,
     /// Towards the server's port, or from it.
@@ -37,7 +37,7 @@ pub struct ScopeTable {
     tcp: PortTable,
     udp: PortTable,
     /// Open addressing, a power of two, at most half full.
-    prefixes: Box<[Option<Entry>]>,
+    prefixes: Box<[Option<PrefixEntry>]>,
 }
 
 /// Ports of one transport.
@@ -47,7 +47,7 @@ struct PortTable {
     named: Box<[u64]>,
     /// Index into `classes`, one a port; only read for a port whose bit is set.
     class_of: Box<[u16]>,
-    classes: Box<[Class]>,
+    classes: Box<[PortClass]>,
     /// Prefixes of all modules of this transport, for fragments, which carry no ports.
     any_address: bool,
     lengths: Box<[u8]>,
@@ -55,7 +55,7 @@ struct PortTable {
 
 /// Ports that the same modules name.
 #[derive(Debug, Default)]
-struct Class {
+struct PortClass {
     /// Distinct prefix lengths, longest first, 0 left out.
     lengths: Box<[u8]>,
     /// The module of prefix length 0.
@@ -63,14 +63,14 @@ struct Class {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
-    key: Key,
+struct PrefixEntry {
+    key: ScopeKey,
     module: ModuleNo,
 }
 
-/// Class [`ANY_PORT`] holds every prefix of the transport.
+/// PortClass [`ANY_PORT`] holds every prefix of the transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Key {
+struct ScopeKey {
     transport: Transport,
     class: u32,
     length_bits: u8,
@@ -110,7 +110,7 @@ impl ScopeTable {
         transport: Transport,
         source: &Endpoint,
         destination: &Endpoint,
-    ) -> Option<Found> {
+    ) -> Option<ScopeMatch> {
         let ports = self.ports(transport);
         let to = ports.names(destination.port);
         let from = ports.names(source.port);
@@ -121,12 +121,16 @@ impl ScopeTable {
         let from = if from { self.server(transport, source) } else { None };
         match (to, from) {
             (None, None) => None,
-            (Some((module, _)), None) => Some(Found { module, direction: Direction::Request }),
-            (None, Some((module, _))) => Some(Found { module, direction: Direction::Response }),
-            (Some((_, to_bits)), Some((module, from_bits))) if from_bits > to_bits => {
-                Some(Found { module, direction: Direction::Response })
+            (Some((module, _)), None) => Some(ScopeMatch { module, direction: Direction::Request }),
+            (None, Some((module, _))) => {
+                Some(ScopeMatch { module, direction: Direction::Response })
             }
-            (Some((module, _)), Some(_)) => Some(Found { module, direction: Direction::Request }),
+            (Some((_, to_bits)), Some((module, from_bits))) if from_bits > to_bits => {
+                Some(ScopeMatch { module, direction: Direction::Response })
+            }
+            (Some((module, _)), Some(_)) => {
+                Some(ScopeMatch { module, direction: Direction::Request })
+            }
         }
     }
 
@@ -149,7 +153,7 @@ impl ScopeTable {
                 let address = u128::from_be_bytes(*address);
                 ports.lengths.iter().any(|&length_bits| {
                     let prefix = address & mask(length_bits);
-                    let key = Key { transport, class: ANY_PORT, length_bits, prefix };
+                    let key = ScopeKey { transport, class: ANY_PORT, length_bits, prefix };
                     self.entry(&key).is_some()
                 })
             })
@@ -176,7 +180,7 @@ impl ScopeTable {
         let address = u128::from_be_bytes(server.address);
         for &length_bits in &class.lengths {
             let prefix = address & mask(length_bits);
-            let key = Key { transport, class: class_no, length_bits, prefix };
+            let key = ScopeKey { transport, class: class_no, length_bits, prefix };
             if let Some(module) = self.entry(&key) {
                 return Some((module, length_bits));
             }
@@ -184,7 +188,7 @@ impl ScopeTable {
         class.everywhere.map(|module| (module, 0))
     }
 
-    fn entry(&self, key: &Key) -> Option<ModuleNo> {
+    fn entry(&self, key: &ScopeKey) -> Option<ModuleNo> {
         let mask = self.prefixes.len().checked_sub(1)?;
         let mut at = key.hash() & mask;
         loop {
@@ -202,7 +206,7 @@ impl PortTable {
         transport: Transport,
         modules: &[Module],
         groups: &[GroupInfo],
-        entries: &mut Vec<Entry>,
+        entries: &mut Vec<PrefixEntry>,
     ) -> Self {
         let ours = || {
             modules.iter().enumerate().filter_map(|(at, module)| {
@@ -245,14 +249,14 @@ impl PortTable {
             let class_no = *class_nos.entry(namers).or_insert(fresh);
             if class_no == fresh {
                 let prefixes = ours().filter(|(no, ..)| namers.contains(no));
-                classes.push(Class::new(transport, class_no.into(), prefixes, entries));
+                classes.push(PortClass::new(transport, class_no.into(), prefixes, entries));
             }
             if let (Some(word), Some(slot)) = (named.get_mut(port / 64), class_of.get_mut(port)) {
                 *word |= bit(port);
                 *slot = class_no;
             }
         }
-        let any = Class::new(transport, ANY_PORT, ours(), entries);
+        let any = PortClass::new(transport, ANY_PORT, ours(), entries);
         Self {
             named,
             class_of,
@@ -268,12 +272,12 @@ impl PortTable {
     }
 }
 
-impl Class {
+impl PortClass {
     fn new<'a>(
         transport: Transport,
         class: u32,
         modules: impl Iterator<Item = (ModuleNo, &'a Module, &'a [([u8; 16], u8)])>,
-        entries: &mut Vec<Entry>,
+        entries: &mut Vec<PrefixEntry>,
     ) -> Self {
         let mut lengths = Vec::new();
         let mut everywhere = None;
@@ -288,8 +292,8 @@ impl Class {
                     continue;
                 }
                 let prefix = u128::from_be_bytes(address) & mask(length_bits);
-                let key = Key { transport, class, length_bits, prefix };
-                entries.push(Entry { key, module });
+                let key = ScopeKey { transport, class, length_bits, prefix };
+                entries.push(PrefixEntry { key, module });
                 lengths.push(length_bits);
             }
         }
@@ -299,7 +303,7 @@ impl Class {
     }
 }
 
-impl Key {
+impl ScopeKey {
     /// Multiply and fold. The entries are the operator's, not the network's: a hostile address can only miss, and a miss
     /// walks at most one cluster of a half-empty table.
     fn hash(&self) -> usize {
@@ -317,7 +321,7 @@ impl Key {
     }
 }
 
-fn insert(table: &mut [Option<Entry>], entry: Entry) {
+fn insert(table: &mut [Option<PrefixEntry>], entry: PrefixEntry) {
     let Some(mask) = table.len().checked_sub(1) else { return };
     let mut at = entry.key.hash() & mask;
     loop {

@@ -154,7 +154,7 @@ pub enum Reply {
     /// The decoder's own, by index into `Protocol::refusals`.
     Protocol(u8),
     /// The patch's own bytes.
-    Literal(Box<[u8]>),
+    Custom(Box<[u8]>),
 }
 
 /// What `normalize` makes canonical.

@@ -287,7 +287,7 @@ fn add_patches(force: &ActivePlan, totals: &mut BTreeMap<Box<str>, PatchTotals>)
         for direction in Direction::BOTH {
             let cells = force.all_counters().iter().filter_map(|tally| tally.module(no, direction));
             let seen = cells.fold(0_u64, |sum, cells| sum.wrapping_add(cells.messages.load()));
-            for &patch in &module.side(direction).patches {
+            for &patch in &module.direction(direction).patches {
                 let sum = messages.entry(patch).or_default();
                 *sum = sum.wrapping_add(seen);
             }

@@ -1,7 +1,9 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use plan::{FailMode, GroupInfo, GroupNo, Hold, Mode, Module, PatchInfo, Plan, Reader, Side};
+use plan::{
+    DirectionRules, FailMode, GroupInfo, GroupNo, Hold, Mode, Module, PatchInfo, Plan, Subscriber,
+};
 use proto::{Decoder, Protocol, Transport, Wanted};
 
 use super::*;
@@ -32,7 +34,8 @@ fn plan(names: &[&str]) -> Plan {
         ..PatchInfo::default()
     });
     let numbers = (0..names.len() as u16).map(PatchNo).collect();
-    let side = |numbers| Side::new(Wanted::new(&NOTHING), vec![], Hold::Streaming, numbers);
+    let side =
+        |numbers| DirectionRules::new(Wanted::new(&NOTHING), vec![], Hold::Streaming, numbers);
     let module = Module {
         group: GroupNo(0),
         decoder: &Nothing,
@@ -40,7 +43,7 @@ fn plan(names: &[&str]) -> Plan {
         ports: Box::new([9]),
         mode: Mode::Enforce,
         fail: FailMode::Open,
-        sides: [side(numbers), side(vec![])],
+        directions: [side(numbers), side(vec![])],
     };
     Plan::new(vec![module], patches.collect(), vec![GroupInfo::default()])
 }
@@ -113,8 +116,8 @@ fn cores_are_summed() {
 #[test]
 fn a_patch_keeps_its_counts_across_reloads() {
     let (telemetry, publisher, _) = telemetry(&["a", "b"]);
-    let mut reader = Reader::new(Arc::clone(&publisher));
-    let edit = |reader: &Reader<ActivePlan>, no| {
+    let mut reader = Subscriber::new(Arc::clone(&publisher));
+    let edit = |reader: &Subscriber<ActivePlan>, no| {
         reader.current().counters(0).unwrap().patch(PatchNo(no)).unwrap().edits.add(1);
     };
     let edits = |name: &str| telemetry.patches().get(name).map(|totals| totals.edits);

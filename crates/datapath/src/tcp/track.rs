@@ -6,7 +6,7 @@
 
 use engine::Conversation;
 use flow::{Connection, FlowId, Outcome, SegmentIn, Way};
-use plan::{FailMode, Found};
+use plan::{FailMode, ScopeMatch};
 use proto::Direction;
 use wire::{Tcp, TcpFlags};
 
@@ -27,7 +27,7 @@ pub(super) fn track(
     parts: &mut Parts<'_>,
     (packet, lookup): (&Packet, &FlowLookup),
     segment: &SegmentIn<'_>,
-    found: Option<Found>,
+    found: Option<ScopeMatch>,
     bytes: &[u8],
 ) -> Result<(FlowId, Way), Reason> {
     let known = parts.tcp.find(packet, lookup);
@@ -69,7 +69,7 @@ pub(super) fn track(
 fn begin(
     parts: &mut Parts<'_>,
     packet: &Packet,
-    found: Found,
+    found: ScopeMatch,
     bytes: &[u8],
     connection: Connection,
     opens: bool,

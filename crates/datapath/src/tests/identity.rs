@@ -116,7 +116,7 @@ fn no_bytes_make_a_turn_panic() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) as usize % below.max(1)
     };
-    let answer = plan::Reply::Literal(b"no".as_slice().into());
+    let answer = plan::Reply::Custom(b"no".as_slice().into());
     for transforms in [
         vec![Transform::Truncate { to: 3 }],
         vec![Transform::Pad { to: 1_700, with: b' ' }],

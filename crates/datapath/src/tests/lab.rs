@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use plan::{
-    Condition, FailMode, GroupInfo, GroupNo, Mode, Module, PatchInfo, PatchNo, Plan, Publisher,
-    Reader, Rule, Side, Transform,
+    Condition, DirectionRules, FailMode, GroupInfo, GroupNo, Mode, Module, PatchInfo, PatchNo,
+    Plan, Publisher, Rule, Subscriber, Transform,
 };
 use proto::{
     Decoder, Dissection, FieldDef, FieldId, Fields, Protocol, Span, Transport, View, Wanted,
@@ -61,7 +61,7 @@ pub(super) fn module(mode: Mode, fail: FailMode, transforms: Vec<Transform>) -> 
             transform: transform.clone(),
         });
         let rules = rules.collect();
-        Side::new(wanted, rules, plan::Hold::Streaming, vec![PatchNo(0)])
+        DirectionRules::new(wanted, rules, plan::Hold::Streaming, vec![PatchNo(0)])
     };
     Module {
         group: GroupNo(0),
@@ -70,7 +70,7 @@ pub(super) fn module(mode: Mode, fail: FailMode, transforms: Vec<Transform>) -> 
         ports: Box::new([SERVER_PORT]),
         mode,
         fail,
-        sides: [side(), side()],
+        directions: [side(), side()],
     }
 }
 
@@ -98,7 +98,7 @@ impl Lab {
 
     pub(super) fn with(plan: Plan, config: CoreConfig) -> Self {
         let publisher = Arc::new(Publisher::new(ActivePlan::new(plan, 1)));
-        let reader = Reader::new(Arc::clone(&publisher));
+        let reader = Subscriber::new(Arc::clone(&publisher));
         let core = Core::new(config, reader, Arc::new(CoreCounters::default()));
         Self { nic: MemoryNic::new(2, 256), core, publisher, now: 0 }
     }

@@ -33,7 +33,7 @@ fn turns_allocate_nothing_after_start() {
     turns_allocate_nothing(vec![Transform::Truncate { to: 5_000 }], &frames);
     turns_allocate_nothing(vec![Transform::Truncate { to: 100 }], &frames);
     turns_allocate_nothing(vec![Transform::Pad { to: 4_000, with: b' ' }], &frames);
-    let answer = Reply::Literal(b"no".as_slice().into());
+    let answer = Reply::Custom(b"no".as_slice().into());
     turns_allocate_nothing(vec![Transform::Refuse(answer)], &frames);
 }
 

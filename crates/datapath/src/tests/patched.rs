@@ -122,7 +122,7 @@ fn a_drop_goes_nowhere_and_is_counted() {
 
 #[test]
 fn a_refusal_is_answered_to_the_sender() {
-    let answer = Transform::Refuse(Reply::Literal(b"go away".as_slice().into()));
+    let answer = Transform::Refuse(Reply::Custom(b"go away".as_slice().into()));
     for packet in [udp4, udp6, |payload: &[u8]| udp4_tagged(&[5], payload)] {
         let mut lab = Lab::new(enforcing(vec![answer.clone()]));
         let sent = packet(&[b'x'; 300]);
@@ -144,7 +144,7 @@ fn a_refusal_is_answered_to_the_sender() {
 //= type=test
 #[test]
 fn nobody_is_answered_from_a_multicast_address() {
-    let answer = Transform::Refuse(Reply::Literal(b"go away".as_slice().into()));
+    let answer = Transform::Refuse(Reply::Custom(b"go away".as_slice().into()));
     let mut lab = Lab::new(enforcing(vec![answer]));
     let mut sent = udp4(b"x");
     sent[30] = 239;

@@ -1,7 +1,8 @@
 //! Connections nobody saw begin, floods of half-open ones, and ICMP messages that quote segments.
 
 use plan::{
-    Condition, FailMode, GroupNo, Hold, Mode, Module, PatchNo, Pattern, Plan, Rule, Side, Transform,
+    Condition, DirectionRules, FailMode, GroupNo, Hold, Mode, Module, PatchNo, Pattern, Plan, Rule,
+    Transform,
 };
 use proto::{FieldId, Transport, Wanted};
 use wire::{Layers, Tcp, checksum};
@@ -28,7 +29,7 @@ fn without_tokens(fail: FailMode) -> Plan {
         let target = Some(wanted.want(FieldId(at.unwrap() as u16)));
         let transform = Transform::Replace { pattern: pattern.clone(), with: Box::new([]) };
         let rule = Rule { patch: PatchNo(0), target, when: Condition::Always, transform };
-        Side::new(wanted, vec![rule], Hold::Streaming, vec![PatchNo(0)])
+        DirectionRules::new(wanted, vec![rule], Hold::Streaming, vec![PatchNo(0)])
     };
     plan(vec![Module {
         group: GroupNo(0),
@@ -37,7 +38,7 @@ fn without_tokens(fail: FailMode) -> Plan {
         ports: Box::new([PORT]),
         mode: Mode::Enforce,
         fail,
-        sides: [side(), side()],
+        directions: [side(), side()],
     }])
 }
 
@@ -51,7 +52,7 @@ fn whole_heads(mode: Mode, fail: FailMode) -> Plan {
         wanted.want_whole();
         let transform = Transform::Truncate { to: 2 };
         let rule = Rule { patch: PatchNo(0), target, when: Condition::Always, transform };
-        Side::new(wanted, vec![rule], Hold::UpTo(16_384), vec![PatchNo(0)])
+        DirectionRules::new(wanted, vec![rule], Hold::UpTo(16_384), vec![PatchNo(0)])
     };
     plan(vec![Module {
         group: GroupNo(0),
@@ -60,7 +61,7 @@ fn whole_heads(mode: Mode, fail: FailMode) -> Plan {
         ports: Box::new([PORT]),
         mode,
         fail,
-        sides: [side(), side()],
+        directions: [side(), side()],
     }])
 }
 

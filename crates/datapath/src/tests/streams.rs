@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 use plan::{
-    Condition, FailMode, GroupNo, Hold, Mode, Module, PatchNo, Pattern, Rule, Side, Transform,
+    Condition, DirectionRules, FailMode, GroupNo, Hold, Mode, Module, PatchNo, Pattern, Rule,
+    Transform,
 };
 use proto::{Decoder, FieldId, Transport, Wanted};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
@@ -185,7 +186,7 @@ fn module(
         let transform = transform.clone();
         let rule =
             Rule { patch: PatchNo(0), target: Some(slot), when: Condition::Always, transform };
-        Side::new(wanted, vec![rule], hold, vec![PatchNo(0)])
+        DirectionRules::new(wanted, vec![rule], hold, vec![PatchNo(0)])
     };
     Module {
         group: GroupNo(0),
@@ -194,7 +195,7 @@ fn module(
         ports: Box::new([PORT]),
         mode: Mode::Enforce,
         fail: FailMode::Open,
-        sides: [side(), side()],
+        directions: [side(), side()],
     }
 }
 

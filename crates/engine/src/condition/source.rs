@@ -2,12 +2,12 @@
 
 use core::ops::Range;
 
-use plan::Step;
+use plan::ByteStep;
 use plan::decode::url_decode;
 
 /// `value` after `steps`. Steps that only narrow cost nothing; others work in `buffer`. `None` where it has no room.
 pub(crate) fn stepped<'a>(
-    steps: &[Step],
+    steps: &[ByteStep],
     value: &'a [u8],
     buffer: &'a mut Vec<u8>,
 ) -> Option<&'a [u8]> {
@@ -16,9 +16,9 @@ pub(crate) fn stepped<'a>(
     }
     // Most values hold nothing that a rewriting step would change.
     let rewrites = steps.iter().any(|step| match step {
-        Step::Lower => value.iter().any(u8::is_ascii_uppercase),
-        Step::UrlDecode => value.contains(&b'%'),
-        Step::Slice { .. } | Step::Trim => false,
+        ByteStep::Lower => value.iter().any(u8::is_ascii_uppercase),
+        ByteStep::UrlDecode => value.contains(&b'%'),
+        ByteStep::Slice { .. } | ByteStep::Trim => false,
     });
     if !rewrites {
         let mut range = 0..value.len();
@@ -37,12 +37,12 @@ pub(crate) fn stepped<'a>(
     for &step in steps {
         let bytes = buffer.get_mut(range.clone())?;
         let inside = match step {
-            Step::Lower => {
+            ByteStep::Lower => {
                 bytes.make_ascii_lowercase();
                 0..bytes.len()
             }
-            Step::UrlDecode => 0..url_decode(bytes),
-            Step::Slice { .. } | Step::Trim => narrow(step, bytes),
+            ByteStep::UrlDecode => 0..url_decode(bytes),
+            ByteStep::Slice { .. } | ByteStep::Trim => narrow(step, bytes),
         };
         range = shifted(&range, &inside);
     }
@@ -54,11 +54,11 @@ fn shifted(range: &Range<usize>, inside: &Range<usize>) -> Range<usize> {
 }
 
 /// The part of `bytes` a narrowing step leaves.
-fn narrow(step: Step, bytes: &[u8]) -> Range<usize> {
+fn narrow(step: ByteStep, bytes: &[u8]) -> Range<usize> {
     let len = bytes.len();
     let blank = |byte: &u8| *byte == b' ' || *byte == b'\t';
     match step {
-        Step::Slice { start, end } => {
+        ByteStep::Slice { start, end } => {
             let place = |offset: i32| {
                 let distance = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
                 if offset < 0 { len.saturating_sub(distance) } else { distance.min(len) }
@@ -66,14 +66,14 @@ fn narrow(step: Step, bytes: &[u8]) -> Range<usize> {
             let start = place(start);
             start..end.map_or(len, place).max(start)
         }
-        Step::Trim => {
+        ByteStep::Trim => {
             let start = bytes.iter().position(|byte| !blank(byte)).unwrap_or(len);
             let end =
                 bytes.iter().rposition(|byte| !blank(byte)).map_or(0, |at| at.saturating_add(1));
             start..end.max(start)
         }
         // Where it is narrowed only, these change nothing.
-        Step::Lower | Step::UrlDecode => 0..len,
+        ByteStep::Lower | ByteStep::UrlDecode => 0..len,
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(steps: &[Step], value: &str, want: &str) {
+    fn check(steps: &[ByteStep], value: &str, want: &str) {
         let mut buffer = Vec::with_capacity(100);
         let got = stepped(steps, value.as_bytes(), &mut buffer).unwrap();
         assert_eq!(core::str::from_utf8(got).unwrap(), want);
@@ -120,26 +120,30 @@ mod tests {
 
     #[test]
     fn steps_run_in_order() {
-        let slice = |start, end| Step::Slice { start, end };
+        let slice = |start, end| ByteStep::Slice { start, end };
         check(&[], "AbC", "AbC");
-        check(&[Step::Lower], "AbC", "abc");
+        check(&[ByteStep::Lower], "AbC", "abc");
         check(&[slice(1, Some(3))], "abcdef", "bc");
         check(&[slice(-2, None)], "abcdef", "ef");
         check(&[slice(0, Some(-2))], "abcdef", "abcd");
         check(&[slice(9, Some(12))], "abc", "");
-        check(&[Step::Trim], " \t a b\t", "a b");
-        check(&[Step::Trim], " \t", "");
-        check(&[Step::UrlDecode], "%2e%2E/%zz%4", "../%zz%4");
-        check(&[Step::UrlDecode, Step::UrlDecode], "%252e", ".");
-        check(&[Step::UrlDecode, Step::Trim, Step::Lower, slice(0, Some(2))], "%20ABC ", "ab");
+        check(&[ByteStep::Trim], " \t a b\t", "a b");
+        check(&[ByteStep::Trim], " \t", "");
+        check(&[ByteStep::UrlDecode], "%2e%2E/%zz%4", "../%zz%4");
+        check(&[ByteStep::UrlDecode, ByteStep::UrlDecode], "%252e", ".");
+        check(
+            &[ByteStep::UrlDecode, ByteStep::Trim, ByteStep::Lower, slice(0, Some(2))],
+            "%20ABC ",
+            "ab",
+        );
     }
 
     #[test]
     fn a_value_too_long_for_the_buffer_has_no_answer() {
         let mut buffer = Vec::with_capacity(4);
-        assert!(stepped(&[Step::Lower], &[b'A'; 100], &mut buffer).is_none());
+        assert!(stepped(&[ByteStep::Lower], &[b'A'; 100], &mut buffer).is_none());
         let lower = [b'a'; 100];
-        let unchanged = stepped(&[Step::Lower, Step::UrlDecode], &lower, &mut buffer);
+        let unchanged = stepped(&[ByteStep::Lower, ByteStep::UrlDecode], &lower, &mut buffer);
         assert_eq!(unchanged, Some(&lower[..]), "there is nothing to rewrite");
     }
 

@@ -1,7 +1,7 @@
 //! The automata behind one face: literals, and one regular expression.
 
 use plan::RuleNo;
-use plan::index::{LiteralState, Literals};
+use plan::index::{LiteralAutomaton, LiteralState};
 use regex_automata::dfa::{Automaton as _, dense, regex::Regex};
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
@@ -51,7 +51,7 @@ pub(super) trait Machine {
 }
 
 /// All literals of a slot.
-pub(super) struct Words<'a>(pub(super) &'a Literals);
+pub(super) struct Words<'a>(pub(super) &'a LiteralAutomaton);
 
 impl Machine for Words<'_> {
     type State = LiteralState;

@@ -165,10 +165,10 @@ impl Run<'_> {
         let what = if closes { Refused::Connection } else { Refused::Message };
         let refusal = match reply {
             Reply::Protocol(which) => self.module.decoder.refuse(what, *which, view, answers),
-            Reply::Literal(bytes) if start.saturating_add(bytes.len()) > ANSWER_BYTES_MAX => {
+            Reply::Custom(bytes) if start.saturating_add(bytes.len()) > ANSWER_BYTES_MAX => {
                 return if start > 0 { Answered::Full } else { Answered::Silence };
             }
-            Reply::Literal(bytes) => self.module.decoder.literal(what, bytes, view, answers),
+            Reply::Custom(bytes) => self.module.decoder.literal(what, bytes, view, answers),
         };
         if start > 0 && answers.len() > ANSWER_BYTES_MAX {
             answers.truncate(start);

@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "not every test uses all of it")]
 
 use plan::{
-    ByteSet, ByteTest, Compare, Condition, FailMode, GroupNo, Hold, Mode, Module, Operand, PatchNo,
-    Pattern, Rule, Side, Source, Step, Test, Transform,
+    ByteSet, ByteSource, ByteStep, ByteTest, Compare, Condition, DirectionRules, FailMode, GroupNo,
+    Hold, Mode, Module, Operand, PatchNo, Pattern, Rule, Test, Transform,
 };
 use proto::{Decoder, Direction, FieldId, Slot, Transport, Wanted};
 
@@ -76,10 +76,10 @@ impl Builder {
 
     pub(crate) fn build(self) -> Module {
         let patches = self.rules.iter().map(|rule| rule.patch).collect();
-        let side = Side::new(self.wanted, self.rules, self.hold, patches);
-        let sides = match self.direction {
-            Direction::Request => [side, Side::default()],
-            Direction::Response => [Side::default(), side],
+        let side = DirectionRules::new(self.wanted, self.rules, self.hold, patches);
+        let directions = match self.direction {
+            Direction::Request => [side, DirectionRules::default()],
+            Direction::Response => [DirectionRules::default(), side],
         };
         Module {
             group: GroupNo(0),
@@ -88,7 +88,7 @@ impl Builder {
             ports: [7].into(),
             mode: self.mode,
             fail: self.fail,
-            sides,
+            directions,
         }
     }
 }
@@ -118,8 +118,8 @@ pub(crate) fn mask(bytes: &str, with: u8) -> Transform {
     Transform::Mask { set, with }
 }
 
-pub(crate) fn source(slot: Slot, steps: &[Step]) -> Source {
-    Source { slot, steps: steps.into() }
+pub(crate) fn source(slot: Slot, steps: &[ByteStep]) -> ByteSource {
+    ByteSource { slot, steps: steps.into() }
 }
 
 pub(crate) fn bytes(slot: Slot, test: ByteTest) -> Condition {

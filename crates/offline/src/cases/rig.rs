@@ -8,7 +8,7 @@ use datapath::{
     ActivePlan, Core, CoreConfig, CoreCounters, Frame as _, FramePool as _, Limits, PortNo, turn,
 };
 use patch::TestCase;
-use plan::{Plan, Publisher, Reader};
+use plan::{Plan, Publisher, Subscriber};
 use wire::{Layers, checksum};
 
 use super::Wrong;
@@ -78,7 +78,7 @@ impl Rig {
         let counters = Arc::new(CoreCounters::default());
         Self {
             nic: MemoryNic::new(2, POOL_FRAMES),
-            core: Core::new(config, Reader::new(publisher), counters),
+            core: Core::new(config, Subscriber::new(publisher), counters),
             now_ms: 0,
             runs: 0,
             addresses: [IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2])],

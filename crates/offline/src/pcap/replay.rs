@@ -414,7 +414,7 @@ fn fields_of(plan: &Plan, patch: usize) -> Vec<&'static str> {
     let mut names = Vec::new();
     for module in &plan.modules {
         let protocol = module.decoder.protocol();
-        for side in &module.sides {
+        for side in &module.directions {
             for rule in side.rules.iter().filter(|rule| usize::from(rule.patch.0) == patch) {
                 let Some(slot) = rule.target else { continue };
                 let (field, _) = side.wanted.field_of(slot);

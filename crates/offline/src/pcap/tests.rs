@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use datapath::{ActivePlan, Core, CoreConfig, CoreCounters, Limits};
 use plan::{
-    Condition, FailMode, GroupInfo, GroupNo, Hold, Mode, Module, PatchInfo, PatchNo, Plan,
-    Publisher, Reader, Rule, Side, Transform,
+    Condition, DirectionRules, FailMode, GroupInfo, GroupNo, Hold, Mode, Module, PatchInfo,
+    PatchNo, Plan, Publisher, Rule, Subscriber, Transform,
 };
 use proto::{
     Decoder, Dissection, FieldDef, FieldId, Fields, Protocol, Span, Transport, View, Wanted,
@@ -51,7 +51,7 @@ fn core_on(publisher: &Arc<Publisher<ActivePlan>>) -> Core<CaptureFrame> {
     let limits = Limits { flows_max: 1 << 12, blocks_max: 1 << 11, ..Limits::default() };
     Core::new(
         CoreConfig { limits, ..CoreConfig::default() },
-        Reader::new(Arc::clone(publisher)),
+        Subscriber::new(Arc::clone(publisher)),
         counters,
     )
 }
@@ -64,7 +64,7 @@ fn under(transform: Transform, ports: &[u16]) -> Plan {
         let target = (!matches!(transform, Transform::Drop | Transform::Refuse(_))).then_some(slot);
         let when = Condition::Always;
         let rule = Rule { patch: PatchNo(0), target, when, transform: transform.clone() };
-        Side::new(wanted, vec![rule], Hold::Streaming, vec![PatchNo(0)])
+        DirectionRules::new(wanted, vec![rule], Hold::Streaming, vec![PatchNo(0)])
     };
     let module = Module {
         group: GroupNo(0),
@@ -73,7 +73,7 @@ fn under(transform: Transform, ports: &[u16]) -> Plan {
         ports: ports.into(),
         mode: Mode::Enforce,
         fail: FailMode::Open,
-        sides: [side(), side()],
+        directions: [side(), side()],
     };
     let patch = PatchInfo { name: "the-patch".into(), ..PatchInfo::default() };
     Plan::new(vec![module], vec![patch], vec![GroupInfo::default()])

@@ -87,7 +87,7 @@ pub(super) struct Member {
     pub(super) high: Option<Expr>,
 }
 
-/// Bytes `start..end`, as `plan::Step::Slice` has them.
+/// Bytes `start..end`, as `plan::ByteStep::Slice` has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slice {
     pub(super) start: i32,

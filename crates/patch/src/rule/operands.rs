@@ -301,7 +301,7 @@ impl RuleReader<'_> {
                 );
                 None
             }
-            (None, Some(reply)) => Some(Reply::Literal(reply.0.as_slice().into())),
+            (None, Some(reply)) => Some(Reply::Custom(reply.0.as_slice().into())),
             (None, None) if !replies.is_empty() => Some(Reply::Protocol(0)),
             (None, None) => {
                 self.refuse(

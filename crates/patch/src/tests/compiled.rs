@@ -1,7 +1,7 @@
 //! Good patches and the plans they become.
 
 use plan::{
-    ByteTest, Compare, Condition, Hold, Normalization, Operand, Reply, Source, Step, Test,
+    ByteSource, ByteStep, ByteTest, Compare, Condition, Hold, Normalization, Operand, Reply, Test,
     Transform,
 };
 use proto::{Direction, Transport};
@@ -14,7 +14,7 @@ use crate::{Answer, Expect, Group, Options, compile, explain};
 fn first_rule(rules: &str) -> String {
     let plan = plan(&[good(&patch_text(rules))]);
     let module = plan.modules.iter().find(|module| module.transport == Transport::Tcp).unwrap();
-    let rule = &module.side(Direction::Request).rules[0];
+    let rule = &module.direction(Direction::Request).rules[0];
     format!("{:?}", (rule.target, &rule.when, &rule.transform))
 }
 
@@ -34,8 +34,8 @@ fn test(test: Test) -> Condition {
     Condition::Test(test)
 }
 
-fn source(slot: u16, steps: &[Step]) -> Source {
-    Source { slot, steps: steps.into() }
+fn source(slot: u16, steps: &[ByteStep]) -> ByteSource {
+    ByteSource { slot, steps: steps.into() }
 }
 
 #[track_caller]
@@ -69,8 +69,11 @@ fn conditions_compile_to_what_they_say() {
         "len(lower(toy.name)[2:4]) + 1 * 2 < toy.opcode",
         &number(
             Operand::Add(
-                Operand::Len(source(2, &[Step::Lower, Step::Slice { start: 2, end: Some(6) }]))
-                    .into(),
+                Operand::Len(source(
+                    2,
+                    &[ByteStep::Lower, ByteStep::Slice { start: 2, end: Some(6) }],
+                ))
+                .into(),
                 Operand::Mul(Operand::Constant(1).into(), Operand::Constant(2).into()).into(),
             ),
             Compare::Less,
@@ -84,7 +87,7 @@ fn conditions_compile_to_what_they_say() {
             ranges: [(1, 1), (3, 3), (5, 7)].into(),
         }),
     );
-    let bytes = |slot, steps: &[Step], byte_test| {
+    let bytes = |slot, steps: &[ByteStep], byte_test| {
         test(Test::Bytes { source: source(slot, steps), test: byte_test })
     };
     means("toy.name == \"a\\x00\"", &bytes(2, &[], ByteTest::Equal([b'a', 0].into())));
@@ -92,9 +95,9 @@ fn conditions_compile_to_what_they_say() {
     means("\"a\" != toy.name", &bytes(2, &[], ByteTest::NotEqual([b'a'].into())));
     means(
         "url_decode(url_decode(toy.name)) starts_with \"/\"",
-        &bytes(2, &[Step::UrlDecode, Step::UrlDecode], ByteTest::StartsWith([b'/'].into())),
+        &bytes(2, &[ByteStep::UrlDecode, ByteStep::UrlDecode], ByteTest::StartsWith([b'/'].into())),
     );
-    means("trim(toy.name) == peer", &bytes(2, &[Step::Trim], ByteTest::IsPeer));
+    means("trim(toy.name) == peer", &bytes(2, &[ByteStep::Trim], ByteTest::IsPeer));
     means(
         "toy.name != toy.short",
         &Condition::All(
@@ -125,7 +128,7 @@ fn conditions_compile_to_what_they_say() {
 fn slices_are_wiresharks() {
     let slice = |text: &str| match condition(&format!("toy.name{text} == \"x\"")) {
         Condition::Test(Test::Bytes { source, .. }) => match source.steps[0] {
-            Step::Slice { start, end } => (start, end),
+            ByteStep::Slice { start, end } => (start, end),
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
@@ -226,7 +229,7 @@ fn verbs_compile_to_transforms() {
     ));
     assert!(matches!(
         transform("{ refuse: message, reply: ['\\x05', no] }"),
-        Transform::Refuse(Reply::Literal(bytes)) if *bytes == *b"\x05no"
+        Transform::Refuse(Reply::Custom(bytes)) if *bytes == *b"\x05no"
     ));
     assert!(matches!(
         transform("{ close: connection, with: busy }"),
@@ -284,7 +287,7 @@ fn one_module_serves_the_patches_of_a_port() {
         .modules
         .iter()
         .map(|module| {
-            let sides = Direction::BOTH.map(|direction| module.side(direction).rules.len());
+            let sides = Direction::BOTH.map(|direction| module.direction(direction).rules.len());
             (module.transport, module.ports.to_vec(), sides)
         })
         .collect();
@@ -298,13 +301,13 @@ fn one_module_serves_the_patches_of_a_port() {
         ]
     );
     // One key, one slot, whatever its case; the other key comes after it.
-    let side = plan.modules[1].side(Direction::Response);
+    let side = plan.modules[1].direction(Direction::Response);
     let keys = side.wanted.slot_count();
     assert_eq!(side.rules[0].target.map(usize::from), Some(keys - 2));
     assert_eq!(side.hold, Hold::UpTo(16 * 1024));
     assert!(side.wanted.whole());
     assert_eq!(side.patches.len(), 2);
-    assert_eq!(plan.modules[3].side(Direction::Request).hold, Hold::Streaming);
+    assert_eq!(plan.modules[3].direction(Direction::Request).hold, Hold::Streaming);
 }
 
 #[test]
@@ -393,7 +396,7 @@ fn thousands_of_patches_of_one_port_are_one_module() {
     let plan = plan(&patches);
     let udp: Vec<_> = plan.modules.iter().filter(|one| one.transport == Transport::Udp).collect();
     let [module] = udp.as_slice() else { panic!("{} modules", udp.len()) };
-    let side = module.side(Direction::Request);
+    let side = module.direction(Direction::Request);
     assert_eq!((side.rules.len(), side.patches.len()), (2_000, 2_000));
     let explained = explain(&plan);
     assert_eq!(explained.modules.last().unwrap().sides[0].cost.automata, 1);

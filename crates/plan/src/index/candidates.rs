@@ -64,7 +64,7 @@ impl Candidates {
     }
 
     /// The first time this literal is seen in this message.
-    pub(super) fn first_sight(&mut self, literal: usize) -> bool {
+    pub(super) fn first_time(&mut self, literal: usize) -> bool {
         let first = mark(&mut self.literal_marks, literal);
         if first && let Ok(literal) = u32::try_from(literal) {
             self.literals.push(literal);

@@ -4,7 +4,7 @@
 //! rule order), then the shortest truncation. A cut that came before a replacement could not promise its bound, and
 //! the same bytes must come out whether the field is seen whole or in pieces.
 //!
-//! Patterns are matched on the *output*: [`Literals`] hands out automaton states, which the caller keeps for each byte it
+//! Patterns are matched on the *output*: [`LiteralAutomaton`] hands out automaton states, which the caller keeps for each byte it
 //! has written, so that after a deletion matching goes on from the state before the deleted bytes.
 
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::transform::{ByteSet, Transform};
 pub const AUTOMATA_MAX: usize = 3;
 
 /// Longest match that is looked for across pieces of a field.
-pub const WINDOW_BYTES_MAX: u32 = 4096;
+pub const PARTIAL_MATCH_BYTES_MAX: u32 = 4096;
 
 /// See the module.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub struct MaskTable {
 #[derive(Debug)]
 pub enum Automaton {
     /// All literals with (or without) case.
-    Literals(Box<Literals>),
+    Literals(Box<LiteralAutomaton>),
     /// One regular expression.
     Regex {
         /// Whose.
@@ -83,7 +83,7 @@ impl Owner {
 
 /// An automaton of literals whose states can be kept as a number.
 #[derive(Debug)]
-pub struct Literals {
+pub struct LiteralAutomaton {
     automaton: NFA,
     start: StateID,
     /// The same literals behind a prefilter, to learn quickly that there is none.
@@ -96,7 +96,7 @@ pub struct Literals {
 /// No state has this number.
 const NO_STATE: u16 = u16::MAX;
 
-/// A state of [`Literals`].
+/// A state of [`LiteralAutomaton`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiteralState(StateID);
 
@@ -109,21 +109,21 @@ impl LiteralState {
 
 /// The rules one slot's program takes in.
 #[derive(Debug, Default)]
-pub(super) struct Taken {
+pub(super) struct StreamedRules {
     /// Ascending.
     pub(super) rules: Vec<RuleNo>,
     conditional: usize,
     regexes: usize,
 }
 
-impl Taken {
+impl StreamedRules {
     /// Takes the rule in if it streams and the program has room for it.
     pub(super) fn take(&mut self, no: RuleNo, rule: &Rule) -> bool {
         let conditional = usize::from(!matches!(rule.when, Condition::Always));
         let pattern = rule.transform.pattern();
         let regex = usize::from(pattern.is_some_and(|pattern| pattern.literals.is_empty()));
         let short = pattern.is_none_or(|pattern| {
-            pattern.match_bytes_max.is_some_and(|longest| longest <= WINDOW_BYTES_MAX)
+            pattern.match_bytes_max.is_some_and(|longest| longest <= PARTIAL_MATCH_BYTES_MAX)
         });
         let conditional = self.conditional.saturating_add(conditional);
         let regexes = self.regexes.saturating_add(regex);
@@ -142,7 +142,7 @@ impl Taken {
 
 impl Program {
     /// `None` if there is nothing to run.
-    pub(super) fn new(taken: &Taken, rules: &[Rule]) -> Option<Self> {
+    pub(super) fn new(taken: &StreamedRules, rules: &[Rule]) -> Option<Self> {
         let streamed = &taken.rules;
         if streamed.is_empty() {
             return None;
@@ -195,12 +195,13 @@ impl Program {
             rule.is_some_and(|rule| matches!(rule.transform, Transform::CutAt { .. }))
         };
         let [with_case, without_case] = literals;
-        let automata = [Literals::new(&with_case, false), Literals::new(&without_case, true)]
-            .into_iter()
-            .flatten()
-            .map(|literals| Automaton::Literals(Box::new(literals)))
-            .chain(regexes)
-            .collect();
+        let automata =
+            [LiteralAutomaton::new(&with_case, false), LiteralAutomaton::new(&without_case, true)]
+                .into_iter()
+                .flatten()
+                .map(|literals| Automaton::Literals(Box::new(literals)))
+                .chain(regexes)
+                .collect();
         Some(Self {
             masks: MaskTable::new(&masks).map(Box::new),
             truncate,
@@ -287,7 +288,7 @@ impl MaskTable {
     }
 }
 
-impl Literals {
+impl LiteralAutomaton {
     fn new(literals: &[(Box<[u8]>, Owner)], ignore_case: bool) -> Option<Self> {
         if literals.is_empty() {
             return None;

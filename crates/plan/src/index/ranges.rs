@@ -14,20 +14,20 @@ const RANGES_MAX: usize = 8;
 
 /// A set, in the form it is looked for.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ranges {
+pub(super) struct ByteRanges {
     set: ByteSet,
     /// Empty for a set of too many ranges, and for an empty one.
-    ranges: Box<[Range]>,
+    ranges: Box<[ByteRange]>,
 }
 
 /// The first of a range, and how many more there are; for every byte of a step, so that vector code need not make copies.
 #[derive(Clone, Debug)]
-struct Range {
+struct ByteRange {
     low: [u8; BLOCK_BYTES],
     span: [u8; BLOCK_BYTES],
 }
 
-impl Ranges {
+impl ByteRanges {
     pub(super) fn new(set: ByteSet) -> Self {
         let mut ranges: Vec<(u8, u8)> = Vec::new();
         for byte in (0..=u8::MAX).filter(|&byte| set.contains(byte)) {
@@ -42,8 +42,8 @@ impl Ranges {
             ranges.clear();
         }
         let each = ranges.into_iter();
-        let each =
-            each.map(|(low, span)| Range { low: [low; BLOCK_BYTES], span: [span; BLOCK_BYTES] });
+        let each = each
+            .map(|(low, span)| ByteRange { low: [low; BLOCK_BYTES], span: [span; BLOCK_BYTES] });
         Self { set, ranges: each.collect() }
     }
 
@@ -81,7 +81,7 @@ impl Ranges {
     fn any_in_block(&self, block: &[u8; BLOCK_BYTES]) -> bool {
         // By how much each byte is past the nearest range.
         let mut past = [u8::MAX; BLOCK_BYTES];
-        for Range { low, span } in &self.ranges {
+        for ByteRange { low, span } in &self.ranges {
             for (((past, byte), low), span) in past.iter_mut().zip(block).zip(low).zip(span) {
                 *past = (*past).min(byte.wrapping_sub(*low).saturating_sub(*span));
             }
@@ -101,7 +101,7 @@ mod tests {
         for members in sets {
             let mut set = ByteSet::new();
             members.iter().for_each(|&byte| set.insert(byte));
-            let ranges = Ranges::new(set);
+            let ranges = ByteRanges::new(set);
             assert_eq!(ranges.is_empty(), members.is_empty());
             for len in (0..40).chain(60..70).chain(125..140) {
                 assert!(!ranges.any_in(&vec![b'z'; len]));

@@ -1,6 +1,6 @@
 //! What waits for one slot.
 //!
-//! Holds:     by kind of guard a sorted list or an automaton, and the slot's program.
+//! Holds:     by kind of precondition a sorted list or an automaton, and the slot's program.
 //! Promises:  a value that is not watched concerns no rule that waits for the slot, and its program leaves it alone.
 //! Never:     evaluates a condition.
 
@@ -9,13 +9,13 @@ use std::sync::Arc;
 use proto::{Mesh, Span, Watch};
 use regex_automata::dfa::regex::Regex;
 
+use super::byte_hints::ByteHints;
 use super::candidates::Candidates;
-use super::grams::Wholes;
-use super::guard::Kind;
-use super::needles::{Needles, Waits, are_rare, rare_bytes};
-use super::program::{Program, Taken};
-use super::ranges::Ranges;
-use super::sieve::Signs;
+use super::literal_set::{LiteralSet, Waiter, are_rare, rare_bytes};
+use super::ngram_filter::ValueFilter;
+use super::precondition::{AtomKind, LiteralAtom};
+use super::program::{Program, StreamedRules};
+use super::ranges::ByteRanges;
 use crate::condition::Condition;
 use crate::module::{Rule, RuleNo};
 use crate::transform::ByteSet;
@@ -23,12 +23,12 @@ use crate::transform::ByteSet;
 /// See the module.
 #[derive(Debug, Default)]
 pub struct SlotIndex {
-    /// The values that get past some guard, or that the program without conditions may change.
-    watch: Watch,
+    /// The values that get past some precondition, or that the program without conditions may change.
+    watched: Watch,
     /// The same in a unit that has none of [`SlotIndex::rare`].
-    watch_in_plain: Watch,
+    watched_in_plain: Watch,
     /// The same, but for the values whose first byte some rule waits for.
-    watch_behind_first: Watch,
+    watched_without_first: Watch,
     /// Every literal that is waited for has one of these bytes, the masks change no others, and no other single byte is waited
     /// for. Empty: they may lack any.
     rare: ByteSet,
@@ -46,25 +46,25 @@ pub struct SlotIndex {
     /// Ascending.
     bytes: Box<[(Box<[u8]>, RuleNo)]>,
     /// The same, to tell that a value is none of them.
-    wholes: Wholes,
-    first: Ends,
-    last: Ends,
-    any_byte: Box<[(Ranges, RuleNo)]>,
+    value_filter: ValueFilter,
+    first: EndByteRules,
+    last: EndByteRules,
+    any_byte: Box<[(ByteRanges, RuleNo)]>,
     /// Expressions that have no literals.
     expressions: Box<[(Arc<Regex>, RuleNo)]>,
-    needles: Option<Needles>,
+    literals: Option<LiteralSet>,
     /// The slot's streamable rules, fused.
     program: Option<Box<Program>>,
     /// What the program may change: bytes of its masks.
-    masked: Ranges,
+    masked: ByteRanges,
     /// Whatever the value, the program may change it.
     program_always: bool,
     /// Some rule waits for what [`SlotIndex::look_up_more`] looks up.
     has_more: bool,
-    /// There are needles or masks.
+    /// There are literals or masks.
     has_text: bool,
     /// Where what is looked for in values can be seen from.
-    signs: Signs,
+    byte_hints: ByteHints,
     /// `rare` is not empty.
     covered: bool,
     /// Rules that work on this slot and need it whole, in rule order.
@@ -75,7 +75,7 @@ pub struct SlotIndex {
 
 /// Rules that wait for a first (or last) byte.
 #[derive(Debug, Default)]
-struct Ends {
+struct EndByteRules {
     /// Any of the sets has it.
     any: ByteSet,
     /// Any of the rules waits for an empty value.
@@ -83,7 +83,7 @@ struct Ends {
     rules: Box<[(ByteSet, bool, RuleNo)]>,
 }
 
-impl Ends {
+impl EndByteRules {
     fn new(rules: Vec<(ByteSet, bool, RuleNo)>) -> Self {
         Self {
             any: rules.iter().fold(ByteSet::new(), |any, (set, ..)| any.union(set)),
@@ -114,9 +114,9 @@ impl Ends {
 impl SlotIndex {
     /// `marks`: those of the slots before.
     pub(super) fn new(
-        atoms: Vec<(Kind, RuleNo)>,
+        atoms: Vec<(AtomKind, RuleNo)>,
         whole: Vec<RuleNo>,
-        streamed: &Taken,
+        streamed: &StreamedRules,
         rules: &[Rule],
         marks: usize,
     ) -> Self {
@@ -132,8 +132,8 @@ impl SlotIndex {
         let texts = literals.iter().map(|(literal, _)| &**literal);
         let masks = slot.program.as_ref().and_then(|program| program.masks.as_ref());
         let masked = masks.map_or(ByteSet::new(), |masks| masks.changed());
-        slot.masked = Ranges::new(masked);
-        let decodes = |waits: &Waits| matches!(waits, Waits::Rule { decodings: 1.., .. });
+        slot.masked = ByteRanges::new(masked);
+        let decodes = |waits: &Waiter| matches!(waits, Waiter::Rule { decodings: 1.., .. });
         let any_byte = slot.any_byte.iter();
         let any_byte = any_byte.fold(ByteSet::new(), |any, (set, _)| any.union(set.set()));
         if let (Some(rare), true) = (rare_bytes(texts), are_rare(&masked.union(&any_byte)))
@@ -141,40 +141,40 @@ impl SlotIndex {
         {
             slot.rare = rare.union(&masked).union(&any_byte);
         }
-        slot.signs = Signs::of(&literals, &masked.union(&any_byte));
+        slot.byte_hints = ByteHints::of(&literals, &masked.union(&any_byte));
         let rules: Vec<RuleNo> = literals
             .iter()
             .filter_map(|(_, waits)| match waits {
-                Waits::Program => None,
-                Waits::Rule { rule, .. } | Waits::Expression { rule, .. } => Some(*rule),
+                Waiter::Program => None,
+                Waiter::Rule { rule, .. } | Waiter::Expression { rule, .. } => Some(*rule),
             })
             .collect();
         let wanted = !literals.is_empty();
-        slot.needles = Needles::new(literals, marks);
-        if wanted && slot.needles.is_none() {
-            // An automaton that could not be built guards nothing.
+        slot.literals = LiteralSet::new(literals, marks);
+        if wanted && slot.literals.is_none() {
+            // An automaton that could not be built filters nothing.
             slot.present = slot.present.iter().copied().chain(rules).collect();
             slot.program_always = slot.program.is_some();
         }
         slot.covered = !slot.rare.is_empty();
-        slot.has_text = slot.needles.is_some() || !slot.masked.is_empty();
+        slot.has_text = slot.literals.is_some() || !slot.masked.is_empty();
         let ends = !slot.last.rules.is_empty() || !slot.any_byte.is_empty();
         let numbers = [&slot.equal, &slot.above, &slot.below].iter().any(|list| !list.is_empty());
         let texts = !slot.bytes.is_empty() || !slot.expressions.is_empty();
         slot.has_more = ends || numbers || texts || !slot.present.is_empty();
-        slot.watch = slot.watched(false);
+        slot.watched = slot.watched_values(false);
         if let Some(to) = slot.only_cut() {
-            slot.watch = slot.watch.with_cut(to);
+            slot.watched = slot.watched.with_cut(to);
         }
-        slot.watch_in_plain = slot.watched(slot.covered);
+        slot.watched_in_plain = slot.watched_values(slot.covered);
         let first = core::mem::take(&mut slot.first);
-        slot.watch_behind_first = slot.watched(slot.covered);
+        slot.watched_without_first = slot.watched_values(slot.covered);
         slot.first = first;
         slot
     }
 
     /// Enters what rules wait for; the literals among it.
-    fn enter(&mut self, atoms: Vec<(Kind, RuleNo)>) -> Vec<(Box<[u8]>, Waits)> {
+    fn enter(&mut self, atoms: Vec<(AtomKind, RuleNo)>) -> Vec<(Box<[u8]>, Waiter)> {
         let mut present = Vec::new();
         let mut more = Vec::new();
         let mut longer = Vec::new();
@@ -186,31 +186,32 @@ impl SlotIndex {
         let mut last = Vec::new();
         let mut any_byte = Vec::new();
         let mut expressions = Vec::new();
-        let mut literals: Vec<(Box<[u8]>, Waits)> = Vec::new();
+        let mut literals: Vec<(Box<[u8]>, Waiter)> = Vec::new();
         for (kind, rule) in atoms {
             match kind {
-                Kind::Present => present.push(rule),
+                AtomKind::Present => present.push(rule),
                 // The index keeps it: it is of the unit, not of a value.
-                Kind::Lacks(_) => {}
-                Kind::MoreThan(than) => more.push((than, rule)),
-                Kind::LongerThan(than) => longer.push((than, rule)),
-                Kind::NumberEqual(number) => equal.push((number, rule)),
-                Kind::NumberAbove(number) => above.push((number, rule)),
-                Kind::NumberBelow(number) => below.push((number, rule)),
-                Kind::BytesEqual(value) => bytes.push((value, rule)),
-                Kind::First { set, empty } => first.push((set, empty, rule)),
-                Kind::Last { set, empty } => last.push((set, empty, rule)),
-                Kind::AnyByte(set) => any_byte.push((Ranges::new(set), rule)),
-                Kind::Contains(needle) => {
-                    let (place, decodings) = (needle.place, needle.decodings);
-                    literals.push((needle.literal, Waits::Rule { rule, place, decodings }));
+                AtomKind::Lacks(_) => {}
+                AtomKind::MoreThan(than) => more.push((than, rule)),
+                AtomKind::LongerThan(than) => longer.push((than, rule)),
+                AtomKind::NumberEqual(number) => equal.push((number, rule)),
+                AtomKind::NumberAbove(number) => above.push((number, rule)),
+                AtomKind::NumberBelow(number) => below.push((number, rule)),
+                AtomKind::BytesEqual(value) => bytes.push((value, rule)),
+                AtomKind::First { set, empty } => first.push((set, empty, rule)),
+                AtomKind::Last { set, empty } => last.push((set, empty, rule)),
+                AtomKind::AnyByte(set) => any_byte.push((ByteRanges::new(set), rule)),
+                AtomKind::Contains(LiteralAtom { literal, place, decodings }) => {
+                    literals.push((literal, Waiter::Rule { rule, place, decodings }));
                 }
-                Kind::Matches { regex, needles } if needles.is_empty() => {
+                AtomKind::Matches { regex, required } if required.is_empty() => {
                     expressions.push((regex, rule));
                 }
-                Kind::Matches { regex, needles } => literals.extend(needles.iter().map(|needle| {
-                    (needle.clone(), Waits::Expression { rule, regex: regex.clone() })
-                })),
+                AtomKind::Matches { regex, required } => {
+                    literals.extend(required.iter().map(|literal| {
+                        (literal.clone(), Waiter::Expression { rule, regex: regex.clone() })
+                    }))
+                }
             }
         }
         present.dedup();
@@ -227,9 +228,9 @@ impl SlotIndex {
         self.above = above.into();
         self.below = below.into();
         self.bytes = bytes.into();
-        self.wholes = Wholes::new(self.bytes.iter().map(|(value, _)| &**value));
-        self.first = Ends::new(first);
-        self.last = Ends::new(last);
+        self.value_filter = ValueFilter::new(self.bytes.iter().map(|(value, _)| &**value));
+        self.first = EndByteRules::new(first);
+        self.last = EndByteRules::new(last);
         self.any_byte = any_byte.into();
         self.expressions = expressions.into();
         literals
@@ -238,31 +239,31 @@ impl SlotIndex {
     /// Fuses the slot's streamable rules; what those without a condition look for is looked for here too.
     fn enter_program(
         &mut self,
-        streamed: &Taken,
+        streamed: &StreamedRules,
         rules: &[Rule],
-        literals: &mut Vec<(Box<[u8]>, Waits)>,
+        literals: &mut Vec<(Box<[u8]>, Waiter)>,
     ) {
         self.program = Program::new(streamed, rules).map(Box::new);
         let rules = streamed.rules.iter().filter_map(|&no| rules.get(usize::from(no)));
         for rule in rules.filter(|rule| matches!(rule.when, Condition::Always)) {
             let Some(pattern) = rule.transform.pattern() else { continue };
-            let needles = pattern.needles();
-            self.program_always |= needles.is_empty();
-            literals.extend(needles.into_iter().map(|needle| (needle, Waits::Program)));
+            let required = pattern.required_literals();
+            self.program_always |= required.is_empty();
+            literals.extend(required.into_iter().map(|literal| (literal, Waiter::Program)));
         }
     }
 
     /// Takes it that any value may concern the program.
     pub(super) fn open_program(&mut self) {
         self.program_always = self.program.is_some();
-        self.watch = self.watched(false);
-        self.watch_in_plain = self.watch.clone();
-        self.watch_behind_first = self.watch.clone();
+        self.watched = self.watched_values(false);
+        self.watched_in_plain = self.watched.clone();
+        self.watched_without_first = self.watched.clone();
     }
 
     /// Marks it takes in a [`Candidates`].
     pub(super) fn marks(&self) -> usize {
-        self.needles.as_ref().map_or(0, Needles::marks)
+        self.literals.as_ref().map_or(0, LiteralSet::marks)
     }
 
     /// See [`SlotIndex::watches_in`].
@@ -275,14 +276,14 @@ impl SlotIndex {
         !self.more.is_empty()
     }
 
-    /// What somebody has to look at in a unit without [`SlotIndex::signs_rare`].
-    pub(super) fn mesh(&self) -> Mesh {
-        self.signs.mesh(self)
+    /// What somebody has to look at in a unit without [`SlotIndex::rare_hints`].
+    pub(super) fn header_prefilter_part(&self) -> Mesh {
+        self.byte_hints.header_prefilter_part(self)
     }
 
-    /// See [`SlotIndex::mesh`].
-    pub(super) fn signs_rare(&self) -> ByteSet {
-        self.signs.rare
+    /// See [`SlotIndex::header_prefilter_part`].
+    pub(super) fn rare_hints(&self) -> ByteSet {
+        self.byte_hints.rare
     }
 
     /// First bytes some rule waits for, and whether one waits for an empty value.
@@ -296,8 +297,8 @@ impl SlotIndex {
     }
 
     /// The values that are watched.
-    pub(super) fn watch(&self) -> &Watch {
-        &self.watch
+    pub(super) fn watched(&self) -> &Watch {
+        &self.watched
     }
 
     /// The slot's streamable rules.
@@ -328,8 +329,8 @@ impl SlotIndex {
         (self.waiting.is_empty() && self.whole.is_empty()).then_some(to)
     }
 
-    /// What gets past some guard, or the program may change; in a unit without a rare byte (`plain`), or in any.
-    fn watched(&self, plain: bool) -> Watch {
+    /// What gets past some precondition, or the program may change; in a unit without a rare byte (`plain`), or in any.
+    fn watched_values(&self, plain: bool) -> Watch {
         let ends = !self.first.rules.is_empty() || !self.last.rules.is_empty();
         self.watched_by(ends, !plain)
     }
@@ -350,8 +351,8 @@ impl SlotIndex {
         lengths.extend(self.bytes.iter().map(|(value, _)| (value.len(), value.len())));
         if text {
             lengths.extend((!self.any_byte.is_empty()).then_some((1, usize::MAX)));
-            let needles = self.needles.as_ref();
-            lengths.extend(needles.map(|needles| (needles.shortest(), usize::MAX)));
+            let literals = self.literals.as_ref();
+            lengths.extend(literals.map(|literals| (literals.shortest(), usize::MAX)));
             lengths.extend((!self.masked.is_empty()).then_some((1, usize::MAX)));
         }
         numbers.extend(self.equal.iter().map(|&(number, _)| (number, number)));
@@ -392,14 +393,14 @@ impl SlotIndex {
     /// The same of a value at `at` of a plain unit, without a number.
     #[inline]
     pub fn watches_in_plain(&self, unit: &[u8], at: Span) -> bool {
-        self.watch_behind_first.length(usize::try_from(at.len()).unwrap_or(usize::MAX))
+        self.watched_without_first.length(usize::try_from(at.len()).unwrap_or(usize::MAX))
             || (!self.first.rules.is_empty() && self.first.waits_for(at.of(unit).first()))
     }
 
     /// The same of an occurrence in a unit that is plain or not: see [`super::Index::is_plain`].
     #[inline]
     pub fn watches_in(&self, plain: bool, bytes: usize, number: Option<u64>) -> bool {
-        let watch = if plain { &self.watch_in_plain } else { &self.watch };
+        let watch = if plain { &self.watched_in_plain } else { &self.watched };
         match number {
             Some(number) => watch.number(bytes, number),
             None => watch.length(bytes),
@@ -437,12 +438,12 @@ impl SlotIndex {
             return program;
         }
         let masked = self.masked.any_in(value);
-        let needles = self.needles.as_ref().filter(|needles| value.len() >= needles.shortest());
-        let found = needles.is_some_and(|needles| needles.look_up(value, out));
+        let literals = self.literals.as_ref().filter(|literals| value.len() >= literals.shortest());
+        let found = literals.is_some_and(|literals| literals.look_up(value, out));
         program | masked | found
     }
 
-    /// The kinds of guards that few slots have.
+    /// The kinds of preconditions that few slots have.
     fn look_up_more(&self, value: &[u8], number: Option<u64>, out: &mut Candidates) {
         for &rule in &self.present {
             out.add(rule);
@@ -450,7 +451,7 @@ impl SlotIndex {
         if let Some(number) = number {
             self.look_up_number(number, out);
         }
-        if !self.bytes.is_empty() && self.wholes.may_be(value) {
+        if !self.bytes.is_empty() && self.value_filter.may_be(value) {
             let from = self.bytes.partition_point(|(wanted, _)| **wanted < *value);
             let equal = self.bytes.get(from..).unwrap_or_default();
             for (_, rule) in equal.iter().take_while(|(wanted, _)| **wanted == *value) {

@@ -14,7 +14,7 @@ use crate::transform::ByteSet;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct TransitionTable {
     classes: [u8; 256],
     /// By the number of a state (a multiple of how many classes there are) plus a class.
     next: Box<[u32]>,
@@ -23,14 +23,14 @@ pub(super) struct Table {
     first_end: u32,
     stride: u32,
     /// By state from there on: the literals, and their bytes.
-    ends: Box<[Ends]>,
+    ends: Box<[LiteralEnds]>,
     shortest: usize,
 }
 
 /// Literals that end with one state, and their bytes.
-type Ends = Box<[(usize, usize)]>;
+type LiteralEnds = Box<[(usize, usize)]>;
 
-impl Table {
+impl TransitionTable {
     /// Without ASCII case. `None` if the literals are too many.
     pub(super) fn new(literals: &[Box<[u8]>]) -> Option<Self> {
         let mut automaton = DFA::builder();
@@ -168,7 +168,7 @@ mod tests {
             .iter()
             .map(|literal| literal.as_bytes().into())
             .collect();
-        let table = Table::new(&literals).unwrap();
+        let table = TransitionTable::new(&literals).unwrap();
         assert_eq!(table.shortest(), 1);
         for text in
             ["usHErs", "...", "%2E%2e%", "\0\0", "", "zzz", "ashe..%2eshers\u{0}b", "\u{ff}A"]
@@ -190,7 +190,7 @@ mod tests {
         }
         let every: Vec<Box<[u8]>> =
             (0..=u8::MAX).map(|byte| [byte.to_ascii_lowercase()].into()).collect();
-        let table = Table::new(&every).unwrap();
+        let table = TransitionTable::new(&every).unwrap();
         for byte in 0..=u8::MAX {
             let mut found = 0;
             table.run(&[byte], |literal, at| {

@@ -1,7 +1,7 @@
 use proto::schema::{FieldDef, FieldId, Protocol};
 
 use super::*;
-use crate::condition::{ByteTest, Compare, Operand, Source, Step, Test};
+use crate::condition::{ByteSource, ByteStep, ByteTest, Compare, Operand, Test};
 use crate::module::PatchNo;
 use crate::pattern::Pattern;
 
@@ -29,11 +29,11 @@ fn rule(target: Option<Slot>, when: Condition, transform: Transform) -> Rule {
     Rule { patch: PatchNo(0), target, when, transform }
 }
 
-fn text(steps: &[Step]) -> Source {
-    Source { slot: 0, steps: steps.into() }
+fn text(steps: &[ByteStep]) -> ByteSource {
+    ByteSource { slot: 0, steps: steps.into() }
 }
 
-fn bytes(steps: &[Step], test: ByteTest) -> Condition {
+fn bytes(steps: &[ByteStep], test: ByteTest) -> Condition {
     Condition::Test(Test::Bytes { source: text(steps), test })
 }
 
@@ -67,15 +67,21 @@ fn each_kind_of_test_is_looked_up() {
     let field = || Operand::Field(1);
     let index = index(&[
         drop(bytes(&[], ByteTest::Contains(literal("${jndi:")))),
-        drop(bytes(&[Step::Lower, Step::Trim], ByteTest::StartsWith(b"evil".as_slice().into()))),
+        drop(bytes(
+            &[ByteStep::Lower, ByteStep::Trim],
+            ByteTest::StartsWith(b"evil".as_slice().into()),
+        )),
         drop(bytes(&[], ByteTest::Equal(b"GET".as_slice().into()))),
         drop(number(Operand::Len(text(&[])), Compare::Greater, 10)),
         drop(number(field(), Compare::Equal, 7)),
         drop(number(field(), Compare::Greater, 100)),
         drop(number(field(), Compare::LessOrEqual, 2)),
         drop(Condition::All(
-            [number(field(), Compare::Equal, 9), bytes(&[], ByteTest::Contains(literal("needle")))]
-                .into(),
+            [
+                number(field(), Compare::Equal, 9),
+                bytes(&[], ByteTest::Contains(literal("literal"))),
+            ]
+            .into(),
         )),
         drop(Condition::Any(
             [number(field(), Compare::Equal, 9), bytes(&[], ByteTest::Contains(literal("pin")))]
@@ -94,7 +100,7 @@ fn each_kind_of_test_is_looked_up() {
     assert_eq!(candidates(&index, "", 7), [4]);
     assert_eq!(candidates(&index, "", 101), [5]);
     assert_eq!(candidates(&index, "", 2), [6]);
-    assert_eq!(candidates(&index, "needle", 50), [7]);
+    assert_eq!(candidates(&index, "literal", 50), [7]);
     assert_eq!(candidates(&index, "pin", 9), [8]);
     assert_eq!(candidates(&index, "", 9), [8]);
     assert_eq!(candidates(&index, "", 6), [9]);
@@ -108,7 +114,7 @@ fn what_has_no_guard_is_looked_at_always() {
         drop(number(Operand::Count(0), Compare::Less, 3)),
         drop(number(Operand::Count(0), Compare::Greater, 3)),
         drop(Condition::Always),
-        drop(bytes(&[Step::UrlDecode], ByteTest::Contains(literal("../")))),
+        drop(bytes(&[ByteStep::UrlDecode], ByteTest::Contains(literal("../")))),
     ]);
     assert_eq!(index.every_unit(), [0, 1, 3]);
     assert_eq!(candidates(&index, "", 0), []);
@@ -231,8 +237,8 @@ fn what_a_message_costs_does_not_grow_with_patches_that_do_not_concern_it() {
 
 #[test]
 fn what_falls_through_the_sieve_concerns_no_rule() {
-    let decoded = [Step::UrlDecode];
-    let contains = |steps: &[Step], text: &str| bytes(steps, ByteTest::Contains(literal(text)));
+    let decoded = [ByteStep::UrlDecode];
+    let contains = |steps: &[ByteStep], text: &str| bytes(steps, ByteTest::Contains(literal(text)));
     let set = |members: &[u8]| {
         let mut set = ByteSet::new();
         members.iter().for_each(|&byte| set.insert(byte));
@@ -247,11 +253,11 @@ fn what_falls_through_the_sieve_concerns_no_rule() {
         contains(&[], ",a"),
         bytes(&[], ByteTest::StartsWith(b"ba".as_slice().into())),
         bytes(&decoded, ByteTest::StartsWith(b"/A".as_slice().into())),
-        bytes(&[Step::Trim], ByteTest::StartsWith(b".b".as_slice().into())),
-        bytes(&[Step::Trim], ByteTest::StartsWith(b"A".as_slice().into())),
+        bytes(&[ByteStep::Trim], ByteTest::StartsWith(b".b".as_slice().into())),
+        bytes(&[ByteStep::Trim], ByteTest::StartsWith(b"A".as_slice().into())),
         bytes(&[], ByteTest::StartsWith(b"/ab".as_slice().into())),
         bytes(&[], ByteTest::EndsWith(b"b,".as_slice().into())),
-        bytes(&[Step::Trim], ByteTest::EndsWith(b",".as_slice().into())),
+        bytes(&[ByteStep::Trim], ByteTest::EndsWith(b",".as_slice().into())),
         bytes(&[], ByteTest::AnyByteIn(set(b"{|}%;"))),
         bytes(&[], ByteTest::AllBytesIn(set(b"a,"))),
         bytes(&[], ByteTest::Equal(b"bab".as_slice().into())),
@@ -277,13 +283,13 @@ fn what_falls_through_the_sieve_concerns_no_rule() {
         let count = 1 + below(3);
         let rules: Vec<Rule> = (0..count).map(|_| some(&targeted[below(targeted.len())])).collect();
         let index = index(&rules);
-        let sieve = index.sieve().unwrap();
+        let prefilter = index.header_prefilter().unwrap();
         let mut out = Candidates::new();
         for _ in 0..300 {
             let len = below(12);
             let value: Vec<u8> = (0..len).map(|_| b"aabbB,/.{[|;%2e A"[below(17)]).collect();
-            let behind = value.iter().any(|&byte| byte >= sieve.rare_from());
-            if behind || sieve.catches(0, &value, 0, value.len()) {
+            let behind = value.iter().any(|&byte| byte >= prefilter.rare_from());
+            if behind || prefilter.catches(0, &value, 0, value.len()) {
                 caught += 1;
                 continue;
             }

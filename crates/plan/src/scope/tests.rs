@@ -1,5 +1,5 @@
 use super::*;
-use crate::module::{FailMode, GroupNo, Mode, Plan, Side};
+use crate::module::{DirectionRules, FailMode, GroupNo, Mode, Plan};
 use proto::{Decoder, Protocol};
 
 struct Nothing;
@@ -28,7 +28,7 @@ fn module(group: u16, transport: Transport, ports: &[u16]) -> Module {
         ports: ports.into(),
         mode: Mode::Enforce,
         fail: FailMode::Open,
-        sides: [Side::default(), Side::default()],
+        directions: [DirectionRules::default(), DirectionRules::default()],
     }
 }
 
@@ -46,8 +46,8 @@ fn at(address: [u8; 16], port: u16) -> Endpoint {
     Endpoint { address, port }
 }
 
-fn found(module: u16, direction: Direction) -> Option<Found> {
-    Some(Found { module: ModuleNo(module), direction })
+fn found(module: u16, direction: Direction) -> Option<ScopeMatch> {
+    Some(ScopeMatch { module: ModuleNo(module), direction })
 }
 
 use Direction::{Request, Response};

@@ -9,7 +9,7 @@ use datapath::{
     ActivePlan, Core, CoreConfig, CoreCounters, Frame as _, FramePool as _, Limits, PortNo, turn,
 };
 use patch::{Group, Options, Patch, compile};
-use plan::{Publisher, Reader};
+use plan::{Publisher, Subscriber};
 use wire::{Layers, Tcp, TcpFlags};
 
 use super::Timed;
@@ -58,7 +58,7 @@ impl Between {
         };
         let config = CoreConfig { limits, ..CoreConfig::default() };
         let publisher = Arc::new(Publisher::new(ActivePlan::new(plan, 1)));
-        let core = Core::new(config, Reader::new(publisher), Arc::new(CoreCounters::default()));
+        let core = Core::new(config, Subscriber::new(publisher), Arc::new(CoreCounters::default()));
         Some(Self { nic: MemoryNic::new(2, 64), core })
     }
 

@@ -9,7 +9,7 @@ use datapath::{
 };
 use flow::limits::Bounds;
 use patch::{Group, Options, Patch, compile};
-use plan::{Publisher, Reader};
+use plan::{Publisher, Subscriber};
 use wire::TcpFlags;
 
 use super::check::{self, Hears, Kind, OneTruth, Wrong};
@@ -105,7 +105,7 @@ impl<'a> World<'a> {
             ..Limits::DEFAULT
         };
         let config = CoreConfig { limits, ..CoreConfig::default() };
-        let core = Core::new(config, Reader::new(publisher), Arc::new(CoreCounters::default()));
+        let core = Core::new(config, Subscriber::new(publisher), Arc::new(CoreCounters::default()));
         let [from_client, to_client, from_server, to_server] = setup.links;
         let link = |of, part, mtu| Link::new(of, Dice::of(seed, part), setup.calm_ms, mtu);
         let [client, server] = [setup.hosts[0].mtu, setup.hosts[1].mtu];

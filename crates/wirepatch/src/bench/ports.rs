@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use capsule::{Mempool, Port, PortConfig, Rss, RxQueue, TxQueue, rdtsc};
 use datapath::{Core, CoreConfig, CoreCounters, turn};
 use offline::load::{Kind, Load};
-use plan::Reader;
+use plan::Subscriber;
 
 use super::lcore::{Bench, WORKER, Watch, burst, forward, join, sleep, tick};
 use super::row::{Row, RowResult, Work, added, reasons};
@@ -63,7 +63,7 @@ pub(super) fn measure(bench: &Bench, row: &Row) -> Result<RowResult> {
         watched(bench, nic, bench.seconds / 2.0, || {}, move |nic| forward(nic, &mut frames))?;
 
     let counters = Arc::new(CoreCounters::default());
-    let reader = Reader::new(row.publisher()?);
+    let reader = Subscriber::new(row.publisher()?);
     let config = CoreConfig { limits: row.limits(), ..CoreConfig::default() };
     let mut core = Core::new(config, reader, Arc::clone(&counters));
     let (clock, ticks_per_ms) = (rdtsc(), bench.ticks_per_ms());

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use capsule::{Mbuf, Mempool, RingConsumer, RingProducer, rdtsc, spsc};
 use datapath::limits::BURST_FRAMES_MAX;
 use datapath::{Core, CoreConfig, CoreCounters, FramePool, Nic, PortNo, turn};
-use plan::Reader;
+use plan::Subscriber;
 
 use super::clock::resident_bytes;
 use super::feeder::{FULL, Feeder, Latencies, Orders, PACED_FRAMES, PACED_MIN};
@@ -75,7 +75,7 @@ const STRETCH_SECONDS: f64 = 0.002;
 /// Measures the journey, the floor, and latency.
 pub(super) fn measure(bench: &Bench, row: &Row) -> Result<RowResult> {
     let counters = Arc::new(CoreCounters::default());
-    let reader = Reader::new(row.publisher()?);
+    let reader = Subscriber::new(row.publisher()?);
     let config = CoreConfig { limits: row.limits(), ..CoreConfig::default() };
     let mut core = Core::new(config, reader, Arc::clone(&counters));
     let (start, ticks_per_ms) = (rdtsc(), bench.ticks_per_ms());

@@ -16,7 +16,7 @@ use datapath::limits::BURST_FRAMES_MAX;
 use datapath::memory::MemoryNic;
 use datapath::{ActivePlan, Core, CoreConfig, CoreCounters, Publisher, Reason, turn};
 use offline::load::{Kind, Load};
-use plan::Reader;
+use plan::Subscriber;
 
 use super::clock::{Task, now};
 use super::lcore::{Bench, FEEDER, WORKER, join, sleep, tick};
@@ -208,7 +208,7 @@ fn core<F: datapath::Frame>(
 ) -> (Core<F>, Arc<CoreCounters>) {
     let counters = Arc::new(CoreCounters::default());
     let config = CoreConfig { limits: row.limits(), ..CoreConfig::default() };
-    let core = Core::new(config, Reader::new(Arc::clone(publisher)), Arc::clone(&counters));
+    let core = Core::new(config, Subscriber::new(Arc::clone(publisher)), Arc::clone(&counters));
     (core, counters)
 }
 

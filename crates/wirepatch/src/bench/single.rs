@@ -7,7 +7,7 @@ use datapath::limits::BURST_FRAMES_MAX;
 use datapath::memory::{MemoryFrame, MemoryNic};
 use datapath::{Core, CoreConfig, CoreCounters, Nic as _, turn};
 use offline::load::Load;
-use plan::Reader;
+use plan::Subscriber;
 
 use super::clock::{Task, now};
 use super::memory::{PORTS, round};
@@ -15,7 +15,7 @@ use super::row::{Row, RowResult, Work, added, reasons};
 
 pub(super) fn measure(row: &Row, seconds: f64, hz: f64) -> anyhow::Result<RowResult> {
     let counters = Arc::new(CoreCounters::default());
-    let reader = Reader::new(row.publisher()?);
+    let reader = Subscriber::new(row.publisher()?);
     let config = CoreConfig { limits: row.limits(), ..CoreConfig::default() };
     let mut core = Core::new(config, reader, Arc::clone(&counters));
     let start = now();

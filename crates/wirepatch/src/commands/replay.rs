@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use datapath::{ActivePlan, Core, CoreConfig, CoreCounters, Limits};
 use offline::pcap::{Report, replay as run};
 use patch::{Group, Options, compile, render};
-use plan::{Mode, Plan, Publisher, Reader};
+use plan::{Mode, Plan, Publisher, Subscriber};
 use serde::Serialize;
 
 use super::{code, load, ports};
@@ -72,7 +72,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<ExitCode> {
         limits: limits(input.len()),
         ..CoreConfig::default()
     };
-    let mut core = Core::new(config, Reader::new(publisher), Arc::new(CoreCounters::default()));
+    let mut core = Core::new(config, Subscriber::new(publisher), Arc::new(CoreCounters::default()));
     let progress = output::progress(input.len(), Unit::Bytes);
     let outcome = run(&input, &mut core, |done| {
         progress.set_position(u64::try_from(done).unwrap_or(u64::MAX));

@@ -13,7 +13,7 @@ use datapath::{
     Midstream, PortNo, Tunnels,
 };
 use flow::limits::Bounds;
-use plan::{Publisher, Reader};
+use plan::{Publisher, Subscriber};
 
 use crate::budget::{self, PortSpeed};
 
@@ -91,7 +91,7 @@ impl Dataplane {
                 watched.cores.push(Arc::clone(&counters));
                 Some(Core::new(
                     core_config(config, worker, mtu),
-                    Reader::new(Arc::clone(publisher)),
+                    Subscriber::new(Arc::clone(publisher)),
                     counters,
                 ))
             })

@@ -71,7 +71,7 @@ fn a_dropped_packet_is_left_out_and_an_answer_follows_what_it_answers() {
         assert_eq!(got, [sent[0].clone(), sent[2].clone()], "{shape:?}");
         assert_eq!(outcome.report.edits[0].fate, Fate::LeftOut);
 
-        let answer = plan::Reply::Literal(b"no".as_slice().into());
+        let answer = plan::Reply::Custom(b"no".as_slice().into());
         let outcome = replay(&input, &mut core(under(Transform::Refuse(answer), &[9])), |_| {});
         let got = packets_of(&outcome.output);
         assert_eq!(got.len(), 3, "{shape:?}");

@@ -1,6 +1,6 @@
 //! What yields values: numbers, and the bytes of fields.
 
-use plan::{Operand, Source, Step};
+use plan::{ByteSource, ByteStep, Operand};
 use proto::{Kind, Slot};
 
 use super::{Checker, Sort};
@@ -84,12 +84,12 @@ impl Checker<'_, '_> {
         }
     }
 
-    pub(super) fn source(&mut self, expr: &Expr) -> Option<Source> {
+    pub(super) fn source(&mut self, expr: &Expr) -> Option<ByteSource> {
         let (slot, steps) = self.steps(expr)?;
-        Some(Source { slot, steps: steps.into() })
+        Some(ByteSource { slot, steps: steps.into() })
     }
 
-    fn steps(&mut self, expr: &Expr) -> Option<(Slot, Vec<Step>)> {
+    fn steps(&mut self, expr: &Expr) -> Option<(Slot, Vec<ByteStep>)> {
         match &expr.kind {
             ExprKind::Field(..) => {
                 let (slot, def) = self.field(expr)?;
@@ -103,14 +103,14 @@ impl Checker<'_, '_> {
             }
             ExprKind::Slice(inner, Slice { start, end }) => {
                 let (slot, mut steps) = self.steps(inner)?;
-                steps.push(Step::Slice { start: *start, end: *end });
+                steps.push(ByteStep::Slice { start: *start, end: *end });
                 Some((slot, steps))
             }
             ExprKind::Call(name, at, arguments) => {
                 let step = match name.as_str() {
-                    "lower" => Step::Lower,
-                    "url_decode" => Step::UrlDecode,
-                    "trim" => Step::Trim,
+                    "lower" => ByteStep::Lower,
+                    "url_decode" => ByteStep::UrlDecode,
+                    "trim" => ByteStep::Trim,
                     known if names::FUNCTIONS.contains(&known) => {
                         return self.complain(
                             Complaint::new(*at, format!("{known}() yields no text")).help(

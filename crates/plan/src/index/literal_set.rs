@@ -3,7 +3,7 @@
 //! Holds:     an automaton without case, and by literal whose it is and where in the value it has to stand.
 //! Promises:  finds every literal there is in the value, and in what one or more decodings make of it. Rules read decoded
 //!            values after further steps; these only take bytes away, so a literal of theirs is found here too.
-//! Never:     tells a literal of the value as it came from one of a decoded form: a guard may say yes too often.
+//! Never:     tells a literal of the value as it came from one of a decoded form: a precondition may say yes too often.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use aho_corasick::{Anchored, MatchKind};
 use regex_automata::dfa::regex::Regex;
 
 use super::Candidates;
-use super::grams::Grams;
-use super::guard::Place;
-use super::table::Table;
+use super::ngram_filter::NgramFilter;
+use super::precondition::LiteralPlace;
+use super::table::TransitionTable;
 use crate::decode::url_decode;
 use crate::module::RuleNo;
 use crate::transform::ByteSet;
@@ -28,9 +28,9 @@ const CONFIRMED_MAX: usize = 64;
 
 /// Who waits for a literal.
 #[derive(Clone, Debug)]
-pub(super) enum Waits {
+pub(super) enum Waiter {
     /// A rule, for a literal in this place of a value decoded so many times.
-    Rule { rule: RuleNo, place: Place, decodings: u8 },
+    Rule { rule: RuleNo, place: LiteralPlace, decodings: u8 },
     /// The slot's program.
     Program,
     /// A rule, for this expression.
@@ -39,10 +39,10 @@ pub(super) enum Waits {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Needles {
-    search: Search,
+pub(super) struct LiteralSet {
+    search: LiteralSearch,
     /// By literal.
-    owners: Box<[Owners]>,
+    owners: Box<[LiteralOwners]>,
     expressions: Box<[(RuleNo, Arc<Regex>)]>,
     /// Times a value is decoded.
     decodings: u8,
@@ -53,8 +53,8 @@ pub(super) struct Needles {
 }
 
 #[derive(Debug, Default)]
-struct Owners {
-    /// By [`Place`].
+struct LiteralOwners {
+    /// By [`LiteralPlace`].
     rules: [Vec<RuleNo>; PLACES],
     program: bool,
     /// A bit each.
@@ -64,50 +64,50 @@ struct Owners {
 const PLACES: usize = 3;
 
 #[derive(Debug)]
-enum Search {
-    Table(Box<Table>),
-    Compact(Box<NFA>, Option<Grams>),
+enum LiteralSearch {
+    Table(Box<TransitionTable>),
+    Compact(Box<NFA>, Option<NgramFilter>),
 }
 
 /// What one look at a value found besides rules.
 #[derive(Clone, Copy, Debug, Default)]
-struct Seen {
+struct LiteralHits {
     program: bool,
     expressions: u64,
 }
 
-impl Needles {
+impl LiteralSet {
     /// `literals` in lower case. `None` if there is none, or their automaton is too large.
-    pub(super) fn new(mut literals: Vec<(Box<[u8]>, Waits)>, first_mark: usize) -> Option<Self> {
+    pub(super) fn new(mut literals: Vec<(Box<[u8]>, Waiter)>, first_mark: usize) -> Option<Self> {
         if literals.is_empty() {
             return None;
         }
         literals.sort_by(|(one, _), (other, _)| one.cmp(other));
         let mut distinct: Vec<Box<[u8]>> = Vec::new();
-        let mut owners: Vec<Owners> = Vec::new();
+        let mut owners: Vec<LiteralOwners> = Vec::new();
         let mut expressions: Vec<(RuleNo, Arc<Regex>)> = Vec::new();
         let mut most_decodings = 0;
         let mut decoded = Vec::new();
         for (literal, waits) in literals {
             if distinct.last() != Some(&literal) {
                 distinct.push(literal);
-                owners.push(Owners::default());
+                owners.push(LiteralOwners::default());
             }
             let Some(owner) = owners.last_mut() else { continue };
             match waits {
-                Waits::Program => owner.program = true,
-                Waits::Rule { rule, place, decodings } => {
+                Waiter::Program => owner.program = true,
+                Waiter::Rule { rule, place, decodings } => {
                     owner.add(place, rule);
                     if decodings > 0 {
                         most_decodings = most_decodings.max(decodings);
                         decoded.push(rule);
                     }
                 }
-                Waits::Expression { rule, regex } => {
+                Waiter::Expression { rule, regex } => {
                     let known = expressions.iter().position(|(other, _)| *other == rule);
                     let at = known.unwrap_or(expressions.len());
                     if at >= CONFIRMED_MAX {
-                        owner.add(Place::Anywhere, rule);
+                        owner.add(LiteralPlace::Anywhere, rule);
                         continue;
                     }
                     if known.is_none() {
@@ -120,7 +120,7 @@ impl Needles {
         decoded.sort_unstable();
         decoded.dedup();
         Some(Self {
-            search: Search::new(&distinct)?,
+            search: LiteralSearch::new(&distinct)?,
             owners: owners.into(),
             expressions: expressions.into(),
             decodings: most_decodings,
@@ -137,14 +137,14 @@ impl Needles {
     /// Bytes of the shortest literal.
     pub(super) fn shortest(&self) -> usize {
         match &self.search {
-            Search::Table(table) => table.shortest(),
-            Search::Compact(compact, _) => compact.min_pattern_len(),
+            LiteralSearch::Table(table) => table.shortest(),
+            LiteralSearch::Compact(compact, _) => compact.min_pattern_len(),
         }
     }
 
     /// Adds the rules that wait for what is in `value`; whether the slot's program does.
     pub(super) fn look_up(&self, value: &[u8], out: &mut Candidates) -> bool {
-        let mut seen = Seen::default();
+        let mut seen = LiteralHits::default();
         self.pass(value, &mut seen, out);
         let mut left = seen.expressions;
         while left != 0 {
@@ -162,7 +162,7 @@ impl Needles {
         seen.program
     }
 
-    fn look_up_decoded(&self, value: &[u8], seen: &mut Seen, out: &mut Candidates) {
+    fn look_up_decoded(&self, value: &[u8], seen: &mut LiteralHits, out: &mut Candidates) {
         let mut text = core::mem::take(&mut out.text);
         if value.len() > text.capacity() {
             self.decoded.iter().for_each(|&rule| out.add(rule));
@@ -185,15 +185,15 @@ impl Needles {
         out.text = text;
     }
 
-    fn pass(&self, value: &[u8], seen: &mut Seen, out: &mut Candidates) {
-        let inner = Inner::of(value);
+    fn pass(&self, value: &[u8], seen: &mut LiteralHits, out: &mut Candidates) {
+        let trimmed = Trimmed::of(value);
         match &self.search {
-            Search::Table(table) => table.run(value, |literal, at| {
-                self.found(literal, inner, at, seen, out);
+            LiteralSearch::Table(table) => table.run(value, |literal, at| {
+                self.found(literal, trimmed, at, seen, out);
             }),
-            Search::Compact(compact, grams) => {
-                if grams.as_ref().is_none_or(|grams| grams.may_be_in(value)) {
-                    run(compact, value, |literal, at| self.found(literal, inner, at, seen, out));
+            LiteralSearch::Compact(compact, filter) => {
+                if filter.as_ref().is_none_or(|filter| filter.may_be_in(value)) {
+                    run(compact, value, |literal, at| self.found(literal, trimmed, at, seen, out));
                 }
             }
         }
@@ -203,56 +203,56 @@ impl Needles {
     fn found(
         &self,
         literal: usize,
-        inner: Inner,
+        trimmed: Trimmed,
         (start, end): (usize, usize),
-        seen: &mut Seen,
+        seen: &mut LiteralHits,
         out: &mut Candidates,
     ) {
         let Some(owners) = self.owners.get(literal) else { return };
         seen.program |= owners.program;
         seen.expressions |= owners.expressions;
         let first_mark = self.first_mark.saturating_add(literal.saturating_mul(PLACES));
-        for ((rules, place), mark) in owners.rules.iter().zip(Place::ALL).zip(first_mark..) {
-            if !rules.is_empty() && place.is_at(inner, start, end) && out.first_sight(mark) {
+        for ((rules, place), mark) in owners.rules.iter().zip(LiteralPlace::ALL).zip(first_mark..) {
+            if !rules.is_empty() && place.is_at(trimmed, start, end) && out.first_time(mark) {
                 rules.iter().for_each(|&rule| out.add(rule));
             }
         }
     }
 }
 
-impl Owners {
-    fn add(&mut self, place: Place, rule: RuleNo) {
+impl LiteralOwners {
+    fn add(&mut self, place: LiteralPlace, rule: RuleNo) {
         let [anywhere, start, end] = &mut self.rules;
         match place {
-            Place::Anywhere => anywhere.push(rule),
-            Place::Start => start.push(rule),
-            Place::End => end.push(rule),
+            LiteralPlace::Anywhere => anywhere.push(rule),
+            LiteralPlace::Start => start.push(rule),
+            LiteralPlace::End => end.push(rule),
         }
     }
 }
 
-impl Place {
-    /// In the order of [`Owners::rules`].
+impl LiteralPlace {
+    /// In the order of [`LiteralOwners::rules`].
     const ALL: [Self; PLACES] = [Self::Anywhere, Self::Start, Self::End];
 
     /// Whether a literal found there is where it has to be. White space before or behind it may be trimmed.
-    fn is_at(self, inner: Inner, start: usize, end: usize) -> bool {
+    fn is_at(self, trimmed: Trimmed, start: usize, end: usize) -> bool {
         match self {
             Self::Anywhere => true,
-            Self::Start => start <= inner.start,
-            Self::End => end >= inner.end,
+            Self::Start => start <= trimmed.start,
+            Self::End => end >= trimmed.end,
         }
     }
 }
 
 /// A value without the white space around it.
 #[derive(Clone, Copy)]
-struct Inner {
+struct Trimmed {
     start: usize,
     end: usize,
 }
 
-impl Inner {
+impl Trimmed {
     fn of(value: &[u8]) -> Self {
         let blank = |byte: &&u8| matches!(byte, b' ' | b'\t');
         Self {
@@ -262,15 +262,15 @@ impl Inner {
     }
 }
 
-impl Search {
+impl LiteralSearch {
     fn new(literals: &[Box<[u8]>]) -> Option<Self> {
         if literals.len() <= TABLE_LITERALS_MAX {
-            Table::new(literals).map(|table| Self::Table(Box::new(table)))
+            TransitionTable::new(literals).map(|table| Self::Table(Box::new(table)))
         } else {
             let mut compact = NFA::builder();
             compact.match_kind(MatchKind::Standard).ascii_case_insensitive(true).prefilter(false);
             let compact = compact.build(literals).ok()?;
-            Some(Self::Compact(Box::new(compact), Grams::new(literals)))
+            Some(Self::Compact(Box::new(compact), NgramFilter::new(literals)))
         }
     }
 }

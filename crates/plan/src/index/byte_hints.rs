@@ -1,13 +1,13 @@
-//! What of a slot somebody has to look at, where the unit has no rare byte: coarser than the guards, and cheaper.
+//! What of a slot somebody has to look at, where the unit has no rare byte: coarser than the preconditions, and cheaper.
 //!
 //! Holds:     nothing.
-//! Promises:  a value that no mesh catches gets past no guard of its slot, in a unit without the rare bytes named beside it.
+//! Promises:  a value that no part of the header prefilter catches gets past no precondition of its slot, in a unit without the rare bytes named beside it.
 //! Never:     searches for a literal: it knows a byte or a pair of bytes that each of them has, or how it begins.
 
 use proto::Mesh;
 
-use super::guard::Place;
-use super::needles::Waits;
+use super::literal_set::Waiter;
+use super::precondition::LiteralPlace;
 use super::slot::SlotIndex;
 use crate::transform::ByteSet;
 
@@ -36,7 +36,7 @@ fn is_rare(byte: u8) -> bool {
 
 /// Where the literals of a slot, its masks and the bytes it waits for can be seen from.
 #[derive(Debug, Default)]
-pub(super) struct Signs {
+pub(super) struct ByteHints {
     /// None of these is in the unit.
     pub(super) rare: ByteSet,
     /// Or the value begins with one of these bytes
@@ -50,62 +50,62 @@ pub(super) struct Signs {
     pairs: Vec<[u8; 2]>,
 }
 
-impl Signs {
-    pub(super) fn of(literals: &[(Box<[u8]>, Waits)], waited_for: &ByteSet) -> Self {
-        let mut signs = Self::default();
+impl ByteHints {
+    pub(super) fn of(literals: &[(Box<[u8]>, Waiter)], waited_for: &ByteSet) -> Self {
+        let mut hints = Self::default();
         for byte in waited_for.iter() {
-            let set = if is_rare(byte) { &mut signs.rare } else { &mut signs.bytes };
+            let set = if is_rare(byte) { &mut hints.rare } else { &mut hints.bytes };
             set.insert(byte);
         }
         let mut anywhere: Vec<&[u8]> = Vec::new();
         for (literal, waits) in literals {
             let (place, decodings) = match waits {
-                Waits::Rule { place, decodings, .. } => (*place, *decodings),
-                Waits::Program | Waits::Expression { .. } => (Place::Anywhere, 0),
+                Waiter::Rule { place, decodings, .. } => (*place, *decodings),
+                Waiter::Program | Waiter::Expression { .. } => (LiteralPlace::Anywhere, 0),
             };
             if decodings > 0 {
-                signs.bytes.insert(b'%');
+                hints.bytes.insert(b'%');
             }
             // Control bytes cost nothing, and of those behind the letters the last leave most units alone.
             if let Some(&rare) = literal.iter().filter(|byte| is_rare(**byte)).min_by_key(|byte| {
                 if **byte < b' ' { 0 } else { u8::MAX.saturating_sub(**byte).saturating_add(1) }
             }) {
-                signs.rare.insert(rare);
+                hints.rare.insert(rare);
                 continue;
             }
             match (place, &**literal) {
-                (Place::Start, [only]) => insert(&mut signs.first, *only),
-                (Place::Start, [first, ..]) if signs.starts.len() >= Mesh::STARTS_MAX => {
-                    insert(&mut signs.first, *first);
+                (LiteralPlace::Start, [only]) => insert(&mut hints.first, *only),
+                (LiteralPlace::Start, [first, ..]) if hints.starts.len() >= Mesh::STARTS_MAX => {
+                    insert(&mut hints.first, *first);
                 }
-                (Place::Start, _) => signs.starts.push(literal.clone()),
-                (Place::End, [only]) => insert(&mut signs.last, *only),
-                (Place::Anywhere, [only]) => insert(&mut signs.bytes, *only),
-                (Place::End | Place::Anywhere, _) => anywhere.push(literal),
+                (LiteralPlace::Start, _) => hints.starts.push(literal.clone()),
+                (LiteralPlace::End, [only]) => insert(&mut hints.last, *only),
+                (LiteralPlace::Anywhere, [only]) => insert(&mut hints.bytes, *only),
+                (LiteralPlace::End | LiteralPlace::Anywhere, _) => anywhere.push(literal),
             }
             // White space around a value may be trimmed.
             let blanks = match place {
-                Place::Start => &mut signs.first,
-                Place::End => &mut signs.last,
-                Place::Anywhere => continue,
+                LiteralPlace::Start => &mut hints.first,
+                LiteralPlace::End => &mut hints.last,
+                LiteralPlace::Anywhere => continue,
             };
             b" \t".iter().for_each(|&blank| blanks.insert(blank));
         }
         for literal in &anywhere {
             let seldom = SELDOM_FIRST.iter().find(|byte| literal.contains(byte));
-            seldom.into_iter().for_each(|&byte| signs.bytes.insert(byte));
+            seldom.into_iter().for_each(|&byte| hints.bytes.insert(byte));
         }
         for literal in anywhere {
             let pairs = || literal.array_windows::<2>().copied();
-            let seen = literal.iter().any(|byte| signs.bytes.contains(*byte))
-                || pairs().any(|pair| signs.pairs.contains(&pair));
-            signs.pairs.extend(pairs().min_by_key(|pair| frequency(*pair)).filter(|_| !seen));
+            let seen = literal.iter().any(|byte| hints.bytes.contains(*byte))
+                || pairs().any(|pair| hints.pairs.contains(&pair));
+            hints.pairs.extend(pairs().min_by_key(|pair| frequency(*pair)).filter(|_| !seen));
         }
-        signs
+        hints
     }
 
-    /// The slot's mesh.
-    pub(super) fn mesh(&self, slot: &SlotIndex) -> Mesh {
+    /// The slot's part of the header prefilter.
+    pub(super) fn header_prefilter_part(&self, slot: &SlotIndex) -> Mesh {
         let few = self.bytes.len().saturating_add(self.pairs.len()) <= Mesh::SIGNS_MAX;
         let (first, first_empty) = slot.first_bytes();
         let (last, last_empty) = slot.last_bytes();

@@ -1,4 +1,4 @@
-//! Deriving a rule's guard: something every message it fires on has, and that an index can look up.
+//! Deriving a rule's precondition: something every message it fires on has, and that an index can look up.
 
 mod weight;
 
@@ -7,16 +7,16 @@ use std::sync::Arc;
 use proto::Slot;
 use regex_automata::dfa::regex::Regex;
 
-use crate::condition::{ByteTest, Compare, Condition, Operand, Source, Step, Test};
+use crate::condition::{ByteSource, ByteStep, ByteTest, Compare, Condition, Operand, Test};
 use crate::module::Rule;
 use crate::pattern::{Pattern, Search};
 use crate::transform::{ByteSet, Normalization, Transform};
 
 /// A necessary condition of a rule.
 #[derive(Clone, Debug)]
-pub(super) enum Guard {
+pub(super) enum Precondition {
     /// None was found: the rule may fire on any unit.
-    Nothing,
+    Unknown,
     /// At least one of these holds.
     Any(Vec<Atom>),
 }
@@ -25,12 +25,12 @@ pub(super) enum Guard {
 #[derive(Clone, Debug)]
 pub(super) struct Atom {
     pub(super) slot: Slot,
-    pub(super) kind: Kind,
+    pub(super) kind: AtomKind,
 }
 
 /// What can be looked up.
 #[derive(Clone, Debug)]
-pub(super) enum Kind {
+pub(super) enum AtomKind {
     Present,
     /// The unit has it, and not this other slot.
     Lacks(Slot),
@@ -54,33 +54,33 @@ pub(super) enum Kind {
     /// Some byte is in the set.
     AnyByte(ByteSet),
     /// Without ASCII case, in lower case here.
-    Contains(Needle),
-    /// An expression matches the value as it came, one of its needles being there.
+    Contains(LiteralAtom),
+    /// An expression matches the value as it came, one of its required literals being there.
     Matches {
         regex: Arc<Regex>,
-        needles: Box<[Box<[u8]>]>,
+        required: Box<[Box<[u8]>]>,
     },
 }
 
 /// A literal, somewhere in a value or in what it decodes to.
 #[derive(Clone, Debug)]
-pub(super) struct Needle {
+pub(super) struct LiteralAtom {
     pub(super) literal: Box<[u8]>,
-    pub(super) place: Place,
+    pub(super) place: LiteralPlace,
     /// Times the value is percent-decoded.
     pub(super) decodings: u8,
 }
 
 /// Where a literal stands, white space around the value aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum LiteralPlace {
     Anywhere,
     Start,
     End,
 }
 
 /// What a source's steps leave of a value.
-struct Shape {
+struct SourceEffect {
     /// A literal of the source's value is one of the value decoded so often; `None`: a slice may have cut what is decoded then.
     decodings: Option<u8>,
     keeps_start: bool,
@@ -88,40 +88,40 @@ struct Shape {
     trims: bool,
 }
 
-impl Shape {
-    fn of(source: &Source) -> Self {
-        let mut shape =
+impl SourceEffect {
+    fn of(source: &ByteSource) -> Self {
+        let mut effect =
             Self { decodings: Some(0), keeps_start: true, keeps_end: true, trims: false };
         let mut sliced = false;
         for step in &source.steps {
             match step {
-                Step::Lower => {}
-                Step::UrlDecode => {
-                    shape.decodings = shape.decodings.filter(|_| !sliced);
-                    shape.decodings = shape.decodings.and_then(|count| count.checked_add(1));
+                ByteStep::Lower => {}
+                ByteStep::UrlDecode => {
+                    effect.decodings = effect.decodings.filter(|_| !sliced);
+                    effect.decodings = effect.decodings.and_then(|count| count.checked_add(1));
                 }
-                Step::Slice { start, end } => {
+                ByteStep::Slice { start, end } => {
                     sliced = true;
-                    shape.keeps_start &= *start == 0;
-                    shape.keeps_end &= end.is_none();
+                    effect.keeps_start &= *start == 0;
+                    effect.keeps_end &= end.is_none();
                 }
-                Step::Trim => {
-                    shape.trims = true;
+                ByteStep::Trim => {
+                    effect.trims = true;
                 }
             }
         }
-        shape
+        effect
     }
 }
 
 /// Bytes of which any is waited for one by one.
 const ANY_BYTE_MAX: usize = 16;
 
-/// Alternatives a guard may list. More are replaced by "the field is there".
+/// Alternatives a precondition may list. More are replaced by "the field is there".
 const ATOMS_MAX: usize = 64;
 
-impl Guard {
-    /// The most selective guard of a rule.
+impl Precondition {
+    /// The most selective precondition of a rule.
     pub(super) fn of(rule: &Rule) -> Self {
         let when = Self::of_condition(&rule.when);
         match rule.target {
@@ -130,12 +130,12 @@ impl Guard {
         }
     }
 
-    fn one(slot: Slot, kind: Kind) -> Self {
+    fn one(slot: Slot, kind: AtomKind) -> Self {
         Self::Any(vec![Atom { slot, kind }])
     }
 
     fn more_than(slot: Slot, count: usize) -> Self {
-        Self::one(slot, if count == 0 { Kind::Present } else { Kind::MoreThan(count) })
+        Self::one(slot, if count == 0 { AtomKind::Present } else { AtomKind::MoreThan(count) })
     }
 
     /// Rules with a target need an occurrence of it; some need more. What the fused program changes is looked for again
@@ -143,11 +143,11 @@ impl Guard {
     fn of_transform(transform: &Transform, target: Slot) -> Self {
         match transform {
             Transform::Truncate { to } => {
-                Self::one(target, Kind::LongerThan(usize::try_from(*to).unwrap_or(usize::MAX)))
+                Self::one(target, AtomKind::LongerThan(usize::try_from(*to).unwrap_or(usize::MAX)))
             }
             Transform::Clamp { min, max } => Self::Any(vec![
-                Atom { slot: target, kind: Kind::NumberAbove(*max) },
-                Atom { slot: target, kind: Kind::NumberBelow(*min) },
+                Atom { slot: target, kind: AtomKind::NumberAbove(*max) },
+                Atom { slot: target, kind: AtomKind::NumberBelow(*min) },
             ]),
             Transform::CutAt { pattern, .. }
             | Transform::Replace { pattern, .. }
@@ -163,7 +163,7 @@ impl Guard {
             | Transform::Discard
             | Transform::Drop
             | Transform::Refuse(_)
-            | Transform::Close(_) => Self::one(target, Kind::Present),
+            | Transform::Close(_) => Self::one(target, AtomKind::Present),
             Transform::KeepFirst { count } => {
                 Self::more_than(target, usize::try_from(*count).unwrap_or(usize::MAX))
             }
@@ -173,39 +173,39 @@ impl Guard {
 
     /// Some match of `pattern` in the value as it came.
     fn of_pattern(pattern: &Pattern, slot: Slot) -> Self {
-        let by_needle = Self::of_needles(pattern, slot, Some(0));
-        let needles = pattern.needles();
+        let by_literal = Self::of_required_literals(pattern, slot, Some(0));
+        let literals = pattern.required_literals();
         match &pattern.search {
-            Search::Regex(regex) if needles.len() <= ATOMS_MAX => by_needle.better(Self::one(
+            Search::Regex(regex) if literals.len() <= ATOMS_MAX => by_literal.better(Self::one(
                 slot,
-                Kind::Matches { regex: Arc::clone(regex), needles: needles.into() },
+                AtomKind::Matches { regex: Arc::clone(regex), required: literals.into() },
             )),
-            Search::Regex(_) | Search::Literals(_) => by_needle,
+            Search::Regex(_) | Search::Literals(_) => by_literal,
         }
     }
 
     /// Some match of `pattern` in a value decoded so many times, or (`None`) in whatever a value may become.
-    fn of_needles(pattern: &Pattern, slot: Slot, decodings: Option<u8>) -> Self {
+    fn of_required_literals(pattern: &Pattern, slot: Slot, decodings: Option<u8>) -> Self {
         // No step of a source makes a value longer.
         let least = pattern.match_bytes_min.saturating_sub(1);
         let by_length =
-            Self::one(slot, Kind::LongerThan(usize::try_from(least).unwrap_or(usize::MAX)));
-        let needles = pattern.needles();
+            Self::one(slot, AtomKind::LongerThan(usize::try_from(least).unwrap_or(usize::MAX)));
+        let literals = pattern.required_literals();
         match decodings {
-            Some(decodings) if !needles.is_empty() && needles.len() <= ATOMS_MAX => by_length
-                .better(Self::literals(needles.iter().map(|needle| &**needle), slot, decodings)),
+            Some(decodings) if !literals.is_empty() && literals.len() <= ATOMS_MAX => by_length
+                .better(Self::literals(literals.iter().map(|literal| &**literal), slot, decodings)),
             _ => by_length,
         }
     }
 
     fn literals<'a>(literals: impl Iterator<Item = &'a [u8]>, slot: Slot, decodings: u8) -> Self {
         let atom = |literal: &[u8]| {
-            let needle = Needle {
+            let literal = LiteralAtom {
                 literal: literal.to_ascii_lowercase().into(),
-                place: Place::Anywhere,
+                place: LiteralPlace::Anywhere,
                 decodings,
             };
-            Atom { slot, kind: Kind::Contains(needle) }
+            Atom { slot, kind: AtomKind::Contains(literal) }
         };
         Self::Any(literals.map(atom).collect())
     }
@@ -214,22 +214,23 @@ impl Guard {
     fn of_dot_segments(slot: Slot) -> Self {
         let mut dot = ByteSet::new();
         dot.insert(b'.');
-        let begins = Self::one(slot, Kind::First { set: dot, empty: false });
+        let begins = Self::one(slot, AtomKind::First { set: dot, empty: false });
         let literals: [&[u8]; 5] = [b"/.", b"\\.", b"%2f.", b"%5c.", b"%2e"];
         begins.or(Self::literals(literals.into_iter(), slot, 0))
     }
 
     fn of_condition(condition: &Condition) -> Self {
         match condition {
-            Condition::Always => Self::Nothing,
+            Condition::Always => Self::Unknown,
             Condition::Not(not) => Self::of_negation(not),
             Condition::All(all) => {
-                let guard = all.iter().map(Self::of_condition).fold(Self::Nothing, Self::better);
-                let unless = all.iter().map(|condition| guard.unless(condition));
-                unless.fold(Self::Nothing, Self::better).better(guard.clone())
+                let precondition =
+                    all.iter().map(Self::of_condition).fold(Self::Unknown, Self::better);
+                let unless = all.iter().map(|condition| precondition.unless(condition));
+                unless.fold(Self::Unknown, Self::better).better(precondition.clone())
             }
             Condition::Any(any) => {
-                any.iter().map(Self::of_condition).reduce(Self::or).unwrap_or(Self::Nothing)
+                any.iter().map(Self::of_condition).reduce(Self::or).unwrap_or(Self::Unknown)
             }
             Condition::Test(test) => Self::of_test(test),
         }
@@ -240,32 +241,32 @@ impl Guard {
         match condition {
             Condition::Not(not) => Self::of_condition(not),
             Condition::All(all) => {
-                all.iter().map(Self::of_negation).reduce(Self::or).unwrap_or(Self::Nothing)
+                all.iter().map(Self::of_negation).reduce(Self::or).unwrap_or(Self::Unknown)
             }
             Condition::Any(any) => {
-                any.iter().map(Self::of_negation).fold(Self::Nothing, Self::better)
+                any.iter().map(Self::of_negation).fold(Self::Unknown, Self::better)
             }
-            Condition::Always | Condition::Test(_) => Self::Nothing,
+            Condition::Always | Condition::Test(_) => Self::Unknown,
         }
     }
 
-    /// Where this guard is that a field is there, and `condition` is that another one does not begin with a byte: that
+    /// Where this precondition is that a field is there, and `condition` is that another one does not begin with a byte: that
     /// it begins with another, or is not there.
     fn unless(&self, condition: &Condition) -> Self {
-        let Self::Any(atoms) = self else { return Self::Nothing };
-        let [Atom { slot, kind: Kind::Present }] = &atoms[..] else { return Self::Nothing };
+        let Self::Any(atoms) = self else { return Self::Unknown };
+        let [Atom { slot, kind: AtomKind::Present }] = &atoms[..] else { return Self::Unknown };
         match condition {
             Condition::Not(not) => match &**not {
                 Condition::Any(any) => any
                     .iter()
                     .map(|condition| Self::unlike(condition, *slot))
-                    .fold(Self::Nothing, Self::better),
+                    .fold(Self::Unknown, Self::better),
                 Condition::Always | Condition::All(_) | Condition::Not(_) | Condition::Test(_) => {
                     Self::unlike(not, *slot)
                 }
             },
             Condition::Always | Condition::All(_) | Condition::Any(_) | Condition::Test(_) => {
-                Self::Nothing
+                Self::Unknown
             }
         }
     }
@@ -273,18 +274,18 @@ impl Guard {
     fn unlike(condition: &Condition, given: Slot) -> Self {
         let Condition::Test(Test::Bytes { source, test: ByteTest::StartsWith(value) }) = condition
         else {
-            return Self::Nothing;
+            return Self::Unknown;
         };
-        let ([first], true) = (&**value, source.steps.is_empty()) else { return Self::Nothing };
+        let ([first], true) = (&**value, source.steps.is_empty()) else { return Self::Unknown };
         let mut set = ByteSet::new();
         set.insert(*first);
-        let kind = Kind::First { set: set.complement(), empty: true };
-        Self::one(source.slot, kind).or(Self::one(given, Kind::Lacks(source.slot)))
+        let kind = AtomKind::First { set: set.complement(), empty: true };
+        Self::one(source.slot, kind).or(Self::one(given, AtomKind::Lacks(source.slot)))
     }
 
     fn of_test(test: &Test) -> Self {
         match test {
-            Test::Present(slot) => Self::one(*slot, Kind::Present),
+            Test::Present(slot) => Self::one(*slot, AtomKind::Present),
             Test::Duplicate(slot) => Self::more_than(*slot, 1),
             Test::Number { left, compare, right } => match (left, right) {
                 (_, Operand::Constant(right)) => Self::of_comparison(left, *compare, *right),
@@ -300,7 +301,7 @@ impl Guard {
                         Compare::Equal
                         | Compare::NotEqual
                         | Compare::LessOrEqual
-                        | Compare::GreaterOrEqual => Self::Nothing,
+                        | Compare::GreaterOrEqual => Self::Unknown,
                     })
                 }
             },
@@ -308,8 +309,10 @@ impl Guard {
                 let single =
                     ranges.len() <= ATOMS_MAX && ranges.iter().all(|(low, high)| low == high);
                 if let (Operand::Field(slot), true) = (operand, single) {
-                    let atom =
-                        |&(low, _): &(u64, u64)| Atom { slot: *slot, kind: Kind::NumberEqual(low) };
+                    let atom = |&(low, _): &(u64, u64)| Atom {
+                        slot: *slot,
+                        kind: AtomKind::NumberEqual(low),
+                    };
                     Self::Any(ranges.iter().map(atom).collect())
                 } else {
                     Self::of_operand(operand)
@@ -324,16 +327,16 @@ impl Guard {
         match operand {
             Operand::Field(slot) => {
                 let kind = match compare {
-                    Compare::Equal => Kind::NumberEqual(constant),
-                    Compare::Greater => Kind::NumberAbove(constant),
+                    Compare::Equal => AtomKind::NumberEqual(constant),
+                    Compare::Greater => AtomKind::NumberAbove(constant),
                     Compare::GreaterOrEqual => {
-                        constant.checked_sub(1).map_or(Kind::Present, Kind::NumberAbove)
+                        constant.checked_sub(1).map_or(AtomKind::Present, AtomKind::NumberAbove)
                     }
-                    Compare::Less => Kind::NumberBelow(constant),
+                    Compare::Less => AtomKind::NumberBelow(constant),
                     Compare::LessOrEqual => {
-                        constant.checked_add(1).map_or(Kind::Present, Kind::NumberBelow)
+                        constant.checked_add(1).map_or(AtomKind::Present, AtomKind::NumberBelow)
                     }
-                    Compare::NotEqual => Kind::Present,
+                    Compare::NotEqual => AtomKind::Present,
                 };
                 Self::one(*slot, kind)
             }
@@ -344,15 +347,15 @@ impl Guard {
                     Compare::GreaterOrEqual | Compare::Equal => constant.checked_sub(1),
                     Compare::Less | Compare::LessOrEqual | Compare::NotEqual => None,
                 };
-                let kind = than.map_or(Kind::Present, |than| {
-                    Kind::LongerThan(usize::try_from(than).unwrap_or(usize::MAX))
+                let kind = than.map_or(AtomKind::Present, |than| {
+                    AtomKind::LongerThan(usize::try_from(than).unwrap_or(usize::MAX))
                 });
                 Self::one(source.slot, kind)
             }
             // An absent field counts 0.
             Operand::Count(slot) if compare.holds(0, constant) => {
                 let _ = slot;
-                Self::Nothing
+                Self::Unknown
             }
             // Those in reach of a rule's element are no more than those of the unit.
             Operand::Count(slot) => {
@@ -371,15 +374,17 @@ impl Guard {
                 };
                 let bytes = u64::from(pattern.match_bytes_min).saturating_mul(times);
                 let than = usize::try_from(bytes.saturating_sub(1)).unwrap_or(usize::MAX);
-                Self::one(source.slot, Kind::LongerThan(than)).better(Self::of_needles(
-                    pattern,
-                    source.slot,
-                    Shape::of(source).decodings,
-                ))
+                Self::one(source.slot, AtomKind::LongerThan(than)).better(
+                    Self::of_required_literals(
+                        pattern,
+                        source.slot,
+                        SourceEffect::of(source).decodings,
+                    ),
+                )
             }
             // A path that climbs has two dots in a row.
             Operand::Climbs(source) if !compare.holds(0, constant) => {
-                match Shape::of(source).decodings {
+                match SourceEffect::of(source).decodings {
                     Some(count) => Self::literals([&b".."[..]].into_iter(), source.slot, count),
                     None => Self::of_operand(operand),
                 }
@@ -399,13 +404,13 @@ impl Guard {
     /// A test on an absent field is false, so each field an operand reads must be there.
     fn of_operand(operand: &Operand) -> Self {
         match operand {
-            Operand::Constant(_) | Operand::Count(_) => Self::Nothing,
-            Operand::Field(slot) => Self::one(*slot, Kind::Present),
+            Operand::Constant(_) | Operand::Count(_) => Self::Unknown,
+            Operand::Field(slot) => Self::one(*slot, AtomKind::Present),
             Operand::Len(source)
             | Operand::Climbs(source)
             | Operand::Nesting(source)
             | Operand::CountOf(source, _)
-            | Operand::Decimal(source) => Self::one(source.slot, Kind::Present),
+            | Operand::Decimal(source) => Self::one(source.slot, AtomKind::Present),
             Operand::Add(left, right)
             | Operand::Sub(left, right)
             | Operand::Mul(left, right)
@@ -413,78 +418,82 @@ impl Guard {
         }
     }
 
-    fn of_bytes(source: &Source, test: &ByteTest) -> Self {
+    fn of_bytes(source: &ByteSource, test: &ByteTest) -> Self {
         let slot = source.slot;
-        let shape = Shape::of(source);
-        let literal = |literal: &[u8], place: Place| {
+        let effect = SourceEffect::of(source);
+        let literal = |literal: &[u8], place: LiteralPlace| {
             if literal.is_empty() {
-                return Self::one(slot, Kind::Present);
+                return Self::one(slot, AtomKind::Present);
             }
             let place = match place {
-                Place::Start if shape.keeps_start => Place::Start,
-                Place::End if shape.keeps_end => Place::End,
-                Place::Start | Place::End | Place::Anywhere => Place::Anywhere,
+                LiteralPlace::Start if effect.keeps_start => LiteralPlace::Start,
+                LiteralPlace::End if effect.keeps_end => LiteralPlace::End,
+                LiteralPlace::Start | LiteralPlace::End | LiteralPlace::Anywhere => {
+                    LiteralPlace::Anywhere
+                }
             };
-            match (literal, shape.decodings) {
-                ([byte], Some(0)) if place == Place::Start && !shape.trims => {
+            match (literal, effect.decodings) {
+                ([byte], Some(0)) if place == LiteralPlace::Start && !effect.trims => {
                     let mut set = ByteSet::new();
                     set.insert(byte.to_ascii_lowercase());
                     set.insert(byte.to_ascii_uppercase());
-                    Self::one(slot, Kind::First { set, empty: false })
+                    Self::one(slot, AtomKind::First { set, empty: false })
                 }
                 (_, Some(decodings)) => {
                     let literal = literal.to_ascii_lowercase().into();
-                    Self::one(slot, Kind::Contains(Needle { literal, place, decodings }))
+                    Self::one(slot, AtomKind::Contains(LiteralAtom { literal, place, decodings }))
                 }
                 // No step makes a value longer.
-                (_, None) => Self::one(slot, Kind::LongerThan(literal.len().saturating_sub(1))),
+                (_, None) => Self::one(slot, AtomKind::LongerThan(literal.len().saturating_sub(1))),
             }
         };
         match test {
             ByteTest::Equal(value) if source.steps.is_empty() => {
-                Self::one(slot, Kind::BytesEqual(value.clone()))
+                Self::one(slot, AtomKind::BytesEqual(value.clone()))
             }
             ByteTest::In(values) if values.len() <= ATOMS_MAX => {
                 let one = |value: &[u8]| {
                     if source.steps.is_empty() {
-                        Self::one(slot, Kind::BytesEqual(value.into()))
+                        Self::one(slot, AtomKind::BytesEqual(value.into()))
                     } else {
-                        literal(value, Place::Start)
+                        literal(value, LiteralPlace::Start)
                     }
                 };
                 let each = values.iter().map(|value| one(value));
-                each.reduce(Self::or).unwrap_or_else(|| Self::one(slot, Kind::Present))
+                each.reduce(Self::or).unwrap_or_else(|| Self::one(slot, AtomKind::Present))
             }
-            ByteTest::Equal(value) | ByteTest::StartsWith(value) => literal(value, Place::Start),
-            ByteTest::EndsWith(value) => literal(value, Place::End),
+            ByteTest::Equal(value) | ByteTest::StartsWith(value) => {
+                literal(value, LiteralPlace::Start)
+            }
+            ByteTest::EndsWith(value) => literal(value, LiteralPlace::End),
             ByteTest::Contains(pattern) | ByteTest::Matches(pattern) if source.steps.is_empty() => {
                 Self::of_pattern(pattern, slot)
             }
             // In lower case, or decoded, another text may match.
             ByteTest::Contains(pattern) | ByteTest::Matches(pattern) => {
-                Self::of_needles(pattern, slot, shape.decodings)
+                Self::of_required_literals(pattern, slot, effect.decodings)
             }
             ByteTest::AnyByteIn(set) if set.len() <= ANY_BYTE_MAX => {
-                let each = set.iter().map(|byte| literal(&[byte], Place::Anywhere));
-                each.reduce(Self::or).unwrap_or_else(|| Self::one(slot, Kind::Present))
+                let each = set.iter().map(|byte| literal(&[byte], LiteralPlace::Anywhere));
+                each.reduce(Self::or).unwrap_or_else(|| Self::one(slot, AtomKind::Present))
             }
-            ByteTest::AnyByteIn(set) => match shape.decodings {
-                Some(0) => Self::one(slot, Kind::AnyByte(*set)),
+            ByteTest::AnyByteIn(set) => match effect.decodings {
+                Some(0) => Self::one(slot, AtomKind::AnyByte(*set)),
                 Some(_) => {
                     let mut set = *set;
                     set.insert(b'%');
-                    Self::one(slot, Kind::AnyByte(set))
+                    Self::one(slot, AtomKind::AnyByte(set))
                 }
-                None => Self::one(slot, Kind::Present),
+                None => Self::one(slot, AtomKind::Present),
             },
             ByteTest::AllBytesIn(set) if source.steps.is_empty() => {
-                Self::one(slot, Kind::Last { set: *set, empty: true })
+                Self::one(slot, AtomKind::Last { set: *set, empty: true })
             }
             ByteTest::SameAs(_)
             | ByteTest::In(_)
             | ByteTest::NotEqual(_)
             | ByteTest::AllBytesIn(_)
-            | ByteTest::IsPeer => Self::one(slot, Kind::Present),
+            | ByteTest::IsPeer => Self::one(slot, AtomKind::Present),
         }
     }
 
@@ -500,14 +509,14 @@ impl Guard {
                 one.extend(other);
                 Self::Any(one)
             }
-            (Self::Nothing, _) | (_, Self::Nothing) => Self::Nothing,
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
         }
     }
 
-    /// The more messages get past the guard, the heavier; a guess at ordinary traffic.
+    /// The more messages get past the precondition, the heavier; a guess at ordinary traffic.
     fn weight(&self) -> usize {
         match self {
-            Self::Nothing => usize::MAX,
+            Self::Unknown => usize::MAX,
             Self::Any(atoms) => {
                 atoms.iter().map(|atom| atom.kind.weight()).fold(0, usize::saturating_add)
             }

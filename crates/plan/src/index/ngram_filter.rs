@@ -6,12 +6,12 @@
 //! Never:     says where.
 
 /// Bytes in a row that are looked up together.
-const GRAM_BYTES: usize = 4;
+const NGRAM_BYTES: usize = 4;
 
 /// Most values are looked at in every fourth place only: then four bytes in a row of each literal are known.
 const STRIDE_MAX: usize = 4;
 
-/// Bits for everything that is entered: so few are set that one other value in sixteen is taken for one of them.
+/// HashBits for everything that is entered: so few are set that one other value in sixteen is taken for one of them.
 const BITS_EACH: usize = 16;
 
 /// Few entries can be told apart better.
@@ -22,13 +22,13 @@ const BITS_MAX: usize = 1 << 19;
 
 /// A set of hashes that may hold more than were put in.
 #[derive(Debug, Default)]
-struct Bits {
+struct HashBits {
     words: Box<[u64]>,
     /// How far to shift a hash right for the number of a bit.
     shift: u32,
 }
 
-impl Bits {
+impl HashBits {
     fn new(hashes: &[u64]) -> Self {
         if hashes.is_empty() {
             return Self::default();
@@ -67,36 +67,36 @@ const fn spread(value: u64) -> u64 {
 
 /// What many literals can be seen from.
 #[derive(Debug)]
-pub(super) struct Grams {
-    bits: Bits,
+pub(super) struct NgramFilter {
+    bits: HashBits,
     /// From one place that is looked at to the next.
     stride: usize,
 }
 
-impl Grams {
+impl NgramFilter {
     /// Without ASCII case. `None` if some literal is too short to be told so.
     pub(super) fn new(literals: &[Box<[u8]>]) -> Option<Self> {
         let shortest = literals.iter().map(|literal| literal.len()).min()?;
-        let stride = shortest.checked_sub(GRAM_BYTES)?.saturating_add(1).min(STRIDE_MAX);
+        let stride = shortest.checked_sub(NGRAM_BYTES)?.saturating_add(1).min(STRIDE_MAX);
         let mut entered: std::collections::HashSet<u64> = std::collections::HashSet::new();
         for literal in literals {
             // Wherever a literal stands, one of so many places in a row is looked at. Places that another literal has made
             // known already cost no bit: many literals begin or end alike.
-            let hashes: Vec<u64> = literal.windows(GRAM_BYTES).filter_map(hash_of).collect();
+            let hashes: Vec<u64> = literal.windows(NGRAM_BYTES).filter_map(hash_of).collect();
             let new = |run: &&[u64]| run.iter().filter(|hash| !entered.contains(*hash)).count();
             let run = hashes.windows(stride).min_by_key(new)?;
             entered.extend(run.to_vec());
         }
         let hashes: Vec<u64> = entered.into_iter().collect();
-        Some(Self { bits: Bits::new(&hashes), stride })
+        Some(Self { bits: HashBits::new(&hashes), stride })
     }
 
     /// Some literal may be in `value`.
     #[inline]
     pub(super) fn may_be_in(&self, value: &[u8]) -> bool {
         let mut rest = value;
-        while let Some(gram) = rest.first_chunk::<GRAM_BYTES>() {
-            if self.bits.has(hash(*gram)) {
+        while let Some(ngram) = rest.first_chunk::<NGRAM_BYTES>() {
+            if self.bits.has(hash(*ngram)) {
                 return true;
             }
             rest = rest.get(self.stride..).unwrap_or_default();
@@ -105,24 +105,24 @@ impl Grams {
     }
 }
 
-fn hash_of(gram: &[u8]) -> Option<u64> {
-    gram.first_chunk::<GRAM_BYTES>().map(|gram| hash(*gram))
+fn hash_of(ngram: &[u8]) -> Option<u64> {
+    ngram.first_chunk::<NGRAM_BYTES>().map(|ngram| hash(*ngram))
 }
 
 /// Of letters in either case the same, and of some other bytes too.
 #[inline]
-fn hash(gram: [u8; GRAM_BYTES]) -> u64 {
-    spread(u64::from(u32::from_le_bytes(gram) | 0x2020_2020))
+fn hash(ngram: [u8; NGRAM_BYTES]) -> u64 {
+    spread(u64::from(u32::from_le_bytes(ngram) | 0x2020_2020))
 }
 
 /// Whole values.
 #[derive(Debug, Default)]
-pub(super) struct Wholes(Bits);
+pub(super) struct ValueFilter(HashBits);
 
-impl Wholes {
+impl ValueFilter {
     pub(super) fn new<'a>(values: impl Iterator<Item = &'a [u8]>) -> Self {
         let hashes: Vec<u64> = values.map(hash_whole).collect();
-        Self(Bits::new(&hashes))
+        Self(HashBits::new(&hashes))
     }
 
     /// `value` may be one of them.
@@ -167,9 +167,9 @@ mod tests {
             let literals: Vec<Box<[u8]>> = (0..40_usize)
                 .map(|more| noise(&mut state, shortest + more % 7).to_ascii_lowercase().into())
                 .collect();
-            let grams = Grams::new(&literals);
-            assert_eq!(grams.is_some(), shortest >= GRAM_BYTES);
-            let Some(grams) = grams else { continue };
+            let filter = NgramFilter::new(&literals);
+            assert_eq!(filter.is_some(), shortest >= NGRAM_BYTES);
+            let Some(filter) = filter else { continue };
             let mut seen = [0, 0];
             for len in (0..40).chain(250..260) {
                 for _ in 0..40 {
@@ -178,14 +178,14 @@ mod tests {
                     let is_there = literals
                         .iter()
                         .any(|one| lower.windows(one.len()).any(|part| *part == **one));
-                    assert!(!is_there || grams.may_be_in(&value), "{}", value.escape_ascii());
-                    seen[usize::from(grams.may_be_in(&value))] += 1;
+                    assert!(!is_there || filter.may_be_in(&value), "{}", value.escape_ascii());
+                    seen[usize::from(filter.may_be_in(&value))] += 1;
                 }
             }
             for literal in &literals {
                 for before in 0..9 {
                     let value = [&b"~~~~~~~~~"[..before], literal, b"~"].concat();
-                    assert!(grams.may_be_in(&value.to_ascii_uppercase()));
+                    assert!(filter.may_be_in(&value.to_ascii_uppercase()));
                 }
             }
             assert!(shortest > 6 || seen[1] > 0 && seen[0] > 0, "{seen:?}");
@@ -196,15 +196,15 @@ mod tests {
     fn few_other_values_are_taken_for_a_literal_or_for_one_of_the_values() {
         let name = |at: usize| format!(".bench-{at}.example").into_bytes();
         let literals: Vec<Box<[u8]>> = (0..5_000).map(|at| name(at).into()).collect();
-        let grams = Grams::new(&literals).unwrap();
-        assert!(grams.bits.words.len() == BITS_MIN / 64, "they begin alike");
-        let wholes = Wholes::new(literals.iter().map(|literal| &**literal));
-        assert!((0..5_000).all(|at| wholes.may_be(&name(at))));
+        let filter = NgramFilter::new(&literals).unwrap();
+        assert!(filter.bits.words.len() == BITS_MIN / 64, "they begin alike");
+        let value_filter = ValueFilter::new(literals.iter().map(|literal| &**literal));
+        assert!((0..5_000).all(|at| value_filter.may_be(&name(at))));
         let (mut found, mut taken) = (0, 0);
         for at in 0..5_000 {
             let other = format!("www.host-{at}.example.net").into_bytes();
-            found += usize::from(grams.may_be_in(&other));
-            taken += usize::from(wholes.may_be(&name(at + 10_000)));
+            found += usize::from(filter.may_be_in(&other));
+            taken += usize::from(value_filter.may_be(&name(at + 10_000)));
         }
         assert!(found < 500 && taken < 500, "{found} {taken}");
     }
@@ -213,8 +213,8 @@ mod tests {
     fn values_of_every_length_are_known() {
         let mut state = 7;
         let values: Vec<Vec<u8>> = (0..64).map(|len| noise(&mut state, len)).collect();
-        let wholes = Wholes::new(values.iter().map(|value| &value[..]));
-        assert!(values.iter().all(|value| wholes.may_be(value)));
-        assert!(!Wholes::new([].into_iter()).may_be(b"a"));
+        let value_filter = ValueFilter::new(values.iter().map(|value| &value[..]));
+        assert!(values.iter().all(|value| value_filter.may_be(value)));
+        assert!(!ValueFilter::new([].into_iter()).may_be(b"a"));
     }
 }

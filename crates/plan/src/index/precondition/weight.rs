@@ -1,15 +1,15 @@
-//! How many messages get past a guard: a guess at ordinary traffic, by which the better of two is chosen.
+//! How many messages get past a precondition: a guess at ordinary traffic, by which the better of two is chosen.
 
-use super::{Kind, Needle, Place};
+use super::{AtomKind, LiteralAtom, LiteralPlace};
 
-impl Kind {
+impl AtomKind {
     pub(super) fn weight(&self) -> usize {
         match self {
-            Self::Contains(needle) => needle.weight(),
-            Self::Matches { needles, .. } if needles.is_empty() => 40,
-            Self::Matches { needles, .. } => {
-                // That it matches says more than that its needle is there.
-                let each = needles.iter().map(|needle| literal_weight(needle));
+            Self::Contains(literal) => literal.weight(),
+            Self::Matches { required, .. } if required.is_empty() => 40,
+            Self::Matches { required, .. } => {
+                // That it matches says more than that its literal is there.
+                let each = required.iter().map(|literal| literal_weight(literal));
                 each.fold(0, usize::saturating_add).saturating_sub(1).min(40)
             }
             Self::LongerThan(than) => match than {
@@ -34,11 +34,11 @@ impl Kind {
     }
 }
 
-impl Needle {
+impl LiteralAtom {
     fn weight(&self) -> usize {
         match self.place {
-            Place::Anywhere => literal_weight(&self.literal),
-            Place::Start | Place::End => literal_weight(&self.literal).div_ceil(2),
+            LiteralPlace::Anywhere => literal_weight(&self.literal),
+            LiteralPlace::Start | LiteralPlace::End => literal_weight(&self.literal).div_ceil(2),
         }
     }
 }
