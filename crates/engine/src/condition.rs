@@ -14,7 +14,7 @@ use proto::{Field, Fields, Flags, Protocol, Slot, Wanted};
 
 use crate::outcome::Peer;
 pub(crate) use answer::Truth;
-use answer::{Any, Number};
+use answer::{Answers, GrowingNumber};
 pub(crate) use chains::{Buffers, Chains};
 use source::{climbs, nesting, stepped};
 
@@ -111,7 +111,7 @@ impl<'a> Evaluation<'a, '_> {
                 }
             }
             Test::Number { left, compare, right } => {
-                let mut any = Any::default();
+                let mut any = Answers::default();
                 let open = self.numbers(left, &mut |this, left| {
                     this.numbers(right, &mut |_, right| {
                         any.add(left.compare(*compare, right));
@@ -128,7 +128,7 @@ impl<'a> Evaluation<'a, '_> {
                 }
             }
             Test::NumberIn { operand, ranges } => {
-                let mut any = Any::default();
+                let mut any = Answers::default();
                 let open = self.numbers(operand, &mut |_, number| {
                     let after = ranges.partition_point(|&(low, _)| low <= number.value);
                     let inside = after
@@ -205,10 +205,10 @@ impl<'a> Evaluation<'a, '_> {
     fn numbers(
         &mut self,
         operand: &Operand,
-        each: &mut dyn FnMut(&mut Self, Number) -> bool,
+        each: &mut dyn FnMut(&mut Self, GrowingNumber) -> bool,
     ) -> bool {
         match operand {
-            Operand::Constant(value) => each(self, Number::known(*value)),
+            Operand::Constant(value) => each(self, GrowingNumber::known(*value)),
             Operand::Field(slot) => {
                 let (reach, mut open) = self.reach(*slot);
                 for field in self.occurrences(*slot, reach) {
@@ -216,7 +216,7 @@ impl<'a> Evaluation<'a, '_> {
                         return true;
                     }
                     if field.flags.has(Flags::NUMBER) {
-                        open |= each(self, Number::known(field.number));
+                        open |= each(self, GrowingNumber::known(field.number));
                     }
                 }
                 open
@@ -228,7 +228,7 @@ impl<'a> Evaluation<'a, '_> {
                     return true;
                 }
                 let value = u64::try_from(count).unwrap_or(u64::MAX);
-                each(self, Number { value, at_least: open })
+                each(self, GrowingNumber { value, at_least: open })
             }
             Operand::Len(source) => self.measure(source, each, &|bytes| length(bytes)),
             Operand::Climbs(source) => self.measure(source, each, &|bytes| Some(climbs(bytes))),
@@ -265,8 +265,8 @@ impl<'a> Evaluation<'a, '_> {
         &mut self,
         left: &Operand,
         right: &Operand,
-        each: &mut dyn FnMut(&mut Self, Number) -> bool,
-        combine: &dyn Fn(Number, Number) -> Number,
+        each: &mut dyn FnMut(&mut Self, GrowingNumber) -> bool,
+        combine: &dyn Fn(GrowingNumber, GrowingNumber) -> GrowingNumber,
     ) -> bool {
         let open = self.numbers(left, &mut |this, left| {
             this.numbers(right, &mut |this, right| each(this, combine(left, right)))
@@ -283,7 +283,7 @@ impl<'a> Evaluation<'a, '_> {
     fn measure(
         &mut self,
         source: &ByteSource,
-        each: &mut dyn FnMut(&mut Self, Number) -> bool,
+        each: &mut dyn FnMut(&mut Self, GrowingNumber) -> bool,
         measure: &dyn Fn(&[u8]) -> Option<u64>,
     ) -> bool {
         let Subject { input, fields, .. } = self.subject;
@@ -302,7 +302,7 @@ impl<'a> Evaluation<'a, '_> {
             // Each measure but the decimal value grows with the bytes; a slice or a trim may take growth away again.
             let grows = source.steps.iter().all(|step| matches!(step, ByteStep::Lower));
             let value = if at_least && !grows { 0 } else { value };
-            open |= each(self, Number { value, at_least });
+            open |= each(self, GrowingNumber { value, at_least });
         }
         open
     }
@@ -310,7 +310,7 @@ impl<'a> Evaluation<'a, '_> {
     fn bytes(&mut self, source: &ByteSource, test: &ByteTest) -> Truth {
         let Subject { input, fields, .. } = self.subject;
         let (reach, open) = self.reach(source.slot);
-        let mut any = Any::default();
+        let mut any = Answers::default();
         for field in self.occurrences(source.slot, reach) {
             let value = fields.value_of(&field, input);
             if !self.pay(value.len()) {
@@ -348,7 +348,7 @@ impl<'a> Evaluation<'a, '_> {
     fn same_as(&mut self, steps: &[ByteStep], value: &[u8], other: &ByteSource) -> Truth {
         let Subject { input, fields, .. } = self.subject;
         let (reach, open) = self.reach(other.slot);
-        let mut any = Any::default();
+        let mut any = Answers::default();
         for field in self.occurrences(other.slot, reach) {
             let right = fields.value_of(&field, input);
             if !self.pay(right.len().saturating_add(value.len())) {

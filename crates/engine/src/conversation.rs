@@ -12,7 +12,7 @@ pub(crate) const OPEN_FIELDS_MAX: usize = 2;
 #[derive(Clone, Copy, Debug)]
 pub struct Conversation {
     pub(crate) state: State,
-    pub(crate) sides: [SideState; 2],
+    pub(crate) directions: [DirectionState; 2],
 }
 
 const _: () = assert!(size_of::<Resting>() <= 80, "it is compared for every message");
@@ -25,12 +25,12 @@ const _: () = assert!(
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resting {
     state: State,
-    sides: [RestingSide; 2],
+    directions: [RestingDirection; 2],
 }
 
-/// The yes-or-no part of a [`SideState`].
+/// The yes-or-no part of a [`DirectionState`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct RestingSide {
+struct RestingDirection {
     inside_message: bool,
     discarding: bool,
     given_up: bool,
@@ -39,24 +39,24 @@ struct RestingSide {
 impl Resting {
     /// As it was.
     pub fn wake(&self) -> Conversation {
-        let sides = self.sides.map(|side| SideState {
-            inside_message: side.inside_message,
-            discarding: side.discarding,
-            given_up: side.given_up,
-            ..SideState::default()
+        let directions = self.directions.map(|direction| DirectionState {
+            inside_message: direction.inside_message,
+            discarding: direction.discarding,
+            given_up: direction.given_up,
+            ..DirectionState::default()
         });
-        Conversation { state: self.state, sides }
+        Conversation { state: self.state, directions }
     }
 }
 
 /// One direction.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct SideState {
+pub(crate) struct DirectionState {
     pub(crate) open: [Option<OpenField>; OPEN_FIELDS_MAX],
     /// The index the open fields' states belong to.
     pub(crate) index: u32,
     /// What the decoder waits for, counted from the first held byte.
-    pub(crate) need: Option<Waiting>,
+    pub(crate) need: Option<DecoderNeed>,
     /// The unit at hand was opened, and its open field goes on.
     pub(crate) inside_field: bool,
     /// A message has begun whose end has not come.
@@ -70,7 +70,7 @@ pub(crate) struct SideState {
 
 /// [`Need`], small.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Waiting {
+pub(crate) enum DecoderNeed {
     Bytes(u32),
     Byte(u8),
 }
@@ -87,74 +87,78 @@ pub(crate) struct OpenField {
 impl Conversation {
     /// For a connection that has just begun.
     pub fn start(module: &Module) -> Self {
-        Self { state: module.decoder.start(), sides: [SideState::default(); 2] }
+        Self { state: module.decoder.start(), directions: [DirectionState::default(); 2] }
     }
 
     /// For a connection that is older than the box: what its server owes is not known, and never will be.
     pub fn picked_up(module: &Module) -> Self {
         let mut conversation = Self::start(module);
-        for side in &mut conversation.sides {
-            side.given_up = true;
+        for direction in &mut conversation.directions {
+            direction.given_up = true;
         }
         conversation
     }
 
     /// What has to be kept until its next bytes, where that is little.
     pub fn rest(&self) -> Option<Resting> {
-        let rests = |side: &SideState| {
-            !side.inside_field && side.need.is_none() && side.open.iter().all(Option::is_none)
+        let rests = |direction: &DirectionState| {
+            !direction.inside_field
+                && direction.need.is_none()
+                && direction.open.iter().all(Option::is_none)
         };
-        self.sides.iter().all(rests).then(|| {
-            let sides = self.sides.map(|side| RestingSide {
-                inside_message: side.inside_message,
-                discarding: side.discarding,
-                given_up: side.given_up,
+        self.directions.iter().all(rests).then(|| {
+            let directions = self.directions.map(|direction| RestingDirection {
+                inside_message: direction.inside_message,
+                discarding: direction.discarding,
+                given_up: direction.given_up,
             });
-            Resting { state: self.state, sides }
+            Resting { state: self.state, directions }
         })
     }
 
     /// No field is open and no message is being discarded in this direction: a new plan may take over.
     pub fn at_boundary(&self, from: Direction) -> bool {
-        let [request, response] = &self.sides;
-        let side = match from {
+        let [request, response] = &self.directions;
+        let direction = match from {
             Direction::Request => request,
             Direction::Response => response,
         };
-        !side.inside_field && !side.discarding && side.open.iter().all(Option::is_none)
+        !direction.inside_field
+            && !direction.discarding
+            && direction.open.iter().all(Option::is_none)
     }
 
     /// A new plan's module for the same protocol takes over. Both directions must be at a boundary: what is remembered of
     /// open fields is forgotten.
     pub fn move_to(&mut self, module: &Module) {
         let _ = module;
-        for side in &mut self.sides {
-            side.open = [None; OPEN_FIELDS_MAX];
-            side.need = None;
-            side.inside_field = false;
+        for direction in &mut self.directions {
+            direction.open = [None; OPEN_FIELDS_MAX];
+            direction.need = None;
+            direction.inside_field = false;
         }
     }
 }
 
-impl SideState {
+impl DirectionState {
     /// States of another plan's automata mean nothing to this one's.
-    pub(crate) fn belong_to(&mut self, side: &DirectionRules) {
-        if self.index != side.index.id() {
-            self.index = side.index.id();
+    pub(crate) fn belong_to(&mut self, rules: &DirectionRules) {
+        if self.index != rules.index.id() {
+            self.index = rules.index.id();
             self.open = [None; OPEN_FIELDS_MAX];
         }
     }
 
     pub(crate) fn wait_for(&mut self, need: Need) {
         self.need = Some(match need {
-            Need::Bytes(bytes) => Waiting::Bytes(u32::try_from(bytes).unwrap_or(u32::MAX)),
-            Need::Byte(byte) => Waiting::Byte(byte),
+            Need::Bytes(bytes) => DecoderNeed::Bytes(u32::try_from(bytes).unwrap_or(u32::MAX)),
+            Need::Byte(byte) => DecoderNeed::Byte(byte),
         });
     }
 
     /// The decoder would only ask for more again.
-    pub(crate) fn still_waits(&self, side: &DirectionRules, input: &[u8], held: usize) -> bool {
-        let bound = match side.hold {
+    pub(crate) fn still_waits(&self, rules: &DirectionRules, input: &[u8], held: usize) -> bool {
+        let bound = match rules.hold {
             Hold::Streaming => proto::limits::HOLD_BYTES_MAX,
             Hold::UpTo(bytes) => bytes,
         };
@@ -164,8 +168,8 @@ impl SideState {
         }
         match self.need {
             None => false,
-            Some(Waiting::Bytes(bytes)) => !enough(bytes),
-            Some(Waiting::Byte(byte)) => !input.iter().skip(held).any(|&come| come == byte),
+            Some(DecoderNeed::Bytes(bytes)) => !enough(bytes),
+            Some(DecoderNeed::Byte(byte)) => !input.iter().skip(held).any(|&come| come == byte),
         }
     }
 

@@ -16,41 +16,42 @@ pub fn datagram(
     scratch: &mut Scratch,
 ) -> DatagramResult {
     scratch.clear();
-    let side = module.direction(from);
+    let direction_rules = module.direction(from);
     let mut result =
         DatagramResult { verdict: DatagramVerdict::Pass, undecided: None, messages: 1 };
-    if side.rules.is_empty() {
+    if direction_rules.rules.is_empty() {
         return result;
     }
     scratch.fields.clear();
     let view = || View { input: payload, from, open: false, ended: true };
-    match module.decoder.datagram(&side.wanted, view(), &mut scratch.fields) {
+    match module.decoder.datagram(&direction_rules.wanted, view(), &mut scratch.fields) {
         Dissection::Message => {}
-        Dissection::Cut(cut) => return shortened(module, side, &cut, scratch, result),
+        Dissection::Cut(cut) => return shortened(module, direction_rules, &cut, scratch, result),
         Dissection::NotThisProtocol => {
             result.messages = 0;
             return undecided(module, Undecided::NotThisProtocol, result);
         }
     }
     // Most messages concern no rule, which a decoder often sees before it has made fields of them.
-    if scratch.fields.is_empty() && side.index.every_unit().is_empty() {
+    if scratch.fields.is_empty() && direction_rules.index.every_unit().is_empty() {
         return result;
     }
-    decided(module, side, view(), peer, scratch, result)
+    decided(module, direction_rules, view(), peer, scratch, result)
 }
 
 /// Takes over what the decoder has found to be all that becomes of the message.
 fn shortened(
     module: &Module,
-    side: &DirectionRules,
+    direction_rules: &DirectionRules,
     cut: &Cut,
     scratch: &mut Scratch,
     mut result: DatagramResult,
 ) -> DatagramResult {
-    let program = side.index.slot(cut.slot).and_then(|slot| slot.program());
-    let rule = program.and_then(|program| program.truncate).and_then(|(_, no)| side.rule(no));
+    let program = direction_rules.index.slot(cut.slot).and_then(|slot| slot.program());
+    let rule =
+        program.and_then(|program| program.truncate).and_then(|(_, no)| direction_rules.rule(no));
     if let Some(rule) = rule {
-        scratch.desk.tally.only_edit(rule.patch, cut.removed_bytes);
+        scratch.unit_scratch.hit_log.only_edit(rule.patch, cut.removed_bytes);
         if module.mode == Mode::Enforce {
             scratch.edits.cut(cut);
             result.verdict = DatagramVerdict::Edited;
@@ -63,19 +64,19 @@ fn shortened(
 #[inline(never)]
 fn decided(
     module: &Module,
-    side: &DirectionRules,
+    direction_rules: &DirectionRules,
     view: View<'_>,
     peer: &Peer,
     scratch: &mut Scratch,
     mut result: DatagramResult,
 ) -> DatagramResult {
-    let Scratch { fields, edits, reply, desk } = scratch;
-    let unit = Unit { module, side, transport: Transport::Udp, view, fields, peer };
-    let decision = decide(unit, desk);
+    let Scratch { fields, edits, reply, unit_scratch } = scratch;
+    let unit = Unit { module, direction_rules, transport: Transport::Udp, view, fields, peer };
+    let decision = decide(unit, unit_scratch);
     let enforce = module.mode == Mode::Enforce;
-    let rule = decision.verdict.and_then(|no| side.rule(no));
+    let rule = decision.verdict.and_then(|no| direction_rules.rule(no));
     if let Some(verdict) = rule.and_then(|rule| verdict_of(&rule.transform)) {
-        desk.tally.commit();
+        unit_scratch.hit_log.commit();
         if enforce {
             result.verdict = match verdict {
                 Verdict::Drop | Verdict::Close(None) => DatagramVerdict::Drop,
@@ -86,10 +87,10 @@ fn decided(
         }
         return result;
     }
-    if !desk.edits.is_empty() {
-        desk.tally.commit();
+    if !unit_scratch.edits.is_empty() {
+        unit_scratch.hit_log.commit();
         if enforce {
-            core::mem::swap(edits, &mut desk.edits);
+            core::mem::swap(edits, &mut unit_scratch.edits);
             result.verdict = DatagramVerdict::Edited;
         }
     }

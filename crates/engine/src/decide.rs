@@ -16,16 +16,16 @@ use plan::{DirectionRules, Module, Reply, Rule, RuleNo, Transform};
 use proto::{Edits, Field, Fields, Flags, Repair, Repr, Transport, View};
 
 use crate::condition::{Subject, Truth, VISITS_MAX, evaluate};
-use crate::fused::Active;
+use crate::fused::ActiveProgram;
 use crate::outcome::{Peer, Undecided};
-use crate::scratch::{Desk, TASKS_MAX};
+use crate::scratch::{TASKS_MAX, UnitScratch};
 
 /// Times the values of a unit are gone over. Rules that still have something to do then contradict each other.
 const ROUNDS_MAX: u32 = 4;
 
 /// A rule, or a slot's program, to run on one occurrence. Orders as they run: short fields before those around them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Task {
+pub(crate) struct ValueTask {
     len: u32,
     start: u32,
     field: u16,
@@ -38,10 +38,10 @@ pub(crate) struct Task {
 /// No rule has this number.
 const PROGRAM: RuleNo = RuleNo::MAX;
 
-/// What becomes of a unit. Its edits are in [`Desk::edits`], its hits noted in [`Desk::tally`]; where one rule could not be
+/// What becomes of a unit. Its edits are in [`UnitScratch::edits`], its hits noted in [`UnitScratch::hit_log`]; where one rule could not be
 /// decided these are what the others made of it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Decision {
+pub(crate) struct UnitDecision {
     /// The first rule that takes the whole message: [`verdict_of`] says how.
     pub(crate) verdict: Option<RuleNo>,
     pub(crate) undecided: Option<Undecided>,
@@ -59,7 +59,7 @@ pub(crate) enum Verdict<'m> {
 #[derive(Clone, Copy)]
 pub(crate) struct Unit<'a> {
     pub(crate) module: &'a Module,
-    pub(crate) side: &'a DirectionRules,
+    pub(crate) direction_rules: &'a DirectionRules,
     pub(crate) transport: Transport,
     pub(crate) view: View<'a>,
     pub(crate) fields: &'a Fields,
@@ -67,25 +67,28 @@ pub(crate) struct Unit<'a> {
 }
 
 /// Decides a unit.
-pub(crate) fn decide(unit: Unit<'_>, desk: &mut Desk) -> Decision {
-    desk.edits.clear();
-    if unit.fields.is_empty() && unit.side.index.every_unit().is_empty() {
-        return Decision::default();
+pub(crate) fn decide(unit: Unit<'_>, scratch: &mut UnitScratch) -> UnitDecision {
+    scratch.edits.clear();
+    if unit.fields.is_empty() && unit.direction_rules.index.every_unit().is_empty() {
+        return UnitDecision::default();
     }
     if unit.fields.overflowed() {
-        return Decision { undecided: Some(Undecided::FieldsOverflowed), ..Decision::default() };
+        return UnitDecision {
+            undecided: Some(Undecided::FieldsOverflowed),
+            ..UnitDecision::default()
+        };
     }
-    let found = unit.look_up(desk);
+    let found = unit.look_up(scratch);
     if found.nothing {
         let undecided = found.needs_whole.then_some(Undecided::UnitTooLong);
-        return Decision { undecided, ..Decision::default() };
+        return UnitDecision { undecided, ..UnitDecision::default() };
     }
-    let mut decision = unit.collect(found, desk);
+    let mut decision = unit.collect(found, scratch);
     if decision.verdict.is_none() {
-        let result = unit.run(desk);
+        let result = unit.run(scratch);
         if let Err(undecided) = result {
-            desk.edits.clear();
-            desk.tally.abandon();
+            scratch.edits.clear();
+            scratch.hit_log.abandon();
             decision.undecided = Some(undecided);
         }
     }
@@ -93,27 +96,27 @@ pub(crate) fn decide(unit: Unit<'_>, desk: &mut Desk) -> Decision {
 }
 
 /// Where the first of what a decoder caught of a unit without rare bytes ([`plan::Index::header_prefilter`]) is that concerns a rule.
-pub(crate) fn who_is_concerned(unit: Unit<'_>, desk: &mut Desk) -> Option<u32> {
-    desk.candidates.clear();
+pub(crate) fn first_affected(unit: Unit<'_>, scratch: &mut UnitScratch) -> Option<u32> {
+    scratch.candidates.clear();
     if unit.fields.overflowed() {
         return Some(0);
     }
     let concerns = |field: &&Field| {
-        let Some(slot) = unit.side.index.slot(field.slot) else { return false };
+        let Some(slot) = unit.direction_rules.index.slot(field.slot) else { return false };
         let value = unit.fields.value_of(field, unit.view.input);
-        let touches = slot.look_up_watched(false, value, number_of(field), &mut desk.candidates);
+        let touches = slot.look_up_watched(false, value, number_of(field), &mut scratch.candidates);
         let changes = touches
             && slot.program().is_some_and(|program| {
-                Active { program, rules: &unit.side.rules, set: 0 }.touches(value)
+                ActiveProgram { program, rules: &unit.direction_rules.rules, set: 0 }.touches(value)
             });
-        changes || !desk.candidates.rules().is_empty()
+        changes || !scratch.candidates.rules().is_empty()
     };
     unit.fields.items().iter().find(concerns).map(|field| field.value.start)
 }
 
 /// What the first look at a unit found.
 #[derive(Clone, Copy)]
-struct Found {
+struct LookUp {
     /// No rule concerns it.
     nothing: bool,
     /// A field is open.
@@ -133,15 +136,15 @@ fn number_of(field: &Field) -> Option<u64> {
 
 impl<'a> Unit<'a> {
     fn rule(&self, no: RuleNo) -> Option<&'a Rule> {
-        self.side.rules.get(usize::from(no))
+        self.direction_rules.rules.get(usize::from(no))
     }
 
     /// Finds candidates and programs with work. For most messages this is all that runs.
     #[inline]
-    fn look_up(&self, desk: &mut Desk) -> Found {
-        desk.candidates.clear();
-        desk.tasks.clear();
-        let index = &self.side.index;
+    fn look_up(&self, scratch: &mut UnitScratch) -> LookUp {
+        scratch.candidates.clear();
+        scratch.tasks.clear();
+        let index = &self.direction_rules.index;
         let mut open = false;
         let mut needs_whole = false;
         let plain = index.is_plain(self.view.input);
@@ -159,11 +162,12 @@ impl<'a> Unit<'a> {
                     continue;
                 }
                 let value = self.fields.value_of(field, self.view.input);
-                let touches = slot.look_up_watched(plain, value, number, &mut desk.candidates);
+                let touches = slot.look_up_watched(plain, value, number, &mut scratch.candidates);
                 if touches && let Some(program) = slot.program() {
-                    let active = Active { program, rules: &self.side.rules, set: 0 };
+                    let active =
+                        ActiveProgram { program, rules: &self.direction_rules.rules, set: 0 };
                     if active.touches(value) {
-                        push_task(at, field, PROGRAM, 0, &mut desk.tasks);
+                        push_task(at, field, PROGRAM, 0, &mut scratch.tasks);
                     }
                 }
             } else {
@@ -171,25 +175,25 @@ impl<'a> Unit<'a> {
                 if !field.flags.has(Flags::CONTINUES) {
                     // What is still to come of the value may get past any guard.
                     for &rule in slot.waiting() {
-                        desk.candidates.add(rule);
+                        scratch.candidates.add(rule);
                     }
                     let value = self.fields.value_of(field, self.view.input);
-                    slot.look_up(value, number, &mut desk.candidates);
+                    slot.look_up(value, number, &mut scratch.candidates);
                     needs_whole |= !slot.whole().is_empty();
                 }
             }
         }
-        self.look_up_counts(open, desk);
-        for &rule in self.side.index.every_unit() {
-            desk.candidates.add(rule);
+        self.look_up_counts(open, scratch);
+        for &rule in self.direction_rules.index.every_unit() {
+            scratch.candidates.add(rule);
         }
-        let nothing = desk.candidates.rules().is_empty() && desk.tasks.is_empty();
-        Found { nothing, open, needs_whole }
+        let nothing = scratch.candidates.rules().is_empty() && scratch.tasks.is_empty();
+        LookUp { nothing, open, needs_whole }
     }
 
     /// Finds the rules that wait for how often a slot occurs.
-    fn look_up_counts(&self, open: bool, desk: &mut Desk) {
-        let DirectionRules { index, .. } = self.side;
+    fn look_up_counts(&self, open: bool, scratch: &mut UnitScratch) {
+        let DirectionRules { index, .. } = self.direction_rules;
         let items = self.fields.items();
         for &counted in index.counted() {
             let Some(slot) = index.slot(counted) else { continue };
@@ -198,43 +202,43 @@ impl<'a> Unit<'a> {
             }
             let count = items.iter().filter(|field| field.slot == counted).count();
             if count > 0 {
-                slot.look_up_count(count, open, &mut desk.candidates);
+                slot.look_up_count(count, open, &mut scratch.candidates);
             }
         }
         for lacking in index.lacking() {
             let has = |slot| items.iter().any(|field| field.slot == slot);
             if has(lacking.given) && !has(lacking.missing) {
-                desk.candidates.add(lacking.rule);
+                scratch.candidates.add(lacking.rule);
             }
         }
     }
 
     /// Evaluates the candidates' conditions: verdicts at once, the rest as tasks.
-    fn collect(&self, found: Found, desk: &mut Desk) -> Decision {
+    fn collect(&self, found: LookUp, scratch: &mut UnitScratch) -> UnitDecision {
         let mut unknown = found.needs_whole;
         let mut exhausted = false;
-        desk.elements.clear();
-        if !desk.candidates.rules().is_empty() {
-            desk.candidates.sort();
-            desk.chains.link(self.fields);
-            desk.buffers.visits = VISITS_MAX;
+        scratch.elements.clear();
+        if !scratch.candidates.rules().is_empty() {
+            scratch.candidates.sort();
+            scratch.chains.link(self.fields);
+            scratch.buffers.visits = VISITS_MAX;
         }
         let mut verdict = None;
         let mut place = 0_usize;
-        while let Some(&no) = desk.candidates.rules().get(place) {
+        while let Some(&no) = scratch.candidates.rules().get(place) {
             place = place.saturating_add(1);
             let Some(rule) = self.rule(no) else { continue };
-            let truth = self.apply(no, rule, found.open, false, desk);
+            let truth = self.apply(no, rule, found.open, false, scratch);
             match truth {
                 Truth::True => {
                     if verdict_of(&rule.transform).is_some() {
-                        desk.tally.verdict(rule.patch);
+                        scratch.hit_log.verdict(rule.patch);
                         verdict = Some(no);
                         break;
                     }
                 }
                 Truth::False => {}
-                Truth::Unknown if desk.buffers.visits == 0 => exhausted = true,
+                Truth::Unknown if scratch.buffers.visits == 0 => exhausted = true,
                 Truth::Unknown => unknown = true,
             }
         }
@@ -244,17 +248,24 @@ impl<'a> Unit<'a> {
             (None, false, true) => Some(Undecided::UnitTooLong),
             (None, false, false) => None,
         };
-        Decision { verdict, undecided }
+        UnitDecision { verdict, undecided }
     }
 
     /// Evaluates one rule for every occurrence it may work on, and notes what it has to do there. `touched`: only values in
     /// ranges that have been edited.
-    fn apply(&self, no: RuleNo, rule: &Rule, open: bool, touched: bool, desk: &mut Desk) -> Truth {
+    fn apply(
+        &self,
+        no: RuleNo,
+        rule: &Rule,
+        open: bool,
+        touched: bool,
+        scratch: &mut UnitScratch,
+    ) -> Truth {
         let Some(target) = rule.target else {
-            return if touched { Truth::False } else { self.holds(rule, None, open, desk) };
+            return if touched { Truth::False } else { self.holds(rule, None, open, scratch) };
         };
         let place = self.place(no, target);
-        let Desk { chains, buffers, tasks, elements, edits, .. } = desk;
+        let UnitScratch { chains, buffers, tasks, elements, edits, .. } = scratch;
         let chains = &*chains;
         let mut truth = Truth::False;
         for at in chains.of(target) {
@@ -271,7 +282,7 @@ impl<'a> Unit<'a> {
                 input: self.view.input,
                 fields: self.fields,
                 chains,
-                wanted: &self.side.wanted,
+                wanted: &self.direction_rules.wanted,
                 protocol: self.module.decoder.protocol(),
                 peer: self.peer,
                 open,
@@ -289,10 +300,10 @@ impl<'a> Unit<'a> {
                 break;
             }
             match place {
-                Place::Program(set) => push_task(at, field, PROGRAM, set, tasks),
-                Place::Value => push_task(at, field, no, 0, tasks),
-                Place::Element if touched => {}
-                Place::Element => {
+                WorkPlace::Program(set) => push_task(at, field, PROGRAM, set, tasks),
+                WorkPlace::Value => push_task(at, field, no, 0, tasks),
+                WorkPlace::Element if touched => {}
+                WorkPlace::Element => {
                     if let (Ok(at), true) = (u16::try_from(at), elements.len() < TASKS_MAX) {
                         elements.push((no, at));
                     }
@@ -302,32 +313,43 @@ impl<'a> Unit<'a> {
         truth
     }
 
-    fn holds(&self, rule: &Rule, at: Option<usize>, open: bool, desk: &mut Desk) -> Truth {
+    fn holds(
+        &self,
+        rule: &Rule,
+        at: Option<usize>,
+        open: bool,
+        scratch: &mut UnitScratch,
+    ) -> Truth {
         let subject = Subject {
             input: self.view.input,
             fields: self.fields,
-            chains: &desk.chains,
-            wanted: &self.side.wanted,
+            chains: &scratch.chains,
+            wanted: &self.direction_rules.wanted,
             protocol: self.module.decoder.protocol(),
             peer: self.peer,
             open,
         };
-        evaluate(&rule.when, subject, at, &mut desk.buffers)
+        evaluate(&rule.when, subject, at, &mut scratch.buffers)
     }
 
     /// The streamable rules with a condition that hold for an open field, a bit each; and whether one is unknown.
-    pub(crate) fn active_set(&self, at: usize, field: &Field, desk: &mut Desk) -> (u32, bool) {
-        let program = self.side.index.slot(field.slot).and_then(|slot| slot.program());
+    pub(crate) fn active_set(
+        &self,
+        at: usize,
+        field: &Field,
+        scratch: &mut UnitScratch,
+    ) -> (u32, bool) {
+        let program = self.direction_rules.index.slot(field.slot).and_then(|slot| slot.program());
         let Some(program) = program.filter(|program| !program.conditional.is_empty()) else {
             return (0, false);
         };
-        desk.chains.link(self.fields);
-        desk.buffers.visits = VISITS_MAX;
+        scratch.chains.link(self.fields);
+        scratch.buffers.visits = VISITS_MAX;
         let mut set = 0_u32;
         let mut unknown = false;
         for (bit, &no) in program.conditional.iter().enumerate() {
             let Some(rule) = self.rule(no) else { continue };
-            match self.holds(rule, Some(at), true, desk) {
+            match self.holds(rule, Some(at), true, scratch) {
                 Truth::True => {
                     set |= 1_u32.wrapping_shl(u32::try_from(bit).unwrap_or(0));
                 }
@@ -339,13 +361,13 @@ impl<'a> Unit<'a> {
     }
 
     /// Where a rule's work is done.
-    fn place(&self, no: RuleNo, target: proto::Slot) -> Place {
-        let Some(rule) = self.rule(no) else { return Place::Value };
+    fn place(&self, no: RuleNo, target: proto::Slot) -> WorkPlace {
+        let Some(rule) = self.rule(no) else { return WorkPlace::Value };
         match rule.transform {
             Transform::Remove
             | Transform::KeepFirst { .. }
             | Transform::Dedupe { .. }
-            | Transform::Discard => Place::Element,
+            | Transform::Discard => WorkPlace::Element,
             Transform::Truncate { .. }
             | Transform::CutAt { .. }
             | Transform::Clamp { .. }
@@ -360,101 +382,103 @@ impl<'a> Unit<'a> {
             | Transform::Drop
             | Transform::Refuse(_)
             | Transform::Close(_) => {
-                let program = self.side.index.slot(target).and_then(|slot| slot.program());
+                let program =
+                    self.direction_rules.index.slot(target).and_then(|slot| slot.program());
                 let bit = program
                     .and_then(|program| program.conditional.iter().position(|&other| other == no))
                     .and_then(|bit| u32::try_from(bit).ok());
-                bit.map_or(Place::Value, |bit| Place::Program(1_u32.wrapping_shl(bit)))
+                bit.map_or(WorkPlace::Value, |bit| WorkPlace::Program(1_u32.wrapping_shl(bit)))
             }
         }
     }
 
     /// Runs what was collected.
-    fn run(&self, desk: &mut Desk) -> Result<(), Undecided> {
+    fn run(&self, scratch: &mut UnitScratch) -> Result<(), Undecided> {
         for round in 0..ROUNDS_MAX {
-            if desk.tasks.len() >= TASKS_MAX || desk.elements.len() >= TASKS_MAX {
+            if scratch.tasks.len() >= TASKS_MAX || scratch.elements.len() >= TASKS_MAX {
                 return Err(Undecided::EditsFull);
             }
-            if desk.tasks.is_empty() {
+            if scratch.tasks.is_empty() {
                 break;
             }
-            desk.tasks.sort_unstable();
-            let tasks = mem::take(&mut desk.tasks);
-            let changed = self.run_values(&tasks, desk);
-            desk.tasks = tasks;
-            desk.tasks.clear();
+            scratch.tasks.sort_unstable();
+            let tasks = mem::take(&mut scratch.tasks);
+            let changed = self.run_values(&tasks, scratch);
+            scratch.tasks = tasks;
+            scratch.tasks.clear();
             if !changed? {
                 break;
             }
             if round.saturating_add(1) < ROUNDS_MAX {
-                self.look_again(desk);
+                self.look_again(scratch);
             }
         }
-        self.run_elements(desk)?;
-        if desk.edits.is_empty() || self.fields.items().iter().any(|field| !is_whole(field)) {
+        self.run_elements(scratch)?;
+        if scratch.edits.is_empty() || self.fields.items().iter().any(|field| !is_whole(field)) {
             return Ok(());
         }
         let Unit { module, transport, view, fields, .. } = *self;
-        match module.decoder.repair(transport, view, fields, &mut desk.edits) {
+        match module.decoder.repair(transport, view, fields, &mut scratch.edits) {
             Repair::Done => Ok(()),
             Repair::Impossible => Err(Undecided::RepairImpossible),
         }
     }
 
     /// Tasks for the values that were edited, as they are now.
-    fn look_again(&self, desk: &mut Desk) {
+    fn look_again(&self, scratch: &mut UnitScratch) {
         for (at, field) in self.fields.items().iter().enumerate() {
-            let Some(slot) = self.side.index.slot(field.slot).filter(|slot| slot.is_target())
+            let Some(slot) =
+                self.direction_rules.index.slot(field.slot).filter(|slot| slot.is_target())
             else {
                 continue;
             };
-            if !needs_another_look(field, &desk.edits) {
+            if !needs_another_look(field, &scratch.edits) {
                 continue;
             }
             // By its length as it is now; a number has to be read again.
-            let len =
-                i64::from(field.value.len()).saturating_add(desk.edits.growth_within(field.value));
+            let len = i64::from(field.value.len())
+                .saturating_add(scratch.edits.growth_within(field.value));
             let len = usize::try_from(len).unwrap_or(0);
             let is_number = self.def(field).is_none_or(|def| def.repr != Repr::None);
             if !is_number && !slot.watches(len, None) {
                 continue;
             }
-            desk.value.clear();
-            if !desk.edits.current(self.view.input, field.value, &mut desk.value) {
+            scratch.value.clear();
+            if !scratch.edits.current(self.view.input, field.value, &mut scratch.value) {
                 continue;
             }
             let number = self
                 .number_form(field, true)
-                .and_then(|form| crate::value::read(form.repr, &desk.value));
-            let touches = slot.look_up(&desk.value, number, &mut desk.candidates);
+                .and_then(|form| crate::value::read(form.repr, &scratch.value));
+            let touches = slot.look_up(&scratch.value, number, &mut scratch.candidates);
             if touches && let Some(program) = slot.program() {
-                let active = Active { program, rules: &self.side.rules, set: 0 };
-                if active.touches(&desk.value) {
-                    push_task(at, field, PROGRAM, 0, &mut desk.tasks);
+                let active = ActiveProgram { program, rules: &self.direction_rules.rules, set: 0 };
+                if active.touches(&scratch.value) {
+                    push_task(at, field, PROGRAM, 0, &mut scratch.tasks);
                 }
             }
         }
-        if desk.candidates.rules().is_empty() {
+        if scratch.candidates.rules().is_empty() {
             return;
         }
-        desk.chains.link(self.fields);
+        scratch.chains.link(self.fields);
         let mut place = 0_usize;
-        while let Some(&no) = desk.candidates.rules().get(place) {
+        while let Some(&no) = scratch.candidates.rules().get(place) {
             place = place.saturating_add(1);
             if let Some(rule) = self.rule(no)
                 && verdict_of(&rule.transform).is_none()
             {
-                self.apply(no, rule, false, true, desk);
+                self.apply(no, rule, false, true, scratch);
             }
         }
     }
 }
 
 /// Adds a task; a full list is noticed when the tasks run.
-fn push_task(at: usize, field: &Field, rule: RuleNo, set: u32, tasks: &mut Vec<Task>) {
+fn push_task(at: usize, field: &Field, rule: RuleNo, set: u32, tasks: &mut Vec<ValueTask>) {
     if let (Ok(at), true) = (u16::try_from(at), tasks.len() < TASKS_MAX) {
         let (len, start) = (field.value.len(), field.value.start);
-        tasks.push(Task { len, start, field: at, rule, set });
+        tasks.push(ValueTask { len, start, field: at, rule, set });
     }
 }
 
@@ -476,7 +500,7 @@ fn needs_another_look(field: &Field, edits: &Edits) -> bool {
 
 /// Where a rule's work is done.
 #[derive(Clone, Copy)]
-enum Place {
+enum WorkPlace {
     /// In the slot's program, as this bit.
     Program(u32),
     Value,

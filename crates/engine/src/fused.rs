@@ -7,17 +7,17 @@
 //! that come together match too. Where such a match reaches back into bytes that were finished (and perhaps sent), what is
 //! left of it is taken away, so that the receiver never sees it whole.
 //!
-//! Holds:     [`Resume`], what a half-seen field needs to go on; the rest is scratch in [`Work`].
+//! Holds:     [`Resume`], what a half-seen field needs to go on; the rest is scratch in [`ProgramScratch`].
 //! Promises:  the same bytes come out however the field was cut, but for what a release on demand finishes early.
 //! Never:     allocates, or keeps a byte.
 
-mod machine;
+mod matcher;
 mod pass;
 
 use plan::index::{AUTOMATA_MAX, Automaton, Program};
 use plan::{ByteSet, Rule, RuleNo, Transform};
 
-use machine::{Expression, Machine, Words};
+use matcher::{LiteralMatcher, PatternMatcher, RegexMatcher};
 use pass::Pass;
 
 /// Bytes a field may have after its program's edits, within one call.
@@ -50,7 +50,7 @@ pub(crate) enum Follows {
 
 /// One change.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Event {
+pub(crate) struct ProgramEdit {
     /// Where in the piece.
     pub(crate) at: u32,
     pub(crate) rule: RuleNo,
@@ -58,9 +58,9 @@ pub(crate) struct Event {
     pub(crate) inserted: u32,
 }
 
-/// How a run ended. The finished bytes are in [`Work::text`].
+/// How a run ended. The finished bytes are in [`ProgramScratch::text`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ran {
+pub(crate) struct ProgramRun {
     /// Bytes of the piece that are finished.
     pub(crate) decided: usize,
     /// Where to go on, if all of the piece is finished.
@@ -74,12 +74,12 @@ pub(crate) struct Ran {
 /// Bytes, and which byte of the piece each stands for. Origins never decrease; bytes that were put in have the origin of
 /// the first byte they replaced.
 #[derive(Debug)]
-pub(crate) struct Text {
+pub(crate) struct TracedText {
     pub(crate) bytes: Vec<u8>,
     pub(crate) origin: Vec<u32>,
 }
 
-impl Text {
+impl TracedText {
     fn new() -> Self {
         Self {
             bytes: Vec::with_capacity(TEXT_BYTES_MAX),
@@ -112,26 +112,26 @@ impl Text {
 }
 
 /// Scratch of a run.
-pub(crate) struct Work {
+pub(crate) struct ProgramScratch {
     /// The result.
-    pub(crate) text: Text,
-    next: Text,
+    pub(crate) text: TracedText,
+    next: TracedText,
     /// The state of the automaton at work before every byte of `next`.
     history: Vec<u32>,
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Vec<ProgramEdit>,
 }
 
-impl Work {
+impl ProgramScratch {
     pub(crate) fn new() -> Self {
         Self {
-            text: Text::new(),
-            next: Text::new(),
+            text: TracedText::new(),
+            next: TracedText::new(),
             history: Vec::with_capacity(TEXT_BYTES_MAX),
             events: Vec::with_capacity(EVENTS_MAX),
         }
     }
 
-    fn event(&mut self, event: Event) {
+    fn event(&mut self, event: ProgramEdit) {
         if self.events.len() < EVENTS_MAX {
             self.events.push(event);
         }
@@ -140,14 +140,14 @@ impl Work {
 
 /// Some of a program's rules, for one field.
 #[derive(Clone, Copy)]
-pub(crate) struct Active<'a> {
+pub(crate) struct ActiveProgram<'a> {
     pub(crate) program: &'a Program,
     pub(crate) rules: &'a [Rule],
     /// The rules with a condition that holds, a bit each.
     pub(crate) set: u32,
 }
 
-impl<'a> Active<'a> {
+impl<'a> ActiveProgram<'a> {
     fn transform(&self, rule: RuleNo) -> Option<&'a Transform> {
         self.rules.get(usize::from(rule)).map(|rule| &rule.transform)
     }
@@ -243,9 +243,9 @@ impl<'a> Active<'a> {
         let mut next = Resume { written, ..*resume };
         for (automaton, state) in self.program.automata.iter().zip(&mut next.states) {
             *state = match automaton {
-                Automaton::Literals(literals) => Words(literals).crosses(*state, piece)?,
+                Automaton::Literals(literals) => LiteralMatcher(literals).crosses(*state, piece)?,
                 Automaton::Regex { regex, anchored, .. } => {
-                    Expression { regex, anchored }.crosses(*state, piece)?
+                    RegexMatcher { regex, anchored }.crosses(*state, piece)?
                 }
             };
         }
@@ -255,24 +255,29 @@ impl<'a> Active<'a> {
 
 /// Runs the program over a piece of a field (or all of it).
 pub(crate) fn run(
-    active: Active<'_>,
+    active: ActiveProgram<'_>,
     resume: &Resume,
     piece: &[u8],
     follows: Follows,
-    work: &mut Work,
-) -> Ran {
+    work: &mut ProgramScratch,
+) -> ProgramRun {
     work.events.clear();
     work.text.clear();
     if let Some(next) = active.passes(resume, piece) {
-        return Ran { decided: piece.len(), resume: next, unchanged: true, full: false };
+        return ProgramRun { decided: piece.len(), resume: next, unchanged: true, full: false };
     }
     let end = u32::try_from(piece.len()).unwrap_or(u32::MAX);
     let mut resume = *resume;
     if resume.cut {
         if let (Some(rule), false) = (whose_cut(&active), piece.is_empty()) {
-            work.event(Event { at: 0, rule, removed: end, inserted: 0 });
+            work.event(ProgramEdit { at: 0, rule, removed: end, inserted: 0 });
         }
-        return Ran { decided: piece.len(), resume, unchanged: piece.is_empty(), full: false };
+        return ProgramRun {
+            decided: piece.len(),
+            resume,
+            unchanged: piece.is_empty(),
+            full: false,
+        };
     }
     if let Some(ran) = truncate_only(&active, &resume, piece, work) {
         return ran;
@@ -284,9 +289,9 @@ pub(crate) fn run(
         let state = resume.states.get(at).copied().unwrap_or(0);
         let mut pass = Pass { active: &active, at, end: decided, follows, work };
         let done = match automaton {
-            Automaton::Literals(literals) => pass.run(&Words(literals), state),
+            Automaton::Literals(literals) => pass.run(&LiteralMatcher(literals), state),
             Automaton::Regex { regex, anchored, .. } => {
-                pass.run(&Expression { regex, anchored }, state)
+                pass.run(&RegexMatcher { regex, anchored }, state)
             }
         };
         full |= done.full;
@@ -310,16 +315,16 @@ pub(crate) fn run(
     work.events.retain(|event| event.at < decided || decided == end);
     let decided = usize::try_from(decided).unwrap_or(usize::MAX);
     let unchanged = !full && piece.get(..decided) == Some(&work.text.bytes);
-    Ran { decided, resume, unchanged, full }
+    ProgramRun { decided, resume, unchanged, full }
 }
 
 /// The commonest program: nothing but truncations, and the piece reaches past the shortest.
 fn truncate_only(
-    active: &Active<'_>,
+    active: &ActiveProgram<'_>,
     resume: &Resume,
     piece: &[u8],
-    work: &mut Work,
-) -> Option<Ran> {
+    work: &mut ProgramScratch,
+) -> Option<ProgramRun> {
     if active.has_masks() || !active.program.automata.is_empty() {
         return None;
     }
@@ -332,20 +337,20 @@ fn truncate_only(
     work.text.bytes.extend_from_slice(kept);
     work.text.origin.extend(0..u32::try_from(left).ok()?);
     if let (Ok(at), Ok(removed @ 1..)) = (u32::try_from(left), u32::try_from(gone.len())) {
-        work.event(Event { at, rule, removed, inserted: 0 });
+        work.event(ProgramEdit { at, rule, removed, inserted: 0 });
     }
     let written = u32::try_from(kept.len()).unwrap_or(u32::MAX);
     let resume = Resume { cut: true, written: resume.written.saturating_add(written), ..*resume };
-    Some(Ran { decided: piece.len(), resume, unchanged: gone.is_empty(), full: false })
+    Some(ProgramRun { decided: piece.len(), resume, unchanged: gone.is_empty(), full: false })
 }
 
 /// Whose rule goes on taking bytes away after a cut.
-fn whose_cut(active: &Active<'_>) -> Option<RuleNo> {
+fn whose_cut(active: &ActiveProgram<'_>) -> Option<RuleNo> {
     active.truncation().map(|(_, rule)| rule).or(active.program.first_cut)
 }
 
 /// The first pass: the masks.
-fn read(active: &Active<'_>, piece: &[u8], work: &mut Work) -> bool {
+fn read(active: &ActiveProgram<'_>, piece: &[u8], work: &mut ProgramScratch) -> bool {
     if !active.has_masks() {
         let Ok(end) = u32::try_from(piece.len()) else { return false };
         if piece.len() > TEXT_BYTES_MAX {
@@ -361,7 +366,7 @@ fn read(active: &Active<'_>, piece: &[u8], work: &mut Work) -> bool {
         let mut becomes = byte;
         if let (masked, Some(rule)) = active.mask(byte) {
             becomes = masked;
-            work.event(Event { at, rule, removed: 1, inserted: 1 });
+            work.event(ProgramEdit { at, rule, removed: 1, inserted: 1 });
         }
         room &= work.text.push(becomes, at);
     }
@@ -369,7 +374,12 @@ fn read(active: &Active<'_>, piece: &[u8], work: &mut Work) -> bool {
 }
 
 /// The last pass. Whether the bound has been reached, so that nothing more of the field goes on.
-fn truncate(active: &Active<'_>, resume: &Resume, end: u32, work: &mut Work) -> bool {
+fn truncate(
+    active: &ActiveProgram<'_>,
+    resume: &Resume,
+    end: u32,
+    work: &mut ProgramScratch,
+) -> bool {
     let Some((to, rule)) = active.truncation() else { return false };
     let left = to.saturating_sub(usize::try_from(resume.written).unwrap_or(usize::MAX));
     if work.text.len() < left {
@@ -379,7 +389,7 @@ fn truncate(active: &Active<'_>, resume: &Resume, end: u32, work: &mut Work) -> 
     let at = work.text.origin.get(left).copied().unwrap_or(end);
     if removed > 0 {
         let removed = u32::try_from(removed).unwrap_or(u32::MAX);
-        work.event(Event { at, rule, removed, inserted: 0 });
+        work.event(ProgramEdit { at, rule, removed, inserted: 0 });
     }
     work.text.truncate(left);
     true

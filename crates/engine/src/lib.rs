@@ -21,10 +21,10 @@ mod conversation;
 mod datagram;
 mod decide;
 mod fused;
+mod hit_log;
 mod outcome;
 mod scratch;
 mod stream;
-mod tally;
 mod value;
 
 pub use conversation::{Conversation, Resting};

@@ -4,10 +4,10 @@ use plan::index::Candidates;
 use proto::{Edits, Fields};
 
 use crate::condition::{Buffers, Chains};
-use crate::decide::Task;
-use crate::fused::Work;
+use crate::decide::ValueTask;
+use crate::fused::ProgramScratch;
+use crate::hit_log::HitLog;
 use crate::outcome::Hit;
-use crate::tally::Tally;
 
 /// Rules to run on occurrences of one unit. More counts as a unit with too many edits.
 pub(crate) const TASKS_MAX: usize = 16 * 1024;
@@ -24,24 +24,24 @@ pub struct Scratch {
     /// The edits of the whole call.
     pub(crate) edits: Edits,
     pub(crate) reply: Vec<u8>,
-    pub(crate) desk: Desk,
+    pub(crate) unit_scratch: UnitScratch,
 }
 
 /// Where one unit is decided.
-pub(crate) struct Desk {
+pub(crate) struct UnitScratch {
     /// The edits of the unit.
     pub(crate) edits: Edits,
-    pub(crate) tally: Tally,
+    pub(crate) hit_log: HitLog,
     pub(crate) candidates: Candidates,
     pub(crate) chains: Chains,
     pub(crate) buffers: Buffers,
-    pub(crate) tasks: Vec<Task>,
+    pub(crate) tasks: Vec<ValueTask>,
     pub(crate) elements: Vec<(plan::RuleNo, u16)>,
     pub(crate) keys: Vec<(u64, u32, u16)>,
     pub(crate) value: Vec<u8>,
     pub(crate) next: Vec<u8>,
     pub(crate) spare: Vec<u8>,
-    pub(crate) work: Work,
+    pub(crate) program_scratch: ProgramScratch,
 }
 
 impl Scratch {
@@ -51,9 +51,9 @@ impl Scratch {
             fields: Fields::new(),
             edits: Edits::new(),
             reply: Vec::with_capacity(REPLY_BYTES_MAX),
-            desk: Desk {
+            unit_scratch: UnitScratch {
                 edits: Edits::new(),
-                tally: Tally::new(),
+                hit_log: HitLog::new(),
                 candidates: Candidates::new(),
                 chains: Chains::new(),
                 buffers: Buffers::new(),
@@ -63,7 +63,7 @@ impl Scratch {
                 value: Vec::with_capacity(VALUE_BYTES_MAX),
                 next: Vec::with_capacity(VALUE_BYTES_MAX),
                 spare: Vec::with_capacity(VALUE_BYTES_MAX),
-                work: Work::new(),
+                program_scratch: ProgramScratch::new(),
             },
         }
     }
@@ -81,13 +81,13 @@ impl Scratch {
 
     /// Which patches did something in the last call; one entry a patch.
     pub fn hits(&self) -> &[Hit] {
-        self.desk.tally.hits()
+        self.unit_scratch.hit_log.hits()
     }
 
     pub(crate) fn clear(&mut self) {
         self.edits.clear();
         self.reply.clear();
-        self.desk.tally.clear();
+        self.unit_scratch.hit_log.clear();
     }
 }
 

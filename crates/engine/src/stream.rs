@@ -1,24 +1,22 @@
 //! The bytes of a half-stream: unit after unit.
 //!
-//! The loop asks the decoder for the unit at the front. A complete unit is decided like a datagram. Where the side holds
+//! The loop asks the decoder for the unit at the front. A complete unit is decided like a datagram. Where the direction holds
 //! nothing back, or a unit has reached the hold bound, the decoder yields what is there with its last field open, and the
 //! rules that can work on pieces do ([`open`]). A unit is opened after exactly the bound's bytes, so that the outcome does not
 //! depend on how many came at once.
 
 mod open;
-mod quiet;
+mod unaffected;
 mod verdict;
 
 use plan::{DirectionRules, FailMode, Hold, Mode, Module};
 use proto::{Direction, Edits, Flags, Span, State, Step, Transport, View};
 
-use crate::conversation::{Conversation, OPEN_FIELDS_MAX, SideState};
+use crate::conversation::{Conversation, DirectionState, OPEN_FIELDS_MAX};
 use crate::decide::{Unit, decide, verdict_of};
-use crate::outcome::{
-    Back, End as Ending, HoldKind, Input, Peer, Release, StreamResult, Then, Undecided,
-};
-use crate::scratch::{Desk, Scratch};
-use verdict::Message;
+use crate::outcome::{Back, End, HoldKind, Input, Peer, Release, StreamResult, Then, Undecided};
+use crate::scratch::{Scratch, UnitScratch};
+use verdict::VerdictUnit;
 
 /// Bytes of an open field taken at once, so that even an edit for every one of them has room.
 const PIECE_BYTES: usize = 4096;
@@ -34,21 +32,21 @@ pub fn stream(
 ) -> StreamResult {
     scratch.clear();
     let Input { bytes: input, held, ended, release, back } = input;
-    let side = module.direction(from);
-    let Conversation { state, sides: [request, response] } = conversation;
+    let direction_rules = module.direction(from);
+    let Conversation { state, directions: [request, response] } = conversation;
     let lost = request.given_up || response.given_up;
     let mine = match from {
         Direction::Request => request,
         Direction::Response => response,
     };
-    mine.belong_to(side);
-    if !ended && release != Release::Unit && mine.still_waits(side, input, held) {
-        return Run::result(0, Then::Hold(HoldKind::Unit));
+    mine.belong_to(direction_rules);
+    if !ended && release != Release::Unit && mine.still_waits(direction_rules, input, held) {
+        return StreamRun::result(0, Then::Hold(HoldKind::Unit));
     }
     mine.need = None;
-    let mut run = Run {
+    let mut run = StreamRun {
         module,
-        side,
+        direction_rules,
         from,
         peer,
         ended,
@@ -60,9 +58,9 @@ pub fn stream(
         mine,
         scratch,
         piece_bytes: PIECE_BYTES,
-        force: false,
+        flush_pending: false,
         answer: false,
-        sifted_up_to_here: false,
+        next_is_affected: false,
         undecided: None,
         messages: 0,
     };
@@ -70,9 +68,9 @@ pub fn stream(
 }
 
 /// One call.
-struct Run<'a> {
+struct StreamRun<'a> {
     module: &'a Module,
-    side: &'a DirectionRules,
+    direction_rules: &'a DirectionRules,
     from: Direction,
     peer: &'a Peer,
     ended: bool,
@@ -84,22 +82,22 @@ struct Run<'a> {
     /// The decoder has not seen all that was said.
     lost: bool,
     state: &'a mut State,
-    mine: &'a mut SideState,
+    mine: &'a mut DirectionState,
     scratch: &'a mut Scratch,
     /// Bytes of an open field taken at once.
     piece_bytes: usize,
     /// What is pending in the next unit goes on.
-    force: bool,
+    flush_pending: bool,
     /// There is an answer in [`Scratch::reply`].
     answer: bool,
     /// The next unit concerns somebody.
-    sifted_up_to_here: bool,
+    next_is_affected: bool,
     undecided: Option<Undecided>,
     messages: u32,
 }
 
 /// How a unit ended.
-enum End {
+enum UnitEnd {
     /// So many bytes are decided.
     Decided(usize),
     /// Its first bytes may belong to a pattern: hold it from its first byte.
@@ -107,20 +105,20 @@ enum End {
     /// There is no room for its edits, or its answer, behind those of the units before it.
     Full,
     /// It gets its answer from here, but not yet: hold it from its first byte.
-    Owed,
+    AwaitsResponses,
     /// It has got its answer, with which the connection ends.
     Finished,
     /// The connection is to be closed.
     Close,
 }
 
-impl Run<'_> {
+impl StreamRun<'_> {
     fn result(decided: usize, then: Then) -> StreamResult {
         StreamResult {
             decided,
             then,
             answer: false,
-            end: Ending::GoesOn,
+            end: End::GoesOn,
             undecided: None,
             messages: 0,
         }
@@ -137,13 +135,13 @@ impl Run<'_> {
 
     fn close(&self, decided: usize) -> StreamResult {
         let then = Then::SkipRest { discard: true };
-        StreamResult { end: Ending::Reset, answer: false, ..self.done(decided, then) }
+        StreamResult { end: End::Reset, answer: false, ..self.done(decided, then) }
     }
 
     /// An answer was given, and is the last.
     fn finished(&self, decided: usize) -> StreamResult {
         let then = Then::SkipRest { discard: true };
-        StreamResult { end: Ending::Finished, ..self.done(decided, then) }
+        StreamResult { end: End::Finished, ..self.done(decided, then) }
     }
 
     /// Notes that a rule could not be decided; whether the fail mode closes the connection.
@@ -160,7 +158,7 @@ impl Run<'_> {
     fn over(&mut self, input: &[u8]) -> StreamResult {
         let mut at = 0_usize;
         while let Some(rest) = input.get(at..).filter(|rest| !rest.is_empty()) {
-            if let Some(bytes) = self.quiet(rest) {
+            if let Some(bytes) = self.skip_unaffected(rest) {
                 at = at.saturating_add(bytes);
                 continue;
             }
@@ -172,31 +170,31 @@ impl Run<'_> {
                     let view = View { input: unit, ..view };
                     let end = self.unit(at, view, rest, first, last, before);
                     match end {
-                        End::Decided(bytes) => {
+                        UnitEnd::Decided(bytes) => {
                             at = at.saturating_add(bytes);
                             self.piece_bytes = PIECE_BYTES;
-                            self.force = false;
+                            self.flush_pending = false;
                         }
-                        End::Pending if unit.len() < rest.len() => {
+                        UnitEnd::Pending if unit.len() < rest.len() => {
                             // The piece was too short to tell; one that cannot be longer has to go on.
                             (*self.state, *self.mine) = before;
-                            self.force = self.piece_bytes >= rest.len();
+                            self.flush_pending = self.piece_bytes >= rest.len();
                             self.piece_bytes = self.piece_bytes.saturating_mul(4);
                         }
-                        End::Pending => {
+                        UnitEnd::Pending => {
                             (*self.state, *self.mine) = before;
                             return self.done(at, Then::Hold(HoldKind::Window));
                         }
-                        End::Full => {
+                        UnitEnd::Full => {
                             (*self.state, *self.mine) = before;
                             return self.done(at, Then::Inspect);
                         }
-                        End::Owed => {
+                        UnitEnd::AwaitsResponses => {
                             (*self.state, *self.mine) = before;
                             return self.done(at, Then::Hold(HoldKind::Answers));
                         }
-                        End::Finished => return self.finished(input.len()),
-                        End::Close => return self.close(at),
+                        UnitEnd::Finished => return self.finished(input.len()),
+                        UnitEnd::Close => return self.close(at),
                     }
                 }
                 Step::Skip { bytes, last } if bytes > 0 => {
@@ -258,7 +256,7 @@ impl Run<'_> {
     }
 
     fn bound(&self) -> usize {
-        let bound = match self.side.hold {
+        let bound = match self.direction_rules.hold {
             Hold::Streaming => proto::limits::HOLD_BYTES_MAX,
             Hold::UpTo(bytes) => bytes,
         };
@@ -272,7 +270,7 @@ impl Run<'_> {
     /// Asks the decoder for the unit at the front, opened where it must be. The view is what it was asked with.
     fn dissect<'b>(&mut self, rest: &'b [u8]) -> (Step, View<'b>) {
         let bounded = rest.get(..self.bound()).unwrap_or(rest);
-        let streaming = self.side.hold == Hold::Streaming || self.mine.inside_field;
+        let streaming = self.direction_rules.hold == Hold::Streaming || self.mine.inside_field;
         if streaming {
             let piece = bounded.get(..self.piece_bytes).unwrap_or(bounded);
             let step = self.ask(piece, rest, true);
@@ -294,7 +292,7 @@ impl Run<'_> {
         let ended = self.ended && piece.len() == rest.len();
         let view = View { input: piece, from: self.from, open, ended };
         self.scratch.fields.clear();
-        let wanted = &self.side.wanted;
+        let wanted = &self.direction_rules.wanted;
         let step = self.module.decoder.stream(wanted, self.state, view, &mut self.scratch.fields);
         (step, view)
     }
@@ -307,8 +305,8 @@ impl Run<'_> {
         rest: &[u8],
         first: bool,
         last: bool,
-        before: (State, SideState),
-    ) -> End {
+        before: (State, DirectionState),
+    ) -> UnitEnd {
         let went_on = self.mine.inside_message && !first;
         self.mine.inside_field = self.is_open();
         self.mine.inside_message = !last;
@@ -317,42 +315,42 @@ impl Run<'_> {
             self.mine.discarding = !last;
             self.mine.open = [None; OPEN_FIELDS_MAX];
             if self.enforces() && !self.scratch.edits.delete(Span::new(at, end)) {
-                return End::Full;
+                return UnitEnd::Full;
             }
-            return End::Decided(view.input.len());
+            return UnitEnd::Decided(view.input.len());
         }
-        if self.side.rules.is_empty() {
+        if self.direction_rules.rules.is_empty() {
             self.messages = self.messages.saturating_add(u32::from(first));
-            return End::Decided(view.input.len());
+            return UnitEnd::Decided(view.input.len());
         }
-        let Scratch { fields, desk, .. } = &mut *self.scratch;
+        let Scratch { fields, unit_scratch, .. } = &mut *self.scratch;
         let unit = Unit {
             module: self.module,
-            side: self.side,
+            direction_rules: self.direction_rules,
             transport: Transport::Tcp,
             view,
             fields,
             peer: self.peer,
         };
-        let decision = decide(unit, desk);
-        let rule = decision.verdict.and_then(|no| self.side.rule(no));
+        let decision = decide(unit, unit_scratch);
+        let rule = decision.verdict.and_then(|no| self.direction_rules.rule(no));
         if let Some(verdict) = rule.and_then(|rule| verdict_of(&rule.transform)) {
-            let message = Message { at, len: view.input.len(), first, last, went_on };
+            let message = VerdictUnit { at, len: view.input.len(), first, last, went_on };
             return self.verdict(verdict, message, view, rest, &before.0);
         }
         let mut undecided = decision.undecided;
         let mut decided = view.input.len();
         if self.has_pieces() {
-            let release = self.force || (self.release && view.input.len() == rest.len());
-            let (bytes, of_pieces) = self.pieces(view, release);
+            let release = self.flush_pending || (self.release && view.input.len() == rest.len());
+            let (bytes, of_open_fields) = self.open_fields(view, release);
             decided = bytes;
-            undecided = of_pieces.or(undecided);
+            undecided = of_open_fields.or(undecided);
             if decided < view.input.len() {
-                match self.again(view, rest, decided, before) {
-                    Again::Done(why) => undecided = undecided.or(why),
-                    Again::Pending => {
-                        self.scratch.desk.tally.abandon();
-                        return End::Pending;
+                match self.rerun(view, rest, decided, before) {
+                    Rerun::Done(why) => undecided = undecided.or(why),
+                    Rerun::Pending => {
+                        self.scratch.unit_scratch.hit_log.abandon();
+                        return UnitEnd::Pending;
                     }
                 }
             }
@@ -361,21 +359,21 @@ impl Run<'_> {
         if let Some(why) = undecided
             && self.undecided(why)
         {
-            return End::Close;
+            return UnitEnd::Close;
         }
-        let Scratch { edits, desk, .. } = &mut *self.scratch;
-        if self.module.mode == Mode::Enforce && !append(at, desk, edits) {
-            desk.tally.abandon();
+        let Scratch { edits, unit_scratch, .. } = &mut *self.scratch;
+        if self.module.mode == Mode::Enforce && !append(at, unit_scratch, edits) {
+            unit_scratch.hit_log.abandon();
             if at > 0 {
                 self.messages = self.messages.saturating_sub(u32::from(first));
-                return End::Full;
+                return UnitEnd::Full;
             }
             if self.undecided(Undecided::EditsFull) {
-                return End::Close;
+                return UnitEnd::Close;
             }
         }
-        self.scratch.desk.tally.commit();
-        End::Decided(decided)
+        self.scratch.unit_scratch.hit_log.commit();
+        UnitEnd::Decided(decided)
     }
 
     fn is_open(&self) -> bool {
@@ -384,30 +382,30 @@ impl Run<'_> {
 }
 
 /// How a unit that was cut short went.
-enum Again {
+enum Rerun {
     Done(Option<Undecided>),
     Pending,
 }
 
 /// Moves the unit's edits behind those of the units before it; all or none.
-fn append(at: usize, desk: &mut Desk, edits: &mut Edits) -> bool {
-    if desk.edits.is_empty() {
+fn append(at: usize, unit_scratch: &mut UnitScratch, edits: &mut Edits) -> bool {
+    if unit_scratch.edits.is_empty() {
         return true;
     }
     if edits.is_empty() && at == 0 {
-        core::mem::swap(edits, &mut desk.edits);
+        core::mem::swap(edits, &mut unit_scratch.edits);
         return true;
     }
-    let count = edits.list().len().saturating_add(desk.edits.list().len());
-    let bytes = edits.bytes().len().saturating_add(desk.edits.bytes().len());
+    let count = edits.list().len().saturating_add(unit_scratch.edits.list().len());
+    let bytes = edits.bytes().len().saturating_add(unit_scratch.edits.bytes().len());
     if count > proto::limits::EDITS_MAX || bytes > proto::limits::EDIT_BYTES_MAX {
         return false;
     }
     let at = u32::try_from(at).unwrap_or(u32::MAX);
-    for edit in desk.edits.list() {
+    for edit in unit_scratch.edits.list() {
         let place =
             Span { start: edit.at.start.saturating_add(at), end: edit.at.end.saturating_add(at) };
-        if !edits.replace(place, edit.with.of(desk.edits.bytes())) {
+        if !edits.replace(place, edit.with.of(unit_scratch.edits.bytes())) {
             return false;
         }
     }

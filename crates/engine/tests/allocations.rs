@@ -11,15 +11,15 @@ mod lines;
 mod rules;
 
 use engine::{Back, Conversation, Input, Peer, Release, Scratch, Then};
-use lines::{KEY, Lines, NUMBER, VALUE, WORD};
+use lines::{KEY, LineDecoder, NUMBER, VALUE, WORD};
 use plan::{ByteStep, Module, Normalization, Operand, Transform};
 use proto::{Direction::Request, Transport};
 use rules::*;
 
-static LINES: Lines = Lines;
+static LINES: LineDecoder = LineDecoder;
 
 /// Every kind of rule; those on the whole message only if it is held.
-fn everything(mut b: Builder, held: bool) -> Module {
+fn everything(mut b: RulesBuilder, held: bool) -> Module {
     let (key, value, number_slot, word) =
         (b.slot(KEY), b.slot(VALUE), b.slot(NUMBER), b.slot(WORD));
     let x = b.keyed(VALUE, "x");
@@ -59,7 +59,7 @@ fn counted(mut run: impl FnMut()) -> u64 {
 
 #[test]
 fn datagrams_allocate_nothing() {
-    let mut b = Builder::new(&LINES);
+    let mut b = RulesBuilder::new(&LINES);
     b.transport = Transport::Udp;
     let module = everything(b, true);
     let mut scratch = Scratch::new();
@@ -79,9 +79,9 @@ fn datagrams_allocate_nothing() {
 #[test]
 fn streams_allocate_nothing() {
     for (held, b) in [
-        (false, Builder::new(&LINES)),
-        (true, Builder::new(&LINES).hold(64)),
-        (true, Builder::new(&LINES).whole(4096)),
+        (false, RulesBuilder::new(&LINES)),
+        (true, RulesBuilder::new(&LINES).hold(64)),
+        (true, RulesBuilder::new(&LINES).whole(4096)),
     ] {
         let module = everything(b, held);
         let mut scratch = Scratch::new();
@@ -122,7 +122,7 @@ fn streams_allocate_nothing() {
 #[test]
 fn answers_allocate_nothing() {
     let literal = |text: &str| plan::Reply::Custom(text.as_bytes().into());
-    let mut b = Builder::new(proto::by_name("http").unwrap()).whole(4096);
+    let mut b = RulesBuilder::new(proto::by_name("http").unwrap()).whole(4096);
     let uri = b.named("http.request.uri");
     let long = format!("HTTP/1.1 418 No\r\nContent-Length: 9000\r\n\r\n{}", "x".repeat(9000));
     let module = b

@@ -14,11 +14,11 @@ use engine::Scratch;
 use plan::{Mode, Module, Reply, Transform};
 use proto::Direction::{Request as Q, Response as S};
 use rules::*;
-use talk::{Fate, Outcome, Turns, every_way};
+use talk::{TalkEnd, TalkOutcome, TalkTurns, every_way};
 
 /// `field` contains "bad": `bad`. It contains "worse": `worse`.
 fn module(protocol: &str, field: &str, bad: Transform, worse: Transform, mode: Mode) -> Module {
-    let mut b = Builder::new(proto::by_name(protocol).unwrap()).whole(4096);
+    let mut b = RulesBuilder::new(proto::by_name(protocol).unwrap()).whole(4096);
     let slot = b.named(field);
     b.mode = mode;
     b.rule(None, contains(slot, "bad"), bad).rule(None, contains(slot, "worse"), worse).build()
@@ -31,14 +31,14 @@ fn refusing(protocol: &str, field: &str) -> Module {
 }
 
 #[track_caller]
-fn check(module: &Module, turns: Turns<'_>, fate: Fate, server: &[&str], client: &[&str]) {
+fn check(module: &Module, turns: TalkTurns<'_>, end: TalkEnd, server: &[&str], client: &[&str]) {
     let got = every_way(module, turns, &mut Scratch::new());
     assert_eq!((got.server, got.client), (server.concat(), client.concat()));
-    assert_eq!((got.fate, got.waiting), (fate, 0));
+    assert_eq!((got.end, got.waiting), (end, 0));
 }
 
 #[track_caller]
-fn outcome(module: &Module, turns: Turns<'_>) -> Outcome {
+fn outcome(module: &Module, turns: TalkTurns<'_>) -> TalkOutcome {
     every_way(module, turns, &mut Scratch::new())
 }
 
@@ -53,13 +53,13 @@ const LAST_403: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnectio
 #[test]
 fn a_refused_request_is_answered_and_the_connection_lives_on() {
     let http = refusing("http", "http.request.uri");
-    check(&http, &[(Q, BAD), (Q, GOOD), (S, OK)], Fate::GoesOn, &[GOOD], &[R400, OK]);
-    check(&http, &[(Q, GOOD), (S, OK), (Q, BAD)], Fate::GoesOn, &[GOOD], &[OK, R400]);
+    check(&http, &[(Q, BAD), (Q, GOOD), (S, OK)], TalkEnd::GoesOn, &[GOOD], &[R400, OK]);
+    check(&http, &[(Q, GOOD), (S, OK), (Q, BAD)], TalkEnd::GoesOn, &[GOOD], &[OK, R400]);
     let twice = [BAD, BAD, GOOD, BAD].concat();
     check(
         &http,
         &[(Q, &twice), (S, OK), (Q, BAD)],
-        Fate::GoesOn,
+        TalkEnd::GoesOn,
         &[GOOD],
         &[R400, R400, OK, R400, R400],
     );
@@ -72,7 +72,7 @@ fn an_answer_waits_for_those_before_it_and_holds_up_those_behind_it() {
     check(
         &http,
         &[(Q, &pipelined), (S, OK), (S, OK), (S, OK)],
-        Fate::GoesOn,
+        TalkEnd::GoesOn,
         &[GOOD, GOOD, GOOD],
         &[OK, OK, R400, OK],
     );
@@ -86,7 +86,7 @@ fn an_answer_waits_for_those_before_it_and_holds_up_those_behind_it() {
     check(
         &http,
         &[(Q, &pipelined[GOOD.len()..]), (S, &interim), (S, OK)],
-        Fate::GoesOn,
+        TalkEnd::GoesOn,
         &[GOOD, GOOD],
         &[&interim, R400, OK],
     );
@@ -94,7 +94,7 @@ fn an_answer_waits_for_those_before_it_and_holds_up_those_behind_it() {
     check(
         &http,
         &[(Q, &pipelined[..2 * GOOD.len() + BAD.len()]), (Q, ""), (S, OK), (S, OK)],
-        Fate::GoesOn,
+        TalkEnd::GoesOn,
         &[GOOD, GOOD],
         &[OK, OK, R400],
     );
@@ -109,7 +109,7 @@ fn a_refused_request_takes_its_body_along() {
     ] {
         let post = format!("POST /bad HTTP/1.1\r\n{body}");
         let both = [&post, GOOD].concat();
-        check(&http, &[(Q, &both), (S, OK)], Fate::GoesOn, &[GOOD], &[R400, OK]);
+        check(&http, &[(Q, &both), (S, OK)], TalkEnd::GoesOn, &[GOOD], &[R400, OK]);
     }
 }
 
@@ -120,26 +120,26 @@ fn an_answer_to_head_has_no_body() {
     let http = module("http", "http.request.uri", refuse(), refuse(), Mode::Enforce);
     let head = BAD.replace("GET", "HEAD");
     let both = [&head, BAD].concat();
-    check(&http, &[(Q, &both)], Fate::GoesOn, &[], &[&reply[..reply.len() - 2], reply]);
+    check(&http, &[(Q, &both)], TalkEnd::GoesOn, &[], &[&reply[..reply.len() - 2], reply]);
 }
 
 #[test]
 fn what_the_client_expects_to_end_ends() {
     let http = refusing("http", "http.request.uri");
     let old = [&BAD.replace("1.1", "1.0"), GOOD].concat();
-    check(&http, &[(Q, &old)], Fate::Finished, &[], &[LAST_400]);
+    check(&http, &[(Q, &old)], TalkEnd::Finished, &[], &[LAST_400]);
     // Where it ends is not the same for every server: nothing that follows may be read as a request.
     let twice =
         "POST /bad HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
-    check(&http, &[(Q, twice), (Q, GOOD)], Fate::Finished, &[], &[LAST_400]);
+    check(&http, &[(Q, twice), (Q, GOOD)], TalkEnd::Finished, &[], &[LAST_400]);
 }
 
 #[test]
 fn close_answers_in_its_turn_and_ends_the_connection() {
     let http = refusing("http", "http.request.uri");
-    check(&http, &[(Q, WORSE), (Q, GOOD)], Fate::Finished, &[], &[LAST_403]);
+    check(&http, &[(Q, WORSE), (Q, GOOD)], TalkEnd::Finished, &[], &[LAST_403]);
     let pipelined = [GOOD, BAD, WORSE, GOOD].concat();
-    check(&http, &[(Q, &pipelined), (S, OK)], Fate::Finished, &[GOOD], &[OK, R400, LAST_403]);
+    check(&http, &[(Q, &pipelined), (S, OK)], TalkEnd::Finished, &[GOOD], &[OK, R400, LAST_403]);
 }
 
 #[test]
@@ -149,23 +149,23 @@ fn close_answers_for_a_server_that_waits_for_the_rest() {
     let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
     let post = [head, "4\r\nabcd\r\n5;bad\r\nhello\r\n0\r\n\r\n"].concat();
     let went_on = [head, "4\r\nabcd\r\n"].concat();
-    check(&http, &[(Q, &post), (Q, GOOD)], Fate::Finished, &[&went_on], &[LAST_400]);
+    check(&http, &[(Q, &post), (Q, GOOD)], TalkEnd::Finished, &[&went_on], &[LAST_400]);
     // Not for one that has begun to answer, or has more to answer.
     let got = outcome(&http, &[(Q, &went_on), (S, "HTTP/1.1 200"), (Q, "5;bad\r\n")]);
-    assert_eq!(got.fate, Fate::Reset);
+    assert_eq!(got.end, TalkEnd::Reset);
     let both = [GOOD, &post].concat();
-    assert_eq!(outcome(&http, &[(Q, &both)]).fate, Fate::Reset);
+    assert_eq!(outcome(&http, &[(Q, &both)]).end, TalkEnd::Reset);
     // What is owed may be owed to another request: this one's head has not ended.
-    let mut b = Builder::new(proto::by_name("http").unwrap()).hold(64);
+    let mut b = RulesBuilder::new(proto::by_name("http").unwrap()).hold(64);
     let header = b.named("http.header");
     let by_lines = b.rule(None, contains(header, "bad"), close()).build();
     let late = [GOOD, "GET / HTTP/1.1\r\nA: b\r\nC: bad\r\n\r\n"].concat();
-    assert_eq!(outcome(&by_lines, &[(Q, &late)]).fate, Fate::Reset);
+    assert_eq!(outcome(&by_lines, &[(Q, &late)]).end, TalkEnd::Reset);
     let smtp = module("smtp", "smtp.data.line", close(), close(), Mode::Enforce);
     check(
         &smtp,
         &[(S, "220 mx\r\n"), (Q, "DATA\r\n"), (S, "354 go\r\n"), (Q, "fine\r\nbad\r\n.\r\n")],
-        Fate::Finished,
+        TalkEnd::Finished,
         &["DATA\r\nfine\r\n"],
         &["220 mx\r\n354 go\r\n501 5.5.4 Syntax error in parameters or arguments\r\n"],
     );
@@ -176,9 +176,9 @@ fn where_the_server_has_ended_a_message_is_swallowed() {
     let http = refusing("http", "http.request.uri");
     let pipelined = [GOOD, BAD].concat();
     let endless = "HTTP/1.1 200 OK\r\n\r\nup to the end";
-    check(&http, &[(Q, &pipelined), (S, endless), (S, "")], Fate::GoesOn, &[GOOD], &[endless]);
+    check(&http, &[(Q, &pipelined), (S, endless), (S, "")], TalkEnd::GoesOn, &[GOOD], &[endless]);
     let got = outcome(&http, &[(Q, GOOD), (S, OK), (S, ""), (Q, WORSE)]);
-    assert_eq!((got.fate, got.server.as_str()), (Fate::Reset, GOOD));
+    assert_eq!((got.end, got.server.as_str()), (TalkEnd::Reset, GOOD));
 }
 
 #[test]
@@ -186,9 +186,9 @@ fn where_the_order_of_answers_is_lost_a_reset_is_left() {
     let http = refusing("http", "http.request.uri");
     let unasked = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
     let got = outcome(&http, &[(S, unasked), (Q, BAD)]);
-    assert_eq!((got.fate, got.server.as_str(), got.verdicts), (Fate::Reset, "", 1));
+    assert_eq!((got.end, got.server.as_str(), got.verdicts), (TalkEnd::Reset, "", 1));
     let got = outcome(&http, &[(S, "SSH-2.0-OpenSSH\r\n"), (Q, BAD)]);
-    assert_eq!((got.fate, got.server.as_str()), (Fate::Reset, ""));
+    assert_eq!((got.end, got.server.as_str()), (TalkEnd::Reset, ""));
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn observing_only_counts() {
     let pipelined = [GOOD, BAD, WORSE].concat();
     let got = outcome(&http, &[(Q, &pipelined), (S, OK), (S, OK), (S, OK)]);
     assert_eq!((got.server, got.client), (pipelined, [OK, OK, OK].concat()));
-    assert_eq!((got.fate, got.verdicts, got.waiting), (Fate::GoesOn, 2, 0));
+    assert_eq!((got.end, got.verdicts, got.waiting), (TalkEnd::GoesOn, 2, 0));
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn a_dropped_request_is_owed_nothing() {
     let http = module("http", "http.request.uri", Transform::Drop, refuse, Mode::Enforce);
     let drop_head = BAD.replace("GET", "HEAD");
     let pipelined = [drop_head.as_str(), GOOD, WORSE].concat();
-    check(&http, &[(Q, &pipelined), (S, OK)], Fate::GoesOn, &[GOOD], &[OK, R400]);
+    check(&http, &[(Q, &pipelined), (S, OK)], TalkEnd::GoesOn, &[GOOD], &[OK, R400]);
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn more_answers_than_fit_are_given_in_several_calls() {
     let http = module("http", "http.request.uri", refuse(), refuse(), Mode::Enforce);
     let many = BAD.repeat(50);
     let got = every_way(&http, &[(Q, &many), (Q, GOOD), (S, OK)], &mut Scratch::new());
-    assert_eq!((got.server.as_str(), got.fate), (GOOD, Fate::GoesOn));
+    assert_eq!((got.server.as_str(), got.end), (GOOD, TalkEnd::GoesOn));
     assert_eq!(got.client, [&reply.repeat(50), OK].concat());
 }
 
@@ -235,20 +235,20 @@ fn ftp_replies_keep_their_order() {
             (S, "226 done\r\n"),
             (S, "200 ok\r\n"),
         ],
-        Fate::GoesOn,
+        TalkEnd::GoesOn,
         &["RETR x\r\nNOOP\r\n"],
         &["220-hello\r\n220 you\r\n", error, "150 wait\r\n226 done\r\n", error, "200 ok\r\n"],
     );
     check(
         &ftp,
         &[(S, "220 hi\r\n"), (Q, "CWD worse\r\nNOOP\r\n")],
-        Fate::Finished,
+        TalkEnd::Finished,
         &[],
         &["220 hi\r\n501 Syntax error in parameters or arguments.\r\n"],
     );
     // Telnet's end of an empty line: some servers answer that.
     let got = outcome(&ftp, &[(S, "220 hi\r\n"), (Q, "\r\nCWD bad\r\n")]);
-    assert_eq!(got.fate, Fate::Reset);
+    assert_eq!(got.end, TalkEnd::Reset);
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn smtp_refuses_commands_and_resets_mails() {
             (Q, "BDAT 4 bad\r\nmailNOOP\r\n"),
             (S, "250 ok\r\n"),
         ],
-        Fate::GoesOn,
+        TalkEnd::GoesOn,
         &[
             "EHLO x\r\nMAIL FROM:<a>\r\nRCPT TO:<b>\r\nDATA\r\nbad is what a mail may say\r\n.\r\n",
             "NOOP\r\n",
@@ -288,7 +288,7 @@ fn smtp_refuses_commands_and_resets_mails() {
         &mail,
         &[(S, "220 mx\r\n"), (Q, "DATA\r\n"), (S, "354 go\r\n"), (Q, "fine\r\nbad\r\n.\r\n")],
     );
-    assert_eq!((got.fate, got.verdicts), (Fate::Reset, 1));
+    assert_eq!((got.end, got.verdicts), (TalkEnd::Reset, 1));
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn dns_answers_need_no_order_but_stand_between_messages() {
     let answer = query('a', "good");
     let both = [query('a', "good"), query('b', "xbad")].concat();
     let (begun, rest) = answer.split_at(9);
-    check(&dns, &[(Q, &both), (S, &answer)], Fate::GoesOn, &[&answer], &[formerr, &answer]);
+    check(&dns, &[(Q, &both), (S, &answer)], TalkEnd::GoesOn, &[&answer], &[formerr, &answer]);
     let turns = [(Q, both.as_str()), (S, begun), (Q, both.as_str()), (S, rest)];
-    check(&dns, &turns, Fate::GoesOn, &[&answer, &answer], &[formerr, &answer, formerr]);
+    check(&dns, &turns, TalkEnd::GoesOn, &[&answer, &answer], &[formerr, &answer, formerr]);
 }

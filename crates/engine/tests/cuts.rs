@@ -9,7 +9,7 @@
 
 mod drive;
 
-use drive::Random;
+use drive::CaseRandom;
 use engine::{DatagramResult, Hit, Peer, Scratch};
 use patch::{Group, Options, Patch};
 use plan::Plan;
@@ -17,7 +17,7 @@ use proto::{Direction, Span, Watch};
 
 /// What came of a datagram.
 #[derive(Debug, PartialEq)]
-struct Outcome {
+struct CutOutcome {
     result: DatagramResult,
     bytes: Vec<u8>,
     hits: Vec<Hit>,
@@ -41,16 +41,16 @@ fn the_long_way(rules: &str) -> Plan {
     plan
 }
 
-fn outcome(plan: &Plan, input: &[u8], scratch: &mut Scratch) -> Outcome {
+fn outcome(plan: &Plan, input: &[u8], scratch: &mut Scratch) -> CutOutcome {
     let module = &plan.modules[0];
     let result = engine::datagram(module, Direction::Request, input, &Peer::default(), scratch);
     let mut bytes = Vec::new();
     assert!(scratch.edits().current(input, Span::new(0, input.len()), &mut bytes));
-    Outcome { result, bytes, hits: scratch.hits().to_vec() }
+    CutOutcome { result, bytes, hits: scratch.hits().to_vec() }
 }
 
 /// A name of ordinary labels, most of the time.
-fn name(random: &mut Random) -> Vec<u8> {
+fn name(random: &mut CaseRandom) -> Vec<u8> {
     const ORDINARY: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789-_ABC";
     const ODD: &[u8] = b".\\\x00\x1f\x7f\x80\xff<Root>\n\x01.";
     let mut name = Vec::new();
@@ -76,7 +76,7 @@ fn name(random: &mut Random) -> Vec<u8> {
 }
 
 /// A query, most of the time; or what is nearly one.
-fn message(random: &mut Random) -> Vec<u8> {
+fn message(random: &mut CaseRandom) -> Vec<u8> {
     let mut flags = [1, 0x20];
     if random.below(10) == 0 {
         flags = [u8::try_from(random.below(256)).unwrap(), 0];
@@ -122,7 +122,7 @@ fn message(random: &mut Random) -> Vec<u8> {
 #[track_caller]
 fn check(rules: &str, turns: u32, settles: bool, edited_min: u32) {
     let (short, long) = (plan(rules), the_long_way(rules));
-    let (mut scratch, mut random) = (Scratch::new(), Random(11));
+    let (mut scratch, mut random) = (Scratch::new(), CaseRandom(11));
     let mut edited = 0;
     for _ in 0..turns {
         let input = message(&mut random);

@@ -11,7 +11,7 @@ mod lines;
 mod rules;
 
 use engine::{DatagramVerdict, Peer, Scratch, Undecided};
-use lines::{KEY, LENGTH, Lines, NUMBER, SEALED, VALUE};
+use lines::{KEY, LENGTH, LineDecoder, NUMBER, SEALED, VALUE};
 use plan::{
     ByteStep, ByteTest, Compare, Condition, FailMode, Mode, Module, Operand, Reply, Test, Transform,
 };
@@ -19,10 +19,10 @@ use proto::Direction::{Request, Response};
 use proto::{Span, Transport};
 use rules::*;
 
-static LINES: Lines = Lines;
+static LINES: LineDecoder = LineDecoder;
 
-fn udp() -> Builder {
-    let mut builder = Builder::new(&LINES);
+fn udp() -> RulesBuilder {
+    let mut builder = RulesBuilder::new(&LINES);
     builder.transport = Transport::Udp;
     builder
 }

@@ -14,15 +14,15 @@ mod rules;
 use std::sync::atomic::Ordering::Relaxed;
 
 use engine::Scratch;
-use lines::{CALLS, Lines, VALUE};
+use lines::{CALLS, LineDecoder, VALUE};
 use plan::{Normalization, Transform};
-use rules::Builder;
+use rules::RulesBuilder;
 
-static LINES: Lines = Lines;
+static LINES: LineDecoder = LineDecoder;
 
 #[test]
 fn the_decoder_is_not_asked_before_its_need_is_met() {
-    let mut b = Builder::new(&LINES).hold(16 * 1024);
+    let mut b = RulesBuilder::new(&LINES).hold(16 * 1024);
     let value = b.slot(VALUE);
     let module = b.on(value, Transform::Normalize(Normalization::WhiteSpace)).build();
     let mut scratch = Scratch::new();

@@ -10,15 +10,15 @@
 mod drive;
 mod rules;
 
-use drive::{Caller, Random, every_way, run};
+use drive::{CaseRandom, StreamDriver, every_way, run};
 use engine::{DatagramVerdict, Peer, Scratch};
 use plan::{Compare, Module, Normalization, Operand, Transform};
 use proto::Direction::{Request, Response};
 use proto::{FieldId, Span, Transport};
 use rules::*;
 
-fn on(protocol: &str) -> Builder {
-    Builder::new(proto::by_name(protocol).unwrap_or_else(|| panic!("{protocol}")))
+fn on(protocol: &str) -> RulesBuilder {
+    RulesBuilder::new(proto::by_name(protocol).unwrap_or_else(|| panic!("{protocol}")))
 }
 
 #[track_caller]
@@ -34,7 +34,7 @@ fn check(module: &Module, cases: &[(&str, &str)]) {
     }
 }
 
-fn header(b: &mut Builder, name: &str) -> proto::Slot {
+fn header(b: &mut RulesBuilder, name: &str) -> proto::Slot {
     let (id, _) = b.decoder.protocol().field("http.header").unwrap();
     b.keyed(id, name)
 }
@@ -89,7 +89,7 @@ fn the_engine_agrees_with_the_reference() {
     let sets: [&[&str]; 5] =
         [&["ab"], &["aab", "ba"], &["abcabd", "bca"], &["aaaa"], &["abab", "cc", "b"]];
     let mut scratch = Scratch::new();
-    let mut random = Random(3);
+    let mut random = CaseRandom(3);
     for set in sets {
         let mut b = on("data");
         let data = b.named("data.data");
@@ -113,7 +113,7 @@ fn long_streams_are_the_same_however_they_come() {
     let data = b.named("data.data");
     let module =
         b.on(data, replace(literals(&["abba", "bb"]), "")).on(data, mask("z", b'y')).build();
-    let mut random = Random(7);
+    let mut random = CaseRandom(7);
     let input: Vec<u8> = (0..30_000).map(|_| b"abcz"[random.below(4)]).collect();
     let mut scratch = Scratch::new();
     let whole = run(&module, Request, &[&input], &mut scratch);
@@ -210,7 +210,7 @@ fn dns_query(name: &str) -> Vec<u8> {
     query
 }
 
-fn dns(rules: impl Fn(Builder) -> Builder) -> Module {
+fn dns(rules: impl Fn(RulesBuilder) -> RulesBuilder) -> Module {
     let mut b = on("dns");
     b.transport = Transport::Udp;
     rules(b).build()
@@ -266,7 +266,7 @@ fn responses_have_rules_of_their_own() {
 /// Every rule of the side at work on hostile bytes: nothing panics, and the caller's contract holds.
 #[test]
 fn no_bytes_panic() {
-    let mut random = Random(99);
+    let mut random = CaseRandom(99);
     let mut scratch = Scratch::new();
     for protocol in ["http", "ftp", "smtp", "tls", "mqtt", "ssh", "opcua", "thrift", "dns", "data"]
     {
@@ -310,7 +310,7 @@ fn no_bytes_panic() {
             }
             let bytes = input.repeat(1 + random.below(3));
             for from in [Request, Response] {
-                let mut caller = Caller::new(&module, from, &mut scratch);
+                let mut caller = StreamDriver::new(&module, from, &mut scratch);
                 for piece in random.cut(&bytes, 40) {
                     caller.segment(piece, false, random.below(4) == 0);
                 }

@@ -11,21 +11,21 @@ mod drive;
 mod lines;
 mod rules;
 
-use drive::{Caller, Random, every_way, run};
+use drive::{CaseRandom, StreamDriver, every_way, run};
 use engine::{Scratch, Undecided};
-use lines::{BITS, KEY, LENGTH, Lines, NUMBER, PINNED, REVERSED, SEALED, VALUE, WORD};
+use lines::{BITS, KEY, LENGTH, LineDecoder, NUMBER, PINNED, REVERSED, SEALED, VALUE, WORD};
 use plan::{ByteTest, Compare, Condition, FailMode, Mode, Normalization, Operand, Test, Transform};
 use proto::Direction::Request;
 use rules::*;
 
-static LINES: Lines = Lines;
+static LINES: LineDecoder = LineDecoder;
 
 /// Builds the same rules for streaming, line-by-line and whole-message modes.
-fn each_mode(rules: impl Fn(Builder) -> Builder) -> Vec<(&'static str, plan::Module)> {
+fn each_mode(rules: impl Fn(RulesBuilder) -> RulesBuilder) -> Vec<(&'static str, plan::Module)> {
     vec![
-        ("streaming", rules(Builder::new(&LINES)).build()),
-        ("lines", rules(Builder::new(&LINES).hold(16 * 1024)).build()),
-        ("whole", rules(Builder::new(&LINES).whole(16 * 1024)).build()),
+        ("streaming", rules(RulesBuilder::new(&LINES)).build()),
+        ("lines", rules(RulesBuilder::new(&LINES).hold(16 * 1024)).build()),
+        ("whole", rules(RulesBuilder::new(&LINES).whole(16 * 1024)).build()),
     ]
 }
 
@@ -45,7 +45,7 @@ fn check(modules: &[(&'static str, plan::Module)], cases: &[(&str, &str)]) {
 }
 
 /// Modes in which a rule that needs the whole field works.
-fn held(rules: impl Fn(Builder) -> Builder) -> Vec<(&'static str, plan::Module)> {
+fn held(rules: impl Fn(RulesBuilder) -> RulesBuilder) -> Vec<(&'static str, plan::Module)> {
     each_mode(rules).into_iter().skip(1).collect()
 }
 
@@ -236,8 +236,8 @@ fn removes_elements_whole() {
 
 #[test]
 fn counts_elements_of_the_whole_message() {
-    let whole = |rules: &dyn Fn(Builder) -> Builder| {
-        vec![("whole", rules(Builder::new(&LINES).whole(16 * 1024)).build())]
+    let whole = |rules: &dyn Fn(RulesBuilder) -> RulesBuilder| {
+        vec![("whole", rules(RulesBuilder::new(&LINES).whole(16 * 1024)).build())]
     };
     check(
         &whole(&|mut b| {
@@ -449,7 +449,7 @@ fn inner_fields_are_edited_before_the_fields_around_them() {
 #[test]
 fn what_may_not_be_edited_is_undecided_and_the_fail_mode_applies() {
     let build = |fail, mode| {
-        let mut b = Builder::new(&LINES).whole(16 * 1024);
+        let mut b = RulesBuilder::new(&LINES).whole(16 * 1024);
         b.fail = fail;
         b.mode = mode;
         let (sealed, pinned) = (b.slot(SEALED), b.slot(PINNED));
@@ -503,7 +503,7 @@ fn observing_counts_and_changes_nothing() {
         }
     }
     let module = {
-        let mut b = Builder::new(&LINES).whole(1000);
+        let mut b = RulesBuilder::new(&LINES).whole(1000);
         b.mode = Mode::Observe;
         let value = b.slot(VALUE);
         b.rule(None, contains(value, "x"), Transform::Drop)
@@ -519,7 +519,7 @@ fn observing_counts_and_changes_nothing() {
 #[test]
 fn a_unit_over_the_bound_is_opened_after_exactly_the_bounds_bytes() {
     let build = |fail| {
-        let mut b = Builder::new(&LINES).hold(12);
+        let mut b = RulesBuilder::new(&LINES).hold(12);
         b.fail = fail;
         let (value, x) = (b.slot(VALUE), b.keyed(VALUE, "x"));
         b.on(value, replace(literal("evil"), ""))
@@ -547,7 +547,7 @@ fn a_unit_over_the_bound_is_opened_after_exactly_the_bounds_bytes() {
 
 #[test]
 fn a_verdict_that_needs_no_more_bytes_falls_on_an_open_unit() {
-    let mut b = Builder::new(&LINES).hold(12);
+    let mut b = RulesBuilder::new(&LINES).hold(12);
     let value = b.slot(VALUE);
     let module = b.rule(None, number(len(value), Compare::Greater, 5), Transform::Drop).build();
     let mut scratch = Scratch::new();
@@ -559,7 +559,7 @@ fn a_verdict_that_needs_no_more_bytes_falls_on_an_open_unit() {
 #[test]
 fn another_protocol_is_left_alone_or_closed() {
     let build = |fail| {
-        let mut b = Builder::new(&LINES);
+        let mut b = RulesBuilder::new(&LINES);
         b.fail = fail;
         let value = b.slot(VALUE);
         b.on(value, Transform::Truncate { to: 1 }).build()
@@ -600,11 +600,11 @@ fn absent_fields_fail_every_test() {
 
 #[test]
 fn held_pattern_starts_are_released_on_demand_and_never_completed() {
-    let mut b = Builder::new(&LINES);
+    let mut b = RulesBuilder::new(&LINES);
     let value = b.slot(VALUE);
     let module = b.on(value, replace(literal("evil"), "")).build();
     let mut scratch = Scratch::new();
-    let mut caller = Caller::new(&module, Request, &mut scratch);
+    let mut caller = StreamDriver::new(&module, Request, &mut scratch);
     caller.segment(b"a: xev", false, false);
     assert_eq!(caller.output.text(), "a: x");
     caller.segment(b"", false, true);
@@ -626,11 +626,11 @@ fn what_was_released_is_finished_at_the_same_length_where_the_replacement_has_it
         (&["evil", "ev-"], "good", b"ilz\n", "a: xevodz\n"),
     ];
     for (patterns, with, then, want) in cases {
-        let mut b = Builder::new(&LINES);
+        let mut b = RulesBuilder::new(&LINES);
         let value = b.slot(VALUE);
         let module = b.on(value, replace(literals(patterns), with)).build();
         let mut scratch = Scratch::new();
-        let mut caller = Caller::new(&module, Request, &mut scratch);
+        let mut caller = StreamDriver::new(&module, Request, &mut scratch);
         caller.segment(b"a: xev", false, false);
         caller.segment(b"", false, true);
         assert_eq!(caller.output.text(), "a: xev");
@@ -644,10 +644,10 @@ fn random_rules_over_random_messages_keep_the_promises() {
     let alphabet = b"ab<evil>: \n1";
     let mut scratch = Scratch::new();
     for seed in 0..400_u64 {
-        let mut random = Random(seed * 7919 + 1);
+        let mut random = CaseRandom(seed * 7919 + 1);
         let mut choices: Vec<usize> = (0..1 + random.below(3)).map(|_| random.below(8)).collect();
         choices.dedup();
-        let rules = |mut b: Builder| {
+        let rules = |mut b: RulesBuilder| {
             let value = b.slot(VALUE);
             let a = b.keyed(VALUE, "a");
             for &choice in &choices {

@@ -19,12 +19,12 @@ impl Truth {
 
 /// An integer that may still grow.
 #[derive(Clone, Copy)]
-pub(super) struct Number {
+pub(super) struct GrowingNumber {
     pub(super) value: u64,
     pub(super) at_least: bool,
 }
 
-impl Number {
+impl GrowingNumber {
     pub(super) const fn known(value: u64) -> Self {
         Self { value, at_least: false }
     }
@@ -60,13 +60,13 @@ impl Number {
 
 /// Gathers the answers of single occurrences.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Any {
+pub(super) struct Answers {
     yes: bool,
     no: bool,
     unknown: bool,
 }
 
-impl Any {
+impl Answers {
     pub(super) fn add(&mut self, truth: Truth) {
         match truth {
             Truth::True => self.yes = true,

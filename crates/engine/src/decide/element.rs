@@ -5,24 +5,24 @@ use proto::{Field, Span};
 
 use super::{Unit, is_touched};
 use crate::outcome::Undecided;
-use crate::scratch::Desk;
+use crate::scratch::UnitScratch;
 
 impl Unit<'_> {
     /// Runs the element rules that were collected, in rule order.
-    pub(super) fn run_elements(&self, desk: &mut Desk) -> Result<(), Undecided> {
-        let elements = core::mem::take(&mut desk.elements);
+    pub(super) fn run_elements(&self, scratch: &mut UnitScratch) -> Result<(), Undecided> {
+        let elements = core::mem::take(&mut scratch.elements);
         let mut result = Ok(());
         for of_rule in elements.chunk_by(|(one, _), (other, _)| one == other) {
             let rule = of_rule.first().and_then(|&(no, _)| self.rule(no));
             if let Some(rule) = rule {
-                result = self.run_element_rule(rule, of_rule, desk);
+                result = self.run_element_rule(rule, of_rule, scratch);
             }
             if result.is_err() {
                 break;
             }
         }
-        desk.elements = elements;
-        desk.elements.clear();
+        scratch.elements = elements;
+        scratch.elements.clear();
         result
     }
 
@@ -30,18 +30,18 @@ impl Unit<'_> {
         &self,
         rule: &Rule,
         occurrences: &[(RuleNo, u16)],
-        desk: &mut Desk,
+        scratch: &mut UnitScratch,
     ) -> Result<(), Undecided> {
         let fields = self.fields.items();
         if let Transform::Dedupe { keep_last } = rule.transform {
-            return self.dedupe(rule, occurrences, keep_last, desk);
+            return self.dedupe(rule, occurrences, keep_last, scratch);
         }
         if matches!(rule.transform, Transform::Discard) {
             // From the first occurrence on there is nothing left for the others.
             let first = occurrences.first().and_then(|&(_, at)| fields.get(usize::from(at)));
             let Some(field) = first else { return Ok(()) };
             let rest = Span::new(field.element.range().end, self.view.input.len());
-            return if rest.is_empty() { Ok(()) } else { self.remove(rule, field, rest, desk) };
+            return if rest.is_empty() { Ok(()) } else { self.remove(rule, field, rest, scratch) };
         }
         // `remove` keeps none.
         let mut keep = 0;
@@ -50,12 +50,12 @@ impl Unit<'_> {
         }
         for &(_, at) in occurrences {
             let Some(field) = fields.get(usize::from(at)) else { continue };
-            if is_gone(field.element, desk) {
+            if is_gone(field.element, scratch) {
                 continue;
             }
             match keep.checked_sub(1) {
                 Some(left) => keep = left,
-                None => self.remove(rule, field, field.element, desk)?,
+                None => self.remove(rule, field, field.element, scratch)?,
             }
         }
         Ok(())
@@ -66,14 +66,14 @@ impl Unit<'_> {
         rule: &Rule,
         field: &Field,
         at: Span,
-        desk: &mut Desk,
+        scratch: &mut UnitScratch,
     ) -> Result<(), Undecided> {
-        if is_gone(at, desk) {
+        if is_gone(at, scratch) {
             return Ok(());
         }
         self.may_edit(field, at, 0)?;
-        desk.tally.edit(rule.patch, at.len(), 0);
-        if desk.edits.delete(at) { Ok(()) } else { Err(Undecided::EditsFull) }
+        scratch.hit_log.edit(rule.patch, at.len(), 0);
+        if scratch.edits.delete(at) { Ok(()) } else { Err(Undecided::EditsFull) }
     }
 
     /// Sorts the values' hashes, so that 2,000 elements cost no 2,000 times 2,000 comparisons.
@@ -82,26 +82,26 @@ impl Unit<'_> {
         rule: &Rule,
         occurrences: &[(RuleNo, u16)],
         keep_last: bool,
-        desk: &mut Desk,
+        scratch: &mut UnitScratch,
     ) -> Result<(), Undecided> {
-        desk.keys.clear();
+        scratch.keys.clear();
         for &(_, at) in occurrences {
             let Some(field) = self.fields.items().get(usize::from(at)) else { continue };
-            if is_gone(field.element, desk) || desk.keys.len() >= proto::limits::FIELDS_MAX {
+            if is_gone(field.element, scratch) || scratch.keys.len() >= proto::limits::FIELDS_MAX {
                 continue;
             }
-            desk.value.clear();
-            let touched = is_touched(field, &desk.edits)
-                && desk.edits.current(self.view.input, field.value, &mut desk.value);
+            scratch.value.clear();
+            let touched = is_touched(field, &scratch.edits)
+                && scratch.edits.current(self.view.input, field.value, &mut scratch.value);
             let value = if touched {
-                desk.value.as_slice()
+                scratch.value.as_slice()
             } else {
                 self.fields.value_of(field, self.view.input)
             };
             let len = u32::try_from(value.len()).unwrap_or(u32::MAX);
-            desk.keys.push((hash(value), len, at));
+            scratch.keys.push((hash(value), len, at));
         }
-        let mut keys = core::mem::take(&mut desk.keys);
+        let mut keys = core::mem::take(&mut scratch.keys);
         keys.sort_unstable();
         let mut result = Ok(());
         for same in keys.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1)) {
@@ -111,19 +111,19 @@ impl Unit<'_> {
                     continue;
                 }
                 if let Some(field) = self.fields.items().get(usize::from(at)) {
-                    result = self.remove(rule, field, field.element, desk);
+                    result = self.remove(rule, field, field.element, scratch);
                 }
             }
         }
         keys.clear();
-        desk.keys = keys;
+        scratch.keys = keys;
         result
     }
 }
 
 /// The range was deleted already.
-fn is_gone(at: Span, desk: &Desk) -> bool {
-    let list = desk.edits.list();
+fn is_gone(at: Span, scratch: &UnitScratch) -> bool {
+    let list = scratch.edits.list();
     let from = list.partition_point(|edit| edit.at.end < at.end);
     list.get(from)
         .is_some_and(|edit| edit.with.is_empty() && !edit.at.is_empty() && edit.at.contains(at))

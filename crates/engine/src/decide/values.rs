@@ -5,40 +5,49 @@ use core::mem;
 use plan::RuleNo;
 use proto::{Editable, Edits, Field, FieldDef, Flags, Kind, Repr, Span};
 
-use super::{PROGRAM, ROUNDS_MAX, Task, Unit, is_touched};
-use crate::fused::{Active, Follows, Resume, run};
+use super::{PROGRAM, ROUNDS_MAX, Unit, ValueTask, is_touched};
+use crate::fused::{ActiveProgram, Follows, Resume, run};
 use crate::outcome::Undecided;
-use crate::scratch::{Desk, VALUE_BYTES_MAX};
+use crate::scratch::{UnitScratch, VALUE_BYTES_MAX};
 use crate::value::{NumberForm, Rewrite, append, rewrite};
 
 impl Unit<'_> {
     /// Runs sorted tasks, field by field. Whether anything changed.
-    pub(super) fn run_values(&self, tasks: &[Task], desk: &mut Desk) -> Result<bool, Undecided> {
+    pub(super) fn run_values(
+        &self,
+        tasks: &[ValueTask],
+        scratch: &mut UnitScratch,
+    ) -> Result<bool, Undecided> {
         let mut changed = false;
         for of_field in tasks.chunk_by(|one, other| one.field == other.field) {
             let field =
                 of_field.first().and_then(|task| self.fields.items().get(usize::from(task.field)));
             if let Some(field) = field {
-                changed |= self.run_field(field, of_field, desk)?;
+                changed |= self.run_field(field, of_field, scratch)?;
             }
         }
         Ok(changed)
     }
 
     /// Runs all rules of one occurrence, again until none has anything to do.
-    fn run_field(&self, field: &Field, tasks: &[Task], desk: &mut Desk) -> Result<bool, Undecided> {
+    fn run_field(
+        &self,
+        field: &Field,
+        tasks: &[ValueTask],
+        scratch: &mut UnitScratch,
+    ) -> Result<bool, Undecided> {
         let decoded = field.flags.has(Flags::DECODED);
-        desk.value.clear();
+        scratch.value.clear();
         if decoded {
             let text = field.text.of(self.fields.text());
-            if !append(text, &mut desk.value) {
+            if !append(text, &mut scratch.value) {
                 return Err(Undecided::EditsFull);
             }
-        } else if !desk.edits.current(self.view.input, field.value, &mut desk.value) {
+        } else if !scratch.edits.current(self.view.input, field.value, &mut scratch.value) {
             // The bytes went away with an edit of a field around them, or of one that shares them.
             return Ok(false);
         }
-        let edited = is_touched(field, &desk.edits);
+        let edited = is_touched(field, &scratch.edits);
         let form = self.number_form(field, edited);
         let mut form =
             form.unwrap_or(NumberForm { repr: Repr::None, kind: Kind::Bytes, read: None });
@@ -46,7 +55,7 @@ impl Unit<'_> {
         for _ in 0..ROUNDS_MAX {
             let mut now = false;
             for task in tasks.iter().filter(|task| task.rule != PROGRAM) {
-                let step = self.run_rule(task.rule, form, desk)?;
+                let step = self.run_rule(task.rule, form, scratch)?;
                 if step {
                     form.read = None;
                 }
@@ -54,7 +63,7 @@ impl Unit<'_> {
             }
             if tasks.iter().any(|task| task.rule == PROGRAM) {
                 let set = tasks.iter().fold(0, |set, task| set | task.set);
-                now |= self.run_program(field, set, desk)?;
+                now |= self.run_program(field, set, scratch)?;
             }
             changed |= now;
             // With one rule at work a second look finds nothing: every transform keeps its own bound.
@@ -63,7 +72,7 @@ impl Unit<'_> {
             }
         }
         if changed {
-            self.write_value(field, decoded, desk)?;
+            self.write_value(field, decoded, scratch)?;
         }
         Ok(changed)
     }
@@ -76,31 +85,41 @@ impl Unit<'_> {
     }
 
     pub(super) fn def(&self, field: &Field) -> Option<&'static FieldDef> {
-        let (id, _) = self.side.wanted.field_of(field.slot);
+        let (id, _) = self.direction_rules.wanted.field_of(field.slot);
         self.module.decoder.protocol().def(id)
     }
 
-    fn run_rule(&self, no: RuleNo, form: NumberForm, desk: &mut Desk) -> Result<bool, Undecided> {
+    fn run_rule(
+        &self,
+        no: RuleNo,
+        form: NumberForm,
+        scratch: &mut UnitScratch,
+    ) -> Result<bool, Undecided> {
         let Some(rule) = self.rule(no) else { return Ok(false) };
-        let Desk { value, next, spare, tally, .. } = desk;
+        let UnitScratch { value, next, spare, hit_log, .. } = scratch;
         match rewrite(&rule.transform, value, form, next, spare) {
             Rewrite::Unchanged => Ok(false),
             Rewrite::NoRoom => Err(Undecided::EditsFull),
             Rewrite::Impossible => Err(Undecided::RepairImpossible),
             Rewrite::Changed => {
                 let (removed, inserted) = difference(value, next);
-                tally.edit(rule.patch, removed.len(), inserted.len());
+                hit_log.edit(rule.patch, removed.len(), inserted.len());
                 mem::swap(value, next);
                 Ok(true)
             }
         }
     }
 
-    fn run_program(&self, field: &Field, set: u32, desk: &mut Desk) -> Result<bool, Undecided> {
-        let program = self.side.index.slot(field.slot).and_then(|slot| slot.program());
+    fn run_program(
+        &self,
+        field: &Field,
+        set: u32,
+        scratch: &mut UnitScratch,
+    ) -> Result<bool, Undecided> {
+        let program = self.direction_rules.index.slot(field.slot).and_then(|slot| slot.program());
         let Some(program) = program else { return Ok(false) };
-        let active = Active { program, rules: &self.side.rules, set };
-        let Desk { value, work, .. } = desk;
+        let active = ActiveProgram { program, rules: &self.direction_rules.rules, set };
+        let UnitScratch { value, program_scratch: work, .. } = scratch;
         let ran = run(active, &Resume::default(), value, Follows::Nothing, work);
         if ran.full {
             return Err(Undecided::EditsFull);
@@ -108,35 +127,40 @@ impl Unit<'_> {
         if ran.unchanged {
             return Ok(false);
         }
-        self.count_events(desk);
-        desk.value.clear();
-        if desk.work.text.bytes.len() > VALUE_BYTES_MAX {
+        self.count_events(scratch);
+        scratch.value.clear();
+        if scratch.program_scratch.text.bytes.len() > VALUE_BYTES_MAX {
             return Err(Undecided::EditsFull);
         }
-        desk.value.extend_from_slice(&desk.work.text.bytes);
+        scratch.value.extend_from_slice(&scratch.program_scratch.text.bytes);
         Ok(true)
     }
 
     /// Counts what a program's run did.
-    pub(crate) fn count_events(&self, desk: &mut Desk) {
-        for event in &desk.work.events {
+    pub(crate) fn count_events(&self, scratch: &mut UnitScratch) {
+        for event in &scratch.program_scratch.events {
             if let Some(rule) = self.rule(event.rule) {
-                desk.tally.edit(rule.patch, event.removed, event.inserted);
+                scratch.hit_log.edit(rule.patch, event.removed, event.inserted);
             }
         }
     }
 
     /// Makes the field's new value an edit.
-    fn write_value(&self, field: &Field, decoded: bool, desk: &mut Desk) -> Result<(), Undecided> {
+    fn write_value(
+        &self,
+        field: &Field,
+        decoded: bool,
+        scratch: &mut UnitScratch,
+    ) -> Result<(), Undecided> {
         if decoded {
-            desk.next.clear();
-            if !self.module.decoder.encode(field.slot, field, &desk.value, &mut desk.next) {
+            scratch.next.clear();
+            if !self.module.decoder.encode(field.slot, field, &scratch.value, &mut scratch.next) {
                 return Err(Undecided::RepairImpossible);
             }
-            mem::swap(&mut desk.value, &mut desk.next);
+            mem::swap(&mut scratch.value, &mut scratch.next);
         }
-        self.may_edit(field, field.value, desk.value.len())?;
-        let Desk { edits, value, .. } = desk;
+        self.may_edit(field, field.value, scratch.value.len())?;
+        let UnitScratch { edits, value, .. } = scratch;
         if write_trimmed(self.view.input, field.value, value, edits) {
             Ok(())
         } else {

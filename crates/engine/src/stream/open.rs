@@ -2,17 +2,17 @@
 
 use proto::{Edits, Field, Flags, Span, State, Step, View};
 
-use super::{Again, Run};
-use crate::conversation::{OpenField, SideState};
+use super::{Rerun, StreamRun};
+use crate::conversation::{DirectionState, OpenField};
 use crate::decide::Unit;
-use crate::fused::{Active, Follows, Ran, Resume, Text, run};
+use crate::fused::{ActiveProgram, Follows, ProgramRun, Resume, TracedText, run};
 use crate::outcome::Undecided;
 use crate::scratch::Scratch;
 
 /// Edits one piece makes. With more, its changed part is replaced as a whole.
 const PIECE_EDITS_MAX: usize = 64;
 
-impl Run<'_> {
+impl StreamRun<'_> {
     /// Some field of the unit is open, or goes on from before.
     pub(super) fn has_pieces(&self) -> bool {
         let piece =
@@ -21,8 +21,12 @@ impl Run<'_> {
     }
 
     /// Runs the programs of the unit's open fields. How many bytes of the unit are finished, and whether some rule could not
-    /// be decided; the side's state is right only if all bytes are finished.
-    pub(super) fn pieces(&mut self, view: View<'_>, release: bool) -> (usize, Option<Undecided>) {
+    /// be decided; the direction's state is right only if all bytes are finished.
+    pub(super) fn open_fields(
+        &mut self,
+        view: View<'_>,
+        release: bool,
+    ) -> (usize, Option<Undecided>) {
         let mut finished = view.input.len();
         let mut undecided = None;
         let count = self.scratch.fields.items().len();
@@ -46,8 +50,8 @@ impl Run<'_> {
                 Err(why) => {
                     // The rest of the field goes on as it comes.
                     self.mine.close(field.slot);
-                    self.scratch.desk.edits.clear();
-                    self.scratch.desk.tally.abandon();
+                    self.scratch.unit_scratch.edits.clear();
+                    self.scratch.unit_scratch.hit_log.abandon();
                     return (view.input.len(), Some(why));
                 }
             }
@@ -61,20 +65,20 @@ impl Run<'_> {
     /// A field opens: which of its rules are active is settled now.
     fn begin(&mut self, at: usize, field: &Field, view: View<'_>) -> Result<(), Undecided> {
         self.mine.close(field.slot);
-        let slot = self.side.index.slot(field.slot);
+        let slot = self.direction_rules.index.slot(field.slot);
         if slot.is_none_or(|slot| slot.program().is_none()) {
             return Ok(());
         }
-        let Scratch { fields, desk, .. } = &mut *self.scratch;
+        let Scratch { fields, unit_scratch, .. } = &mut *self.scratch;
         let unit = Unit {
             module: self.module,
-            side: self.side,
+            direction_rules: self.direction_rules,
             transport: proto::Transport::Tcp,
             view,
             fields,
             peer: self.peer,
         };
-        let (set, unknown) = unit.active_set(at, field, desk);
+        let (set, unknown) = unit.active_set(at, field, unit_scratch);
         let open = OpenField { slot: field.slot, set, resume: Resume::default() };
         if !self.mine.add_open(open) {
             return Err(Undecided::FieldsOverflowed);
@@ -90,28 +94,28 @@ impl Run<'_> {
         follows: Follows,
     ) -> Result<usize, Undecided> {
         let all = view.input.len();
-        let program = self.side.index.slot(field.slot).and_then(|slot| slot.program());
+        let program = self.direction_rules.index.slot(field.slot).and_then(|slot| slot.program());
         let (Some(program), Some(open)) = (program, self.mine.open_field(field.slot)) else {
             return Ok(all);
         };
-        let Scratch { fields, desk, .. } = &mut *self.scratch;
-        let active = Active { program, rules: &self.side.rules, set: open.set };
+        let Scratch { fields, unit_scratch, .. } = &mut *self.scratch;
+        let active = ActiveProgram { program, rules: &self.direction_rules.rules, set: open.set };
         let raw = field.value.of(view.input);
-        let nested = desk.edits.list().iter().any(|edit| edit.at.overlaps(field.value));
+        let nested = unit_scratch.edits.list().iter().any(|edit| edit.at.overlaps(field.value));
         let mut follows = follows;
         if nested {
             // A field inside this one was edited: work on what it left, which cannot be held back again.
-            desk.value.clear();
-            if !desk.edits.current(view.input, field.value, &mut desk.value) {
+            unit_scratch.value.clear();
+            if !unit_scratch.edits.current(view.input, field.value, &mut unit_scratch.value) {
                 return Err(Undecided::EditsFull);
             }
             if follows == Follows::More {
                 follows = Follows::MoreReleased;
             }
         }
-        let bytes = if nested { desk.value.as_slice() } else { raw };
-        let Ran { decided, resume, unchanged, full } =
-            run(active, &open.resume, bytes, follows, &mut desk.work);
+        let bytes = if nested { unit_scratch.value.as_slice() } else { raw };
+        let ProgramRun { decided, resume, unchanged, full } =
+            run(active, &open.resume, bytes, follows, &mut unit_scratch.program_scratch);
         if full {
             return Err(Undecided::EditsFull);
         }
@@ -123,22 +127,26 @@ impl Run<'_> {
             }
             let unit = Unit {
                 module: self.module,
-                side: self.side,
+                direction_rules: self.direction_rules,
                 transport: proto::Transport::Tcp,
                 view,
                 fields,
                 peer: self.peer,
             };
-            unit.may_edit(field, Span::new(0, decided), desk.work.text.bytes.len())?;
-            unit.count_events(desk);
+            unit.may_edit(
+                field,
+                Span::new(0, decided),
+                unit_scratch.program_scratch.text.bytes.len(),
+            )?;
+            unit.count_events(unit_scratch);
             let written = if nested {
-                desk.edits.replace(field.value, &desk.work.text.bytes)
+                unit_scratch.edits.replace(field.value, &unit_scratch.program_scratch.text.bytes)
             } else {
                 write(
                     field.value.start,
                     raw.get(..decided).unwrap_or(raw),
-                    &desk.work.text,
-                    &mut desk.edits,
+                    &unit_scratch.program_scratch.text,
+                    &mut unit_scratch.edits,
                 )
             };
             if !written {
@@ -152,16 +160,16 @@ impl Run<'_> {
     }
 
     /// The unit is decided up to `decided` only: reads and runs that much of it again, for good.
-    pub(super) fn again(
+    pub(super) fn rerun(
         &mut self,
         view: View<'_>,
         rest: &[u8],
         decided: usize,
-        before: (State, SideState),
-    ) -> Again {
-        self.scratch.desk.tally.abandon();
+        before: (State, DirectionState),
+    ) -> Rerun {
+        self.scratch.unit_scratch.hit_log.abandon();
         if decided == 0 {
-            return Again::Pending;
+            return Rerun::Pending;
         }
         let (state, mut mine) = before;
         *self.state = state;
@@ -169,29 +177,29 @@ impl Run<'_> {
         *self.mine = mine;
         let part = view.input.get(..decided).unwrap_or_default();
         let (step, view) = self.ask(part, rest, true);
-        let Step::Unit { bytes, last: false, .. } = step else { return Again::Pending };
+        let Step::Unit { bytes, last: false, .. } = step else { return Rerun::Pending };
         if bytes != decided {
-            return Again::Pending;
+            return Rerun::Pending;
         }
         self.mine.inside_field = self.is_open();
         self.mine.inside_message = true;
-        let Scratch { fields, desk, .. } = &mut *self.scratch;
+        let Scratch { fields, unit_scratch, .. } = &mut *self.scratch;
         let unit = Unit {
             module: self.module,
-            side: self.side,
+            direction_rules: self.direction_rules,
             transport: proto::Transport::Tcp,
             view,
             fields,
             peer: self.peer,
         };
-        let undecided = crate::decide::decide(unit, desk).undecided;
-        let (_, of_pieces) = self.pieces(view, true);
-        Again::Done(of_pieces.or(undecided))
+        let undecided = crate::decide::decide(unit, unit_scratch).undecided;
+        let (_, of_open_fields) = self.open_fields(view, true);
+        Rerun::Done(of_open_fields.or(undecided))
     }
 }
 
 /// Makes the difference between a piece and what became of it edits at `start` of the unit.
-fn write(start: u32, piece: &[u8], text: &Text, edits: &mut Edits) -> bool {
+fn write(start: u32, piece: &[u8], text: &TracedText, edits: &mut Edits) -> bool {
     let count = changes(piece, text, |_, _, _| true);
     if count.is_some_and(|count| count <= PIECE_EDITS_MAX) {
         let write = |from: u32, to: u32, new: &[u8]| {
@@ -209,7 +217,7 @@ fn write(start: u32, piece: &[u8], text: &Text, edits: &mut Edits) -> bool {
 /// refused one.
 fn changes(
     piece: &[u8],
-    text: &Text,
+    text: &TracedText,
     mut each: impl FnMut(u32, u32, &[u8]) -> bool,
 ) -> Option<usize> {
     let mut count = 0_usize;

@@ -8,7 +8,7 @@
 use plan::Reply;
 use proto::{Direction, Refusal, Refused, Span, State, View};
 
-use super::{End, Run};
+use super::{StreamRun, UnitEnd};
 use crate::conversation::OPEN_FIELDS_MAX;
 use crate::decide::Verdict;
 use crate::outcome::Back;
@@ -18,7 +18,7 @@ const ANSWER_BYTES_MAX: usize = plan::REPLY_BYTES_MAX;
 
 /// The unit that a verdict fell on, and where it stands in its message.
 #[derive(Clone, Copy)]
-pub(super) struct Message {
+pub(super) struct VerdictUnit {
     /// Where the unit begins in the input.
     pub at: usize,
     /// Its bytes.
@@ -43,27 +43,27 @@ enum Answered {
     Full,
 }
 
-impl Run<'_> {
+impl StreamRun<'_> {
     /// Applies a verdict. `before`: the state in front of the unit.
     pub(super) fn verdict(
         &mut self,
         verdict: Verdict<'_>,
-        message: Message,
+        message: VerdictUnit,
         view: View<'_>,
         rest: &[u8],
         before: &State,
-    ) -> End {
+    ) -> UnitEnd {
         let end = if self.enforces() {
             self.enforce(verdict, message, view, rest, before)
         } else {
-            End::Decided(message.len)
+            UnitEnd::Decided(message.len)
         };
-        let tally = &mut self.scratch.desk.tally;
-        if matches!(end, End::Full | End::Owed) {
-            tally.abandon();
+        let hit_log = &mut self.scratch.unit_scratch.hit_log;
+        if matches!(end, UnitEnd::Full | UnitEnd::AwaitsResponses) {
+            hit_log.abandon();
             return end;
         }
-        tally.commit();
+        hit_log.commit();
         self.messages = self.messages.saturating_add(u32::from(message.first));
         self.mine.open = [None; OPEN_FIELDS_MAX];
         end
@@ -72,16 +72,16 @@ impl Run<'_> {
     fn enforce(
         &mut self,
         verdict: Verdict<'_>,
-        message: Message,
+        message: VerdictUnit,
         view: View<'_>,
         rest: &[u8],
         before: &State,
-    ) -> End {
+    ) -> UnitEnd {
         let (reply, closes) = match verdict {
             Verdict::Drop => (None, false),
             Verdict::Refuse(reply) => (Some(reply), false),
             Verdict::Close(Some(reply)) => (Some(reply), true),
-            Verdict::Close(None) => return End::Close,
+            Verdict::Close(None) => return UnitEnd::Close,
         };
         // Nobody answers a response.
         let reply = reply.filter(|_| self.from == Direction::Request);
@@ -92,18 +92,18 @@ impl Run<'_> {
                 self.refuse(reply, true, message, view, rest)
             }
             // Without its end the first part must not stay there.
-            (_, _, _) if message.went_on => End::Close,
-            (None, _, _) if closes => End::Close,
+            (_, _, _) if message.went_on => UnitEnd::Close,
+            (None, _, _) if closes => UnitEnd::Close,
             (None, _, _) => self.swallow(message, before),
-            (Some(_), None, _) => End::Close,
+            (Some(_), None, _) => UnitEnd::Close,
             // Nobody would read an answer.
-            (Some(_), Some(_), Back::Over) if closes => End::Close,
+            (Some(_), Some(_), Back::Over) if closes => UnitEnd::Close,
             (Some(_), Some(_), Back::Over) => self.swallow(message, before),
             (Some(reply), Some(0), Back::Open) => {
                 self.module.decoder.withdraw(self.state);
                 self.refuse(reply, closes, message, view, rest)
             }
-            (Some(_), Some(_), Back::Open | Back::Busy) => End::Owed,
+            (Some(_), Some(_), Back::Open | Back::Busy) => UnitEnd::AwaitsResponses,
         }
     }
 
@@ -117,16 +117,16 @@ impl Run<'_> {
     }
 
     /// Takes the message away without an answer.
-    fn swallow(&mut self, message: Message, before: &State) -> End {
+    fn swallow(&mut self, message: VerdictUnit, before: &State) -> UnitEnd {
         let end = message.at.saturating_add(message.len);
         if !self.scratch.edits.delete(Span::new(message.at, end)) {
-            return End::Full;
+            return UnitEnd::Full;
         }
         if self.from == Direction::Request && self.owed(before).is_some() {
             self.module.decoder.withdraw(self.state);
         }
         self.mine.discarding = !message.last;
-        End::Decided(message.len)
+        UnitEnd::Decided(message.len)
     }
 
     /// Takes the message away and answers it.
@@ -134,16 +134,16 @@ impl Run<'_> {
         &mut self,
         reply: &Reply,
         closes: bool,
-        message: Message,
+        message: VerdictUnit,
         view: View<'_>,
         rest: &[u8],
-    ) -> End {
+    ) -> UnitEnd {
         // Where this message ends, or what comes behind it, cannot be told any more: nothing may follow it.
         let closes = closes || self.owed(self.state).is_none();
         let start = self.scratch.reply.len();
         let ends = match self.answer(reply, closes, view) {
-            Answered::Full => return End::Full,
-            Answered::Silence if closes => return End::Close,
+            Answered::Full => return UnitEnd::Full,
+            Answered::Silence if closes => return UnitEnd::Close,
             Answered::Silence => false,
             Answered::Last => true,
             Answered::Reply => closes,
@@ -153,10 +153,10 @@ impl Run<'_> {
         if !self.scratch.edits.delete(Span::new(message.at, end)) {
             self.scratch.reply.truncate(start);
             self.answer = start > 0;
-            return End::Full;
+            return UnitEnd::Full;
         }
         self.mine.discarding = ends || !message.last;
-        if ends { End::Finished } else { End::Decided(message.len) }
+        if ends { UnitEnd::Finished } else { UnitEnd::Decided(message.len) }
     }
 
     fn answer(&mut self, reply: &Reply, closes: bool, view: View<'_>) -> Answered {

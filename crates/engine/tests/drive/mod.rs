@@ -7,7 +7,7 @@ use proto::{Direction, Span};
 
 /// What came out of a half-stream.
 #[derive(Debug, Default, PartialEq, Eq, Clone)]
-pub(crate) struct Output {
+pub(crate) struct DriverOutput {
     pub(crate) bytes: Vec<u8>,
     pub(crate) closed: bool,
     pub(crate) undecided: Vec<Undecided>,
@@ -17,13 +17,13 @@ pub(crate) struct Output {
     pub(crate) held_max: usize,
 }
 
-impl Output {
+impl DriverOutput {
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
 }
 
-pub(crate) struct Caller<'a> {
+pub(crate) struct StreamDriver<'a> {
     module: &'a Module,
     from: Direction,
     scratch: &'a mut Scratch,
@@ -32,10 +32,10 @@ pub(crate) struct Caller<'a> {
     skip: u64,
     skip_rest: bool,
     discard: bool,
-    pub(crate) output: Output,
+    pub(crate) output: DriverOutput,
 }
 
-impl<'a> Caller<'a> {
+impl<'a> StreamDriver<'a> {
     pub(crate) fn new(module: &'a Module, from: Direction, scratch: &'a mut Scratch) -> Self {
         Self {
             module,
@@ -46,7 +46,7 @@ impl<'a> Caller<'a> {
             skip: 0,
             skip_rest: false,
             discard: false,
-            output: Output::default(),
+            output: DriverOutput::default(),
         }
     }
 
@@ -144,8 +144,8 @@ pub(crate) fn run(
     from: Direction,
     pieces: &[&[u8]],
     scratch: &mut Scratch,
-) -> Output {
-    let mut caller = Caller::new(module, from, scratch);
+) -> DriverOutput {
+    let mut caller = StreamDriver::new(module, from, scratch);
     for piece in pieces {
         caller.segment(piece, false, false);
     }
@@ -154,9 +154,9 @@ pub(crate) fn run(
 }
 
 /// A small generator of numbers; the same for the same seed.
-pub(crate) struct Random(pub(crate) u64);
+pub(crate) struct CaseRandom(pub(crate) u64);
 
-impl Random {
+impl CaseRandom {
     pub(crate) fn next(&mut self) -> u64 {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -186,16 +186,16 @@ pub(crate) fn every_way(
     from: Direction,
     input: &[u8],
     scratch: &mut Scratch,
-) -> Output {
+) -> DriverOutput {
     let whole = run(module, from, &[input], scratch);
-    let same = |mut got: Output, how: &str| {
+    let same = |mut got: DriverOutput, how: &str| {
         if whole.closed {
             // How much went on before the end depends on when it came.
             got.bytes.truncate(whole.bytes.len());
         }
         assert_eq!(got.text(), whole.text(), "{how}: {:?}", String::from_utf8_lossy(input));
         assert_eq!(got.bytes, whole.bytes, "{how}");
-        let facts = |output: &Output| (output.closed, output.verdicts, output.messages);
+        let facts = |output: &DriverOutput| (output.closed, output.verdicts, output.messages);
         assert_eq!(facts(&got), facts(&whole), "{how}: {:?}", String::from_utf8_lossy(input));
     };
     let bytes: Vec<&[u8]> = input.chunks(1).collect();
@@ -205,7 +205,7 @@ pub(crate) fn every_way(
         let (one, other) = input.split_at(at);
         same(run(module, from, &[one, other], scratch), &format!("split at {at}"));
     }
-    let mut random = Random(input.len() as u64);
+    let mut random = CaseRandom(input.len() as u64);
     for longest in [2, 3, 7, 20] {
         let pieces = random.cut(input, longest);
         same(run(module, from, &pieces, scratch), "random cuts");

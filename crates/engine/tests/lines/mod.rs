@@ -20,7 +20,7 @@ pub(crate) const PINNED: FieldId = FieldId(8);
 
 static PROTOCOL: Protocol = Protocol {
     name: "lines",
-    title: "Lines",
+    title: "LineDecoder",
     ports: &[],
     fields: &[
         FieldDef { name: "l.key", element: true, repeated: true, ..FieldDef::TEXT },
@@ -65,16 +65,16 @@ static PROTOCOL: Protocol = Protocol {
 /// How often a stream was dissected.
 pub(crate) static CALLS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
 
-/// Lines. `l.number` is a value of digits, `l.reversed` the value of `rev` backwards (decoded), `l.bits` bits 2 to 5 of the
+/// LineDecoder. `l.number` is a value of digits, `l.reversed` the value of `rev` backwards (decoded), `l.bits` bits 2 to 5 of the
 /// first byte of `bits`, `l.length` the value of `len` (bytes of the message after its line; repaired), `l.sealed` the value
 /// of `mac` (under a MAC), `l.word` the words of `words` (elements with the space after them), `l.pinned` that of `pin`.
-pub(crate) struct Lines;
+pub(crate) struct LineDecoder;
 
 const MESSAGE: u32 = 1 << 31;
 const OPEN: u32 = 1 << 30;
 const KEYED: u32 = 1 << 29;
 
-impl Lines {
+impl LineDecoder {
     fn line(wanted: &Wanted, input: &[u8], at: usize, end: usize, group: u16, out: &mut Fields) {
         let line = &input[at..end];
         let Some(colon) = line.windows(2).position(|pair| pair == b": ") else { return };
@@ -143,7 +143,7 @@ impl Lines {
     }
 }
 
-impl Decoder for Lines {
+impl Decoder for LineDecoder {
     fn protocol(&self) -> &'static Protocol {
         &PROTOCOL
     }

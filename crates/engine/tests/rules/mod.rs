@@ -8,7 +8,7 @@ use plan::{
 use proto::{Decoder, Direction, FieldId, Slot, Transport, Wanted};
 
 /// Gathers the rules of one side.
-pub(crate) struct Builder {
+pub(crate) struct RulesBuilder {
     pub(crate) decoder: &'static dyn Decoder,
     pub(crate) wanted: Wanted,
     pub(crate) rules: Vec<Rule>,
@@ -19,7 +19,7 @@ pub(crate) struct Builder {
     pub(crate) direction: Direction,
 }
 
-impl Builder {
+impl RulesBuilder {
     pub(crate) fn new(decoder: &'static dyn Decoder) -> Self {
         Self {
             decoder,

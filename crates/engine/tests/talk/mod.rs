@@ -7,7 +7,7 @@ use proto::Span;
 
 /// How a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum TalkEnd {
     GoesOn,
     Reset,
     Finished,
@@ -15,10 +15,10 @@ pub(crate) enum Fate {
 
 /// What came of a connection.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Outcome {
+pub(crate) struct TalkOutcome {
     pub(crate) server: String,
     pub(crate) client: String,
-    pub(crate) fate: Fate,
+    pub(crate) end: TalkEnd,
     pub(crate) verdicts: u32,
     pub(crate) messages: u32,
     /// Bytes that are still held for an answer.
@@ -26,7 +26,7 @@ pub(crate) struct Outcome {
 }
 
 #[derive(Default)]
-struct Way {
+struct TalkDirection {
     output: Vec<u8>,
     held: Vec<u8>,
     waits: Option<HoldKind>,
@@ -36,7 +36,7 @@ struct Way {
     ended: bool,
 }
 
-impl Way {
+impl TalkDirection {
     fn back(&self) -> Back {
         if self.ended {
             Back::Over
@@ -49,24 +49,25 @@ impl Way {
 }
 
 /// Who says what, in this order; an empty turn ends the direction.
-pub(crate) type Turns<'a> = &'a [(Direction, &'a str)];
+pub(crate) type TalkTurns<'a> = &'a [(Direction, &'a str)];
 
-struct Talk<'a> {
+struct TalkRun<'a> {
     module: &'a Module,
     scratch: &'a mut Scratch,
     conversation: Conversation,
-    ways: [Way; 2],
-    fate: Fate,
+    directions: [TalkDirection; 2],
+    end: TalkEnd,
     verdicts: u32,
     messages: u32,
 }
 
-impl Talk<'_> {
+impl TalkRun<'_> {
     fn segment(&mut self, from: Direction, segment: &[u8], ended: bool) {
         self.hand_in(from, segment, ended);
         let other = if from == Request { Response } else { Request };
-        let waiting = &self.ways[other.index()];
-        if waiting.waits == Some(HoldKind::Answers) && self.ways[from.index()].back() != Back::Busy
+        let waiting = &self.directions[other.index()];
+        if waiting.waits == Some(HoldKind::Answers)
+            && self.directions[from.index()].back() != Back::Busy
         {
             let ended = waiting.ended;
             self.hand_in(other, b"", ended);
@@ -74,11 +75,11 @@ impl Talk<'_> {
     }
 
     fn hand_in(&mut self, from: Direction, segment: &[u8], ended: bool) {
-        if self.fate != Fate::GoesOn {
+        if self.end != TalkEnd::GoesOn {
             return;
         }
-        let back = self.ways[1 - from.index()].back();
-        let way = &mut self.ways[from.index()];
+        let back = self.directions[1 - from.index()].back();
+        let way = &mut self.directions[from.index()];
         way.ended |= ended;
         let mut segment = segment;
         if way.skip_rest || way.skip > 0 {
@@ -98,7 +99,7 @@ impl Talk<'_> {
         let mut held = input.len();
         input.extend_from_slice(segment);
         for _ in 0..1_000 {
-            let ended = self.ways[from.index()].ended;
+            let ended = self.directions[from.index()].ended;
             // An answer that was put in does not close the way for the next.
             let look = Input { bytes: &input, held, ended, release: Release::Nothing, back };
             let result = engine::stream(
@@ -112,24 +113,24 @@ impl Talk<'_> {
             self.messages += result.messages;
             self.verdicts += self.scratch.hits().iter().map(|hit| hit.verdicts).sum::<u32>();
             if result.end == End::Reset {
-                self.fate = Fate::Reset;
+                self.end = TalkEnd::Reset;
                 return;
             }
             let decided = Span::new(0, result.decided);
-            let way = &mut self.ways[from.index()];
+            let way = &mut self.directions[from.index()];
             assert!(self.scratch.edits().current(&input, decided, &mut way.output));
             if result.answer {
                 assert_eq!(back, Back::Open, "answers are given where they may be");
                 assert!(!self.scratch.reply().is_empty());
-                self.ways[1 - from.index()].output.extend_from_slice(self.scratch.reply());
+                self.directions[1 - from.index()].output.extend_from_slice(self.scratch.reply());
             }
             if result.end == End::Finished {
-                self.fate = Fate::Finished;
+                self.end = TalkEnd::Finished;
                 return;
             }
             input.drain(..result.decided);
             held = 0;
-            let way = &mut self.ways[from.index()];
+            let way = &mut self.directions[from.index()];
             match result.then {
                 Then::Inspect if input.is_empty() => return,
                 Then::Inspect => assert!(result.decided > 0, "it makes progress"),
@@ -155,16 +156,16 @@ impl Talk<'_> {
 
 fn run(
     module: &Module,
-    turns: Turns<'_>,
+    turns: TalkTurns<'_>,
     cut: impl Fn(usize, usize) -> bool,
     scratch: &mut Scratch,
-) -> Outcome {
-    let mut talk = Talk {
+) -> TalkOutcome {
+    let mut talk = TalkRun {
         module,
         scratch,
         conversation: Conversation::start(module),
-        ways: Default::default(),
-        fate: Fate::GoesOn,
+        directions: Default::default(),
+        end: TalkEnd::GoesOn,
         verdicts: 0,
         messages: 0,
     };
@@ -185,13 +186,13 @@ fn run(
             talk.segment(*from, piece, false);
         }
     }
-    let text = |way: &Way| String::from_utf8_lossy(&way.output).into_owned();
-    let [request, response] = &talk.ways;
+    let text = |way: &TalkDirection| String::from_utf8_lossy(&way.output).into_owned();
+    let [request, response] = &talk.directions;
     let held = if request.waits == Some(HoldKind::Answers) { request.held.len() } else { 0 };
-    Outcome {
+    TalkOutcome {
         server: text(request),
         client: text(response),
-        fate: talk.fate,
+        end: talk.end,
         verdicts: talk.verdicts,
         messages: talk.messages,
         waiting: held,
@@ -200,13 +201,17 @@ fn run(
 
 /// The outcome, the same however the turns are cut into segments.
 #[track_caller]
-pub(crate) fn every_way(module: &Module, turns: Turns<'_>, scratch: &mut Scratch) -> Outcome {
+pub(crate) fn every_way(
+    module: &Module,
+    turns: TalkTurns<'_>,
+    scratch: &mut Scratch,
+) -> TalkOutcome {
     let whole = run(module, turns, |_, _| false, scratch);
     let mut same = |cut: &dyn Fn(usize, usize) -> bool, how: &str| {
         let got = run(module, turns, cut, scratch);
-        if whole.fate == Fate::Reset {
+        if whole.end == TalkEnd::Reset {
             // What went on before it depends on when it came.
-            assert_eq!((got.fate, got.verdicts), (whole.fate, whole.verdicts), "{how}");
+            assert_eq!((got.end, got.verdicts), (whole.end, whole.verdicts), "{how}");
             return;
         }
         assert_eq!(got, whole, "{how}");

@@ -7,35 +7,35 @@ use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
 use regex_automata::{Anchored, Input};
 
-use super::Active;
+use super::ActiveProgram;
 
 /// An automaton that runs over output bytes and can be stopped anywhere.
-pub(super) trait Machine {
-    type State: Copy;
+pub(super) trait PatternMatcher {
+    type MatcherState: Copy;
 
     /// A kept state; 0 is the start.
-    fn resume(&self, number: u32) -> Self::State;
+    fn resume(&self, number: u32) -> Self::MatcherState;
 
     /// As a number to keep; never 0 but for the start.
-    fn keep(&self, state: Self::State) -> u32;
+    fn keep(&self, state: Self::MatcherState) -> u32;
 
-    fn step(&self, state: Self::State, byte: u8) -> Self::State;
+    fn step(&self, state: Self::MatcherState, byte: u8) -> Self::MatcherState;
 
     /// Cheap: whether a match, of whatever rule, ends here.
-    fn may_match(&self, state: Self::State) -> bool;
+    fn may_match(&self, state: Self::MatcherState) -> bool;
 
     /// The active rule whose match ends with `out`, and the match's length; a length of more than `out` where it began
     /// before.
     fn matched(
         &self,
-        state: Self::State,
+        state: Self::MatcherState,
         out: &[u8],
-        active: &Active<'_>,
+        active: &ActiveProgram<'_>,
         at: usize,
     ) -> Option<(RuleNo, usize)>;
 
     /// How many of the last bytes of `out` may belong to a match that is still to come.
-    fn pending(&self, state: Self::State, out: &[u8]) -> usize;
+    fn pending(&self, state: Self::MatcherState, out: &[u8]) -> usize;
 
     /// Runs over `piece`: the state after it, if there was no match and nothing is pending.
     fn crosses(&self, state: u32, piece: &[u8]) -> Option<u32> {
@@ -51,10 +51,10 @@ pub(super) trait Machine {
 }
 
 /// All literals of a slot.
-pub(super) struct Words<'a>(pub(super) &'a LiteralAutomaton);
+pub(super) struct LiteralMatcher<'a>(pub(super) &'a LiteralAutomaton);
 
-impl Machine for Words<'_> {
-    type State = LiteralState;
+impl PatternMatcher for LiteralMatcher<'_> {
+    type MatcherState = LiteralState;
 
     fn resume(&self, number: u32) -> LiteralState {
         if number == 0 { self.0.start() } else { self.0.state(number) }
@@ -78,7 +78,7 @@ impl Machine for Words<'_> {
         &self,
         state: LiteralState,
         _: &[u8],
-        active: &Active<'_>,
+        active: &ActiveProgram<'_>,
         _: usize,
     ) -> Option<(RuleNo, usize)> {
         self.0
@@ -109,51 +109,51 @@ impl Machine for Words<'_> {
 }
 
 /// One regular expression.
-pub(super) struct Expression<'a> {
+pub(super) struct RegexMatcher<'a> {
     pub(super) regex: &'a Regex,
     pub(super) anchored: &'a dense::DFA<Vec<u32>>,
 }
 
-impl Expression<'_> {
+impl RegexMatcher<'_> {
     fn start(dfa: &dense::DFA<Vec<u32>>, anchored: Anchored) -> Option<StateID> {
         dfa.start_state(&start::Config::new().anchored(anchored)).ok()
     }
 }
 
 /// A state, or none where the automaton could not start: it then matches nothing.
-type ExpressionState = Option<StateID>;
+type RegexState = Option<StateID>;
 
-impl Machine for Expression<'_> {
-    type State = ExpressionState;
+impl PatternMatcher for RegexMatcher<'_> {
+    type MatcherState = RegexState;
 
-    fn resume(&self, number: u32) -> ExpressionState {
+    fn resume(&self, number: u32) -> RegexState {
         match number.checked_sub(1) {
             None => Self::start(self.regex.forward(), Anchored::No),
             Some(number) => StateID::new(usize::try_from(number).ok()?).ok(),
         }
     }
 
-    fn keep(&self, state: ExpressionState) -> u32 {
+    fn keep(&self, state: RegexState) -> u32 {
         if state == Self::start(self.regex.forward(), Anchored::No) {
             return 0;
         }
         state.and_then(|state| state.as_u32().checked_add(1)).unwrap_or(0)
     }
 
-    fn step(&self, state: ExpressionState, byte: u8) -> ExpressionState {
+    fn step(&self, state: RegexState, byte: u8) -> RegexState {
         Some(self.regex.forward().next_state(state?, byte))
     }
 
-    fn may_match(&self, state: ExpressionState) -> bool {
+    fn may_match(&self, state: RegexState) -> bool {
         let dfa = self.regex.forward();
         state.is_some_and(|state| dfa.is_match_state(dfa.next_eoi_state(state)))
     }
 
     fn matched(
         &self,
-        _: ExpressionState,
+        _: RegexState,
         out: &[u8],
-        active: &Active<'_>,
+        active: &ActiveProgram<'_>,
         at: usize,
     ) -> Option<(RuleNo, usize)> {
         let Some(plan::index::Automaton::Regex { owner, .. }) = active.program.automata.get(at)
@@ -173,7 +173,7 @@ impl Machine for Expression<'_> {
         Some((owner.rule, len))
     }
 
-    fn pending(&self, _: ExpressionState, out: &[u8]) -> usize {
+    fn pending(&self, _: RegexState, out: &[u8]) -> usize {
         let Some(start) = Self::start(self.anchored, Anchored::Yes) else { return 0 };
         let alive = |bytes: &[u8]| {
             let mut state = start;

@@ -1,4 +1,4 @@
-//! What the index leaves out could not have fired: the whole library gives the same over every message, guarded and not.
+//! What the index leaves out could not have fired: the whole library gives the same over every message, filtered and not.
 #![allow(
     clippy::indexing_slicing,
     clippy::as_conversions,
@@ -11,7 +11,7 @@ mod drive;
 
 use std::path::PathBuf;
 
-use drive::{Output, Random, run};
+use drive::{CaseRandom, DriverOutput, run};
 use engine::{DatagramVerdict, Peer, Scratch};
 use patch::{Group, Options, Patch};
 use plan::{Index, Module, Plan};
@@ -30,7 +30,7 @@ fn compiled(patches: &[Patch]) -> Plan {
 }
 
 /// The same plan, every rule of which is evaluated for every unit.
-fn unguarded(patches: &[Patch]) -> Plan {
+fn unfiltered(patches: &[Patch]) -> Plan {
     let mut plan = compiled(patches);
     for side in plan.modules.iter_mut().flat_map(|module| &mut module.directions) {
         side.index = Index::without_preconditions(&side.wanted, &side.rules);
@@ -42,7 +42,7 @@ fn unguarded(patches: &[Patch]) -> Plan {
 }
 
 /// The input with bytes that patches look for put in, doubled, encoded or taken away.
-fn varied(input: &[u8], others: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
+fn varied(input: &[u8], others: &[Vec<u8>], random: &mut CaseRandom) -> Vec<u8> {
     const PIECES: &[&[u8]] = &[
         b"%2e", b"..", b"/../", b"%", b"${jndi:", b"%24{", b"() {", b"\0", b",", b" ", b"[", b"#",
         b"=", b"-", b"\r\n", b"/", b"\xff", b"%252e", b"@", b":", b";", b"LD_", b"class.", b"\x01",
@@ -81,13 +81,13 @@ fn outcome(
     from: Direction,
     input: &[u8],
     scratch: &mut Scratch,
-) -> Option<(Output, Vec<u8>)> {
+) -> Option<(DriverOutput, Vec<u8>)> {
     if module.transport == Transport::Tcp {
         let output = run(module, from, &[input], scratch);
         return output.undecided.is_empty().then_some((output, Vec::new()));
     }
     let result = engine::datagram(module, from, input, &Peer::default(), scratch);
-    let mut output = Output { messages: result.messages, ..Output::default() };
+    let mut output = DriverOutput { messages: result.messages, ..DriverOutput::default() };
     for hit in scratch.hits() {
         output.edits += hit.edits;
         output.verdicts += hit.verdicts;
@@ -105,11 +105,11 @@ fn outcome(
 #[test]
 fn a_rule_that_is_not_looked_at_would_not_have_fired() {
     let patches = library();
-    let (guarded, unguarded) = (compiled(&patches), unguarded(&patches));
+    let (filtered, unfiltered) = (compiled(&patches), unfiltered(&patches));
     let mut scratch = Scratch::new();
-    let mut random = Random(1);
+    let mut random = CaseRandom(1);
     let (mut told, mut fired) = (0_u32, 0_u32);
-    for (module, plainly) in guarded.modules.iter().zip(&unguarded.modules) {
+    for (module, plainly) in filtered.modules.iter().zip(&unfiltered.modules) {
         let protocol = module.decoder.protocol().name;
         let cases = patches.iter().filter(|patch| patch.protocol().name == protocol);
         let steps = cases.flat_map(|patch| &patch.tests).flat_map(|test| &test.steps);
@@ -142,7 +142,7 @@ fn what_is_sifted_out_would_have_gone_on_as_it_came() {
         side.wanted.set_sieve(None);
     }
     let mut scratch = Scratch::new();
-    let mut random = Random(2);
+    let mut random = CaseRandom(2);
     let mut told = 0_u32;
     let streams = sifted.modules.iter().zip(&plainly.modules);
     for (module, plainly) in streams.filter(|(module, _)| module.transport == Transport::Tcp) {

@@ -6,17 +6,17 @@
 
 use proto::{Step, Transport, View};
 
-use super::Run;
-use crate::decide::{Unit, who_is_concerned};
+use super::StreamRun;
+use crate::decide::{Unit, first_affected};
 use crate::scratch::Scratch;
 
-impl Run<'_> {
+impl StreamRun<'_> {
     /// The units at the front of `rest` that nobody is concerned by: their bytes.
     #[inline]
-    pub(super) fn quiet(&mut self, rest: &[u8]) -> Option<usize> {
-        let side = self.side;
-        side.wanted.sieve()?;
-        let concerned = core::mem::take(&mut self.sifted_up_to_here);
+    pub(super) fn skip_unaffected(&mut self, rest: &[u8]) -> Option<usize> {
+        let direction_rules = self.direction_rules;
+        direction_rules.wanted.sieve()?;
+        let concerned = core::mem::take(&mut self.next_is_affected);
         if concerned || self.mine.inside_field || self.mine.discarding {
             return None;
         }
@@ -27,10 +27,10 @@ impl Run<'_> {
         let mut upto = usize::MAX;
         // What is in front of a unit that does concern somebody is passed over as well.
         for again in [true, false] {
-            let Scratch { fields, desk, .. } = &mut *self.scratch;
+            let Scratch { fields, unit_scratch, .. } = &mut *self.scratch;
             fields.clear();
             let decoder = self.module.decoder;
-            let step = decoder.sift(&side.wanted, self.state, view, upto, fields)?;
+            let step = decoder.sift(&direction_rules.wanted, self.state, view, upto, fields)?;
             let Step::Unit { bytes, first, last } = step else { break };
             let Some(unit) = input.get(..bytes).filter(|unit| !unit.is_empty()) else { break };
             let concerned = if fields.is_empty() {
@@ -39,17 +39,20 @@ impl Run<'_> {
                 let (module, peer) = (self.module, self.peer);
                 let view = View { input: unit, ..view };
                 let transport = Transport::Tcp;
-                who_is_concerned(Unit { module, side, transport, view, fields, peer }, desk)
+                first_affected(
+                    Unit { module, direction_rules, transport, view, fields, peer },
+                    unit_scratch,
+                )
             };
             let Some(at) = concerned else {
                 self.mine.inside_message = !last;
                 self.messages = self.messages.saturating_add(u32::from(first));
-                self.sifted_up_to_here = !again;
+                self.next_is_affected = !again;
                 return Some(bytes);
             };
             *self.state = before;
             upto = usize::try_from(at).unwrap_or(0);
-            if !again || upto == 0 || side.wanted.whole() {
+            if !again || upto == 0 || direction_rules.wanted.whole() {
                 return None;
             }
         }

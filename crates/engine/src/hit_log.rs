@@ -7,14 +7,14 @@ use crate::outcome::Hit;
 /// Patches with hits in one unit, noted apart until the unit's fate is known.
 const PENDING_MAX: usize = 1024;
 
-pub(crate) struct Tally {
+pub(crate) struct HitLog {
     hits: Vec<Hit>,
     /// By patch: place in `hits` plus one.
     place: Vec<u16>,
     pending: Vec<Hit>,
 }
 
-impl Tally {
+impl HitLog {
     pub(crate) fn new() -> Self {
         Self {
             hits: Vec::with_capacity(usize::from(u16::MAX)),
