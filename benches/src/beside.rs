@@ -4,26 +4,26 @@
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-use crate::page::{Machine, Row, Throughput, verdict};
+use crate::page::{MeasuredMachine, Throughput, ThroughputRow, verdict};
 use crate::{latency, record};
 
 /// `wirepatch bench --pairs --json`.
 #[derive(Debug, Deserialize)]
-struct Pairs {
-    machine: Machine,
+struct PairsRecord {
+    machine: MeasuredMachine,
     rows: Vec<PairRow>,
-    pairs: Vec<Pair>,
+    pairs: Vec<PairRatio>,
 }
 
 #[derive(Debug, Deserialize)]
 struct PairRow {
     #[serde(flatten)]
-    row: Row,
+    row: ThroughputRow,
     opening_bytes: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Pair {
+struct PairRatio {
     base: String,
     other: String,
     ratio: f64,
@@ -32,14 +32,14 @@ struct Pair {
 
 /// What `benches/proxies.py` prints.
 #[derive(Debug, Deserialize)]
-struct Proxies {
+struct ProxiesRecord {
     machine: ProxyMachine,
     /// `veth`.
     wires: String,
     proxy_cpus: Vec<u32>,
     other_cpus: Vec<u32>,
     request_bytes: u32,
-    rows: Vec<Proxy>,
+    rows: Vec<ProxyRow>,
     absent: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ struct ProxyMachine {
 }
 
 #[derive(Debug, Deserialize)]
-struct Proxy {
+struct ProxyRow {
     proxy: String,
     version: String,
     requests_per_s: f64,
@@ -70,9 +70,9 @@ const CONNECTION_BYTES_AIM: f64 = 256.0;
 const PACKETS_A_REQUEST: f64 = 2.0;
 
 pub(crate) fn write(page: &mut String, throughput: &Throughput) -> Result<()> {
-    let pairs: Pairs =
+    let pairs: PairsRecord =
         serde_json::from_str(&record::read("pairs.json")?).context("record/pairs.json")?;
-    let found: Proxies =
+    let found: ProxiesRecord =
         serde_json::from_str(&record::read("proxies.json")?).context("record/proxies.json")?;
     ratios(page, &pairs);
     memory(page, &pairs);
@@ -81,14 +81,14 @@ pub(crate) fn write(page: &mut String, throughput: &Throughput) -> Result<()> {
     Ok(())
 }
 
-impl Pairs {
+impl PairsRecord {
     fn row(&self, name: &str) -> Option<&PairRow> {
         self.rows.iter().find(|found| found.row.row == name)
     }
 }
 
-fn ratios(page: &mut String, pairs: &Pairs) {
-    let Machine { cpu, date, load_average, .. } = &pairs.machine;
+fn ratios(page: &mut String, pairs: &PairsRecord) {
+    let MeasuredMachine { cpu, date, load_average, .. } = &pairs.machine;
     page.push_str(&format!(
         "\n## Ratios\n\nBoth rows of a pair are measured in turns on the same lcores in one run ({cpu}, {}, load average {load_average}), each at its \
          best\nround. Connections come by in random order, each once before any comes again.\n\n\
@@ -120,7 +120,7 @@ fn ratios(page: &mut String, pairs: &Pairs) {
     );
 }
 
-fn memory(page: &mut String, pairs: &Pairs) {
+fn memory(page: &mut String, pairs: &PairsRecord) {
     let bytes = |name: &str| pairs.row(name).and_then(|row| row.opening_bytes);
     let (Some(few), Some(many)) = (bytes("tcp-acks-few"), bytes("tcp-acks-many")) else { return };
     let each = (many - few) / (MANY_CONNECTIONS - FEW_CONNECTIONS);
@@ -137,7 +137,7 @@ fn memory(page: &mut String, pairs: &Pairs) {
     ));
 }
 
-fn proxies(page: &mut String, found: &Proxies, pairs: &Pairs) {
+fn proxies(page: &mut String, found: &ProxiesRecord, pairs: &PairsRecord) {
     let ProxyMachine { cpu, load_average, date } = &found.machine;
     let shown = |cpus: &[u32]| match cpus {
         [cpu] => format!("CPU {cpu}"),

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::record::{Instructions, RowCount};
-use crate::work::{self, Subject};
+use crate::work::{self, RowSubject};
 
 /// Counts all rows; `None` where there is no valgrind.
 pub(crate) fn count() -> Result<Option<Instructions>> {
@@ -54,7 +54,7 @@ fn count_in(folder: &Path) -> Result<Vec<RowCount>> {
         )]
         let each = |cost: u64| (cost as f64 * 10.0 / row.count as f64).round() / 10.0;
         let mut steps = BTreeMap::new();
-        if matches!(row.subject, Subject::Journey(..)) {
+        if matches!(row.subject, RowSubject::Journey(..)) {
             for (place, cost) in &costs {
                 *steps.entry(step(place).to_owned()).or_insert(0) += cost;
             }

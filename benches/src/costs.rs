@@ -5,19 +5,19 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::page::{Machine, Throughput};
+use crate::page::{MeasuredMachine, Throughput};
 use crate::record::{Instructions, RowCount};
 
 /// `crates/wirepatch/src/budget/costs.json`.
 #[derive(Debug, Serialize)]
 struct Costs {
-    machine: Measured,
-    rows: Vec<Row>,
-    decoders: Vec<Decoder>,
+    machine: CostMachine,
+    rows: Vec<CostRow>,
+    decoders: Vec<DecoderCost>,
 }
 
 #[derive(Debug, Serialize)]
-struct Measured {
+struct CostMachine {
     cpu: String,
     ghz: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,7 +27,7 @@ struct Measured {
 
 /// One row: cycles a packet, floor included, and what a packet's instructions are spent on.
 #[derive(Debug, Serialize)]
-struct Row {
+struct CostRow {
     traffic: &'static str,
     set: &'static str,
     ports: String,
@@ -53,7 +53,7 @@ struct Spent {
 
 /// The dearest message of a protocol, a byte.
 #[derive(Debug, Serialize)]
-struct Decoder {
+struct DecoderCost {
     protocol: String,
     bytes: f64,
     instructions: f64,
@@ -89,7 +89,7 @@ fn text(throughput: &Throughput, instructions: &Instructions) -> Result<String> 
 }
 
 fn costs(throughput: &Throughput, instructions: &Instructions) -> Result<Costs> {
-    let Machine { cpu, tsc_hz, date, load_average, .. } = &throughput.machine;
+    let MeasuredMachine { cpu, tsc_hz, date, load_average, .. } = &throughput.machine;
     let mut rows = Vec::new();
     for (traffic, ports) in TRAFFIC {
         for (set, suffix) in SETS {
@@ -99,7 +99,7 @@ fn costs(throughput: &Throughput, instructions: &Instructions) -> Result<Costs> 
                 format!("record/throughput.json has no row {name} over {ports}: the contract counts with it")
             })?;
             let count = instructions.rows.iter().find(|row| row.name == format!("journey/{name}"));
-            rows.push(Row {
+            rows.push(CostRow {
                 traffic,
                 set,
                 ports: ports.to_owned(),
@@ -111,7 +111,7 @@ fn costs(throughput: &Throughput, instructions: &Instructions) -> Result<Costs> 
             });
         }
     }
-    let machine = Measured {
+    let machine = CostMachine {
         cpu: cpu.clone(),
         ghz: tsc_hz / 1e9,
         date: date.clone(),
@@ -133,8 +133,8 @@ fn spent(row: &RowCount) -> Spent {
 }
 
 /// `decoder/dns-query` and `decoder/dns-response` become one: the one that is dearer a byte.
-fn decoders(instructions: &Instructions) -> Result<Vec<Decoder>> {
-    let mut found: Vec<Decoder> = Vec::new();
+fn decoders(instructions: &Instructions) -> Result<Vec<DecoderCost>> {
+    let mut found: Vec<DecoderCost> = Vec::new();
     for row in &instructions.rows {
         let Some(name) = row.name.strip_prefix("decoder/") else { continue };
         let protocol = name.split('-').next().unwrap_or(name);
@@ -143,7 +143,8 @@ fn decoders(instructions: &Instructions) -> Result<Vec<Decoder>> {
             .next()
             .and_then(|word| word.parse().ok())
             .with_context(|| format!("{}: how long is that message?", row.title))?;
-        let new = Decoder { protocol: protocol.to_owned(), bytes, instructions: row.instructions };
+        let new =
+            DecoderCost { protocol: protocol.to_owned(), bytes, instructions: row.instructions };
         match found.iter_mut().find(|known| known.protocol == protocol) {
             Some(known) if known.instructions / known.bytes >= new.instructions / new.bytes => {}
             Some(known) => *known = new,

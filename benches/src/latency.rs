@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::page::{Row, Throughput};
+use crate::page::{Throughput, ThroughputRow};
 
 /// In microseconds.
 #[derive(Debug, Deserialize)]
@@ -15,7 +15,7 @@ pub(crate) struct Latency {
     floor_p99: f64,
     stretches: u64,
     stretches_all: u64,
-    turns: Turns,
+    turns: TurnTimes,
     control: Control,
 }
 
@@ -23,12 +23,12 @@ pub(crate) struct Latency {
 #[derive(Debug, Deserialize)]
 struct Control {
     p99: f64,
-    turns: Turns,
+    turns: TurnTimes,
 }
 
 /// How long turns with frames took, and gaps in turns without.
 #[derive(Debug, Deserialize)]
-struct Turns {
+struct TurnTimes {
     p50: f64,
     p99: f64,
     p999: f64,
@@ -54,7 +54,8 @@ const ADDED_US_AIM: f64 = 10.0;
 const SHARED_CORE_TIMES: f64 = 1.2;
 
 pub(crate) fn write(page: &mut String, throughput: &Throughput) {
-    let timed = |row| -> Option<(&Row, &Latency)> { Some((row, row.latency_us.as_ref()?)) };
+    let timed =
+        |row| -> Option<(&ThroughputRow, &Latency)> { Some((row, row.latency_us.as_ref()?)) };
     let rows: Vec<_> = throughput.rows.iter().filter_map(timed).collect();
     page.push_str(&format!(
         "\n## Added latency\n\n\
@@ -83,7 +84,7 @@ pub(crate) fn write(page: &mut String, throughput: &Throughput) {
 }
 
 /// Sets the journey's tail beside the machine's.
-fn whose(page: &mut String, rows: &[(&Row, &Latency)]) {
+fn whose(page: &mut String, rows: &[(&ThroughputRow, &Latency)]) {
     page.push_str(
         "\nWhose doing the tail is: beside the journey, the same load through a loop that does as much work a packet as the journey on\n\
          the mean, all of it in registers. It has no table, misses no cache and has nothing else to do, so what comes late of it the\n\
@@ -97,8 +98,8 @@ fn whose(page: &mut String, rows: &[(&Row, &Latency)]) {
     );
     for (row, latency) in rows {
         let Latency { turns, control, .. } = latency;
-        let of = |turns: &Turns| {
-            let Turns { p50, p99, p999, max, busy_per_cent, .. } = turns;
+        let of = |turns: &TurnTimes| {
+            let TurnTimes { p50, p99, p999, max, busy_per_cent, .. } = turns;
             format!("{p50:.1} | {p99:.1} | {p999:.1} | {max:.0} | {busy_per_cent:.0}")
         };
         page.push_str(&format!(

@@ -13,14 +13,14 @@ use crate::{beside, costs, scaling};
 /// `wirepatch bench --json`, as far as the page shows it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Throughput {
-    pub(crate) machine: Machine,
-    pub(crate) rows: Vec<Row>,
+    pub(crate) machine: MeasuredMachine,
+    pub(crate) rows: Vec<ThroughputRow>,
     pub(crate) steadiness: Steadiness,
     testpmd: Option<Testpmd>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Machine {
+pub(crate) struct MeasuredMachine {
     pub(crate) cpu: String,
     cpus: usize,
     pub(crate) tsc_hz: f64,
@@ -34,7 +34,7 @@ pub(crate) struct Machine {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Row {
+pub(crate) struct ThroughputRow {
     pub(crate) row: String,
     pub(crate) title: String,
     pub(crate) ports: String,
@@ -50,12 +50,12 @@ pub(crate) struct Row {
 
 #[derive(Debug, Deserialize)]
 struct Testpmd {
-    modes: Vec<Mode>,
+    modes: Vec<TestpmdMode>,
     absent: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Mode {
+struct TestpmdMode {
     mode: String,
     mpps: f64,
     cycles_per_packet: f64,
@@ -119,7 +119,7 @@ time of the thread that ran the journey; the floor is the same loop without the 
 does with all its time, floor included.
 ";
 
-fn machine(page: &mut String, machine: &Machine, instructions: &Instructions) {
+fn machine(page: &mut String, machine: &MeasuredMachine, instructions: &Instructions) {
     let memory = match machine.hugepages {
         Some(true) => "hugepages of 2 MiB",
         Some(false) => "no hugepages",

@@ -4,19 +4,19 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
 use crate::latency::Steadiness;
-use crate::page::Machine;
+use crate::page::MeasuredMachine;
 use crate::record;
 
 /// `wirepatch bench --scaling --json`.
 #[derive(Debug, Deserialize)]
 struct Scaling {
-    machine: Machine,
+    machine: MeasuredMachine,
     steadiness: Steadiness,
-    scaling: Vec<Row>,
+    scaling: Vec<ScalingRow>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Row {
+struct ScalingRow {
     title: String,
     ports: String,
     alone_mpps: [Option<f64>; 2],
@@ -34,7 +34,7 @@ pub(crate) fn write(page: &mut String) -> Result<()> {
 }
 
 fn section(page: &mut String, scaling: &Scaling) {
-    let Machine { cpu, date, load_average, tsc_hz, cores_apart, .. } = &scaling.machine;
+    let MeasuredMachine { cpu, date, load_average, tsc_hz, cores_apart, .. } = &scaling.machine;
     page.push_str(&format!(
         "\n## Scaling\n\n\
          Two lcores that run to completion, each with its own ports, journey and counters over one plan and one packet pool, as\n\

@@ -12,7 +12,8 @@ use datapath::memory::{MemoryFrame, MemoryNic};
 use datapath::{
     ActivePlan, Core, CoreConfig, CoreCounters, Frame as _, FramePool as _, PortNo, Publisher, turn,
 };
-use offline::load::{Files, Kind, Load, MANY_PATCHES, Side};
+use offline::ConnectionSide;
+use offline::load::{Load, MANY_PATCHES, PatchFiles, TrafficKind};
 use patch::{Group, Options, Patch};
 use plan::Subscriber;
 use proto::{Decoder, Direction, Fields, Step, View, Wanted};
@@ -25,31 +26,31 @@ const MESSAGES: u32 = 1_000;
 
 /// What one row is about.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Subject {
-    Journey(Kind, Loaded),
-    Decoder(&'static Sample),
+pub(crate) enum RowSubject {
+    Journey(TrafficKind, PatchSet),
+    Decoder(&'static DecoderSample),
 }
 
 /// The patches in force.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Loaded {
+pub(crate) enum PatchSet {
     /// Those built for the kind of traffic.
     Own,
     /// All of `patches/`.
     Library,
-    /// One patch, of [`Kind::one_and_many`].
+    /// One patch, of [`TrafficKind::one_and_many`].
     One,
     /// A tenth of the many: they take most of their time to compile under callgrind.
     Many,
 }
 
 /// Traffic that is counted a second time under the whole library.
-const UNDER_LIBRARY: [Kind; 4] =
-    [Kind::UdpOutOfScope, Kind::Dns, Kind::HttpRequests, Kind::TcpAcks];
+const UNDER_LIBRARY: [TrafficKind; 4] =
+    [TrafficKind::UdpOutOfScope, TrafficKind::Dns, TrafficKind::HttpRequests, TrafficKind::TcpAcks];
 
 /// A message for a decoder.
 #[derive(Debug)]
-pub(crate) struct Sample {
+pub(crate) struct DecoderSample {
     pub(crate) name: &'static str,
     protocol: &'static str,
     from: Direction,
@@ -58,12 +59,12 @@ pub(crate) struct Sample {
 
 /// A row, in the order they are done.
 #[derive(Clone, Debug)]
-pub(crate) struct Row {
+pub(crate) struct CountedRow {
     pub(crate) name: String,
     pub(crate) title: String,
     /// What the cost is divided by.
     pub(crate) count: u64,
-    pub(crate) subject: Subject,
+    pub(crate) subject: RowSubject,
 }
 
 const DNS_QUERY: &[u8] =
@@ -90,83 +91,98 @@ const THRIFT_CALL: &[u8] = b"\x80\x01\0\x01\0\0\0\x04echo\0\0\0\x01\x0b\0\x01\0\
 const OPCUA_HELLO: &[u8] =
     b"HELF\x20\0\0\0\0\0\0\0\0\0\x01\0\0\0\x01\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff";
 
-static SAMPLES: [Sample; 16] = [
-    Sample { name: "dns-query", protocol: "dns", from: Direction::Request, bytes: DNS_QUERY },
-    Sample {
+static SAMPLES: [DecoderSample; 16] = [
+    DecoderSample {
+        name: "dns-query",
+        protocol: "dns",
+        from: Direction::Request,
+        bytes: DNS_QUERY,
+    },
+    DecoderSample {
         name: "dns-response",
         protocol: "dns",
         from: Direction::Response,
         bytes: DNS_RESPONSE,
     },
-    Sample {
+    DecoderSample {
         name: "http-request",
         protocol: "http",
         from: Direction::Request,
         bytes: HTTP_REQUEST,
     },
-    Sample {
+    DecoderSample {
         name: "http-response",
         protocol: "http",
         from: Direction::Response,
         bytes: HTTP_RESPONSE,
     },
-    Sample {
+    DecoderSample {
         name: "ftp-command",
         protocol: "ftp",
         from: Direction::Request,
         bytes: b"RETR pub/file.txt\r\n",
     },
-    Sample {
+    DecoderSample {
         name: "ftp-reply",
         protocol: "ftp",
         from: Direction::Response,
         bytes: b"226 Transfer complete.\r\n",
     },
-    Sample {
+    DecoderSample {
         name: "smtp-command",
         protocol: "smtp",
         from: Direction::Request,
         bytes: b"MAIL FROM:<alice@example.org> SIZE=1000\r\n",
     },
-    Sample {
+    DecoderSample {
         name: "tls-client-hello",
         protocol: "tls",
         from: Direction::Request,
         bytes: TLS_HELLO,
     },
-    Sample {
+    DecoderSample {
         name: "ssrp-request",
         protocol: "ssrp",
         from: Direction::Request,
         bytes: SSRP_REQUEST,
     },
-    Sample {
+    DecoderSample {
         name: "tftp-request",
         protocol: "tftp",
         from: Direction::Request,
         bytes: TFTP_REQUEST,
     },
-    Sample { name: "ntp-request", protocol: "ntp", from: Direction::Request, bytes: NTP_REQUEST },
-    Sample {
+    DecoderSample {
+        name: "ntp-request",
+        protocol: "ntp",
+        from: Direction::Request,
+        bytes: NTP_REQUEST,
+    },
+    DecoderSample {
         name: "mqtt-connect",
         protocol: "mqtt",
         from: Direction::Request,
         bytes: MQTT_CONNECT,
     },
-    Sample {
+    DecoderSample {
         name: "thrift-call",
         protocol: "thrift",
         from: Direction::Request,
         bytes: THRIFT_CALL,
     },
-    Sample { name: "opcua-hello", protocol: "opcua", from: Direction::Request, bytes: OPCUA_HELLO },
-    Sample {
+    DecoderSample {
+        name: "opcua-hello",
+        protocol: "opcua",
+        from: Direction::Request,
+        bytes: OPCUA_HELLO,
+    },
+    DecoderSample {
         name: "ssh-version",
         protocol: "ssh",
         from: Direction::Request,
         bytes: b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
     },
-    Sample {
+    DecoderSample {
         name: "data-stream",
         protocol: "data",
         from: Direction::Request,
@@ -175,29 +191,29 @@ static SAMPLES: [Sample; 16] = [
 ];
 
 /// All rows.
-pub(crate) fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<CountedRow> {
     let packets = u64::try_from(BURSTS * BURST_FRAMES_MAX).unwrap_or(1);
-    let journeys = Kind::ALL.iter().map(|&kind| Row {
+    let journeys = TrafficKind::ALL.iter().map(|&kind| CountedRow {
         name: format!("journey/{}", kind.name()),
         title: kind.title().to_owned(),
         count: packets,
-        subject: Subject::Journey(kind, Loaded::Own),
+        subject: RowSubject::Journey(kind, PatchSet::Own),
     });
-    let under_library = UNDER_LIBRARY.iter().map(|&kind| Row {
+    let under_library = UNDER_LIBRARY.iter().map(|&kind| CountedRow {
         name: format!("journey/{}-library", kind.name()),
         title: format!("{}, whole library", kind.title()),
         count: packets,
-        subject: Subject::Journey(kind, Loaded::Library),
+        subject: RowSubject::Journey(kind, PatchSet::Library),
     });
     let by_number =
-        [(Loaded::One, "1-patch", "1 patch"), (Loaded::Many, "1000-patches", "1,000 patches")];
-    let by_number = by_number.into_iter().map(|(loaded, name, title)| Row {
+        [(PatchSet::One, "1-patch", "1 patch"), (PatchSet::Many, "1000-patches", "1,000 patches")];
+    let by_number = by_number.into_iter().map(|(loaded, name, title)| CountedRow {
         name: format!("journey/dns-{name}"),
-        title: format!("{}, {title}", Kind::Dns.title()),
+        title: format!("{}, {title}", TrafficKind::Dns.title()),
         count: packets,
-        subject: Subject::Journey(Kind::Dns, loaded),
+        subject: RowSubject::Journey(TrafficKind::Dns, loaded),
     });
-    let decoders = SAMPLES.iter().map(|sample| Row {
+    let decoders = SAMPLES.iter().map(|sample| CountedRow {
         name: format!("decoder/{}", sample.name),
         title: format!(
             "{}, {} bytes, all fields",
@@ -205,7 +221,7 @@ pub(crate) fn rows() -> Vec<Row> {
             sample.bytes.len()
         ),
         count: u64::from(MESSAGES),
-        subject: Subject::Decoder(sample),
+        subject: RowSubject::Decoder(sample),
     });
     journeys.chain(under_library).chain(by_number).chain(decoders).collect()
 }
@@ -214,8 +230,8 @@ pub(crate) fn rows() -> Vec<Row> {
 pub(crate) fn all(names: &[String]) {
     for row in rows().into_iter().filter(|row| names.is_empty() || names.contains(&row.name)) {
         match row.subject {
-            Subject::Journey(kind, loaded) => journey(kind, loaded),
-            Subject::Decoder(sample) => decode(sample),
+            RowSubject::Journey(kind, loaded) => journey(kind, loaded),
+            RowSubject::Decoder(sample) => decode(sample),
         }
         row_is_done(&row.name);
     }
@@ -234,25 +250,26 @@ fn counted(work: &mut dyn FnMut()) {
 }
 
 #[expect(clippy::expect_used, reason = "the repository's own patches; a broken one is to be seen")]
-fn patches(kind: Kind, loaded: Loaded) -> Vec<Patch> {
+fn patches(kind: TrafficKind, loaded: PatchSet) -> Vec<Patch> {
     let sets = || kind.one_and_many().expect("a kind that has such sets");
-    let read =
-        |files: &Files| files.iter().map(|(name, text)| Patch::from_yaml(name, text)).collect();
+    let read = |files: &PatchFiles| {
+        files.iter().map(|(name, text)| Patch::from_yaml(name, text)).collect()
+    };
     let patches = match loaded {
-        Loaded::Own => {
+        PatchSet::Own => {
             kind.patches().iter().map(|(name, text)| Patch::from_yaml(name, text)).collect()
         }
-        Loaded::Library => {
+        PatchSet::Library => {
             patch::load(&[PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../patches")])
         }
-        Loaded::One => read(&sets().0),
-        Loaded::Many => read(&sets().1.into_iter().take(MANY_PATCHES / 10).collect()),
+        PatchSet::One => read(&sets().0),
+        PatchSet::Many => read(&sets().1.into_iter().take(MANY_PATCHES / 10).collect()),
     };
     patches.map_err(|found| patch::render(&found)).expect("good patches")
 }
 
 #[expect(clippy::expect_used, reason = "the repository's own patches; a broken set is to be seen")]
-fn journey(kind: Kind, loaded: Loaded) {
+fn journey(kind: TrafficKind, loaded: PatchSet) {
     let patches = patches(kind, loaded);
     let groups = [Group::everywhere(patches.len())];
     let plan = patch::compile(&patches, &groups, &Options::default()).expect("a good set");
@@ -288,7 +305,10 @@ fn feed(load: &mut Load, nic: &mut MemoryNic, frames: usize) {
         if frame.set_len(packet.frame_bytes()) {
             packet.write(frame.as_mut());
         }
-        nic.arrive(if packet.side() == Side::Client { PortNo(0) } else { PortNo(1) }, frame);
+        nic.arrive(
+            if packet.side() == ConnectionSide::Client { PortNo(0) } else { PortNo(1) },
+            frame,
+        );
     }
 }
 
@@ -300,7 +320,7 @@ fn take_back(nic: &mut MemoryNic) {
 }
 
 #[expect(clippy::expect_used, reason = "the bench's own samples; a missing decoder is to be seen")]
-fn decode(sample: &Sample) {
+fn decode(sample: &DecoderSample) {
     let decoder = proto::by_name(sample.protocol).expect("a decoder of this name");
     let mut wanted = Wanted::new(decoder.protocol());
     for (id, _) in (0..).zip(decoder.protocol().fields) {
@@ -325,14 +345,14 @@ fn decode(sample: &Sample) {
     });
 }
 
-fn datagram(decoder: &dyn Decoder, wanted: &Wanted, sample: &Sample, fields: &mut Fields) {
+fn datagram(decoder: &dyn Decoder, wanted: &Wanted, sample: &DecoderSample, fields: &mut Fields) {
     fields.clear();
     let view = View { input: sample.bytes, from: sample.from, open: false, ended: true };
     black_box(decoder.datagram(wanted, view, fields));
 }
 
 /// A whole message from a fresh connection's state.
-fn stream(decoder: &dyn Decoder, wanted: &Wanted, sample: &Sample, fields: &mut Fields) {
+fn stream(decoder: &dyn Decoder, wanted: &Wanted, sample: &DecoderSample, fields: &mut Fields) {
     let mut state = decoder.start();
     let mut input = sample.bytes;
     while !input.is_empty() {

@@ -24,7 +24,7 @@ use std::{
 const BURST: usize = 32;
 
 /// One way through the bump.
-struct Way {
+struct ForwardPath {
     from: RxQueue,
     to: TxQueue,
     frames: Vec<Mbuf>,
@@ -32,7 +32,7 @@ struct Way {
     dropped: usize,
 }
 
-impl Way {
+impl ForwardPath {
     /// Returns whether there was anything to do.
     fn turn(&mut self) -> bool {
         if self.from.receive(&mut self.frames, BURST) == 0 {
@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (right, mut right_queues) = start(&eal, &pool, right)?;
     let way = |from: &mut Started, to: &mut Started| {
         let (from, to) = (from.rx.pop()?, to.tx.pop()?);
-        Some(Way { from, to, frames: Vec::with_capacity(BURST), passed: 0, dropped: 0 })
+        Some(ForwardPath { from, to, frames: Vec::with_capacity(BURST), passed: 0, dropped: 0 })
     };
     let there = way(&mut left_queues, &mut right_queues);
     let back = way(&mut right_queues, &mut left_queues);

@@ -33,7 +33,7 @@ pub struct Backoff {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+enum IdleStep {
     Pause(u32),
     Sleep(Duration),
 }
@@ -52,8 +52,8 @@ impl Backoff {
     /// The last poll found nothing: waits a little, longer every time.
     pub fn idle(&mut self) {
         match Self::step(self.empty_polls) {
-            Step::Pause(times) => (0..times).for_each(|_| spin_loop()),
-            Step::Sleep(time) => sleep(time),
+            IdleStep::Pause(times) => (0..times).for_each(|_| spin_loop()),
+            IdleStep::Sleep(time) => sleep(time),
         }
         self.empty_polls = self.empty_polls.saturating_add(1);
     }
@@ -82,19 +82,19 @@ impl Backoff {
     /// Whether the next [`Backoff::idle`] will sleep. A core that has something of its own to do
     /// when idle (flush, age flows) does it then.
     pub fn is_asleep(&self) -> bool {
-        matches!(Self::step(self.empty_polls), Step::Sleep(_))
+        matches!(Self::step(self.empty_polls), IdleStep::Sleep(_))
     }
 
-    fn step(empty_polls: u32) -> Step {
+    fn step(empty_polls: u32) -> IdleStep {
         if empty_polls < PAUSES {
-            return Step::Pause(1);
+            return IdleStep::Pause(1);
         }
         let polls = empty_polls.saturating_sub(PAUSES);
         if polls < LONG_PAUSE_POLLS {
-            return Step::Pause(LONG_PAUSES);
+            return IdleStep::Pause(LONG_PAUSES);
         }
         let doublings = polls.saturating_sub(LONG_PAUSE_POLLS).min(6);
-        Step::Sleep(Duration::from_micros(1 << doublings).min(SLEEP_MAX))
+        IdleStep::Sleep(Duration::from_micros(1 << doublings).min(SLEEP_MAX))
     }
 }
 
@@ -109,18 +109,18 @@ mod tests {
         let mut pauses = 0;
         for empty in 0..1000 {
             match Backoff::step(empty) {
-                Step::Pause(times) => {
+                IdleStep::Pause(times) => {
                     assert!(times >= pauses && slept.is_zero(), "pauses come before sleeps");
                     pauses = times;
                 }
-                Step::Sleep(time) => {
+                IdleStep::Sleep(time) => {
                     assert!(time >= slept && time <= SLEEP_MAX);
                     slept = time;
                 }
             }
         }
         assert_eq!(slept, SLEEP_MAX);
-        assert_eq!(Backoff::step(u32::MAX), Step::Sleep(SLEEP_MAX));
+        assert_eq!(Backoff::step(u32::MAX), IdleStep::Sleep(SLEEP_MAX));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub use eal::{Eal, EalArgs, LogLevel, Memory, Pci};
 pub use error::{Errno, Error, Result};
 pub use large::LargePages;
 pub use lcore::{Lcore, LcoreHandle, current_lcore, rdtsc};
-pub use mbuf::{ChecksumState, Mbuf, Network, Transport, TxChecksum};
+pub use mbuf::{ChecksumState, Mbuf, TxChecksum, TxNetwork, TxTransport};
 pub use mempool::{HEADROOM_BYTES, Mempool, MempoolConfig};
 pub use port::{
     Applied, ChecksumOffloads, LinkState, MacAddress, Port, PortConfig, PortInfo, PortStats, Rss,

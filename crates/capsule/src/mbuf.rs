@@ -38,27 +38,27 @@ unsafe impl Sync for Mbuf {}
 ///
 /// Invariant: only the constants below exist. Their offsets come from the C compiler, and the
 /// shim asserts that their widths are those of `T`.
-struct Field<T> {
+struct MbufField<T> {
     offset: usize,
     of: PhantomData<T>,
 }
 
-impl<T> Field<T> {
+impl<T> MbufField<T> {
     const fn at(offset: usize) -> Self {
         Self { offset, of: PhantomData }
     }
 }
 
-const BUF_ADDR: Field<*mut u8> = Field::at(sys::DPDK_MBUF_BUF_ADDR);
-const DATA_OFF: Field<u16> = Field::at(sys::DPDK_MBUF_DATA_OFF);
-const NB_SEGS: Field<u16> = Field::at(sys::DPDK_MBUF_NB_SEGS);
-const PORT: Field<u16> = Field::at(sys::DPDK_MBUF_PORT);
-const OL_FLAGS: Field<u64> = Field::at(sys::DPDK_MBUF_OL_FLAGS);
-const PACKET_TYPE: Field<u32> = Field::at(sys::DPDK_MBUF_PACKET_TYPE);
-const PKT_LEN: Field<u32> = Field::at(sys::DPDK_MBUF_PKT_LEN);
-const DATA_LEN: Field<u16> = Field::at(sys::DPDK_MBUF_DATA_LEN);
-const BUF_LEN: Field<u16> = Field::at(sys::DPDK_MBUF_BUF_LEN);
-const RSS: Field<u32> = Field::at(sys::DPDK_MBUF_RSS);
+const BUF_ADDR: MbufField<*mut u8> = MbufField::at(sys::DPDK_MBUF_BUF_ADDR);
+const DATA_OFF: MbufField<u16> = MbufField::at(sys::DPDK_MBUF_DATA_OFF);
+const NB_SEGS: MbufField<u16> = MbufField::at(sys::DPDK_MBUF_NB_SEGS);
+const PORT: MbufField<u16> = MbufField::at(sys::DPDK_MBUF_PORT);
+const OL_FLAGS: MbufField<u64> = MbufField::at(sys::DPDK_MBUF_OL_FLAGS);
+const PACKET_TYPE: MbufField<u32> = MbufField::at(sys::DPDK_MBUF_PACKET_TYPE);
+const PKT_LEN: MbufField<u32> = MbufField::at(sys::DPDK_MBUF_PKT_LEN);
+const DATA_LEN: MbufField<u16> = MbufField::at(sys::DPDK_MBUF_DATA_LEN);
+const BUF_LEN: MbufField<u16> = MbufField::at(sys::DPDK_MBUF_BUF_LEN);
+const RSS: MbufField<u32> = MbufField::at(sys::DPDK_MBUF_RSS);
 
 /// What the NIC says of a checksum in a packet it received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub enum ChecksumState {
 
 /// The IP header of a packet whose checksum the NIC is to fill in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Network {
+pub enum TxNetwork {
     /// With or without its own header checksum.
     Ipv4 {
         /// Whether the NIC also fills in the header checksum.
@@ -88,7 +88,7 @@ pub enum Network {
 /// Whose checksum the NIC is to fill in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
-pub enum Transport {
+pub enum TxTransport {
     Tcp,
     Udp,
 }
@@ -101,9 +101,9 @@ pub struct TxChecksum {
     /// Bytes of the IP header with options or extensions: at most 511.
     pub l3_bytes: u16,
     /// The IP header.
-    pub network: Network,
+    pub network: TxNetwork,
     /// The TCP or UDP checksum; `None` for the IPv4 header's only.
-    pub transport: Option<Transport>,
+    pub transport: Option<TxTransport>,
 }
 
 impl Mbuf {
@@ -287,15 +287,15 @@ impl Mbuf {
             return false;
         }
         let network = match request.network {
-            Network::Ipv4 { header_checksum: true } => {
+            TxNetwork::Ipv4 { header_checksum: true } => {
                 sys::DPDK_MBUF_TX_IPV4 | sys::DPDK_MBUF_TX_IP_CKSUM
             }
-            Network::Ipv4 { header_checksum: false } => sys::DPDK_MBUF_TX_IPV4,
-            Network::Ipv6 => sys::DPDK_MBUF_TX_IPV6,
+            TxNetwork::Ipv4 { header_checksum: false } => sys::DPDK_MBUF_TX_IPV4,
+            TxNetwork::Ipv6 => sys::DPDK_MBUF_TX_IPV6,
         };
         let transport = match request.transport {
-            Some(Transport::Tcp) => sys::DPDK_MBUF_TX_TCP_CKSUM,
-            Some(Transport::Udp) => sys::DPDK_MBUF_TX_UDP_CKSUM,
+            Some(TxTransport::Tcp) => sys::DPDK_MBUF_TX_TCP_CKSUM,
+            Some(TxTransport::Udp) => sys::DPDK_MBUF_TX_UDP_CKSUM,
             None => 0,
         };
         let other = self.load(OL_FLAGS) & !sys::DPDK_MBUF_TX_OFFLOAD_MASK;
@@ -340,17 +340,17 @@ impl Mbuf {
         self.store(PKT_LEN, u32::from(len));
     }
 
-    fn load<T: Copy>(&self, field: Field<T>) -> T {
-        // SAFETY: the field is inside the buffer's header (`Field`), which is live (invariant 1).
+    fn load<T: Copy>(&self, field: MbufField<T>) -> T {
+        // SAFETY: the field is inside the buffer's header (`MbufField`), which is live (invariant 1).
         let at = unsafe { self.raw.as_ptr().cast::<u8>().add(field.offset) };
-        // SAFETY: it is a `T` (`Field`), and nothing writes it while `self` is borrowed.
+        // SAFETY: it is a `T` (`MbufField`), and nothing writes it while `self` is borrowed.
         unsafe { at.cast::<T>().read() }
     }
 
-    fn store<T: Copy>(&mut self, field: Field<T>, value: T) {
-        // SAFETY: the field is inside the buffer's header (`Field`), which is live (invariant 1).
+    fn store<T: Copy>(&mut self, field: MbufField<T>, value: T) {
+        // SAFETY: the field is inside the buffer's header (`MbufField`), which is live (invariant 1).
         let at = unsafe { self.raw.as_ptr().cast::<u8>().add(field.offset) };
-        // SAFETY: it is a `T` (`Field`), and nothing else sees it while `self` is borrowed.
+        // SAFETY: it is a `T` (`MbufField`), and nothing else sees it while `self` is borrowed.
         unsafe { at.cast::<T>().write(value) };
     }
 }

@@ -6,7 +6,7 @@ mod queue;
 
 use crate::{eal::Eal, error::Error, error::Result, mempool::Mempool};
 use core::ffi::CStr;
-use device::{Device, control};
+use device::{EthDevice, control};
 use dpdk_sys as sys;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub use queue::{RxQueue, TxQueue};
 /// device is stopped and closed.
 #[derive(Debug)]
 pub struct Port {
-    device: Arc<Device>,
+    device: Arc<EthDevice>,
 }
 
 /// A running port's queues, and what came of its configuration.
@@ -40,17 +40,17 @@ impl Port {
     /// Takes up a device: a PCI address (`0000:01:00.0`) or a virtual device with its options
     /// (`net_tap0,iface=x`), which is plugged in unless it is already.
     pub fn probe(eal: &Eal, device: &str) -> Result<Self> {
-        Ok(Self { device: Arc::new(Device::probe(eal, device)?) })
+        Ok(Self { device: Arc::new(EthDevice::probe(eal, device)?) })
     }
 
     /// Takes up a device that DPDK has found at start, by name.
     pub fn open(eal: &Eal, name: &str) -> Result<Self> {
-        Ok(Self { device: Arc::new(Device::open(eal, name)?) })
+        Ok(Self { device: Arc::new(EthDevice::open(eal, name)?) })
     }
 
     /// Takes up a device that DPDK has found at start, by its number.
     pub fn by_index(eal: &Eal, index: u16) -> Result<Self> {
-        Ok(Self { device: Arc::new(Device::by_index(eal, index)?) })
+        Ok(Self { device: Arc::new(EthDevice::by_index(eal, index)?) })
     }
 
     /// Its name.
@@ -91,7 +91,7 @@ impl Port {
     pub fn mac(&self) -> Result<MacAddress> {
         let _control = control();
         let mut mac = sys::rte_ether_addr::default();
-        // SAFETY: the port is valid (`Device` invariant 1); `mac` takes the answer.
+        // SAFETY: the port is valid (`EthDevice` invariant 1); `mac` takes the answer.
         let status = unsafe { sys::rte_eth_macaddr_get(self.device.index, &mut mac) };
         self.device.driver("rte_eth_macaddr_get", status)?;
         Ok(MacAddress(mac.addr_bytes))
@@ -101,7 +101,7 @@ impl Port {
     pub fn link(&self) -> Result<LinkState> {
         let _control = control();
         let (mut speed, mut full_duplex, mut up) = (0, 0, 0);
-        // SAFETY: the port is valid (`Device` invariant 1); the three take the answer.
+        // SAFETY: the port is valid (`EthDevice` invariant 1); the three take the answer.
         let status =
             unsafe { sys::dpdk_link(self.device.index, &mut speed, &mut full_duplex, &mut up) };
         self.device.driver("rte_eth_link_get_nowait", status)?;
@@ -117,7 +117,7 @@ impl Port {
     pub fn stats(&self) -> Result<PortStats> {
         let _control = control();
         let mut raw = sys::rte_eth_stats::default();
-        // SAFETY: the port is valid (`Device` invariant 1); `raw` takes the answer.
+        // SAFETY: the port is valid (`EthDevice` invariant 1); `raw` takes the answer.
         let status = unsafe { sys::rte_eth_stats_get(self.device.index, &mut raw) };
         self.device.driver("rte_eth_stats_get", status)?;
         Ok(PortStats {
@@ -135,7 +135,7 @@ impl Port {
     /// Sets its counters to zero.
     pub fn reset_stats(&self) -> Result<()> {
         let _control = control();
-        // SAFETY: the port is valid (`Device` invariant 1).
+        // SAFETY: the port is valid (`EthDevice` invariant 1).
         let status = unsafe { sys::rte_eth_stats_reset(self.device.index) };
         self.device.driver("rte_eth_stats_reset", status)
     }
@@ -144,7 +144,7 @@ impl Port {
     pub fn xstats(&self) -> Result<Vec<Xstat>> {
         let _control = control();
         let index = self.device.index;
-        // SAFETY: the port is valid (`Device` invariant 1); asks for the count only.
+        // SAFETY: the port is valid (`EthDevice` invariant 1); asks for the count only.
         let count = unsafe { sys::rte_eth_xstats_get_names(index, core::ptr::null_mut(), 0) };
         self.device.driver("rte_eth_xstats_get_names", count)?;
         let room = count.cast_unsigned();
@@ -163,8 +163,8 @@ impl Port {
         Ok(values.iter().filter_map(|xstat| named(xstat, &names)).collect())
     }
 
-    /// For what must not happen under a queue (`Device` invariant 2).
-    fn alone(&mut self) -> Result<&mut Device> {
+    /// For what must not happen under a queue (`EthDevice` invariant 2).
+    fn alone(&mut self) -> Result<&mut EthDevice> {
         let port = self.device.name.clone();
         Arc::get_mut(&mut self.device).ok_or(Error::QueuesInUse { port })
     }

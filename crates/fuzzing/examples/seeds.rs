@@ -14,7 +14,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::path::{Path, PathBuf};
 
-use offline::pcap::{Capture, Item};
+use offline::pcap::{Capture, CaptureItem};
 use wire::{Layers, Transport};
 
 /// What the fuzzer is told with `-max_len`, less the choices.
@@ -123,7 +123,7 @@ impl Seeds {
         }
         let mut streams: BTreeMap<Ends, (u16, Vec<u8>)> = BTreeMap::new();
         for item in Capture::new(&bytes) {
-            let Item::Packet(record) = item else { continue };
+            let CaptureItem::Packet(record) = item else { continue };
             let frame = bytes.get(record.data.clone()).unwrap();
             if record.link.number != 1 || record.is_cut() {
                 continue;

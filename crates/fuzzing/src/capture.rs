@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datapath::{Core, CoreConfig, CoreCounters, Limits};
-use offline::pcap::{Capture, Item, replay};
+use offline::pcap::{Capture, CaptureItem, replay};
 use plan::{Plan, Subscriber};
 
 use crate::library::{Shelf, library, shelf};
@@ -13,8 +13,8 @@ pub(crate) fn pcap(input: &[u8]) {
     let mut end = 0;
     for item in Capture::new(input) {
         let range = match item {
-            Item::Verbatim(range) | Item::Section { range, .. } => range,
-            Item::Packet(record) => {
+            CaptureItem::Verbatim(range) | CaptureItem::Section { range, .. } => range,
+            CaptureItem::Packet(record) => {
                 let inside = record.range.start <= record.data.start
                     && record.data.start <= record.data.end
                     && record.data.end <= record.range.end;
@@ -30,7 +30,7 @@ pub(crate) fn pcap(input: &[u8]) {
     let quiet = replay(input, &mut core(&shelf(Plan::default())), |_| ());
     assert!(quiet.output == input, "a replay without patches is the file");
     let patched = replay(input, &mut core(&library()), |_| ());
-    let again = Capture::new(&patched.output).filter(|item| matches!(item, Item::Packet(_)));
+    let again = Capture::new(&patched.output).filter(|item| matches!(item, CaptureItem::Packet(_)));
     let out = u64::try_from(again.count()).unwrap_or(u64::MAX);
     let report = patched.report;
     let expected = report.packets - report.left_out + report.inserted;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use datapath::{Direction, LinkLayer, Reason};
 use fuzzing::{library::library, rig::Rig};
-use offline::pcap::{Capture, Item, link_of};
+use offline::pcap::{Capture, CaptureItem, link_of};
 use wire::Layers;
 
 #[test]
@@ -29,8 +29,8 @@ fn broken_captures_lose_no_frame_unseen() {
             let mut random = seed;
             let mut rig = Rig::new(&library(), trusts);
             let packets = Capture::new(&bytes).filter_map(|item| match item {
-                Item::Packet(record) => Some(record),
-                Item::Verbatim(_) | Item::Section { .. } => None,
+                CaptureItem::Packet(record) => Some(record),
+                CaptureItem::Verbatim(_) | CaptureItem::Section { .. } => None,
             });
             for record in packets {
                 let link = link_of(record.link);

@@ -6,17 +6,18 @@
 //!            out of order, and repeated; over UDP whole and in fragments. Every frame that leaves has right checksums.
 //! Never:     reads a clock or a file, or depends on other patches: each patch is proved alone.
 
-mod cuts;
 mod datagrams;
-mod host;
-mod rig;
+mod ideal_host;
+mod mismatch;
+mod segmentation;
 mod stream;
+mod test_box;
 
 use patch::{Diagnostic, Group, Options, Patch, TestCase, Transport, compile};
 use serde::Serialize;
 
-use cuts::Cuts;
-use rig::Rig;
+use segmentation::Segmentations;
+use test_box::TestBox;
 
 #[cfg(test)]
 mod tests;
@@ -58,46 +59,6 @@ pub struct Failure {
     /// What came instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub got: Option<String>,
-}
-
-/// Something is not as it should be; how the bytes were cut is added by the caller.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Wrong {
-    what: String,
-    expected: Option<String>,
-    got: Option<String>,
-}
-
-impl Wrong {
-    fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), ..Self::default() }
-    }
-
-    /// Two byte strings that should be equal.
-    fn differs(what: &str, expected: &[u8], got: &[u8]) -> Self {
-        let at = expected.iter().zip(got).take_while(|(a, b)| a == b).count();
-        Self {
-            what: format!(
-                "{what} from byte {at} on: {} bytes were expected, {} came",
-                expected.len(),
-                got.len()
-            ),
-            expected: Some(around(expected, at)),
-            got: Some(around(got, at)),
-        }
-    }
-}
-
-/// The bytes around `at`, escaped as in a patch file.
-fn around(bytes: &[u8], at: usize) -> String {
-    const BEFORE: usize = 16;
-    const SHOWN: usize = 64;
-    let start = at.saturating_sub(BEFORE);
-    let end = start.saturating_add(SHOWN).min(bytes.len());
-    let shown = bytes.get(start..end).unwrap_or_default().escape_ascii();
-    let (left, right) =
-        (if start > 0 { "…" } else { "" }, if end < bytes.len() { "…" } else { "" });
-    format!("{left}{shown}{right}")
 }
 
 impl CaseResult {
@@ -147,16 +108,16 @@ fn prove_one(patch: &Patch, options: &Options, proof: &mut Proof) {
             return;
         }
     };
-    let mut rig = Rig::new(plan);
+    let mut test_box = TestBox::new(plan);
     for case in &patch.tests {
-        let result = run(&mut rig, patch, case);
+        let result = run(&mut test_box, patch, case);
         proof.diagnostics.extend(result.diagnostic(patch, case));
         proof.results.push(result);
     }
 }
 
 /// One case, cut in every way until one goes wrong.
-fn run(rig: &mut Rig, patch: &Patch, case: &TestCase) -> CaseResult {
+fn run(test_box: &mut TestBox, patch: &Patch, case: &TestCase) -> CaseResult {
     let mut result = CaseResult {
         patch: patch.name.clone(),
         file: patch.file.name().to_owned(),
@@ -171,15 +132,15 @@ fn run(rig: &mut Rig, patch: &Patch, case: &TestCase) -> CaseResult {
         split_points_tried: 0,
         failure: None,
     };
-    let cuts = Cuts::of(case);
-    result.split_points = cuts.points;
-    result.split_points_tried = cuts.points_tried;
-    for cut in &cuts.list {
+    let segmentations = Segmentations::of(case);
+    result.split_points = segmentations.points;
+    result.split_points_tried = segmentations.points_tried;
+    for cut in &segmentations.list {
         result.runs = result.runs.saturating_add(1);
-        rig.next_run(case);
+        test_box.next_run(case);
         let done = match case.transport {
-            Transport::Tcp => stream::run(rig, case, cut),
-            Transport::Udp => datagrams::run(rig, case, cut),
+            Transport::Tcp => stream::run(test_box, case, cut),
+            Transport::Udp => datagrams::run(test_box, case, cut),
         };
         if let Err(wrong) = done {
             result.passed = false;

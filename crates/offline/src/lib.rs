@@ -9,3 +9,6 @@
 pub mod cases;
 pub mod load;
 pub mod pcap;
+mod side;
+
+pub use side::ConnectionSide;

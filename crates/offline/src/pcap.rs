@@ -13,9 +13,9 @@ mod records;
 mod replay;
 mod report;
 
-pub use records::{Capture, Format, Item, LinkType, Record};
+pub use records::{Capture, CaptureFormat, CaptureItem, LinkType, PacketRecord};
 pub use replay::{CaptureFrame, ReplayOutcome, link_of, replay};
-pub use report::{EditEntry, Fate, Report};
+pub use report::{EditEntry, PacketFate, ReplayReport};
 
 #[cfg(test)]
 mod tests;

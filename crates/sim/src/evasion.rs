@@ -12,80 +12,50 @@
     reason = "frames are made here, byte by byte, and a recipe that panics is wrong"
 )]
 
+mod case;
+mod decoy;
 mod handshake;
-mod insertion;
-mod odd;
+mod ip_fragments;
+mod odd_request;
 mod overlap;
-mod packet;
 mod play;
 mod segment;
-mod server;
+mod stack_server;
 mod teardown;
 
 use std::io;
 use std::path::Path;
 
-pub use play::{Heard, play};
-use segment::{FIN_ACK, Piece, Segment};
+use case::ClientScript;
+pub use case::{DECOY_TOKEN, EvasionCase, TOKEN, TimedFrame};
+pub use play::{HeardByServer, play};
 
 #[cfg(test)]
 mod tests;
 
-/// What the server should not get, and what stands in its place in a decoy.
-pub const TOKEN: &str = "PATCHME-0123456789";
-/// As long as [`TOKEN`].
-pub const DECOY_TOKEN: &str = "DECOYXX-9876543210";
-
-/// The request that a box would have to change.
-const REAL: &[u8] = b"GET /a?id=PATCHME-0123456789 HTTP/1.1\r\nHost: t.example\r\n\r\n";
-/// One that it would leave alone.
-const DECOY: &[u8] = b"GET /a?id=DECOYXX-9876543210 HTTP/1.1\r\nHost: t.example\r\n\r\n";
-/// Where the stream ends.
-const END: u32 = 1 + 58;
-/// Within the token.
-const CUT: u32 = 1 + 19;
-
-const _: () = assert!(REAL.len() == 58 && DECOY.len() == 58, "the decoy covers the request");
-
-/// One strategy.
-pub struct Case {
-    /// Unique, and the name of its capture.
-    pub name: &'static str,
-    /// Where it was published.
-    pub source: &'static str,
-    /// What is sent.
-    pub recipe: &'static str,
-    /// What each connection brings the server's application, before anything is replaced, where first data wins and what no
-    /// host takes is not taken.
-    pub reads: &'static [&'static [u8]],
-    script: fn(&mut Script),
-}
-
-impl Case {
+impl EvasionCase {
     /// The client's frames, in order, for a connection whose first number is `isn`.
-    pub fn frames(&self, isn: u32) -> Vec<Timed> {
+    pub fn frames(&self, isn: u32) -> Vec<TimedFrame> {
         let at = cases().position(|case| case.name == self.name).unwrap_or_default();
         let port = 40_000 + u16::try_from(at).unwrap_or_default();
-        let mut script = Script { port, isn, clock_ms: 0, ip_id: 0, frames: Vec::new() };
+        let mut script = ClientScript::new(port, isn);
         (self.script)(&mut script);
-        script.frames
+        script.into_frames()
     }
 }
 
-/// A frame and when it is sent.
-#[derive(Clone, Debug)]
-pub struct Timed {
-    /// Since the beginning of its case.
-    pub at_ms: u32,
-    /// From the Ethernet header on.
-    pub frame: Vec<u8>,
-}
-
 /// All of them.
-pub fn cases() -> impl Iterator<Item = &'static Case> {
-    [handshake::CASES, insertion::CASES, odd::CASES, overlap::CASES, teardown::CASES, packet::CASES]
-        .into_iter()
-        .flatten()
+pub fn cases() -> impl Iterator<Item = &'static EvasionCase> {
+    [
+        handshake::CASES,
+        decoy::CASES,
+        odd_request::CASES,
+        overlap::CASES,
+        teardown::CASES,
+        ip_fragments::CASES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Writes each case's capture (pcap, Ethernet) and `cases.tsv` into a folder.
@@ -115,75 +85,4 @@ pub fn write(folder: &Path) -> io::Result<usize> {
     }
     std::fs::write(folder.join("cases.tsv"), table)?;
     Ok(count)
-}
-
-/// What a client sends, as it is made up.
-struct Script {
-    port: u16,
-    isn: u32,
-    clock_ms: u32,
-    ip_id: u16,
-    frames: Vec<Timed>,
-}
-
-impl Script {
-    fn frame(&mut self, segment: &Segment) -> Vec<u8> {
-        self.ip_id += 1;
-        // Fragments of different cases that are under way at once are not those of one datagram.
-        segment.frame((self.port, self.isn), self.port << 6 | self.ip_id & 0x3f, self.clock_ms)
-    }
-
-    fn send(&mut self, segment: Segment) {
-        let frame = self.frame(&segment);
-        self.send_frame(frame);
-    }
-
-    fn send_frame(&mut self, frame: Vec<u8>) {
-        self.frames.push(Timed { at_ms: self.clock_ms, frame });
-        self.clock_ms += 3;
-    }
-
-    fn pause(&mut self, ms: u32) {
-        self.clock_ms += ms;
-    }
-
-    /// Sends a SYN and gives the server time to answer.
-    fn syn(&mut self, segment: Segment) {
-        self.send(segment);
-        self.pause(150);
-    }
-
-    /// SYN, the server's answer, ACK.
-    fn open(&mut self) {
-        self.syn(Segment::syn());
-        self.send(Segment::ack(1));
-    }
-
-    fn real(&mut self) {
-        self.send(Segment::data(1, REAL));
-    }
-
-    /// The same from the connection's beginning on, in pieces.
-    fn pieces(&mut self, bytes: &[u8], size: usize, mut between: impl FnMut(&mut Self, u32)) {
-        let mut at = 1;
-        for piece in bytes.chunks(size) {
-            between(self, at);
-            self.send(Segment::data(at, piece));
-            at += u32::try_from(piece.len()).unwrap_or(0);
-        }
-    }
-
-    fn close(&mut self) {
-        self.send(Segment::of(END, FIN_ACK));
-    }
-
-    /// The request, and the end.
-    fn real_and_close(&mut self) {
-        self.real();
-        self.close();
-    }
-
-    fn fragment(&mut self, frame: &[u8], piece: Piece) {
-        self.send_frame(segment::fragment(frame, piece));
-    }
 }

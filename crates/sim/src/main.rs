@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sim::tcp::{Play, Run, protocols, run};
+use sim::tcp::{PlayOptions, SeedOutcome, protocols, run};
 
 const USAGE: &str = "\
 sim: TCP connections between two stacks with the box between them, on a virtual clock
@@ -26,15 +26,16 @@ sim: TCP connections between two stacks with the box between them, on a virtual 
   sim --evasions DIR   writes the captures of published evasions, and a table of them
 ";
 
-struct Arguments {
+struct SimArguments {
     first: u64,
     end: u64,
-    play: Play,
+    play: PlayOptions,
     json: bool,
 }
 
-fn arguments() -> Result<Arguments, String> {
-    let mut found = Arguments { first: 0, end: 1_000, play: Play::default(), json: false };
+fn arguments() -> Result<SimArguments, String> {
+    let mut found =
+        SimArguments { first: 0, end: 1_000, play: PlayOptions::default(), json: false };
     let mut rest = std::env::args().skip(1);
     while let Some(word) = rest.next() {
         let mut value = || rest.next().ok_or_else(|| format!("{word} wants a value"));
@@ -80,17 +81,17 @@ fn arguments() -> Result<Arguments, String> {
 
 /// What became of all seeds.
 #[derive(Default)]
-struct Sum {
+struct SeedTotals {
     played: u64,
     inexact: u64,
     given_up: u64,
     past_window: u64,
     frames: u64,
-    failed: Vec<Run>,
+    failed: Vec<SeedOutcome>,
 }
 
-impl Sum {
-    fn add(&mut self, run: Run) {
+impl SeedTotals {
+    fn add(&mut self, run: SeedOutcome) {
         self.played += 1;
         self.inexact += u64::from(run.inexact);
         self.given_up += u64::from(run.given_up);
@@ -133,9 +134,9 @@ fn write_evasions(folder: &Path) -> ExitCode {
     if said.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn play_all(arguments: &Arguments) -> Sum {
+fn play_all(arguments: &SimArguments) -> SeedTotals {
     let next = AtomicU64::new(arguments.first);
-    let sum = Mutex::new(Sum::default());
+    let sum = Mutex::new(SeedTotals::default());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let terminal = std::io::stderr().is_terminal();
     std::thread::scope(|scope| {
@@ -166,7 +167,7 @@ fn play_all(arguments: &Arguments) -> Sum {
 }
 
 /// A failure as soon as it is there, and every line of a trace.
-fn tell_one(arguments: &Arguments, run: &Run) {
+fn tell_one(arguments: &SimArguments, run: &SeedOutcome) {
     let mut out = std::io::stdout().lock();
     for line in &run.trace {
         let _unheard = writeln!(out, "{line}");
@@ -180,7 +181,7 @@ fn tell_one(arguments: &Arguments, run: &Run) {
     };
 }
 
-fn tell(arguments: &Arguments, sum: &Sum) -> std::io::Result<()> {
+fn tell(arguments: &SimArguments, sum: &SeedTotals) -> std::io::Result<()> {
     let mut kinds = std::collections::BTreeMap::new();
     for wrong in sum.failed.iter().filter_map(|run| run.wrong.as_ref()) {
         *kinds.entry(format!("{:?}", wrong.kind)).or_insert(0_u64) += 1;

@@ -48,13 +48,13 @@ pub(crate) fn say_json(value: &impl Serialize) -> Result<()> {
 }
 
 /// Progress on standard error; nothing where that is no terminal.
-pub(crate) fn progress(length: usize, unit: Unit) -> ProgressBar {
+pub(crate) fn progress(length: usize, unit: ProgressUnit) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let template = match unit {
-        Unit::Bytes => "{wide_bar} {bytes}/{total_bytes} {eta}",
-        Unit::Patches => "{wide_bar} {pos}/{len} patches {eta}",
+        ProgressUnit::Bytes => "{wide_bar} {bytes}/{total_bytes} {eta}",
+        ProgressUnit::Patches => "{wide_bar} {pos}/{len} patches {eta}",
     };
     let style = ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar());
     ProgressBar::new(u64::try_from(length).unwrap_or(u64::MAX)).with_style(style)
@@ -62,7 +62,7 @@ pub(crate) fn progress(length: usize, unit: Unit) -> ProgressBar {
 
 /// What is counted.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Unit {
+pub(crate) enum ProgressUnit {
     Bytes,
     Patches,
 }

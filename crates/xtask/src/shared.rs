@@ -110,15 +110,15 @@ const SHARED: &[Row] = &[
     ("wirepatch/src/run/dataplane.rs", "Watched.too_long", "Arc", Cold, "control"),
     ("wirepatch/src/run/metrics.rs", "MetricsServer.server", "Arc", Cold, "the thread that answers scrapes"),
     // `wirepatch bench` only.
-    ("wirepatch/src/bench/feeder.rs", "Orders.opened", "AtomicU64", Cold, "the feeding lcore, once; main"),
-    ("wirepatch/src/bench/feeder.rs", "Orders.pace", "AtomicU64", Cold, "main, a row; the feeding lcore"),
-    ("wirepatch/src/bench/feeder.rs", "Orders.stretch_ticks", "AtomicU64", Cold, "main, a row; the feeding lcore"),
-    ("wirepatch/src/bench/lcore.rs", "Watch.idle_ticks", "AtomicU64", Cold, "the measured lcore, per turn; main reads"),
-    ("wirepatch/src/bench/lcore.rs", "Watch.packets", "AtomicU64", Cold, "the measured lcore, per turn; main reads"),
-    ("wirepatch/src/bench/lcore.rs", "Watch.stop", "AtomicBool", Cold, "main, once; the measured lcore"),
-    ("wirepatch/src/bench/lcore.rs", "Watch.task", "OnceLock", Cold, "the measured lcore, once; main"),
+    ("wirepatch/src/bench/feeder.rs", "FeederOrders.opened", "AtomicU64", Cold, "the feeding lcore, once; main"),
+    ("wirepatch/src/bench/feeder.rs", "FeederOrders.pace", "AtomicU64", Cold, "main, a row; the feeding lcore"),
+    ("wirepatch/src/bench/feeder.rs", "FeederOrders.stretch_ticks", "AtomicU64", Cold, "main, a row; the feeding lcore"),
+    ("wirepatch/src/bench/lcore.rs", "LcoreWatch.idle_ticks", "AtomicU64", Cold, "the measured lcore, per turn; main reads"),
+    ("wirepatch/src/bench/lcore.rs", "LcoreWatch.packets", "AtomicU64", Cold, "the measured lcore, per turn; main reads"),
+    ("wirepatch/src/bench/lcore.rs", "LcoreWatch.stop", "AtomicBool", Cold, "main, once; the measured lcore"),
+    ("wirepatch/src/bench/lcore.rs", "LcoreWatch.task", "OnceLock", Cold, "the measured lcore, once; main"),
     ("wirepatch/src/bench/ports.rs", "DEVICES", "AtomicUsize", Cold, "main, a row"),
-    ("wirepatch/src/bench/turns.rs", "Order.0", "AtomicU64", Cold, "the feeding lcore, twice a stretch; the measured lcore"),
+    ("wirepatch/src/bench/turns.rs", "StretchOrder.0", "AtomicU64", Cold, "the feeding lcore, twice a stretch; the measured lcore"),
 ];
 
 /// Not in the product.

@@ -18,7 +18,7 @@ use std::{
 const L2_BYTES_MAX: u32 = 14 + 4 + 4;
 
 /// DPDK's control calls are not made for several threads: each runs under this lock. It holds
-/// the ports that there is a `Device` of.
+/// the ports that there is a `EthDevice` of.
 static CONTROL: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
 pub(super) fn control() -> MutexGuard<'static, BTreeSet<u16>> {
@@ -28,12 +28,12 @@ pub(super) fn control() -> MutexGuard<'static, BTreeSet<u16>> {
 /// A device of ours.
 ///
 /// Invariants:
-/// 1. `index` is a valid port, and no other `Device` has it (it is in [`CONTROL`]);
+/// 1. `index` is a valid port, and no other `EthDevice` has it (it is in [`CONTROL`]);
 /// 2. it is started, configured and stopped only by `&mut`, so while there is no queue: queues
 ///    share it by `Arc`. So a queue is the proof that the port runs, and that its queue exists;
 /// 3. `_lease` keeps DPDK up (`Eal` invariant 3), and every control call holds [`control`].
 #[derive(Debug)]
-pub(super) struct Device {
+pub(super) struct EthDevice {
     pub(super) index: u16,
     pub(super) name: String,
     /// Whether it was plugged in here, and has to be unplugged in the end.
@@ -42,7 +42,7 @@ pub(super) struct Device {
     _lease: Arc<Lease>,
 }
 
-impl Device {
+impl EthDevice {
     pub(super) fn probe(eal: &Eal, device: &str) -> Result<Self> {
         let device_c = c_string("device", device)?;
         let name = device.split(',').next().unwrap_or(device);
@@ -315,7 +315,7 @@ impl Device {
     }
 }
 
-impl Drop for Device {
+impl Drop for EthDevice {
     /// The port and all its queues are gone. A driver that does not let go leaves nothing to do.
     fn drop(&mut self) {
         let _refused = self.stop();

@@ -1,6 +1,6 @@
 //! The way of packets: bursts in, bursts out. Nothing here allocates, locks or formats.
 
-use super::device::Device;
+use super::device::EthDevice;
 use crate::{mbuf::Mbuf, ring::forget_front};
 use core::{cell::Cell, marker::PhantomData, ptr::NonNull};
 use dpdk_sys as sys;
@@ -20,11 +20,11 @@ const BURST_FRAMES_MAX: usize = 32;
 /// ```
 ///
 /// Invariants:
-/// 1. `device` runs with this queue while this is alive (`Device` invariant 2);
+/// 1. `device` runs with this queue while this is alive (`EthDevice` invariant 2);
 /// 2. there is one `RxQueue` of its number, it is not `Sync`, and polls by `&mut`.
 #[derive(Debug)]
 pub struct RxQueue {
-    device: Arc<Device>,
+    device: Arc<EthDevice>,
     queue: u16,
     /// The driver keeps it open while the port runs: while `device` is shared (invariant 1).
     event: Option<RawFd>,
@@ -42,7 +42,7 @@ pub struct RxQueue {
 /// Invariants: those of [`RxQueue`].
 #[derive(Debug)]
 pub struct TxQueue {
-    device: Arc<Device>,
+    device: Arc<EthDevice>,
     queue: u16,
     /// Whether packets may ask for checksums, which drivers want to prepare for.
     offloads: bool,
@@ -52,7 +52,7 @@ pub struct TxQueue {
 impl RxQueue {
     /// Asks the driver for an event descriptor only where it was told to prepare one: others
     /// would complain in the log.
-    pub(super) fn new(device: Arc<Device>, queue: u16, interrupts: bool) -> Self {
+    pub(super) fn new(device: Arc<EthDevice>, queue: u16, interrupts: bool) -> Self {
         let event = interrupts.then(|| {
             // SAFETY: the port and its queue exist, and `CONTROL` is not needed to read this.
             unsafe { sys::rte_eth_dev_rx_intr_ctl_q_get_fd(device.index, queue) }
@@ -150,7 +150,7 @@ impl RxQueue {
 type RawMbuf = NonNull<sys::rte_mbuf>;
 
 impl TxQueue {
-    pub(super) const fn new(device: Arc<Device>, queue: u16, offloads: bool) -> Self {
+    pub(super) const fn new(device: Arc<EthDevice>, queue: u16, offloads: bool) -> Self {
         Self { device, queue, offloads, _one_core: PhantomData }
     }
 

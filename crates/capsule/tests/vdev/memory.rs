@@ -2,8 +2,8 @@
 
 use crate::{Test, allocations, pool};
 use capsule::{
-    ChecksumState, Eal, EalArgs, Error, HEADROOM_BYTES, Mbuf, Mempool, MempoolConfig, Network,
-    Transport, TxChecksum,
+    ChecksumState, Eal, EalArgs, Error, HEADROOM_BYTES, Mbuf, Mempool, MempoolConfig, TxChecksum,
+    TxNetwork, TxTransport,
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -132,11 +132,11 @@ fn checksum_requests_keep_their_bounds(eal: &Eal) {
     let request = TxChecksum {
         l2_bytes: 127,
         l3_bytes: 511,
-        network: Network::Ipv4 { header_checksum: true },
-        transport: Some(Transport::Tcp),
+        network: TxNetwork::Ipv4 { header_checksum: true },
+        transport: Some(TxTransport::Tcp),
     };
     assert!(frame.request_checksum(request));
-    assert!(frame.request_checksum(TxChecksum { network: Network::Ipv6, ..request }));
+    assert!(frame.request_checksum(TxChecksum { network: TxNetwork::Ipv6, ..request }));
     assert!(!frame.request_checksum(TxChecksum { l2_bytes: 128, ..request }));
     assert!(!frame.request_checksum(TxChecksum { l3_bytes: 512, ..request }));
     frame.clear_requests();

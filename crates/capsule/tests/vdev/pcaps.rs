@@ -10,9 +10,9 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// A folder that goes when the test does.
-struct Folder(PathBuf);
+struct PcapFolder(PathBuf);
 
-impl Folder {
+impl PcapFolder {
     fn new(name: &str) -> Self {
         let path = env::temp_dir().join(format!("capsule-{name}-{}", process::id()));
         fs::create_dir_all(&path).unwrap();
@@ -20,7 +20,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for PcapFolder {
     fn drop(&mut self) {
         let _gone = fs::remove_dir_all(&self.0);
     }
@@ -61,7 +61,7 @@ fn frames() -> Vec<Vec<u8>> {
 }
 
 fn frames_come_out_as_they_went_in(eal: &Eal) {
-    let folder = Folder::new("in-out");
+    let folder = PcapFolder::new("in-out");
     let (input, output) = (folder.0.join("in.pcap"), folder.0.join("out.pcap"));
     let want: Vec<Vec<u8>> = core::iter::repeat_n(frames(), 20).flatten().collect();
     fs::write(&input, pcap(&want)).unwrap();
@@ -90,7 +90,7 @@ fn frames_come_out_as_they_went_in(eal: &Eal) {
 }
 
 fn a_frame_longer_than_a_buffer_is_counted(eal: &Eal) {
-    let folder = Folder::new("long");
+    let folder = PcapFolder::new("long");
     let input = folder.0.join("in.pcap");
     fs::write(&input, pcap(&[vec![1; 60], vec![2; 2049], vec![3; 60], vec![4; 9000], vec![5; 60]]))
         .unwrap();

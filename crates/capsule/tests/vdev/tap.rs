@@ -2,7 +2,8 @@
 
 use crate::pool;
 use capsule::{
-    Backoff, Eal, Mbuf, Mempool, Network, Port, PortConfig, RxQueue, Started, Transport, TxChecksum,
+    Backoff, Eal, Mbuf, Mempool, Port, PortConfig, RxQueue, Started, TxChecksum, TxNetwork,
+    TxTransport,
 };
 use std::{net::UdpSocket, process::Command, time::Duration};
 
@@ -39,8 +40,8 @@ pub(crate) fn a_socket_talks_through_a_tap(eal: &Eal) -> Result<(), String> {
     let request = TxChecksum {
         l2_bytes: 14,
         l3_bytes: 20,
-        network: Network::Ipv4 { header_checksum: true },
-        transport: Some(Transport::Udp),
+        network: TxNetwork::Ipv4 { header_checksum: true },
+        transport: Some(TxTransport::Udp),
     };
     assert!(answer.request_checksum(request));
     assert_eq!(tx[0].transmit(&mut vec![answer]), 1);

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use patch::{Direction, Expect, TestCase, TestStep};
 use wire::{Layers, checksum, number};
 
-use super::Wrong;
-use super::cuts::{Cut, SEGMENT_BYTES, pieces};
-use super::rig::{Rig, Side};
+use super::mismatch::{Mismatch, around};
+use super::segmentation::{SEGMENT_BYTES, Segmentation, pieces};
+use super::test_box::TestBox;
+use crate::ConnectionSide;
 
 /// Largest datagram in one Ethernet frame.
 const WHOLE_BYTES_MAX: usize = SEGMENT_BYTES + 12;
@@ -16,10 +17,14 @@ const WHOLE_BYTES_MAX: usize = SEGMENT_BYTES + 12;
 const FRAGMENTS_MAX: usize = 64;
 
 /// Runs all steps.
-pub(super) fn run(rig: &mut Rig, case: &TestCase, cut: &Cut) -> Result<(), Wrong> {
+pub(super) fn run(
+    test_box: &mut TestBox,
+    case: &TestCase,
+    cut: &Segmentation,
+) -> Result<(), Mismatch> {
     let mut start = 0_usize;
     for (no, step) in case.steps.iter().enumerate() {
-        one(rig, case, step, *cut, start).map_err(|mut wrong| {
+        one(test_box, case, step, *cut, start).map_err(|mut wrong| {
             if case.steps.len() > 1 {
                 wrong.what = format!("step {}: {}", no.saturating_add(1), wrong.what);
             }
@@ -31,21 +36,21 @@ pub(super) fn run(rig: &mut Rig, case: &TestCase, cut: &Cut) -> Result<(), Wrong
 }
 
 fn one(
-    rig: &mut Rig,
+    test_box: &mut TestBox,
     case: &TestCase,
     step: &TestStep,
-    cut: Cut,
+    cut: Segmentation,
     start: usize,
-) -> Result<(), Wrong> {
+) -> Result<(), Mismatch> {
     let from = match step.direction {
-        Direction::Request => Side::Client,
-        Direction::Response => Side::Server,
+        Direction::Request => ConnectionSide::Client,
+        Direction::Response => ConnectionSide::Server,
     };
-    let frames = frames(rig, from, &step.input, cut, start, case)?;
-    let copies = if cut == Cut::Twice { 2 } else { 1 };
-    let (mut onward, mut back) = (Inbox::default(), Inbox::default());
+    let frames = frames(test_box, from, &step.input, cut, start, case)?;
+    let copies = if cut == Segmentation::Twice { 2 } else { 1 };
+    let (mut onward, mut back) = (DatagramInbox::default(), DatagramInbox::default());
     for frame in frames {
-        for (to, left) in rig.send(from, &frame)? {
+        for (to, left) in test_box.send(from, &frame)? {
             if to == from { back.take(&left)? } else { onward.take(&left)? }
         }
     }
@@ -54,11 +59,11 @@ fn one(
 
 fn expect(
     step: &TestStep,
-    from: Side,
+    from: ConnectionSide,
     copies: usize,
     onward: Vec<Vec<u8>>,
     back: Vec<Vec<u8>>,
-) -> Result<(), Wrong> {
+) -> Result<(), Mismatch> {
     let to = from.other();
     let (arrives, answer): (Option<&[u8]>, Option<&[u8]>) = match &step.expect {
         Expect::Unchanged => (Some(&step.input), None),
@@ -69,7 +74,7 @@ fn expect(
     for (who, want, came) in [(to, arrives, onward), (from, answer, back)] {
         let Some(want) = want else {
             if let Some(first) = came.first() {
-                return Err(Wrong::differs(
+                return Err(Mismatch::differs(
                     &format!("{} gets a datagram where none was expected", who.name()),
                     b"",
                     first,
@@ -78,14 +83,14 @@ fn expect(
             continue;
         };
         if came.len() != copies {
-            return Err(Wrong {
+            return Err(Mismatch {
                 what: format!("{} gets {} datagrams, not {copies}", who.name(), came.len()),
-                expected: Some(super::around(want, 0)),
-                got: came.first().map(|first| super::around(first, 0)),
+                expected: Some(around(want, 0)),
+                got: came.first().map(|first| around(first, 0)),
             });
         }
         if let Some(got) = came.iter().find(|got| *got != want) {
-            return Err(Wrong::differs(&format!("{} gets other bytes", who.name()), want, got));
+            return Err(Mismatch::differs(&format!("{} gets other bytes", who.name()), want, got));
         }
     }
     Ok(())
@@ -93,20 +98,20 @@ fn expect(
 
 /// The datagram's frames in the order they are sent.
 fn frames(
-    rig: &mut Rig,
-    from: Side,
+    test_box: &mut TestBox,
+    from: ConnectionSide,
     payload: &[u8],
-    cut: Cut,
+    cut: Segmentation,
     start: usize,
     case: &TestCase,
-) -> Result<Vec<Vec<u8>>, Wrong> {
-    let [client, server] = rig.ports();
+) -> Result<Vec<Vec<u8>>, Mismatch> {
+    let [client, server] = test_box.ports();
     let (source, destination) = match from {
-        Side::Client => (client, server),
-        Side::Server => (server, client),
+        ConnectionSide::Client => (client, server),
+        ConnectionSide::Server => (server, client),
     };
     let Ok(len) = u16::try_from(payload.len().saturating_add(8)) else {
-        return Err(Wrong::new("the case sends more bytes than a datagram has; cut it down"));
+        return Err(Mismatch::new("the case sends more bytes than a datagram has; cut it down"));
     };
     let mut l4 = Vec::with_capacity(len.into());
     l4.extend(source.to_be_bytes());
@@ -114,28 +119,33 @@ fn frames(
     l4.extend(len.to_be_bytes());
     l4.extend([0xff, 0xff]);
     l4.extend_from_slice(payload);
-    let whole = rig.frame(from, number::UDP, &l4);
+    let whole = test_box.frame(from, number::UDP, &l4);
     // Fragments of IPv6 go through the same code behind another header; datapath's own tests have them.
     let never_cut = case.peer.is_some_and(|peer| peer.is_ipv6());
     let whole_does = never_cut || payload.len() <= WHOLE_BYTES_MAX;
-    if whole_does && matches!(cut, Cut::Twice) {
+    if whole_does && matches!(cut, Segmentation::Twice) {
         return Ok(vec![whole.clone(), whole]);
     }
-    if never_cut || (whole_does && matches!(cut, Cut::Whole)) {
+    if never_cut || (whole_does && matches!(cut, Segmentation::Whole)) {
         return Ok(vec![whole]);
     }
     // The checksum covers the whole, so it is taken from there.
     let Ok(layers) = Layers::ethernet(&whole) else {
-        return Err(Wrong::new("the case sends more bytes than a packet has; cut it down"));
+        return Err(Mismatch::new("the case sends more bytes than a packet has; cut it down"));
     };
     if !checksum::transport_is_right(&whole, &layers) {
-        return Err(Wrong::new("the case sends more bytes than a datagram has; cut it down"));
+        return Err(Mismatch::new("the case sends more bytes than a datagram has; cut it down"));
     }
     let body = whole.get(layers.l4..layers.ip_end).unwrap_or_default().to_vec();
     // Fragments are cut at multiples of eight of what follows the IP header.
     let forward = match cut {
-        Cut::Swapped | Cut::Backwards | Cut::Twice => Cut::Random(7),
-        Cut::Whole | Cut::Bytes | Cut::At(_) | Cut::Random(_) => cut,
+        Segmentation::Swapped | Segmentation::Backwards | Segmentation::Twice => {
+            Segmentation::Random(7)
+        }
+        Segmentation::Whole
+        | Segmentation::Bytes
+        | Segmentation::At(_)
+        | Segmentation::Random(_) => cut,
     };
     let mut ends: Vec<usize> = pieces(forward, start, payload.len())
         .iter()
@@ -158,22 +168,25 @@ fn frames(
         all.push(end);
     }
     all.pop();
-    let mut frames = rig.fragments(from, number::UDP, &body, &all);
+    let mut frames = test_box.fragments(from, number::UDP, &body, &all);
     match cut {
-        Cut::Swapped => frames.chunks_exact_mut(2).for_each(|two| two.swap(0, 1)),
-        Cut::Backwards => frames.reverse(),
-        Cut::Twice => {
-            let again = rig.fragments(from, number::UDP, &body, &all);
+        Segmentation::Swapped => frames.chunks_exact_mut(2).for_each(|two| two.swap(0, 1)),
+        Segmentation::Backwards => frames.reverse(),
+        Segmentation::Twice => {
+            let again = test_box.fragments(from, number::UDP, &body, &all);
             frames.extend(again);
         }
-        Cut::Whole | Cut::Bytes | Cut::At(_) | Cut::Random(_) => {}
+        Segmentation::Whole
+        | Segmentation::Bytes
+        | Segmentation::At(_)
+        | Segmentation::Random(_) => {}
     }
     Ok(frames)
 }
 
 /// The fragments of one datagram.
 #[derive(Default)]
-struct Parts {
+struct FragmentSet {
     by_offset: BTreeMap<u32, Vec<u8>>,
     /// Its end, once the last one is there.
     end: Option<usize>,
@@ -181,16 +194,16 @@ struct Parts {
 
 /// Puts fragments together, as a host does.
 #[derive(Default)]
-struct Inbox {
+struct DatagramInbox {
     datagrams: Vec<Vec<u8>>,
     /// By identification: pieces by their offset, and the end once it is known.
-    parts: BTreeMap<u32, Parts>,
+    parts: BTreeMap<u32, FragmentSet>,
 }
 
-impl Inbox {
-    fn take(&mut self, frame: &[u8]) -> Result<(), Wrong> {
+impl DatagramInbox {
+    fn take(&mut self, frame: &[u8]) -> Result<(), Mismatch> {
         let Ok(layers) = Layers::ethernet(frame) else {
-            return Err(Wrong::new("a frame left that cannot be read"));
+            return Err(Mismatch::new("a frame left that cannot be read"));
         };
         let Some(fragment) = layers.fragment else {
             self.datagrams.push(layers.payload_of(frame).to_vec());
@@ -211,11 +224,11 @@ impl Inbox {
         Ok(())
     }
 
-    fn finish(self) -> Result<Vec<Vec<u8>>, Wrong> {
+    fn finish(self) -> Result<Vec<Vec<u8>>, Mismatch> {
         if self.parts.is_empty() {
             Ok(self.datagrams)
         } else {
-            Err(Wrong::new("fragments left that do not make a datagram"))
+            Err(Mismatch::new("fragments left that do not make a datagram"))
         }
     }
 }

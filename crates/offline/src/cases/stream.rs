@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use patch::{Direction, Expect, TestCase, TestStep};
 use wire::number;
 
-use super::Wrong;
-use super::cuts::{Cut, pieces};
-use super::host::{Host, IN_FLIGHT_BYTES_MAX, Segment};
-use super::rig::{Rig, Side};
+use super::ideal_host::{IN_FLIGHT_BYTES_MAX, IdealHost, OutgoingSegment};
+use super::mismatch::Mismatch;
+use super::segmentation::{Segmentation, pieces};
+use super::test_box::TestBox;
+use crate::ConnectionSide;
 
 /// First retransmission timeout (RFC 6298 section 2).
 const TIMEOUT_MS: u64 = 1_000;
@@ -20,10 +21,17 @@ const TIMEOUTS_MAX: u32 = 4;
 const FRAMES_MAX: usize = 400_000;
 
 /// Runs all steps.
-pub(super) fn run(rig: &mut Rig, case: &TestCase, cut: &Cut) -> Result<(), Wrong> {
-    let ports = rig.ports();
-    let hosts = [Host::new(Side::Client, ports), Host::new(Side::Server, ports)];
-    let mut talk = Talk { rig, hosts, frames: 0, expected: [Vec::new(), Vec::new()] };
+pub(super) fn run(
+    test_box: &mut TestBox,
+    case: &TestCase,
+    cut: &Segmentation,
+) -> Result<(), Mismatch> {
+    let ports = test_box.ports();
+    let hosts = [
+        IdealHost::new(ConnectionSide::Client, ports),
+        IdealHost::new(ConnectionSide::Server, ports),
+    ];
+    let mut talk = StreamRun { test_box, hosts, frames: 0, expected: [Vec::new(), Vec::new()] };
     talk.shake_hands()?;
     let mut start = 0_usize;
     for (no, step) in case.steps.iter().enumerate() {
@@ -44,46 +52,46 @@ pub(super) fn run(rig: &mut Rig, case: &TestCase, cut: &Cut) -> Result<(), Wrong
     talk.compare()
 }
 
-struct Talk<'a> {
-    rig: &'a mut Rig,
-    hosts: [Host; 2],
+struct StreamRun<'a> {
+    test_box: &'a mut TestBox,
+    hosts: [IdealHost; 2],
     frames: usize,
     /// What each side is to receive.
     expected: [Vec<u8>; 2],
 }
 
-impl Talk<'_> {
-    fn host(&self, side: Side) -> &Host {
+impl StreamRun<'_> {
+    fn host(&self, side: ConnectionSide) -> &IdealHost {
         let [client, server] = &self.hosts;
         match side {
-            Side::Client => client,
-            Side::Server => server,
+            ConnectionSide::Client => client,
+            ConnectionSide::Server => server,
         }
     }
 
-    fn host_mut(&mut self, side: Side) -> &mut Host {
+    fn host_mut(&mut self, side: ConnectionSide) -> &mut IdealHost {
         let [client, server] = &mut self.hosts;
         match side {
-            Side::Client => client,
-            Side::Server => server,
+            ConnectionSide::Client => client,
+            ConnectionSide::Server => server,
         }
     }
 
-    fn expected_mut(&mut self, side: Side) -> &mut Vec<u8> {
+    fn expected_mut(&mut self, side: ConnectionSide) -> &mut Vec<u8> {
         let [client, server] = &mut self.expected;
         match side {
-            Side::Client => client,
-            Side::Server => server,
+            ConnectionSide::Client => client,
+            ConnectionSide::Server => server,
         }
     }
 
-    fn shake_hands(&mut self) -> Result<(), Wrong> {
-        let syn = self.host(Side::Client).syn();
-        self.send(Side::Client, &syn)?;
-        let answer = self.host(Side::Server).syn();
-        self.send(Side::Server, &answer)?;
+    fn shake_hands(&mut self) -> Result<(), Mismatch> {
+        let syn = self.host(ConnectionSide::Client).syn();
+        self.send(ConnectionSide::Client, &syn)?;
+        let answer = self.host(ConnectionSide::Server).syn();
+        self.send(ConnectionSide::Server, &answer)?;
         if self.hosts.iter().any(|host| host.acknowledged() == 0) {
-            return Err(Wrong::new("no connection comes about"));
+            return Err(Mismatch::new("no connection comes about"));
         }
         Ok(())
     }
@@ -92,13 +100,13 @@ impl Talk<'_> {
     fn step(
         &mut self,
         step: &TestStep,
-        cut: Cut,
+        cut: Segmentation,
         start: usize,
         turns: bool,
-    ) -> Result<bool, Wrong> {
+    ) -> Result<bool, Mismatch> {
         let from = match step.direction {
-            Direction::Request => Side::Client,
-            Direction::Response => Side::Server,
+            Direction::Request => ConnectionSide::Client,
+            Direction::Response => ConnectionSide::Server,
         };
         let base = self.host(from).end();
         self.host_mut(from).give(&step.input);
@@ -130,31 +138,31 @@ impl Talk<'_> {
             (Expect::Closed, [true, true]) => Ok(true),
             (Expect::Closed, [false, false]) if !turns => Ok(false),
             (Expect::Closed, [false, false]) => {
-                Err(Wrong::new("the connection was to be reset and lives on"))
+                Err(Mismatch::new("the connection was to be reset and lives on"))
             }
             (Expect::Closed, [client, _]) => {
-                let alive = if client { Side::Server } else { Side::Client };
-                Err(Wrong::new(format!("{} is not told of the reset", alive.name())))
+                let alive = if client { ConnectionSide::Server } else { ConnectionSide::Client };
+                Err(Mismatch::new(format!("{} is not told of the reset", alive.name())))
             }
             (Expect::Reply(answer), [false, false]) if answer.ends && turns => {
                 if !self.host(from).has_all() {
-                    return Err(Wrong::new("the connection was to end and lives on"));
+                    return Err(Mismatch::new("the connection was to end and lives on"));
                 }
                 self.say_goodbye()?;
                 self.compare()?;
                 Ok(true)
             }
             (_, [false, false]) => Ok(false),
-            (_, _) => Err(Wrong::new("the connection is reset")),
+            (_, _) => Err(Mismatch::new("the connection is reset")),
         }
     }
 
     /// Lets the retransmission timer of `side` run until everything before `end` is acknowledged, or nothing moves any more.
-    fn resend(&mut self, side: Side, end: usize) -> Result<(), Wrong> {
+    fn resend(&mut self, side: ConnectionSide, end: usize) -> Result<(), Mismatch> {
         let mut quiet = 0;
         while quiet < TIMEOUTS_MAX && self.host(side).acknowledged() < end {
             let before = self.progress();
-            self.rig.wait_ms(TIMEOUT_MS << quiet);
+            self.test_box.wait_ms(TIMEOUT_MS << quiet);
             let segment = self.host(side).again();
             self.send(side, &segment)?;
             if self.hosts.iter().any(|host| host.reset) {
@@ -163,7 +171,7 @@ impl Talk<'_> {
             quiet = if self.progress() == before { quiet + 1 } else { 0 };
         }
         if quiet == TIMEOUTS_MAX {
-            return Err(Wrong::new(format!(
+            return Err(Mismatch::new(format!(
                 "the connection stalls: bytes of {} are never acknowledged",
                 side.name()
             )));
@@ -176,50 +184,50 @@ impl Talk<'_> {
     }
 
     /// Client first, as most protocols do.
-    fn say_goodbye(&mut self) -> Result<(), Wrong> {
-        for side in [Side::Client, Side::Server] {
+    fn say_goodbye(&mut self) -> Result<(), Mismatch> {
+        for side in [ConnectionSide::Client, ConnectionSide::Server] {
             let end = self.host(side).end();
             self.host_mut(side).finish();
             let segment = self.host(side).data(end, end.saturating_add(1));
             self.send(side, &segment)?;
         }
-        for side in [Side::Client, Side::Server] {
+        for side in [ConnectionSide::Client, ConnectionSide::Server] {
             if self.host(side).unacknowledged() > 0 {
                 self.resend(side, self.host(side).next())?;
             }
         }
         if self.hosts.iter().any(|host| host.reset) {
-            return Err(Wrong::new("the connection is reset at its end"));
+            return Err(Mismatch::new("the connection is reset at its end"));
         }
         Ok(())
     }
 
-    fn compare(&self) -> Result<(), Wrong> {
+    fn compare(&self) -> Result<(), Mismatch> {
         let [client, server] = &self.expected;
-        for (side, want) in [(Side::Server, server), (Side::Client, client)] {
+        for (side, want) in [(ConnectionSide::Server, server), (ConnectionSide::Client, client)] {
             let got = &self.host(side).received;
             if got != want {
                 let what = format!("{} gets other bytes", side.name());
-                return Err(Wrong::differs(&what, want, got));
+                return Err(Mismatch::differs(&what, want, got));
             }
         }
         Ok(())
     }
 
     /// A segment, all that comes of it, and all acknowledgements, until nothing is under way.
-    fn send(&mut self, from: Side, segment: &Segment) -> Result<(), Wrong> {
-        let frame = self.rig.frame(from, number::TCP, &segment.l4);
+    fn send(&mut self, from: ConnectionSide, segment: &OutgoingSegment) -> Result<(), Mismatch> {
+        let frame = self.test_box.frame(from, number::TCP, &segment.l4);
         let mut under_way = VecDeque::from([(from, frame)]);
         while let Some((side, frame)) = under_way.pop_front() {
             self.frames = self.frames.saturating_add(1);
             if self.frames > FRAMES_MAX {
-                return Err(Wrong::new("frames go round in circles"));
+                return Err(Mismatch::new("frames go round in circles"));
             }
-            for (to, left) in self.rig.send(side, &frame)? {
+            for (to, left) in self.test_box.send(side, &frame)? {
                 let host = self.host_mut(to);
                 if host.take(&left)? {
                     let segment = host.acknowledge();
-                    let frame = self.rig.frame(to, number::TCP, &segment.l4);
+                    let frame = self.test_box.frame(to, number::TCP, &segment.l4);
                     under_way.push_back((to, frame));
                 }
             }

@@ -1,6 +1,6 @@
 //! A frame with holes: client address and port, numbers, words that differ, and the checksums that depend on them.
 
-use super::Side;
+use crate::ConnectionSide;
 
 /// Payload of a full segment on Ethernet, without TCP options.
 pub(super) const SEGMENT_BYTES: usize = 1_460;
@@ -19,9 +19,9 @@ const PORT_BASE: u16 = 0x8000;
 
 /// TCP control bits (RFC 9293 section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Flags(u8);
+pub(super) struct ControlBits(u8);
 
-impl Flags {
+impl ControlBits {
     pub(super) const SYN: Self = Self(0x02);
     pub(super) const SYN_ACK: Self = Self(0x12);
     pub(super) const ACK: Self = Self(0x10);
@@ -31,16 +31,16 @@ impl Flags {
 
 /// Who sends, and where they stand.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Numbers {
+pub(super) struct PacketNumbers {
     /// Number of the client.
     pub(super) client: u32,
     pub(super) seq: u32,
     pub(super) ack: u32,
 }
 
-/// What stands where a payload has one of [`WORDS`], each eight bytes long at an even place.
+/// What stands where a payload has one of [`PAYLOAD_WORDS`], each eight bytes long at an even place.
 #[derive(Clone, Copy, Debug)]
-enum Word {
+enum PayloadWord {
     /// Its client.
     Client,
     /// One of 32 kinds of client.
@@ -50,11 +50,14 @@ enum Word {
 }
 
 const WORD_BYTES: usize = 8;
-const WORDS: [(&[u8; WORD_BYTES], Word); 3] =
-    [(b"{client}", Word::Client), (b"{agents}", Word::Agent), (b"{number}", Word::Number)];
+const PAYLOAD_WORDS: [(&[u8; WORD_BYTES], PayloadWord); 3] = [
+    (b"{client}", PayloadWord::Client),
+    (b"{agents}", PayloadWord::Agent),
+    (b"{number}", PayloadWord::Number),
+];
 
-impl Word {
-    fn of(self, numbers: Numbers) -> [u8; WORD_BYTES] {
+impl PayloadWord {
+    fn of(self, numbers: PacketNumbers) -> [u8; WORD_BYTES] {
         let number = match self {
             Self::Client => numbers.client.wrapping_mul(0x9e37_79b9),
             Self::Agent => 0x2010_0100 | (numbers.client % 32),
@@ -67,19 +70,19 @@ impl Word {
 
 /// A frame with holes.
 #[derive(Debug)]
-pub(super) struct Template {
+pub(super) struct FrameTemplate {
     bytes: Vec<u8>,
-    side: Side,
-    tcp: Option<Flags>,
+    side: ConnectionSide,
+    tcp: Option<ControlBits>,
     /// Sums over all that stands in the frame already.
     ip_sum: u32,
     transport_sum: u32,
     client_at: usize,
     port_at: usize,
-    words: Vec<(usize, Word)>,
+    words: Vec<(usize, PayloadWord)>,
 }
 
-impl Template {
+impl FrameTemplate {
     /// A client's datagram to a port of the server.
     pub(super) fn udp(port: u16, payload: &[u8]) -> Self {
         let len = u16::try_from(UDP_BYTES + payload.len()).unwrap_or(u16::MAX);
@@ -89,15 +92,15 @@ impl Template {
         l4.extend(len.to_be_bytes());
         l4.extend([0, 0]);
         l4.extend(payload);
-        Self::new(Side::Client, 17, None, &l4)
+        Self::new(ConnectionSide::Client, 17, None, &l4)
     }
 
     /// A segment of an HTTP connection.
-    pub(super) fn tcp(side: Side, flags: Flags, payload: &[u8]) -> Self {
+    pub(super) fn tcp(side: ConnectionSide, flags: ControlBits, payload: &[u8]) -> Self {
         let mut l4 = Vec::new();
         let (source, destination) = match side {
-            Side::Client => (0, HTTP_PORT),
-            Side::Server => (HTTP_PORT, 0),
+            ConnectionSide::Client => (0, HTTP_PORT),
+            ConnectionSide::Server => (HTTP_PORT, 0),
         };
         l4.extend(source.to_be_bytes());
         l4.extend(destination.to_be_bytes());
@@ -107,17 +110,17 @@ impl Template {
         Self::new(side, 6, Some(flags), &l4)
     }
 
-    fn new(side: Side, protocol: u8, tcp: Option<Flags>, l4: &[u8]) -> Self {
+    fn new(side: ConnectionSide, protocol: u8, tcp: Option<ControlBits>, l4: &[u8]) -> Self {
         let ip_len = u16::try_from(IP_BYTES + l4.len()).unwrap_or(u16::MAX);
         let (client_mac, server_mac) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
         let mut bytes = Vec::new();
         let (client_at, port_at) = match side {
-            Side::Client => {
+            ConnectionSide::Client => {
                 bytes.extend(server_mac);
                 bytes.extend(client_mac);
                 (ETHERNET_BYTES + 12, L4)
             }
-            Side::Server => {
+            ConnectionSide::Server => {
                 bytes.extend(client_mac);
                 bytes.extend(server_mac);
                 (ETHERNET_BYTES + 16, L4 + 2)
@@ -127,8 +130,8 @@ impl Template {
         bytes.extend(ip_len.to_be_bytes());
         bytes.extend([0, 0, 0x40, 0, 64, protocol, 0, 0]);
         let (source, destination) = match side {
-            Side::Client => ([0; 4], SERVER),
-            Side::Server => (SERVER, [0; 4]),
+            ConnectionSide::Client => ([0; 4], SERVER),
+            ConnectionSide::Server => (SERVER, [0; 4]),
         };
         bytes.extend(source);
         bytes.extend(destination);
@@ -138,7 +141,7 @@ impl Template {
         let mut words = Vec::new();
         for at in (L4..bytes.len()).step_by(2) {
             let word = bytes.get_mut(at..at + WORD_BYTES).unwrap_or_default();
-            if let Some((_, kind)) = WORDS.iter().find(|(name, _)| word == *name) {
+            if let Some((_, kind)) = PAYLOAD_WORDS.iter().find(|(name, _)| word == *name) {
                 word.fill(0);
                 words.push((at, *kind));
             }
@@ -147,7 +150,7 @@ impl Template {
         Self { bytes, side, tcp, ip_sum, transport_sum, client_at, port_at, words }
     }
 
-    pub(super) const fn side(&self) -> Side {
+    pub(super) const fn side(&self) -> ConnectionSide {
         self.side
     }
 
@@ -158,18 +161,18 @@ impl Template {
 
 /// One frame about to be written.
 #[derive(Clone, Copy, Debug)]
-pub struct Packet<'a> {
-    template: &'a Template,
-    numbers: Numbers,
+pub struct LoadPacket<'a> {
+    template: &'a FrameTemplate,
+    numbers: PacketNumbers,
 }
 
-impl<'a> Packet<'a> {
-    pub(super) const fn new(template: &'a Template, numbers: Numbers) -> Self {
+impl<'a> LoadPacket<'a> {
+    pub(super) const fn new(template: &'a FrameTemplate, numbers: PacketNumbers) -> Self {
         Self { template, numbers }
     }
 
     /// From which side of the box it comes.
-    pub const fn side(&self) -> Side {
+    pub const fn side(&self) -> ConnectionSide {
         self.template.side
     }
 
@@ -199,7 +202,7 @@ impl<'a> Packet<'a> {
         }
         let checksum_at = match template.tcp {
             Some(flags) => {
-                let ack = if flags == Flags::SYN { 0 } else { numbers.ack };
+                let ack = if flags == ControlBits::SYN { 0 } else { numbers.ack };
                 room[L4 + 4..L4 + 8].copy_from_slice(&numbers.seq.to_be_bytes());
                 room[L4 + 8..L4 + 12].copy_from_slice(&ack.to_be_bytes());
                 transport_sum += halves(numbers.seq) + halves(ack);

@@ -5,7 +5,7 @@ use wire::{Layers, Tcp, TcpFlags, Transport, checksum};
 use super::*;
 
 /// The first `count` frames.
-fn frames(load: &mut Load, count: usize) -> Vec<(Side, Vec<u8>)> {
+fn frames(load: &mut Load, count: usize) -> Vec<(ConnectionSide, Vec<u8>)> {
     (0..count)
         .map(|_| {
             let packet = load.next_packet();
@@ -18,7 +18,7 @@ fn frames(load: &mut Load, count: usize) -> Vec<(Side, Vec<u8>)> {
 
 #[test]
 fn every_frame_is_right_to_its_last_bit() {
-    for &kind in Kind::ALL {
+    for &kind in TrafficKind::ALL {
         let mut load = Load::new(kind);
         for (at, (_, frame)) in frames(&mut load, 3_000).iter().enumerate() {
             let layers = Layers::ethernet(frame).unwrap();
@@ -32,7 +32,7 @@ fn every_frame_is_right_to_its_last_bit() {
 
 #[test]
 fn sixty_four_bytes_are_sixty_four_bytes() {
-    for kind in [Kind::UdpOutOfScope, Kind::UdpHalf] {
+    for kind in [TrafficKind::UdpOutOfScope, TrafficKind::UdpHalf] {
         let mut load = Load::new(kind);
         assert!(frames(&mut load, 10).iter().all(|(_, frame)| frame.len() == 64), "{kind:?}");
     }
@@ -40,7 +40,7 @@ fn sixty_four_bytes_are_sixty_four_bytes() {
 
 #[test]
 fn no_client_comes_twice() {
-    let mut load = Load::new(Kind::Dns);
+    let mut load = Load::new(TrafficKind::Dns);
     let mut seen = HashSet::new();
     for (_, frame) in frames(&mut load, 8_000).iter().step_by(8) {
         assert!(seen.insert(frame[26..36].to_vec()));
@@ -49,11 +49,11 @@ fn no_client_comes_twice() {
 
 #[test]
 fn a_connection_is_one_unbroken_conversation() {
-    for kind in [Kind::HttpRequests, Kind::HttpResponses] {
+    for kind in [TrafficKind::HttpRequests, TrafficKind::HttpResponses] {
         let mut load = Load::new(kind);
         load.conversations.truncate(1);
         let lines = 3
-            + load.script.body.len() * usize::try_from(HTTP_REQUESTS).unwrap()
+            + load.script.body.len() * usize::try_from(script::HTTP_REQUESTS).unwrap()
             + load.script.ending.len();
         let played = frames(&mut load, 2 * lines);
         let (first, second) = played.split_at(lines);
@@ -62,7 +62,7 @@ fn a_connection_is_one_unbroken_conversation() {
             for (side, frame) in conversation {
                 let layers = Layers::ethernet(frame).unwrap();
                 let tcp = Tcp::parse(&frame[layers.l4..]).unwrap();
-                let side = usize::from(*side == Side::Server);
+                let side = usize::from(*side == ConnectionSide::Server);
                 let flags = tcp.flags();
                 if let Some(expected) = next[side] {
                     assert_eq!(tcp.seq().raw(), expected, "{kind:?} {which}");
@@ -81,7 +81,7 @@ fn a_connection_is_one_unbroken_conversation() {
 
 #[test]
 fn requests_and_endings_are_spread_over_the_rounds() {
-    for (kind, lines) in [(Kind::HttpRequests, 2), (Kind::HttpResponses, 18)] {
+    for (kind, lines) in [(TrafficKind::HttpRequests, 2), (TrafficKind::HttpResponses, 18)] {
         let mut load = Load::new(kind);
         while load.is_opening() {
             // What may be on its way at a time never holds two frames of one conversation.
@@ -117,7 +117,7 @@ fn requests_and_endings_are_spread_over_the_rounds() {
 
 #[test]
 fn in_random_order_each_connection_opens_in_step_and_comes_once_a_round() {
-    let mut load = Load::new(Kind::TcpAcksFew);
+    let mut load = Load::new(TrafficKind::TcpAcksFew);
     let mut opening = 0;
     while load.is_opening() {
         frames(&mut load, 1);
@@ -146,7 +146,7 @@ fn a_request_has_the_size_it_says() {
 
 #[test]
 fn each_request_asks_for_another_page_and_each_client_has_a_cookie() {
-    let mut load = Load::new(Kind::HttpRequests);
+    let mut load = Load::new(TrafficKind::HttpRequests);
     let words = |frame: &[u8], behind: &str| {
         let text = String::from_utf8_lossy(frame);
         Some(text.split_once(behind)?.1[..8].to_owned())

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum CaptureFormat {
     /// pcap.
     Pcap,
     /// pcapng.
@@ -27,7 +27,7 @@ pub struct LinkType {
 
 /// A piece of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Item {
+pub enum CaptureItem {
     /// Bytes that hold no packet.
     Verbatim(Range<usize>),
     /// The header of a pcapng section.
@@ -38,11 +38,11 @@ pub enum Item {
         length_at: usize,
     },
     /// A packet.
-    Packet(Record),
+    Packet(PacketRecord),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum RecordKind {
     /// A pcap record, with lengths at 8.
     Classic,
     /// An enhanced (or obsolete) packet block, with lengths at 20.
@@ -53,7 +53,7 @@ enum Kind {
 
 /// One packet's record or block.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct PacketRecord {
     /// All of it, in the file.
     pub range: Range<usize>,
     /// Its packet bytes, in the file.
@@ -64,11 +64,11 @@ pub struct Record {
     pub link: LinkType,
     /// When, in microseconds; 0 where the record has no time.
     pub time_us: u64,
-    kind: Kind,
+    kind: RecordKind,
     big_endian: bool,
 }
 
-impl Record {
+impl PacketRecord {
     /// The packet was cut: what is there is not all that was sent.
     pub fn is_cut(&self) -> bool {
         u32::try_from(self.data.len()).map_or(true, |len| len < self.original_bytes)
@@ -81,19 +81,19 @@ impl Record {
         let start = self.range.start;
         let len = self.u32_bytes(u32::try_from(packet.len()).unwrap_or(u32::MAX));
         match self.kind {
-            Kind::Classic => {
+            RecordKind::Classic => {
                 out.extend_from_slice(bytes(start..start.saturating_add(8)));
                 out.extend_from_slice(&len);
                 out.extend_from_slice(&len);
                 out.extend_from_slice(bytes(start.saturating_add(16)..self.data.start));
                 out.extend_from_slice(packet);
             }
-            Kind::Enhanced | Kind::Simple => {
-                let header = if self.kind == Kind::Enhanced { 20 } else { 8 };
+            RecordKind::Enhanced | RecordKind::Simple => {
+                let header = if self.kind == RecordKind::Enhanced { 20 } else { 8 };
                 let block_at = out.len();
                 out.extend_from_slice(bytes(start..start.saturating_add(header)));
                 out.extend_from_slice(&len);
-                if self.kind == Kind::Enhanced {
+                if self.kind == RecordKind::Enhanced {
                     out.extend_from_slice(&len);
                 }
                 out.extend_from_slice(packet);
@@ -142,7 +142,7 @@ fn write_options(options: &[u8], big_endian: bool, out: &mut Vec<u8>) {
 #[derive(Debug)]
 pub struct Capture<'a> {
     file: &'a [u8],
-    format: Format,
+    format: CaptureFormat,
     at: usize,
     big_endian: bool,
     /// pcap only.
@@ -150,11 +150,11 @@ pub struct Capture<'a> {
     nanoseconds: bool,
     record_header_bytes: usize,
     /// pcapng only: the section's interfaces.
-    interfaces: Vec<Interface>,
+    interfaces: Vec<CaptureInterface>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Interface {
+struct CaptureInterface {
     link: LinkType,
     snap_bytes: u32,
     /// Units of a second.
@@ -168,11 +168,11 @@ const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
 
 impl<'a> Capture<'a> {
-    /// Looks at the first bytes only; a file that is no capture yields one [`Item::Verbatim`].
+    /// Looks at the first bytes only; a file that is no capture yields one [`CaptureItem::Verbatim`].
     pub fn new(file: &'a [u8]) -> Self {
         let mut capture = Self {
             file,
-            format: Format::Unknown,
+            format: CaptureFormat::Unknown,
             at: 0,
             big_endian: false,
             link: LinkType::default(),
@@ -182,23 +182,23 @@ impl<'a> Capture<'a> {
         };
         let magic = file.first_chunk::<4>().copied().unwrap_or_default();
         let (format, big_endian, nanoseconds, record_header_bytes) = match magic {
-            [0xa1, 0xb2, 0xc3, 0xd4] => (Format::Pcap, true, false, 16),
-            [0xd4, 0xc3, 0xb2, 0xa1] => (Format::Pcap, false, false, 16),
-            [0xa1, 0xb2, 0x3c, 0x4d] => (Format::Pcap, true, true, 16),
-            [0x4d, 0x3c, 0xb2, 0xa1] => (Format::Pcap, false, true, 16),
-            [0xa1, 0xb2, 0xcd, 0x34] => (Format::Pcap, true, false, 24),
-            [0x34, 0xcd, 0xb2, 0xa1] => (Format::Pcap, false, false, 24),
-            [0x0a, 0x0d, 0x0d, 0x0a] => (Format::PcapNg, false, false, 0),
-            _ => (Format::Unknown, false, false, 0),
+            [0xa1, 0xb2, 0xc3, 0xd4] => (CaptureFormat::Pcap, true, false, 16),
+            [0xd4, 0xc3, 0xb2, 0xa1] => (CaptureFormat::Pcap, false, false, 16),
+            [0xa1, 0xb2, 0x3c, 0x4d] => (CaptureFormat::Pcap, true, true, 16),
+            [0x4d, 0x3c, 0xb2, 0xa1] => (CaptureFormat::Pcap, false, true, 16),
+            [0xa1, 0xb2, 0xcd, 0x34] => (CaptureFormat::Pcap, true, false, 24),
+            [0x34, 0xcd, 0xb2, 0xa1] => (CaptureFormat::Pcap, false, false, 24),
+            [0x0a, 0x0d, 0x0d, 0x0a] => (CaptureFormat::PcapNg, false, false, 0),
+            _ => (CaptureFormat::Unknown, false, false, 0),
         };
-        if format == Format::Pcap && file.len() < 24 {
+        if format == CaptureFormat::Pcap && file.len() < 24 {
             return capture;
         }
         capture.format = format;
         capture.big_endian = big_endian;
         capture.nanoseconds = nanoseconds;
         capture.record_header_bytes = record_header_bytes;
-        if format == Format::Pcap {
+        if format == CaptureFormat::Pcap {
             let word = u32_at(file, 20, big_endian).unwrap_or(0);
             // Bit 26 says that bits 28 to 31 are the length of the check sequence in 16-bit words.
             let fcs_words = if word & 1 << 26 == 0 { 0 } else { word >> 28 };
@@ -211,25 +211,25 @@ impl<'a> Capture<'a> {
     }
 
     /// What kind of file it is.
-    pub fn format(&self) -> Format {
+    pub fn format(&self) -> CaptureFormat {
         self.format
     }
 
     /// All that is left, as it is: the framing cannot be followed any further.
-    fn rest(&mut self) -> Item {
+    fn rest(&mut self) -> CaptureItem {
         let range = self.at..self.file.len();
         self.at = self.file.len();
-        Item::Verbatim(range)
+        CaptureItem::Verbatim(range)
     }
 
     fn u32(&self, at: usize) -> Option<u32> {
         u32_at(self.file, at, self.big_endian)
     }
 
-    fn next_classic(&mut self) -> Option<Item> {
+    fn next_classic(&mut self) -> Option<CaptureItem> {
         if self.at == 0 {
             self.at = 24;
-            return Some(Item::Verbatim(0..24));
+            return Some(CaptureItem::Verbatim(0..24));
         }
         let start = self.at;
         let data_start = start.checked_add(self.record_header_bytes)?;
@@ -240,7 +240,7 @@ impl<'a> Capture<'a> {
         let end = data_start.checked_add(len).filter(|&end| end <= self.file.len())?;
         let fraction_us = if self.nanoseconds { fraction / 1_000 } else { fraction };
         self.at = end;
-        Some(Item::Packet(Record {
+        Some(CaptureItem::Packet(PacketRecord {
             range: start..end,
             data: data_start..end,
             original_bytes,
@@ -248,12 +248,12 @@ impl<'a> Capture<'a> {
             time_us: u64::from(seconds)
                 .saturating_mul(1_000_000)
                 .saturating_add(fraction_us.into()),
-            kind: Kind::Classic,
+            kind: RecordKind::Classic,
             big_endian: self.big_endian,
         }))
     }
 
-    fn next_block(&mut self) -> Option<Item> {
+    fn next_block(&mut self) -> Option<CaptureItem> {
         let start = self.at;
         // A section's type reads the same in both byte orders; what follows says which it is.
         if u32_at(self.file, start, false)? == SECTION {
@@ -272,31 +272,31 @@ impl<'a> Capture<'a> {
         }
         let item = match kind {
             SECTION if total >= 28 => {
-                Item::Section { range: start..end, length_at: start.checked_add(16)? }
+                CaptureItem::Section { range: start..end, length_at: start.checked_add(16)? }
             }
-            ENHANCED_PACKET | OBSOLETE_PACKET => {
-                self.packet(start..end, kind).map_or(Item::Verbatim(start..end), Item::Packet)
-            }
-            SIMPLE_PACKET => {
-                self.simple(start..end).map_or(Item::Verbatim(start..end), Item::Packet)
-            }
+            ENHANCED_PACKET | OBSOLETE_PACKET => self
+                .packet(start..end, kind)
+                .map_or(CaptureItem::Verbatim(start..end), CaptureItem::Packet),
+            SIMPLE_PACKET => self
+                .simple(start..end)
+                .map_or(CaptureItem::Verbatim(start..end), CaptureItem::Packet),
             _ => {
                 if kind == INTERFACE
                     && let Some(interface) = self.interface(start..end)
                 {
                     self.interfaces.push(interface);
                 }
-                Item::Verbatim(start..end)
+                CaptureItem::Verbatim(start..end)
             }
         };
         self.at = end;
         Some(item)
     }
 
-    fn interface(&self, block: Range<usize>) -> Option<Interface> {
+    fn interface(&self, block: Range<usize>) -> Option<CaptureInterface> {
         let number = u16_at(self.file, block.start.checked_add(8)?, self.big_endian)?;
         let snap_bytes = self.u32(block.start.checked_add(12)?)?;
-        let mut interface = Interface {
+        let mut interface = CaptureInterface {
             link: LinkType { number, fcs_bytes: 0 },
             snap_bytes,
             resolution: 1_000_000,
@@ -325,7 +325,7 @@ impl<'a> Capture<'a> {
         Some(interface)
     }
 
-    fn packet(&self, block: Range<usize>, kind: u32) -> Option<Record> {
+    fn packet(&self, block: Range<usize>, kind: u32) -> Option<PacketRecord> {
         let number = if kind == ENHANCED_PACKET {
             usize::try_from(self.u32(block.start.checked_add(8)?)?).ok()?
         } else {
@@ -343,19 +343,19 @@ impl<'a> Capture<'a> {
         }
         let units = u128::from(u64::from(high) << 32 | u64::from(low));
         let time_us = units.saturating_mul(1_000_000) / u128::from(interface.resolution.max(1));
-        Some(Record {
+        Some(PacketRecord {
             range: block,
             data: data..end,
             original_bytes,
             link: interface.link,
             time_us: u64::try_from(time_us).unwrap_or(u64::MAX),
-            kind: Kind::Enhanced,
+            kind: RecordKind::Enhanced,
             big_endian: self.big_endian,
         })
     }
 
     /// A simple packet block belongs to the first interface and says how long the packet was, not how much of it is there.
-    fn simple(&self, block: Range<usize>) -> Option<Record> {
+    fn simple(&self, block: Range<usize>) -> Option<PacketRecord> {
         let interface = self.interfaces.first()?;
         let original_bytes = self.u32(block.start.checked_add(8)?)?;
         let data = block.start.checked_add(12)?;
@@ -367,29 +367,29 @@ impl<'a> Capture<'a> {
         if end > block.end.checked_sub(4)? {
             return None;
         }
-        Some(Record {
+        Some(PacketRecord {
             range: block,
             data: data..end,
             original_bytes,
             link: interface.link,
             time_us: 0,
-            kind: Kind::Simple,
+            kind: RecordKind::Simple,
             big_endian: self.big_endian,
         })
     }
 }
 
 impl Iterator for Capture<'_> {
-    type Item = Item;
+    type Item = CaptureItem;
 
-    fn next(&mut self) -> Option<Item> {
+    fn next(&mut self) -> Option<CaptureItem> {
         if self.at >= self.file.len() {
             return None;
         }
         let item = match self.format {
-            Format::Pcap => self.next_classic(),
-            Format::PcapNg => self.next_block(),
-            Format::Unknown => None,
+            CaptureFormat::Pcap => self.next_classic(),
+            CaptureFormat::PcapNg => self.next_block(),
+            CaptureFormat::Unknown => None,
         };
         Some(item.unwrap_or_else(|| self.rest()))
     }

@@ -10,8 +10,8 @@ use datapath::{
 use plan::{PatchNo, Plan};
 use wire::Layers;
 
-use super::records::{Capture, Format, Item, LinkType, Record};
-use super::report::{EditEntry, Fate, Report};
+use super::records::{Capture, CaptureFormat, CaptureItem, LinkType, PacketRecord};
+use super::report::{EditEntry, PacketFate, ReplayReport};
 
 /// Room of one frame: whatever a capture holds, and what an edit may make of a datagram.
 const FRAME_BYTES: usize = 65_536 + limits::LINK_BYTES_MAX;
@@ -83,12 +83,12 @@ pub struct ReplayOutcome {
     /// The capture that came out.
     pub output: Vec<u8>,
     /// What was done.
-    pub report: Report,
+    pub report: ReplayReport,
 }
 
 /// What becomes of the record of one packet.
 #[derive(Debug, Default)]
-struct Place {
+struct PacketOutput {
     /// The packet leaves as it went in.
     itself: bool,
     /// The packet leaves changed.
@@ -99,7 +99,7 @@ struct Place {
     behind: Vec<Vec<u8>>,
 }
 
-impl Place {
+impl PacketOutput {
     fn inserted(&self) -> impl Iterator<Item = &Vec<u8>> {
         self.before.iter().chain(&self.behind)
     }
@@ -118,21 +118,21 @@ pub fn replay(
 ) -> ReplayOutcome {
     let capture = Capture::new(input);
     let format = capture.format();
-    let items: Vec<Item> = capture.collect();
-    let mut session = Session::new(input, core);
+    let items: Vec<CaptureItem> = capture.collect();
+    let mut session = ReplaySession::new(input, core);
     let before = session.counted();
     for item in &items {
-        if let Item::Packet(record) = item {
+        if let CaptureItem::Packet(record) = item {
             session.packet(record);
             progress(record.range.end);
         }
     }
     let after = session.counted();
-    let Session { places, mut report, .. } = session;
+    let ReplaySession { places, mut report, .. } = session;
     report.format = match format {
-        Format::Pcap => "pcap",
-        Format::PcapNg => "pcapng",
-        Format::Unknown => "unknown",
+        CaptureFormat::Pcap => "pcap",
+        CaptureFormat::PcapNg => "pcapng",
+        CaptureFormat::Unknown => "unknown",
     };
     let reasons = Reason::ALL.iter().map(|reason| reason.label()).zip(before.0.iter().zip(after.0));
     report.reasons = reasons
@@ -150,11 +150,11 @@ pub fn replay(
     ReplayOutcome { output, report }
 }
 
-struct Session<'a> {
+struct ReplaySession<'a> {
     input: &'a [u8],
     core: &'a mut Core<CaptureFrame>,
     nic: CaptureNic,
-    places: Vec<Place>,
+    places: Vec<PacketOutput>,
     /// Where each packet's bytes stand in `input`.
     data: Vec<Range<usize>>,
     /// Each patch's counters before the packet at hand, and whether any has moved since.
@@ -162,10 +162,10 @@ struct Session<'a> {
     hits: u64,
     first_us: Option<u64>,
     now_ms: u64,
-    report: Report,
+    report: ReplayReport,
 }
 
-impl<'a> Session<'a> {
+impl<'a> ReplaySession<'a> {
     fn new(input: &'a [u8], core: &'a mut Core<CaptureFrame>) -> Self {
         let seen = patch_cells(core.active_plan(), core.config().core);
         Self {
@@ -178,7 +178,7 @@ impl<'a> Session<'a> {
             hits: 0,
             first_us: None,
             now_ms: 0,
-            report: Report::default(),
+            report: ReplayReport::default(),
         }
     }
 
@@ -188,14 +188,14 @@ impl<'a> Session<'a> {
         (reasons, counters.undecided())
     }
 
-    fn packet(&mut self, record: &Record) {
+    fn packet(&mut self, record: &PacketRecord) {
         let at = self.places.len();
         let link = link_of(record.link);
         let untouched = record.is_cut() || link == LinkLayer::Unknown;
         self.report.packets += 1;
         self.report.cut_short += u64::from(record.is_cut());
         self.report.other_links += u64::from(untouched && !record.is_cut());
-        self.places.push(Place { itself: untouched, ..Place::default() });
+        self.places.push(PacketOutput { itself: untouched, ..PacketOutput::default() });
         self.data.push(record.data.clone());
         if untouched {
             return;
@@ -263,7 +263,7 @@ impl<'a> Session<'a> {
                 packet: number(at),
                 patch: plan.patches.get(no).map(|patch| patch.name.to_string()),
                 fields: fields_of(plan, no),
-                fate: Fate::Unchanged,
+                fate: PacketFate::Unchanged,
                 edits,
                 removed_bytes,
                 inserted_bytes,
@@ -278,12 +278,12 @@ impl<'a> Session<'a> {
 }
 
 /// Fills in what only the end shows: what became of each packet.
-fn complete(report: &mut Report, items: &[Item], places: &[Place]) {
+fn complete(report: &mut ReplayReport, items: &[CaptureItem], places: &[PacketOutput]) {
     let told: HashSet<u64> = report.edits.iter().map(|entry| entry.packet).collect();
     for (at, place) in places.iter().enumerate() {
         report.unchanged += u64::from(place.itself);
         report.changed += u64::from(place.changed.is_some());
-        report.left_out += u64::from(fate_of(place) == Fate::LeftOut);
+        report.left_out += u64::from(fate_of(place) == PacketFate::LeftOut);
         report.inserted += place.inserted().count() as u64;
         let quiet = place.itself && place.inserted().next().is_none();
         if !quiet && !told.contains(&number(at)) {
@@ -294,8 +294,8 @@ fn complete(report: &mut Report, items: &[Item], places: &[Place]) {
     let lens: Vec<u64> = items
         .iter()
         .filter_map(|item| match item {
-            Item::Packet(record) => Some(record.data.len() as u64),
-            Item::Verbatim(_) | Item::Section { .. } => None,
+            CaptureItem::Packet(record) => Some(record.data.len() as u64),
+            CaptureItem::Verbatim(_) | CaptureItem::Section { .. } => None,
         })
         .collect();
     for entry in &mut report.edits {
@@ -309,31 +309,31 @@ fn complete(report: &mut Report, items: &[Item], places: &[Place]) {
     }
 }
 
-fn fate_of(place: &Place) -> Fate {
+fn fate_of(place: &PacketOutput) -> PacketFate {
     match (place.itself, &place.changed) {
-        (true, _) => Fate::Unchanged,
-        (false, Some(_)) => Fate::Changed,
-        (false, None) => Fate::LeftOut,
+        (true, _) => PacketFate::Unchanged,
+        (false, Some(_)) => PacketFate::Changed,
+        (false, None) => PacketFate::LeftOut,
     }
 }
 
 /// The file again, with the records of changed packets written anew.
-fn write(input: &[u8], items: &[Item], places: &[Place]) -> Vec<u8> {
+fn write(input: &[u8], items: &[CaptureItem], places: &[PacketOutput]) -> Vec<u8> {
     let mut out = Vec::with_capacity(input.len());
     let mut places = places.iter();
     let mut section_length_at = None;
     for item in items {
         let record = match item {
-            Item::Verbatim(range) => {
+            CaptureItem::Verbatim(range) => {
                 out.extend_from_slice(input.get(range.clone()).unwrap_or_default());
                 continue;
             }
-            Item::Section { range, length_at } => {
+            CaptureItem::Section { range, length_at } => {
                 section_length_at = Some(out.len() + (length_at - range.start));
                 out.extend_from_slice(input.get(range.clone()).unwrap_or_default());
                 continue;
             }
-            Item::Packet(record) => record,
+            CaptureItem::Packet(record) => record,
         };
         let Some(place) = places.next() else { continue };
         for packet in &place.before {

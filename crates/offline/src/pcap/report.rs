@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// What happened in a replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Report {
+pub struct ReplayReport {
     /// `pcap`, `pcapng` or `unknown` (handed through).
     pub format: &'static str,
     /// Packets in the capture.
@@ -32,7 +32,7 @@ pub struct Report {
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
+pub enum PacketFate {
     /// Came out as it went in (observe mode).
     #[default]
     Unchanged,
@@ -52,7 +52,7 @@ pub struct EditEntry {
     /// The fields its rules work on.
     pub fields: Vec<&'static str>,
     /// What became of the packet.
-    pub fate: Fate,
+    pub fate: PacketFate,
     /// Edits made.
     pub edits: u64,
     /// Bytes they took away.

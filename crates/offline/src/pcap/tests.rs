@@ -18,7 +18,7 @@ use super::*;
 
 mod edited;
 
-struct Whole;
+struct WholePayload;
 
 static WHOLE: Protocol = Protocol {
     name: "whole",
@@ -30,7 +30,7 @@ static WHOLE: Protocol = Protocol {
     refusals: &[],
 };
 
-impl Decoder for Whole {
+impl Decoder for WholePayload {
     fn protocol(&self) -> &'static Protocol {
         &WHOLE
     }
@@ -68,7 +68,7 @@ fn under(transform: Transform, ports: &[u16]) -> Plan {
     };
     let module = Module {
         group: GroupNo(0),
-        decoder: &Whole,
+        decoder: &WholePayload,
         transport: Transport::Udp,
         ports: ports.into(),
         mode: Mode::Enforce,
@@ -96,22 +96,22 @@ fn packet(payload: &[u8], port: u16) -> Vec<u8> {
 
 /// What one kind of file looks like around its packets.
 #[derive(Clone, Copy, Debug)]
-enum Shape {
+enum FileShape {
     Classic { big_endian: bool, nanoseconds: bool, modified: bool },
     Ng { big_endian: bool, simple: bool },
 }
 
-const SHAPES: [Shape; 7] = [
-    Shape::Classic { big_endian: false, nanoseconds: false, modified: false },
-    Shape::Classic { big_endian: true, nanoseconds: false, modified: false },
-    Shape::Classic { big_endian: false, nanoseconds: true, modified: false },
-    Shape::Classic { big_endian: true, nanoseconds: false, modified: true },
-    Shape::Ng { big_endian: false, simple: false },
-    Shape::Ng { big_endian: true, simple: false },
-    Shape::Ng { big_endian: false, simple: true },
+const FILE_SHAPES: [FileShape; 7] = [
+    FileShape::Classic { big_endian: false, nanoseconds: false, modified: false },
+    FileShape::Classic { big_endian: true, nanoseconds: false, modified: false },
+    FileShape::Classic { big_endian: false, nanoseconds: true, modified: false },
+    FileShape::Classic { big_endian: true, nanoseconds: false, modified: true },
+    FileShape::Ng { big_endian: false, simple: false },
+    FileShape::Ng { big_endian: true, simple: false },
+    FileShape::Ng { big_endian: false, simple: true },
 ];
 
-impl Shape {
+impl FileShape {
     fn words(self, words: &[u32]) -> Vec<u8> {
         let (Self::Classic { big_endian, .. } | Self::Ng { big_endian, .. }) = self;
         words
@@ -190,12 +190,12 @@ impl Shape {
 
 #[test]
 fn packets_cut_short_and_other_links_pass_untouched() {
-    let mut input = SHAPES[0].file(&[packet(&[b'x'; 300], 9)]);
+    let mut input = FILE_SHAPES[0].file(&[packet(&[b'x'; 300], 9)]);
     input[24 + 12..24 + 16].copy_from_slice(&2_000_u32.to_le_bytes());
     let outcome = replay(&input, &mut core(under(Transform::Drop, &[9])), |_| {});
     assert_eq!(outcome.output, input);
     assert_eq!(outcome.report.cut_short, 1);
-    let mut input = SHAPES[0].file(&[packet(&[b'x'; 300], 9)]);
+    let mut input = FILE_SHAPES[0].file(&[packet(&[b'x'; 300], 9)]);
     input[20] = 105;
     let outcome = replay(&input, &mut core(under(Transform::Drop, &[9])), |_| {});
     assert_eq!(outcome.output, input);
@@ -266,7 +266,7 @@ fn no_file_makes_the_framing_panic_or_lose_a_byte() {
         (seed >> 33) as usize % below.max(1)
     };
     let mut files: Vec<Vec<u8>> = captures().into_iter().map(|(_, bytes)| bytes).collect();
-    files.extend(SHAPES.map(|shape| shape.file(&[packet(b"a", 9), packet(b"bcd", 9)])));
+    files.extend(FILE_SHAPES.map(|shape| shape.file(&[packet(b"a", 9), packet(b"bcd", 9)])));
     for file in &mut files {
         for _ in 0..8 {
             let at = random(file.len().min(400));
@@ -278,12 +278,12 @@ fn no_file_makes_the_framing_panic_or_lose_a_byte() {
             let mut at = 0;
             for item in Capture::new(file) {
                 let range = match &item {
-                    Item::Verbatim(range) | Item::Section { range, .. } => range,
-                    Item::Packet(record) => &record.range,
+                    CaptureItem::Verbatim(range) | CaptureItem::Section { range, .. } => range,
+                    CaptureItem::Packet(record) => &record.range,
                 };
                 assert_eq!(range.start, at);
                 at = range.end;
-                if let Item::Packet(record) = item {
+                if let CaptureItem::Packet(record) = item {
                     let mut out = Vec::new();
                     record.write(file, b"other", false, &mut out);
                 }

@@ -2,8 +2,8 @@
 
 use wire::TcpFlags;
 
-use super::segment::{ACK, MD5_SYN, RST, RST_ACK, SYN, SYN_ACK, Segment, Sum};
-use super::{Case, DECOY, END, REAL};
+use super::case::{DECOY, END, EvasionCase, REAL};
+use super::segment::{ACK, ChecksumForm, MD5_SYN, RST, RST_ACK, SYN, SYN_ACK, Segment};
 
 /// Added to the client's numbers for a connection that is not this one.
 const ELSEWHERE: u32 = 0x3000_0000;
@@ -12,19 +12,19 @@ fn other_syn() -> Segment {
     Segment { at: ELSEWHERE, ..Segment::syn() }
 }
 
-pub(super) const CASES: &[Case] = &[
-    Case {
+pub(super) const CASES: &[EvasionCase] = &[
+    EvasionCase {
         name: "syn-elsewhere-bad-sum",
         source: "INTANG old_fake_syn_wrong_checksum",
         recipe: "SYN with another number and a wrong checksum, then the handshake",
         reads: &[REAL],
         script: |s| {
-            s.syn(Segment { sum: Sum::Wrong, ..other_syn() });
+            s.syn(Segment { sum: ChecksumForm::Wrong, ..other_syn() });
             s.open();
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "syn-elsewhere",
         source: "INTANG old_fake_syn_ttl, at a server next to the box",
         recipe: "SYN with another number, then the handshake",
@@ -35,7 +35,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "syn-elsewhere-when-open",
         source: "INTANG multiple_syn; Khattak et al. 2013; RFC 5961 section 4",
         recipe: "SYN with another number in an open connection",
@@ -46,7 +46,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "syns-between",
         source: "fragrouter tcbc-2",
         recipe: "8-byte segments, before each a SYN with another number",
@@ -59,7 +59,7 @@ pub(super) const CASES: &[Case] = &[
             s.close();
         },
     },
-    Case {
+    EvasionCase {
         name: "syn-in-window",
         source: "SymTCP; Snort stream5 SYN_ON_EST; RFC 5961 section 4",
         recipe: "SYN with a decoy within the window of an open connection",
@@ -70,7 +70,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "resync-desync",
         source: "INTANG resync and desync (mixed_ms_rd)",
         recipe: "SYN far outside of the window, a byte far outside of it, then the request",
@@ -82,7 +82,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "synack-first",
         source: "Geneva 23; INTANG reverse_tcb",
         recipe: "SYN+ACK from the client, then the handshake",
@@ -93,18 +93,18 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "synack-first-bad-sum",
         source: "INTANG reverse_tcb_wrong_checksum",
         recipe: "SYN+ACK with a wrong checksum from the client, then the handshake",
         reads: &[REAL],
         script: |s| {
-            s.syn(Segment { flags: SYN_ACK, ack: 7, sum: Sum::Wrong, ..Segment::syn() });
+            s.syn(Segment { flags: SYN_ACK, ack: 7, sum: ChecksumForm::Wrong, ..Segment::syn() });
             s.open();
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "synack-when-open",
         source: "SymTCP; Handley and Paxson",
         recipe: "SYN+ACK with a decoy at the next number of an open connection",
@@ -115,7 +115,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "syn-again-decoy",
         source: "Geneva 8",
         recipe: "SYN, the same SYN with a decoy, then the handshake goes on",
@@ -127,7 +127,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "syn-carries-request",
         source: "SymTCP; Snort stream5 DATA_ON_SYN",
         recipe: "the request in the SYN and behind the handshake again",
@@ -138,7 +138,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "syn-fin",
         source: "Handley and Paxson; Suricata stream-event 3whs with FIN",
         recipe: "SYN+FIN, then the handshake",
@@ -149,7 +149,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "syn-rst",
         source: "Handley and Paxson",
         recipe: "SYN+RST, then the handshake",
@@ -160,7 +160,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "syn-twice-other-options",
         source: "Geneva 4 (window scale); SymTCP",
         recipe: "SYN, the same SYN without options, then the handshake goes on",
@@ -172,7 +172,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "ack-bad-then-good",
         source: "SymTCP, SYN_RECV",
         recipe: "the handshake's last ACK with a wrong number, then the right one",
@@ -184,7 +184,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "decoy-bad-ack-before-open",
         source: "SymTCP, SYN_RECV; INTANG old_io_wrong_ack",
         recipe: "a decoy that acknowledges what was not said in place of the handshake's last ACK, then that and the request",
@@ -196,7 +196,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "decoy-no-ack-before-open",
         source: "SymTCP, SYN_RECV; fragrouter ins-3",
         recipe: "a decoy without ACK in place of the handshake's last, then that and the request",
@@ -208,7 +208,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "rstack-bad-ack-before-open",
         source: "SymTCP, SYN_RECV",
         recipe: "RST+ACK at the next number with a wrong acknowledgement in the handshake",
@@ -220,7 +220,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "rst-elsewhere-before-open",
         source: "SymTCP, SYN_RECV",
         recipe: "RST outside of the window in the handshake",
@@ -232,7 +232,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "fin-no-ack-before-open",
         source: "SymTCP, SYN_RECV",
         recipe: "FIN without ACK in the handshake",
@@ -244,7 +244,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "rst-before-open-then-again",
         source: "fragrouter tcbt-1, before the handshake is through",
         recipe: "SYN, RST at the next number, a new handshake with other numbers on the same ports",
@@ -257,7 +257,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "rst-then-again",
         source: "fragrouter tcbt-1; Ptacek and Newsham",
         recipe: "handshake, RST, a new handshake with other numbers on the same ports, 8-byte segments",
@@ -272,7 +272,7 @@ pub(super) const CASES: &[Case] = &[
             s.close();
         },
     },
-    Case {
+    EvasionCase {
         name: "null-bytes-before-open",
         source: "fragrouter tcbc-3",
         recipe: "null bytes in 8-byte segments as if there had been a handshake, then one, and the request in 8-byte segments",
@@ -285,7 +285,7 @@ pub(super) const CASES: &[Case] = &[
             s.close();
         },
     },
-    Case {
+    EvasionCase {
         name: "request-before-open",
         source: "Ptacek and Newsham, TCB creation; SymTCP",
         recipe: "the request right behind the SYN, the handshake's last ACK, the end",
@@ -298,7 +298,7 @@ pub(super) const CASES: &[Case] = &[
             s.send(Segment::data(END, b""));
         },
     },
-    Case {
+    EvasionCase {
         name: "syn-md5",
         source: "SymTCP; RFC 2385, at a server that does not know the option",
         recipe: "the handshake with an MD5 signature in its SYN, then the request without",
@@ -309,7 +309,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "syn-md5-then-syn",
         source: "SymTCP; INTANG (MD5 option)",
         recipe: "SYN with an MD5 signature nobody asked for, then the handshake",
@@ -320,7 +320,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "syn-just-before",
         source: "INTANG multiple_syn, between the handshake's segments",
         recipe: "SYN with a number 20 less in the handshake, 20 bytes from there on, then the request",

@@ -1,10 +1,10 @@
 //! Segments that contradict each other.
 
-use super::segment::{Segment, Sum};
-use super::{CUT, Case, DECOY, END, REAL, Script};
+use super::case::{CUT, ClientScript, DECOY, END, EvasionCase, REAL};
+use super::segment::{ChecksumForm, Segment};
 
 /// What is ahead of a gap: two pieces, `(bytes of, from, to)` in positions, then what is before them, then what is behind.
-fn ahead(s: &mut Script, first: (&[u8], usize, usize), second: (&[u8], usize, usize)) {
+fn ahead(s: &mut ClientScript, first: (&[u8], usize, usize), second: (&[u8], usize, usize)) {
     s.open();
     for (bytes, from, to) in [first, second] {
         s.send(Segment::data(1 + u32::try_from(from).unwrap_or(0), &bytes[from..to]));
@@ -16,8 +16,8 @@ fn ahead(s: &mut Script, first: (&[u8], usize, usize), second: (&[u8], usize, us
     s.close();
 }
 
-pub(super) const CASES: &[Case] = &[
-    Case {
+pub(super) const CASES: &[EvasionCase] = &[
+    EvasionCase {
         name: "one-overwriting",
         source: "fragrouter tcp-4",
         recipe: "1-byte segments, the last but one again as a null byte",
@@ -32,7 +32,7 @@ pub(super) const CASES: &[Case] = &[
             s.close();
         },
     },
-    Case {
+    EvasionCase {
         name: "forward-overwriting",
         source: "fragrouter tcp-5",
         recipe: "2-byte segments, before each a null byte where its second goes",
@@ -47,7 +47,7 @@ pub(super) const CASES: &[Case] = &[
             s.close();
         },
     },
-    Case {
+    EvasionCase {
         name: "null-segments-elsewhere",
         source: "fragrouter tcp-7",
         recipe: "1-byte segments, between them null bytes with drastically different numbers",
@@ -58,49 +58,49 @@ pub(super) const CASES: &[Case] = &[
             s.close();
         },
     },
-    Case {
+    EvasionCase {
         name: "ahead-during",
         source: "Novak and Sturges 2007; PYROLYSE (Allen's relations)",
         recipe: "ahead of a gap: a decoy within what the true bytes then cover",
         reads: &[b"GET /a?id=PATCHXX-9873456789 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
         script: |s| ahead(s, (DECOY, 15, 21), (REAL, 10, 28)),
     },
-    Case {
+    EvasionCase {
         name: "ahead-contains",
         source: "Novak and Sturges 2007; PYROLYSE (Allen's relations)",
         recipe: "ahead of a gap: a decoy, then true bytes within it",
         reads: &[DECOY],
         script: |s| ahead(s, (DECOY, 10, 28), (REAL, 15, 21)),
     },
-    Case {
+    EvasionCase {
         name: "ahead-starts",
         source: "Novak and Sturges 2007; PYROLYSE (Allen's relations)",
         recipe: "ahead of a gap: a decoy, then true bytes that begin with it and are longer",
         reads: &[b"GET /a?id=DECOYXX-9123456789 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
         script: |s| ahead(s, (DECOY, 10, 19), (REAL, 10, 28)),
     },
-    Case {
+    EvasionCase {
         name: "ahead-finishes",
         source: "Novak and Sturges 2007; PYROLYSE (Allen's relations)",
         recipe: "ahead of a gap: a decoy, then true bytes that end with it and are longer",
         reads: &[b"GET /a?id=PATCHME-0876543210 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
         script: |s| ahead(s, (DECOY, 19, 28), (REAL, 10, 28)),
     },
-    Case {
+    EvasionCase {
         name: "ahead-overlaps",
         source: "Novak and Sturges 2007; PYROLYSE (Allen's relations)",
         recipe: "ahead of a gap: a decoy, then true bytes from its middle to past its end",
         reads: &[b"GET /a?id=DECOYXX-9123456789 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
         script: |s| ahead(s, (DECOY, 10, 19), (REAL, 14, 28)),
     },
-    Case {
+    EvasionCase {
         name: "ahead-overlapped-by",
         source: "Novak and Sturges 2007; PYROLYSE (Allen's relations)",
         recipe: "ahead of a gap: a decoy, then true bytes from before it to its middle",
         reads: &[b"GET /a?id=PATCHME-0876543210 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
         script: |s| ahead(s, (DECOY, 19, 28), (REAL, 10, 24)),
     },
-    Case {
+    EvasionCase {
         name: "again-with-other-bytes",
         source: "Ptacek and Newsham; Snort stream5 (retransmission with other data)",
         recipe: "the request up to the middle of the token, the same again as a decoy and longer, the rest",
@@ -114,7 +114,7 @@ pub(super) const CASES: &[Case] = &[
             s.close();
         },
     },
-    Case {
+    EvasionCase {
         name: "overlap-old-true-new",
         source: "Ptacek and Newsham; Handley and Paxson",
         recipe: "the token's first half, then a segment whose old part is a decoy and whose new part is true",
@@ -127,7 +127,7 @@ pub(super) const CASES: &[Case] = &[
             s.close();
         },
     },
-    Case {
+    EvasionCase {
         name: "one-byte-behind",
         source: "SymTCP; RFC 9293 section 3.8.4",
         recipe: "the second half in a segment that begins one byte too early, with another byte there",
@@ -140,7 +140,7 @@ pub(super) const CASES: &[Case] = &[
             s.close();
         },
     },
-    Case {
+    EvasionCase {
         name: "second-half-first-odd-acks",
         source: "Geneva 19",
         recipe: "second half, first half, and acknowledgements with wrong numbers between",
@@ -155,21 +155,21 @@ pub(super) const CASES: &[Case] = &[
             s.close();
         },
     },
-    Case {
+    EvasionCase {
         name: "decoy-first-half-bad-sum-ahead",
         source: "INTANG old_ooo_tcp_fragment, do_wrong_checksum",
         recipe: "second half as a decoy with a wrong checksum, the true second half, first half likewise",
         reads: &[REAL],
         script: |s| {
             s.open();
-            s.send(Segment { sum: Sum::Wrong, ..Segment::data(CUT, &DECOY[19..]) });
+            s.send(Segment { sum: ChecksumForm::Wrong, ..Segment::data(CUT, &DECOY[19..]) });
             s.send(Segment::data(CUT, &REAL[19..]));
-            s.send(Segment { sum: Sum::Wrong, ..Segment::data(1, &DECOY[..19]) });
+            s.send(Segment { sum: ChecksumForm::Wrong, ..Segment::data(1, &DECOY[..19]) });
             s.send(Segment::data(1, &REAL[..19]));
             s.close();
         },
     },
-    Case {
+    EvasionCase {
         name: "past-the-window",
         source: "SymTCP; Handley and Paxson (window)",
         recipe: "a decoy that begins within the window and ends a megabyte past it, then the request",

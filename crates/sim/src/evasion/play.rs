@@ -12,8 +12,8 @@ use patch::{Group, Options, Patch, compile};
 use plan::{Publisher, Subscriber};
 use wire::{Layers, Tcp, TcpFlags};
 
-use super::Timed;
-use super::server::Server;
+use super::case::TimedFrame;
+use super::stack_server::StackServer;
 
 /// How often time passes for the box and the server.
 const STEP_MS: u64 = 20;
@@ -26,7 +26,7 @@ const SERVER: PortNo = PortNo(1);
 
 /// How a play ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Heard {
+pub struct HeardByServer {
     /// What each connection brought the server's application.
     pub streams: Vec<Vec<u8>>,
     /// The client was sent a reset.
@@ -39,12 +39,12 @@ pub struct Heard {
     pub panicked: bool,
 }
 
-struct Between {
+struct EvasionBox {
     nic: MemoryNic,
     core: Core<MemoryFrame>,
 }
 
-impl Between {
+impl EvasionBox {
     /// A patch that does not compile is no box at all.
     fn new(patch: &str) -> Option<Self> {
         let patch = Patch::from_yaml("evasion.yaml", patch).ok()?;
@@ -89,7 +89,7 @@ impl Between {
 }
 
 /// Plays a client's frames at a server whose first number is to look like `server_isn`: through a box with `patch`, or without one.
-pub fn play(frames: &[Timed], server_isn: u32, patch: Option<&str>) -> Option<Heard> {
+pub fn play(frames: &[TimedFrame], server_isn: u32, patch: Option<&str>) -> Option<HeardByServer> {
     let to = frames.iter().find_map(|timed| Layers::ethernet(&timed.frame).ok().zip(Some(timed)));
     let (layers, timed) = to?;
     let address = match layers.version {
@@ -102,14 +102,14 @@ pub fn play(frames: &[Timed], server_isn: u32, patch: Option<&str>) -> Option<He
     };
     let port = u16::from_be_bytes(*timed.frame.get(layers.l4 + 2..)?.first_chunk()?);
     let between = match patch {
-        Some(patch) => Some(Between::new(patch)?),
+        Some(patch) => Some(EvasionBox::new(patch)?),
         None => None,
     };
-    let mut stage = Stage {
+    let mut stage = Playback {
         between,
-        server: Server::new(address.into(), port, server_isn),
+        server: StackServer::new(address.into(), port, server_isn),
         now_ms: 0,
-        heard: Heard::default(),
+        heard: HeardByServer::default(),
     };
     for timed in frames {
         stage.wait(u64::from(timed.at_ms));
@@ -124,14 +124,14 @@ pub fn play(frames: &[Timed], server_isn: u32, patch: Option<&str>) -> Option<He
     Some(heard)
 }
 
-struct Stage {
-    between: Option<Between>,
-    server: Server,
+struct Playback {
+    between: Option<EvasionBox>,
+    server: StackServer,
     now_ms: u64,
-    heard: Heard,
+    heard: HeardByServer,
 }
 
-impl Stage {
+impl Playback {
     fn wait(&mut self, until_ms: u64) {
         while self.now_ms < until_ms {
             self.now_ms = (self.now_ms + STEP_MS).min(until_ms);

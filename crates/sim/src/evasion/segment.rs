@@ -38,7 +38,7 @@ pub(super) const PSH_ACK: TcpFlags = TcpFlags::PSH.with(TcpFlags::ACK);
 
 /// What stands in a checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sum {
+pub(super) enum ChecksumForm {
     Right,
     Wrong,
     Zero,
@@ -46,7 +46,7 @@ pub(super) enum Sum {
 
 /// The timestamps option (RFC 7323).
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Stamp {
+pub(super) enum TimestampForm {
     None,
     /// As the client's clock stands.
     Now,
@@ -65,7 +65,7 @@ pub(super) struct Segment {
     pub(super) ack: u32,
     pub(super) flags: TcpFlags,
     pub(super) window: u16,
-    pub(super) stamp: Stamp,
+    pub(super) stamp: TimestampForm,
     /// In front of the timestamps; a multiple of four bytes.
     pub(super) options: &'static [u8],
     pub(super) urgent: u16,
@@ -74,7 +74,7 @@ pub(super) struct Segment {
     pub(super) words: Option<u8>,
     /// The reserved bits (RFC 9293 section 3.1).
     pub(super) reserved: u8,
-    pub(super) sum: Sum,
+    pub(super) sum: ChecksumForm,
     pub(super) ttl: u8,
     /// Flags and fragment offset.
     pub(super) fragment: u16,
@@ -83,7 +83,7 @@ pub(super) struct Segment {
     pub(super) ip_words: Option<u8>,
     /// What IP's total length is off by.
     pub(super) longer: i16,
-    pub(super) ip_sum: Sum,
+    pub(super) ip_sum: ChecksumForm,
     pub(super) to: [u8; 6],
     pub(super) vlan: Option<u16>,
 }
@@ -101,19 +101,19 @@ impl Segment {
             ack: 1,
             flags: ACK,
             window: 64_240,
-            stamp: Stamp::Now,
+            stamp: TimestampForm::Now,
             options: &[],
             urgent: 0,
             data: Vec::new(),
             words: None,
             reserved: 0,
-            sum: Sum::Right,
+            sum: ChecksumForm::Right,
             ttl: 64,
             fragment: 0x4000,
             ip_options: &[],
             ip_words: None,
             longer: 0,
-            ip_sum: Sum::Right,
+            ip_sum: ChecksumForm::Right,
             to: SERVER_MAC,
             vlan: None,
         }
@@ -157,9 +157,9 @@ impl Segment {
         }
         let sum = ip + header + 16;
         match self.sum {
-            Sum::Right => {}
-            Sum::Wrong => frame[sum] ^= 0x5a,
-            Sum::Zero => frame[sum..sum + 2].fill(0),
+            ChecksumForm::Right => {}
+            ChecksumForm::Wrong => frame[sum] ^= 0x5a,
+            ChecksumForm::Zero => frame[sum..sum + 2].fill(0),
         }
         if let Some(words) = self.words {
             let before = [frame[ip + header + 12], 0];
@@ -172,12 +172,12 @@ impl Segment {
         frame[ip] = 0x40 | self.ip_words.unwrap_or_else(|| words(header));
         frame[ip + 2..ip + 4]
             .copy_from_slice(&total.wrapping_add_signed(self.longer).to_be_bytes());
-        if self.ip_sum != Sum::Zero {
+        if self.ip_sum != ChecksumForm::Zero {
             let shown = frame.get(ip..ip + header).unwrap_or_default();
             let sum = checksum::Sum::default().bytes(shown).finish();
             frame[ip + 10..ip + 12].copy_from_slice(&sum.to_be_bytes());
         }
-        if self.ip_sum == Sum::Wrong {
+        if self.ip_sum == ChecksumForm::Wrong {
             frame[ip + 10] ^= 0x5a;
         }
         frame
@@ -199,10 +199,10 @@ impl Segment {
         let said = CLIENT_STAMP.wrapping_add(clock_ms);
         let heard = if acknowledges { SERVER_STAMP } else { 0 };
         let stamps = match self.stamp {
-            Stamp::None => None,
-            Stamp::Now => Some((said, heard)),
-            Stamp::Old(ms) => Some((said.wrapping_sub(ms), heard)),
-            Stamp::Echo(echo) => Some((said, SERVER_STAMP.wrapping_add(echo))),
+            TimestampForm::None => None,
+            TimestampForm::Now => Some((said, heard)),
+            TimestampForm::Old(ms) => Some((said.wrapping_sub(ms), heard)),
+            TimestampForm::Echo(echo) => Some((said, SERVER_STAMP.wrapping_add(echo))),
         };
         if let Some((said, heard)) = stamps {
             tcp.extend([1, 1, 8, 10]);
@@ -217,14 +217,14 @@ impl Segment {
 
 /// What is said of one piece of a packet that is cut by hand: its bytes in the packet's body, and whether more follow.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Piece {
+pub(super) struct FragmentRange {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) more: bool,
 }
 
 /// A fragment of a whole frame without IP options: the bytes of `piece`, said to stand at `piece.from`.
-pub(super) fn fragment(frame: &[u8], piece: Piece) -> Vec<u8> {
+pub(super) fn fragment(frame: &[u8], piece: FragmentRange) -> Vec<u8> {
     let body = ETHERNET + 20;
     let bytes = frame.get(body + piece.from..body + piece.to).unwrap_or_default();
     let mut cut = frame[..body].to_vec();

@@ -2,11 +2,11 @@
 
 use wire::TcpFlags;
 
-use super::segment::{ACK, FIN_ACK, MD5, RST, RST_ACK, Segment, Stamp, Sum};
-use super::{CUT, Case, DECOY, END, REAL, Script};
+use super::case::{CUT, ClientScript, DECOY, END, EvasionCase, REAL};
+use super::segment::{ACK, ChecksumForm, FIN_ACK, MD5, RST, RST_ACK, Segment, TimestampForm};
 
 /// One segment in an open connection, then the request.
-fn then_real(s: &mut Script, segment: Segment) {
+fn then_real(s: &mut ClientScript, segment: Segment) {
     s.open();
     s.send(segment);
     s.real_and_close();
@@ -21,7 +21,7 @@ fn fin() -> Segment {
 }
 
 /// What is held of the first half has been let go when the reset comes; if that is ignored, the server reads on.
-fn half_then_syn(s: &mut Script, reset: Segment) {
+fn half_then_syn(s: &mut ClientScript, reset: Segment) {
     s.open();
     s.send(Segment::data(1, &REAL[..19]));
     s.pause(1_500);
@@ -34,85 +34,87 @@ fn half_then_syn(s: &mut Script, reset: Segment) {
 /// Geneva's FRAPUEN: every flag but SYN and CWR.
 const FRAPUEN: TcpFlags = TcpFlags::new(0x7d);
 
-pub(super) const CASES: &[Case] = &[
-    Case {
+pub(super) const CASES: &[EvasionCase] = &[
+    EvasionCase {
         name: "rst-bad-ack",
         source: "INTANG rst_wrong_ack; SymTCP",
         recipe: "RST+ACK at the next number with a wrong acknowledgement",
         reads: &[],
         script: |s| then_real(s, Segment { ack: 0x0100_0000, flags: RST_ACK, ..rst() }),
     },
-    Case {
+    EvasionCase {
         name: "rst-one-past",
         source: "INTANG old_rst_wrong_seq; RFC 5961 section 3",
         recipe: "RST one past the next number",
         reads: &[REAL],
         script: |s| then_real(s, Segment { at: 2, ..rst() }),
     },
-    Case {
+    EvasionCase {
         name: "rstack-in-window",
         source: "INTANG old_rst_ack_wrong_seq; SymTCP",
         recipe: "RST+ACK within the window",
         reads: &[REAL],
         script: |s| then_real(s, Segment { flags: RST_ACK, ack: 1, at: 500, ..rst() }),
     },
-    Case {
+    EvasionCase {
         name: "rst-outside",
         source: "SymTCP (bad RST); lib-erate",
         recipe: "RST outside of the window",
         reads: &[REAL],
         script: |s| then_real(s, Segment { at: 0x2000_0000, ..rst() }),
     },
-    Case {
+    EvasionCase {
         name: "rst-one-before",
         source: "SymTCP (bad RST)",
         recipe: "RST one before the next number",
         reads: &[REAL],
         script: |s| then_real(s, Segment { at: 0, ..rst() }),
     },
-    Case {
+    EvasionCase {
         name: "rst-md5",
         source: "Geneva 12; INTANG rst_md5_opt",
         recipe: "RST with an MD5 signature nobody asked for",
         reads: &[REAL],
         script: |s| then_real(s, Segment { options: MD5, ..rst() }),
     },
-    Case {
+    EvasionCase {
         name: "rst-ttl",
         source: "Geneva 11; INTANG rst_small_ttl, at a server next to the box",
         recipe: "RST with TTL 1",
         reads: &[],
         script: |s| then_real(s, Segment { ttl: 1, ..rst() }),
     },
-    Case {
+    EvasionCase {
         name: "rstack-ttl",
         source: "Geneva 14; INTANG old_rst_ack_ttl, at a server next to the box",
         recipe: "RST+ACK with TTL 1",
         reads: &[],
         script: |s| then_real(s, Segment { ttl: 1, flags: RST_ACK, ack: 1, ..rst() }),
     },
-    Case {
+    EvasionCase {
         name: "rstack-bad-sum",
         source: "Geneva 13; INTANG old_rst_ack_wrong_checksum",
         recipe: "RST+ACK with a wrong checksum",
         reads: &[REAL],
-        script: |s| then_real(s, Segment { sum: Sum::Wrong, flags: RST_ACK, ack: 1, ..rst() }),
+        script: |s| {
+            then_real(s, Segment { sum: ChecksumForm::Wrong, flags: RST_ACK, ack: 1, ..rst() })
+        },
     },
-    Case {
+    EvasionCase {
         name: "rst-old-stamp",
         source: "INTANG (old timestamp); RFC 7323 section 5.2",
         recipe: "RST with an old timestamp: PAWS does not hold for it",
         reads: &[],
-        script: |s| then_real(s, Segment { stamp: Stamp::Old(600_000), ..rst() }),
+        script: |s| then_real(s, Segment { stamp: TimestampForm::Old(600_000), ..rst() }),
     },
-    Case {
+    EvasionCase {
         name: "rst-with-data",
         source: "SymTCP; RFC 1122 section 4.2.2.12",
         recipe: "RST with a decoy",
         reads: &[],
         script: |s| then_real(s, Segment { data: DECOY.to_vec(), ..rst() }),
     },
-    Case {
+    EvasionCase {
         name: "rst-in-window-then-byte",
         source: "INTANG rst_desync",
         recipe: "RST within the window, a byte far outside of it, then the request",
@@ -124,76 +126,78 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "all-flags-bad-sum",
         source: "Geneva 16",
         recipe: "FIN, RST, ACK, PSH, URG and ECE with a wrong checksum",
         reads: &[REAL],
-        script: |s| then_real(s, Segment { flags: FRAPUEN, sum: Sum::Wrong, ack: 1, ..rst() }),
+        script: |s| {
+            then_real(s, Segment { flags: FRAPUEN, sum: ChecksumForm::Wrong, ack: 1, ..rst() })
+        },
     },
-    Case {
+    EvasionCase {
         name: "all-flags-ttl",
         source: "Geneva 17, at a server next to the box",
         recipe: "FIN, RST, ACK, PSH, URG and ECE with TTL 1",
         reads: &[],
         script: |s| then_real(s, Segment { flags: FRAPUEN, ttl: 1, ack: 1, ..rst() }),
     },
-    Case {
+    EvasionCase {
         name: "all-flags-md5",
         source: "Geneva 18",
         recipe: "FIN, RST, ACK, PSH, URG and ECE with an MD5 signature nobody asked for",
         reads: &[REAL],
         script: |s| then_real(s, Segment { flags: FRAPUEN, options: MD5, ack: 1, ..rst() }),
     },
-    Case {
+    EvasionCase {
         name: "fin-rst-bad-sum",
         source: "fragrouter tcp-1; INTANG old_fin_wrong_checksum",
         recipe: "FIN and RST with wrong checksums, then 1-byte segments",
         reads: &[REAL],
         script: |s| {
             s.open();
-            s.send(Segment { sum: Sum::Wrong, ..fin() });
-            s.send(Segment { sum: Sum::Wrong, ..rst() });
+            s.send(Segment { sum: ChecksumForm::Wrong, ..fin() });
+            s.send(Segment { sum: ChecksumForm::Wrong, ..rst() });
             s.pieces(REAL, 1, |_, _| {});
             s.close();
         },
     },
-    Case {
+    EvasionCase {
         name: "fin-outside",
         source: "INTANG old_fin_wrong_seq",
         recipe: "FIN outside of the window",
         reads: &[REAL],
         script: |s| then_real(s, Segment { at: 0x2000_0000, ..fin() }),
     },
-    Case {
+    EvasionCase {
         name: "fin-md5",
         source: "Geneva 18; INTANG (MD5 option)",
         recipe: "FIN with an MD5 signature nobody asked for",
         reads: &[REAL],
         script: |s| then_real(s, Segment { options: MD5, ..fin() }),
     },
-    Case {
+    EvasionCase {
         name: "fin-old-stamp",
         source: "SymTCP; RFC 7323 section 5",
         recipe: "FIN with an old timestamp",
         reads: &[REAL],
-        script: |s| then_real(s, Segment { stamp: Stamp::Old(600_000), ..fin() }),
+        script: |s| then_real(s, Segment { stamp: TimestampForm::Old(600_000), ..fin() }),
     },
-    Case {
+    EvasionCase {
         name: "fin-no-ack",
         source: "SymTCP",
         recipe: "FIN without ACK",
         reads: &[REAL],
         script: |s| then_real(s, Segment { flags: TcpFlags::FIN, ack: 0, ..fin() }),
     },
-    Case {
+    EvasionCase {
         name: "fin-bad-ack",
         source: "SymTCP",
         recipe: "FIN that acknowledges what the server has not said",
         reads: &[REAL],
         script: |s| then_real(s, Segment { ack: 0x0100_0000, ..fin() }),
     },
-    Case {
+    EvasionCase {
         name: "fin-ip-shorter",
         source: "Geneva 22",
         recipe: "FIN without ACK that carries a decoy, its IP total length 40 less than there is",
@@ -205,14 +209,14 @@ pub(super) const CASES: &[Case] = &[
             );
         },
     },
-    Case {
+    EvasionCase {
         name: "fin-then-request",
         source: "INTANG old_fin_ttl, at a server next to the box",
         recipe: "FIN, then the request behind it",
         reads: &[],
         script: |s| then_real(s, fin()),
     },
-    Case {
+    EvasionCase {
         name: "fin-with-half-then-rest",
         source: "Ptacek and Newsham, TCB teardown",
         recipe: "FIN with the request up to the middle of the token, then the rest",
@@ -224,7 +228,7 @@ pub(super) const CASES: &[Case] = &[
             s.send(Segment::data(CUT + 1, &REAL[19..]));
         },
     },
-    Case {
+    EvasionCase {
         name: "fin-ahead-inside",
         source: "SymTCP; Handley and Paxson",
         recipe: "FIN ahead of a gap in the middle of the token, then the request whole",
@@ -235,7 +239,7 @@ pub(super) const CASES: &[Case] = &[
             s.real_and_close();
         },
     },
-    Case {
+    EvasionCase {
         name: "rst-behind-fin",
         source: "Ptacek and Newsham, TCB teardown",
         recipe: "the request, FIN, a blind RST, the request again",
@@ -247,28 +251,28 @@ pub(super) const CASES: &[Case] = &[
             s.send(Segment { flags: ACK, ..Segment::data(END + 1, REAL) });
         },
     },
-    Case {
+    EvasionCase {
         name: "rst-in-window-then-syn",
         source: "INTANG mixed_ms_rd (RST, then another SYN); RFC 5961 section 3",
         recipe: "the request up to the middle of the token, a pause, RST within the window, SYN as if the rest began a connection, the rest",
         reads: &[b"GET /a?id=PATCHME-0 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
         script: |s| half_then_syn(s, Segment { at: CUT + 1, ..rst() }),
     },
-    Case {
+    EvasionCase {
         name: "rst-md5-then-syn",
         source: "INTANG rst_md5_opt, mixed_do_rd; Geneva 12",
         recipe: "as before, with RST at the next number and an MD5 signature nobody asked for",
         reads: &[b"GET /a?id=PATCHME-0 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
         script: |s| half_then_syn(s, Segment { at: CUT, options: MD5, ..rst() }),
     },
-    Case {
+    EvasionCase {
         name: "rst-behind-then-syn",
         source: "INTANG mixed_ms_rd; RFC 5961 section 3",
         recipe: "as before, with RST at what is no more the next number",
         reads: &[b"GET /a?id=PATCHME-0 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
         script: |s| half_then_syn(s, Segment { at: CUT - 1, ..rst() }),
     },
-    Case {
+    EvasionCase {
         name: "rst-source-route-then-syn",
         source: "Ptacek and Newsham (IP options); INTANG mixed_ms_rd",
         recipe: "as before, with RST at the next number behind a loose source route",
@@ -280,7 +284,7 @@ pub(super) const CASES: &[Case] = &[
             );
         },
     },
-    Case {
+    EvasionCase {
         name: "rst-other-mac-then-syn",
         source: "Ptacek and Newsham (link-layer addresses); INTANG mixed_ms_rd",
         recipe: "as before, with RST at the next number to another Ethernet address on the server's link",

@@ -16,7 +16,7 @@ const WITHS: &[&str] =
 /// Of the token, in front of `CUT`.
 const HALF: usize = 9;
 
-type Streams = Vec<Vec<u8>>;
+type HeardStreams = Vec<Vec<u8>>;
 
 fn patch(token: &str, with: &str) -> String {
     format!(
@@ -26,7 +26,7 @@ fn patch(token: &str, with: &str) -> String {
 }
 
 /// Of a token whose first half a deadline has let go, the rest is taken away, or keeps its length where the replacement does.
-fn replaced(streams: &[Vec<u8>], with: &str) -> Streams {
+fn replaced(streams: &[Vec<u8>], with: &str) -> HeardStreams {
     let half = format!("{} ", &TOKEN[..HALF]);
     let rest = if with.len() == TOKEN.len() { &with[HALF..] } else { "" };
     let whole = format!("{}{rest} ", &TOKEN[..HALF]);
@@ -42,14 +42,19 @@ fn has_token(bytes: &[u8]) -> bool {
 
 /// How a play behind the box ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+enum Ending {
     Patched,
     /// The server heard less than it should have, and will hear no more.
     Dead,
 }
 
 /// `wants`: what the server may hear, before anything is replaced.
-fn judge(frames: &[Timed], heard: &Heard, wants: &[Streams], with: &str) -> Result<End, String> {
+fn judge(
+    frames: &[TimedFrame],
+    heard: &HeardByServer,
+    wants: &[HeardStreams],
+    with: &str,
+) -> Result<Ending, String> {
     let shown: Vec<_> = heard.streams.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect();
     if heard.streams.iter().any(|bytes| has_token(bytes)) {
         return Err(format!("a token reached the server: {shown:?}"));
@@ -62,20 +67,20 @@ fn judge(frames: &[Timed], heard: &Heard, wants: &[Streams], with: &str) -> Resu
     }
     let wants: Vec<_> = wants.iter().map(|streams| replaced(streams, with)).collect();
     if wants.contains(&heard.streams) {
-        return Ok(End::Patched);
+        return Ok(Ending::Patched);
     }
-    let begins = |want: &Streams| {
+    let begins = |want: &HeardStreams| {
         let pairs = heard.streams.iter().zip(want);
         heard.streams.len() <= want.len() && pairs.into_iter().all(|(a, b)| b.starts_with(a))
     };
     if wants.iter().any(begins) && (heard.reset || !heard.open) {
-        return Ok(End::Dead);
+        return Ok(Ending::Dead);
     }
     Err(format!("heard {shown:?}, reset {}, open {}", heard.reset, heard.open))
 }
 
 /// The client has sent a segment that ends there, or has bytes on both sides of it.
-fn was_sent(frames: &[Timed], ack: u32) -> bool {
+fn was_sent(frames: &[TimedFrame], ack: u32) -> bool {
     frames.iter().any(|timed| {
         let frame = &timed.frame;
         let Ok(layers) = Layers::ethernet(frame) else { return false };
@@ -88,7 +93,7 @@ fn was_sent(frames: &[Timed], ack: u32) -> bool {
     })
 }
 
-fn reads(case: &Case) -> Streams {
+fn reads(case: &EvasionCase) -> HeardStreams {
     case.reads.iter().map(|bytes| bytes.to_vec()).collect()
 }
 
@@ -113,7 +118,7 @@ fn no_published_evasion_brings_a_match_to_smoltcp() {
                     heard.streams = vec![heard.streams.concat()];
                 }
                 match judge(&frames, &heard, &wants, with) {
-                    Ok(end) => ends[usize::from(end == End::Dead)] += 1,
+                    Ok(end) => ends[usize::from(end == Ending::Dead)] += 1,
                     Err(what) => panic!("{} from {isn:#x}, {with:?}: {what}", case.name),
                 }
             }

@@ -1,11 +1,13 @@
 //! What a seed chooses besides the conversation: hosts, links, habits.
 
-use super::Side;
-use super::dice::Dice;
+use offline::ConnectionSide;
+
+use super::exchange::Exchange;
+use crate::dice::Dice;
 
 /// One of the four ways between a host and the box. Chances are in thousandths a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Link {
+pub(super) struct LinkSetup {
     pub(super) lose: u32,
     pub(super) duplicate: u32,
     pub(super) reorder: u32,
@@ -21,7 +23,7 @@ pub(super) struct Link {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Closes {
     /// Once it has said everything, though the other may still speak.
-    Done,
+    RunTotals,
     /// Once it has said and heard everything.
     Heard,
     /// Once the other has closed.
@@ -30,7 +32,7 @@ pub(super) enum Closes {
 
 /// A host and the application on it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Host {
+pub(super) struct HostSetup {
     pub(super) mtu: usize,
     pub(super) receive_bytes: usize,
     pub(super) send_bytes: usize,
@@ -52,14 +54,14 @@ pub(super) struct Host {
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
     pub(super) v6: bool,
-    pub(super) hosts: [Host; 2],
+    pub(super) hosts: [HostSetup; 2],
     /// From the client, to the client, from the server, to the server.
-    pub(super) links: [Link; 4],
+    pub(super) links: [LinkSetup; 4],
     /// Until then links do harm.
     pub(super) calm_ms: u64,
     pub(super) blocks: u32,
     /// The end that gives up in the middle, and when.
-    pub(super) abort: Option<(Side, u64)>,
+    pub(super) abort: Option<(ConnectionSide, u64)>,
     /// The messages are few and short.
     pub(super) short: bool,
 }
@@ -99,25 +101,26 @@ impl Setup {
             client.closes = Closes::Heard;
         }
         if dice.percent(4) {
-            let side = dice.pick(&[Side::Client, Side::Server]);
+            let side = dice.pick(&[ConnectionSide::Client, ConnectionSide::Server]);
             setup.abort = Some((side, dice.below(3_000)));
         }
         setup
     }
 
-    pub(super) const fn host(&self, side: Side) -> &Host {
+    pub(super) const fn host(&self, side: ConnectionSide) -> &HostSetup {
         let [client, server] = &self.hosts;
         match side {
-            Side::Client => client,
-            Side::Server => server,
+            ConnectionSide::Client => client,
+            ConnectionSide::Server => server,
         }
     }
 }
 
 /// Seeds are of ten kinds: no harm at all, one kind of harm, or everything together.
-fn link(dice: &mut Dice, kind: u64) -> Link {
+fn link(dice: &mut Dice, kind: u64) -> LinkSetup {
     let delay_ms = dice.pick(&[0, 0, 1, 5, 20, 50]);
-    let mut link = Link { delay_ms, late_ms: dice.pick(&[1, 5, 30, 200]), ..Link::default() };
+    let mut link =
+        LinkSetup { delay_ms, late_ms: dice.pick(&[1, 5, 30, 200]), ..LinkSetup::default() };
     let much = dice.pick(&[5, 20, 50, 150]);
     match kind {
         0 => {}
@@ -140,7 +143,7 @@ fn link(dice: &mut Dice, kind: u64) -> Link {
     link
 }
 
-fn host(dice: &mut Dice, v6: bool) -> Host {
+fn host(dice: &mut Dice, v6: bool) -> HostSetup {
     let mtus: &[usize] =
         if v6 { &[1_500, 1_500, 1_280] } else { &[1_500, 1_500, 1_500, 1_400, 576, 296] };
     let small = dice.percent(15);
@@ -149,7 +152,7 @@ fn host(dice: &mut Dice, v6: bool) -> Host {
     } else {
         dice.pick(&[2_920, 4_096, 16_384, 65_535, 65_536, 200_000])
     };
-    Host {
+    HostSetup {
         mtu: dice.pick(mtus),
         receive_bytes,
         send_bytes: dice.pick(&[500, 4_096, 16_384, 65_536, 200_000]),
@@ -161,7 +164,7 @@ fn host(dice: &mut Dice, v6: bool) -> Host {
         write_ms: dice.pick(&[0, 0, 0, 0, 1, 10, 70, 300]),
         read_bytes: dice.pick(&[3, 50, 1_000, 1_000_000, 1_000_000, 1_000_000]),
         read_ms: dice.pick(&[0, 0, 0, 0, 0, 10, 100, 700]),
-        closes: dice.pick(&[Closes::Done, Closes::Heard, Closes::AfterOther]),
+        closes: dice.pick(&[Closes::RunTotals, Closes::Heard, Closes::AfterOther]),
         wraps_in: if dice.percent(30) { dice.pick(&[1, 2, 100, 3_000, 70_000]) } else { 0 },
     }
 }
@@ -169,10 +172,10 @@ fn host(dice: &mut Dice, v6: bool) -> Host {
 impl Setup {
     /// A run that takes longer than this has stalled. Nothing is lost any more once it is calm; the slowest stack doubles its
     /// patience up to a minute, a few times, and what remains is bytes over the slowest of windows and applications.
-    pub(super) fn limit_us(&self, talk: &super::talk::Talk) -> u64 {
-        let pauses: u64 = talk.parts.iter().map(|part| part.pause_ms).sum();
+    pub(super) fn limit_us(&self, exchange: &Exchange) -> u64 {
+        let pauses: u64 = exchange.parts.iter().map(|part| part.pause_ms).sum();
         let mut bytes: usize =
-            talk.parts.iter().map(|part| part.bytes.len().max(part.becomes.len())).sum();
+            exchange.parts.iter().map(|part| part.bytes.len().max(part.becomes.len())).sum();
         bytes += 1_000;
         let delays: u64 = self.links.iter().map(|link| link.delay_ms + 5).sum();
         let mut slowest = 0;
@@ -181,7 +184,7 @@ impl Setup {
             let turns = bytes / wide
                 + bytes / host.write_bytes
                 + bytes / host.read_bytes
-                + talk.parts.len();
+                + exchange.parts.len();
             let each = 2 * delays + 2 * host.ack_delay_ms + host.write_ms + host.read_ms;
             slowest += u64::try_from(turns).unwrap_or(u64::MAX).saturating_mul(each);
         }

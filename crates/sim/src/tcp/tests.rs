@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 
-use super::{Play, run};
+use super::{PlayOptions, run};
 
 /// Whatever protocol the seed says.
 const ANY: &str = "any";
@@ -54,7 +54,7 @@ const FAILED_ONCE: &[(&str, u64)] = &[
 ];
 
 fn passes(seed: u64, protocol: Option<&str>) {
-    let play = Play { protocol: protocol.map(str::to_owned), ..Play::default() };
+    let play = PlayOptions { protocol: protocol.map(str::to_owned), ..PlayOptions::default() };
     let run = run(seed, &play);
     assert!(run.wrong.is_none(), "seed {seed} of {}: {:?}", run.protocol, run.wrong);
 }
@@ -84,7 +84,7 @@ fn fresh_seeds_pass() {
 
 #[test]
 fn the_same_seed_plays_the_same() {
-    let play = Play { trace: true, ..Play::default() };
+    let play = PlayOptions { trace: true, ..PlayOptions::default() };
     for seed in 0..5 {
         assert_eq!(run(seed, &play).trace, run(seed, &play).trace, "seed {seed}");
     }
@@ -94,7 +94,7 @@ fn the_same_seed_plays_the_same() {
 #[test]
 fn an_unpatched_stream_is_found() {
     let wrong = (0..20).filter(|seed| {
-        let play = Play { unpatched: true, ..Play::default() };
+        let play = PlayOptions { unpatched: true, ..PlayOptions::default() };
         run(*seed, &play).wrong.is_some()
     });
     assert!(wrong.count() > 5);

@@ -2,7 +2,7 @@
 
 use wire::{Seq, TcpFlags};
 
-use super::link::{self, Deed};
+use super::impaired_link::{self, LinkEvent};
 
 /// Lines, if anybody wants them.
 pub(super) struct Trace {
@@ -34,9 +34,9 @@ impl Trace {
         }
     }
 
-    pub(super) fn deeds(&mut self, now: u64, deeds: &[Deed]) {
-        for deed in deeds {
-            self.note(now, &format!("       ({deed})"));
+    pub(super) fn events(&mut self, now: u64, events: &[LinkEvent]) {
+        for event in events {
+            self.note(now, &format!("       ({event})"));
         }
     }
 
@@ -45,7 +45,7 @@ impl Trace {
         if self.lines.is_none() {
             return;
         }
-        let Some((layers, tcp)) = link::read(frame) else {
+        let Some((layers, tcp)) = impaired_link::read(frame) else {
             self.note(
                 now,
                 &format!("{place:6} {} bytes, not a sound segment  {reason}", frame.len()),

@@ -8,18 +8,19 @@ use datapath::{
     ActivePlan, Core, CoreConfig, CoreCounters, FrameFate, FramePool as _, Limits, Reason, turn,
 };
 use flow::limits::Bounds;
+use offline::ConnectionSide;
 use patch::{Group, Options, Patch, compile};
 use plan::{Publisher, Subscriber};
 use wire::TcpFlags;
 
-use super::check::{self, Hears, Kind, OneTruth, Wrong};
-use super::dice::Dice;
-use super::host::Host;
-use super::link::{self, Link};
+use super::checks::{self, HeardCheck, OneTruth};
+use super::exchange::Exchange;
+use super::impaired_link::{self, ImpairedLink};
+use super::outcome::{FailureKind, PlayOptions, SimFailure};
 use super::setup::Setup;
-use super::talk::Talk;
+use super::stack_host::StackHost;
 use super::trace::Trace;
-use super::{Play, Side};
+use crate::dice::Dice;
 
 /// Frames of the box's pool.
 const POOL_FRAMES: usize = 256;
@@ -42,7 +43,7 @@ const STEPS_MAX: u64 = 3_000_000;
 
 /// How a run ended, where nothing went wrong.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Done {
+pub(super) struct RunTotals {
     pub(super) frames: u64,
     pub(super) clock_us: u64,
     /// The beginnings of matches were let go.
@@ -50,13 +51,13 @@ pub(super) struct Done {
     pub(super) past_window: u64,
 }
 
-pub(super) struct World<'a> {
+pub(super) struct SimWorld<'a> {
     setup: &'a Setup,
-    talk: &'a Talk,
+    exchange: &'a Exchange,
     now: u64,
-    hosts: [Host; 2],
+    hosts: [StackHost; 2],
     /// From the client, to the client, from the server, to the server.
-    links: [Link; 4],
+    links: [ImpairedLink; 4],
     nic: MemoryNic,
     core: Core<MemoryFrame>,
     counted: Vec<u64>,
@@ -64,7 +65,7 @@ pub(super) struct World<'a> {
     next_turn: u64,
     busy_until: u64,
     truths: [OneTruth; 2],
-    hears: [Hears; 2],
+    hears: [HeardCheck; 2],
     past_window: u64,
     /// An end may reset: it gave up.
     aborted: bool,
@@ -76,10 +77,10 @@ pub(super) struct World<'a> {
 }
 
 /// The plan of a talk's patches.
-fn plan(talk: &Talk) -> Result<plan::Plan, Wrong> {
-    let wrong = |what: String| Wrong::new(Kind::Panicked, what);
+fn plan(exchange: &Exchange) -> Result<plan::Plan, SimFailure> {
+    let wrong = |what: String| SimFailure::new(FailureKind::Panicked, what);
     let mut patches = Vec::new();
-    for text in &talk.patches {
+    for text in &exchange.patches {
         let read = Patch::from_yaml("sim.yaml", text);
         patches.push(read.map_err(|found| wrong(format!("a patch is wrong: {found:?}")))?);
     }
@@ -87,14 +88,14 @@ fn plan(talk: &Talk) -> Result<plan::Plan, Wrong> {
         .map_err(|found| wrong(format!("the patches do not compile: {found:?}")))
 }
 
-impl<'a> World<'a> {
+impl<'a> SimWorld<'a> {
     pub(super) fn new(
         seed: u64,
         setup: &'a Setup,
-        talk: &'a Talk,
-        play: &Play,
-    ) -> Result<Self, Wrong> {
-        let publisher = Arc::new(Publisher::new(ActivePlan::new(plan(talk)?, 1)));
+        exchange: &'a Exchange,
+        play: &PlayOptions,
+    ) -> Result<Self, SimFailure> {
+        let publisher = Arc::new(Publisher::new(ActivePlan::new(plan(exchange)?, 1)));
         let limits = Limits {
             flows_max: 16,
             blocks_max: setup.blocks,
@@ -107,15 +108,15 @@ impl<'a> World<'a> {
         let config = CoreConfig { limits, ..CoreConfig::default() };
         let core = Core::new(config, Subscriber::new(publisher), Arc::new(CoreCounters::default()));
         let [from_client, to_client, from_server, to_server] = setup.links;
-        let link = |of, part, mtu| Link::new(of, Dice::of(seed, part), setup.calm_ms, mtu);
+        let link = |of, part, mtu| ImpairedLink::new(of, Dice::of(seed, part), setup.calm_ms, mtu);
         let [client, server] = [setup.hosts[0].mtu, setup.hosts[1].mtu];
         Ok(Self {
             setup,
-            talk,
+            exchange,
             now: 0,
             hosts: [
-                Host::new(Side::Client, seed, setup, talk),
-                Host::new(Side::Server, seed, setup, talk),
+                StackHost::new(ConnectionSide::Client, seed, setup, exchange),
+                StackHost::new(ConnectionSide::Server, seed, setup, exchange),
             ],
             links: [
                 link(from_client, 10, server),
@@ -131,8 +132,8 @@ impl<'a> World<'a> {
             busy_until: 0,
             truths: [OneTruth::default(), OneTruth::default()],
             hears: [
-                Hears::new(Side::Client, talk, play.exact),
-                Hears::new(Side::Server, talk, play.exact),
+                HeardCheck::new(ConnectionSide::Client, exchange, play.exact),
+                HeardCheck::new(ConnectionSide::Server, exchange, play.exact),
             ],
             past_window: 0,
             aborted: false,
@@ -143,13 +144,13 @@ impl<'a> World<'a> {
     }
 
     /// Until both ends are through, or something is wrong.
-    pub(super) fn run(&mut self) -> Result<Done, Wrong> {
-        let limit = self.setup.limit_us(self.talk);
-        for side in Side::BOTH {
+    pub(super) fn run(&mut self) -> Result<RunTotals, SimFailure> {
+        let limit = self.setup.limit_us(self.exchange);
+        for side in ConnectionSide::BOTH {
             self.poll(side)?;
         }
         let mut steps = 0_u64;
-        while !self.hosts.iter().all(Host::is_over) {
+        while !self.hosts.iter().all(StackHost::is_over) {
             steps += 1;
             let next = self.next_us().filter(|next| *next <= limit && steps < STEPS_MAX);
             let Some(next) = next else {
@@ -161,23 +162,23 @@ impl<'a> World<'a> {
         self.finish()
     }
 
-    fn stalled(&self) -> Wrong {
-        let [client, server] = self.hosts.each_ref().map(Host::describe);
+    fn stalled(&self) -> SimFailure {
+        let [client, server] = self.hosts.each_ref().map(StackHost::describe);
         let seconds = self.now / 1_000_000;
         let slow = self.now.saturating_sub(self.heard.0) < SLOW_US;
-        let kind = if slow { Kind::Slow } else { Kind::Stalled };
+        let kind = if slow { FailureKind::Slow } else { FailureKind::Stalled };
         let counters = self.core.counters();
         let what = format!(
             "nothing ends within {seconds} s: {client}; {server}; {} half-streams in flight",
             counters.held_segments.load()
         );
-        Wrong::new(kind, what)
+        SimFailure::new(kind, what)
     }
 
     fn next_us(&mut self) -> Option<u64> {
         let now = self.now;
         let hosts = self.hosts.iter_mut().filter_map(|host| host.next_us(now)).min();
-        let links = self.links.iter().filter_map(Link::next_us).min();
+        let links = self.links.iter().filter_map(ImpairedLink::next_us).min();
         let holds = self.core.counters().held_segments.load() > 0;
         let busy = self.busy_until + if holds { RESENDS_US } else { 0 };
         let turn = (self.now < busy).then_some(self.next_turn);
@@ -186,7 +187,7 @@ impl<'a> World<'a> {
     }
 
     /// Everything that is due.
-    fn step(&mut self) -> Result<(), Wrong> {
+    fn step(&mut self) -> Result<(), SimFailure> {
         if let Some((side, at)) = self.setup.abort.filter(|_| !self.aborted)
             && at * 1_000 <= self.now
         {
@@ -194,17 +195,17 @@ impl<'a> World<'a> {
             self.trace.note(self.now, &format!("{} gives up", side.name()));
             self.hosts[side.index()].abort();
         }
-        for side in Side::BOTH {
+        for side in ConnectionSide::BOTH {
             let link = 2 * side.index();
-            let mut deeds = Vec::new();
-            while let Some(frame) = self.links[link].take(self.now, &mut deeds) {
+            let mut events = Vec::new();
+            while let Some(frame) = self.links[link].take(self.now, &mut events) {
                 self.arrive(side, &frame)?;
             }
-            while let Some(frame) = self.links[link + 1].take(self.now, &mut deeds) {
+            while let Some(frame) = self.links[link + 1].take(self.now, &mut events) {
                 self.trace.frame(self.now, &format!("{} <", side.letter()), &frame, "");
                 self.hosts[side.index()].take(&frame);
             }
-            self.trace.deeds(self.now, &deeds);
+            self.trace.events(self.now, &events);
         }
         if self.next_turn <= self.now {
             turn(&mut self.nic, &mut self.core, self.now / 1_000);
@@ -214,35 +215,35 @@ impl<'a> World<'a> {
         if heard != self.heard.1 {
             self.heard = (self.now, heard);
         }
-        for side in Side::BOTH {
+        for side in ConnectionSide::BOTH {
             self.poll(side)?;
             let host = &self.hosts[side.index()];
             if !self.aborted {
-                self.hears[side.index()].check(self.talk, &host.received)?;
+                self.hears[side.index()].check(self.exchange, &host.received)?;
             }
         }
         Ok(())
     }
 
     /// A host does what is due, and what it sends goes on its link.
-    fn poll(&mut self, side: Side) -> Result<(), Wrong> {
+    fn poll(&mut self, side: ConnectionSide) -> Result<(), SimFailure> {
         let mut frames = Vec::new();
         let (host, now) = (&mut self.hosts[side.index()], self.now);
         if catch_unwind(AssertUnwindSafe(|| host.poll(now, &mut frames))).is_err() {
             let what = format!("the stack of {} panicked", side.name());
-            return Err(Wrong::new(Kind::StackPanicked, what));
+            return Err(SimFailure::new(FailureKind::StackPanicked, what));
         }
         for frame in frames {
-            let mut deeds = Vec::new();
+            let mut events = Vec::new();
             self.trace.frame(self.now, &format!("{} >", side.letter()), &frame, "");
-            self.links[2 * side.index()].put(self.now, frame, &mut deeds);
-            self.trace.deeds(self.now, &deeds);
+            self.links[2 * side.index()].put(self.now, frame, &mut events);
+            self.trace.events(self.now, &events);
         }
         Ok(())
     }
 
     /// A frame comes to the box from `side`.
-    fn arrive(&mut self, side: Side, bytes: &[u8]) -> Result<(), Wrong> {
+    fn arrive(&mut self, side: ConnectionSide, bytes: &[u8]) -> Result<(), SimFailure> {
         self.frames += 1;
         if self.bare {
             self.trace.frame(self.now, &format!("{} >>", side.letter()), bytes, "no box");
@@ -251,7 +252,10 @@ impl<'a> World<'a> {
         }
         let mut frame = self.nic.alloc().unwrap_or_else(|| MemoryFrame::with_capacity(FRAME_BYTES));
         if !datapath::Frame::load(&mut frame, bytes) {
-            return Err(Wrong::new(Kind::BadFrame, "a host sent a frame no link takes"));
+            return Err(SimFailure::new(
+                FailureKind::BadFrame,
+                "a host sent a frame no link takes",
+            ));
         }
         self.nic.arrive(side.port(), frame);
         self.busy_until = self.now + TURNS_US;
@@ -260,21 +264,21 @@ impl<'a> World<'a> {
     }
 
     /// What left the box, caused by a frame or by time.
-    fn left(&mut self, cause: Option<(Side, &[u8])>) -> Result<(), Wrong> {
+    fn left(&mut self, cause: Option<(ConnectionSide, &[u8])>) -> Result<(), SimFailure> {
         self.next_turn = self.now + if self.now < self.busy_until { TURN_US } else { LATE_TURN_US };
         let reason = self.reason(cause.is_some())?;
         if let Some((side, bytes)) = cause {
             let label = reason.map_or("", Reason::label);
             self.trace.frame(self.now, &format!("{} >>", side.letter()), bytes, label);
         }
-        for to in Side::BOTH {
+        for to in ConnectionSide::BOTH {
             let frames: Vec<MemoryFrame> = self.nic.sent(to.port()).collect();
             for frame in frames {
                 self.check(reason, to, frame.as_ref())?;
                 self.trace.frame(self.now, &format!("  >> {}", to.letter()), frame.as_ref(), "");
-                let mut deeds = Vec::new();
-                self.links[2 * to.index() + 1].put(self.now, frame.as_ref().to_vec(), &mut deeds);
-                self.trace.deeds(self.now, &deeds);
+                let mut events = Vec::new();
+                self.links[2 * to.index() + 1].put(self.now, frame.as_ref().to_vec(), &mut events);
+                self.trace.events(self.now, &events);
                 self.nic.recycle(frame);
             }
         }
@@ -286,7 +290,7 @@ impl<'a> World<'a> {
     }
 
     /// The reason of the frame that came last.
-    fn reason(&mut self, came: bool) -> Result<Option<Reason>, Wrong> {
+    fn reason(&mut self, came: bool) -> Result<Option<Reason>, SimFailure> {
         let mut given = Vec::new();
         for (reason, before) in Reason::ALL.iter().zip(&mut self.counted) {
             let now = self.core.counters().reason(*reason);
@@ -297,49 +301,54 @@ impl<'a> World<'a> {
         }
         if given.len() != usize::from(came) {
             let what = format!("{} frames came, counted under {given:?}", u8::from(came));
-            return Err(Wrong::new(Kind::Unaccounted, what));
+            return Err(SimFailure::new(FailureKind::Unaccounted, what));
         }
         Ok(given.first().copied())
     }
 
-    fn check(&mut self, reason: Option<Reason>, to: Side, frame: &[u8]) -> Result<(), Wrong> {
-        let Some((layers, tcp)) = link::read(frame) else {
+    fn check(
+        &mut self,
+        reason: Option<Reason>,
+        to: ConnectionSide,
+        frame: &[u8],
+    ) -> Result<(), SimFailure> {
+        let Some((layers, tcp)) = impaired_link::read(frame) else {
             if reason.is_some_and(|reason| reason.fate() == FrameFate::Untouched) {
                 return Ok(());
             }
             let what = format!("{reason:?} left what its receiver discards");
-            return Err(Wrong::new(Kind::BadFrame, what));
+            return Err(SimFailure::new(FailureKind::BadFrame, what));
         };
         let from = to.other();
         let probes = self.setup.host(from).keep_alive_ms > 0;
-        check::fits(frame, &layers, to, self.setup.host(to).mtu)?;
-        check::acknowledges(&tcp, to, self.hosts[to.index()].highest)?;
+        checks::fits(frame, &layers, to, self.setup.host(to).mtu)?;
+        checks::acknowledges(&tcp, to, self.hosts[to.index()].highest)?;
         self.truths[to.index()].take(&tcp, layers.payload_of(frame), probes)?;
         let end = tcp.seq().advance(u32::try_from(layers.payload_len()).unwrap_or(0));
         let past = self.hosts[to.index()].granted.is_some_and(|granted| end.is_after(granted));
         self.past_window += u64::from(past);
         let reset = tcp.flags().has(TcpFlags::RST);
-        let over = self.hosts.iter().any(Host::is_over);
+        let over = self.hosts.iter().any(StackHost::is_over);
         if reset && !self.aborted && !over {
             let what = format!("{} is sent a reset, for {reason:?}", to.name());
-            return Err(Wrong::new(Kind::Reset, what));
+            return Err(SimFailure::new(FailureKind::Reset, what));
         }
         Ok(())
     }
 
     /// Both ends are through: they have heard everything, and nothing is left of the connection.
-    fn finish(&mut self) -> Result<Done, Wrong> {
+    fn finish(&mut self) -> Result<RunTotals, SimFailure> {
         if !self.aborted {
-            for side in Side::BOTH {
+            for side in ConnectionSide::BOTH {
                 let host = &self.hosts[side.index()];
-                self.hears[side.index()].finish(self.talk, &host.received)?;
+                self.hears[side.index()].finish(self.exchange, &host.received)?;
                 if !host.is_done() {
                     let what = format!("it ends before all is said: {}", host.describe());
-                    return Err(Wrong::new(Kind::Reset, what));
+                    return Err(SimFailure::new(FailureKind::Reset, what));
                 }
             }
         }
-        let done = Done {
+        let done = RunTotals {
             frames: self.frames,
             clock_us: self.now,
             past_window: self.past_window,
@@ -361,7 +370,7 @@ impl<'a> World<'a> {
         for (what, left) in left {
             if left > 0 {
                 let what = format!("{left} {what} are left six hours later");
-                return Err(Wrong::new(Kind::LeftBehind, what));
+                return Err(SimFailure::new(FailureKind::LeftBehind, what));
             }
         }
         Ok(done)

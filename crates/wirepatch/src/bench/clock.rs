@@ -46,7 +46,7 @@ pub(super) fn now() -> Instant {
 
 /// Where it ran: figures without it say nothing.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Machine {
+pub(super) struct BenchMachine {
     cpu: String,
     cpus: usize,
     pub(super) tsc_hz: f64,
@@ -64,9 +64,9 @@ pub(super) struct Machine {
     version: &'static str,
 }
 
-pub(super) fn machine(tsc_hz: f64, dpdk: Option<String>, hugepages: Option<bool>) -> Machine {
+pub(super) fn machine(tsc_hz: f64, dpdk: Option<String>, hugepages: Option<bool>) -> BenchMachine {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    Machine {
+    BenchMachine {
         cpu: cpuinfo("model name").unwrap_or_else(|| "unknown".to_owned()),
         cpus: std::thread::available_parallelism().map_or(1, core::num::NonZero::get),
         tsc_hz,

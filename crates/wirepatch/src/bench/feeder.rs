@@ -1,6 +1,6 @@
 //! The lcore that feeds the measured one over rings: generator and sink, and the stopwatch.
 //!
-//! Holds:     [`Feeder`], what it is told ([`Orders`]) and what it saw of latency ([`Latencies`]).
+//! Holds:     [`Feeder`], what it is told ([`FeederOrders`]) and what it saw of latency ([`Latencies`]).
 //! Promises:  latency counts in stretches only in which neither lcore lost its CPU to another thread.
 //! Never:     hands in more than the worker's rings hold.
 
@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use capsule::{Mbuf, Mempool, RingConsumer, RingProducer, rdtsc};
 use datapath::limits::BURST_FRAMES_MAX;
-use offline::load::{Load, Side};
+use offline::ConnectionSide;
+use offline::load::Load;
 
 use super::clock::Task;
 use super::histogram::Histogram;
-use super::lcore::{Watch, burst};
+use super::lcore::{LcoreWatch, burst};
 
 /// Frames on their way to the worker at a time: enough that it never waits, too few to overtake one another.
 const AHEAD_FRAMES_MAX: usize = 512;
@@ -33,7 +34,7 @@ pub(super) const PACED_MIN: u64 = 2;
 
 /// What main tells the feeder, and hears of it.
 #[derive(Debug, Default)]
-pub(super) struct Orders {
+pub(super) struct FeederOrders {
     pub(super) pace: AtomicU64,
     /// The opening is over.
     pub(super) opened: AtomicU64,
@@ -42,7 +43,7 @@ pub(super) struct Orders {
 
 /// A stretch of time, in which both lcores have to have had their CPUs to themselves to count.
 #[derive(Debug)]
-struct Stretch {
+struct FeederStretch {
     from: u64,
     sent: u64,
     turns: [(u64, u64); 2],
@@ -112,9 +113,9 @@ impl Feeder {
         }
     }
 
-    pub(super) fn run(mut self, orders: &Orders, watch: &Watch) -> Latencies {
+    pub(super) fn run(mut self, orders: &FeederOrders, watch: &LcoreWatch) -> Latencies {
         let own = Task::current();
-        let mut stretch: Option<Stretch> = None;
+        let mut stretch: Option<FeederStretch> = None;
         while !watch.stop.load(Relaxed) {
             let pace = orders.pace.load(Relaxed);
             self.sink(pace >= PACED_MIN);
@@ -130,19 +131,19 @@ impl Feeder {
         self.latency
     }
 
-    fn begin(&self, watch: &Watch, own: &Task) -> Option<Stretch> {
+    fn begin(&self, watch: &LcoreWatch, own: &Task) -> Option<FeederStretch> {
         let turns = [own.turns(), watch.task()?.turns()];
-        Some(Stretch { from: rdtsc(), sent: self.sent.iter().sum(), turns })
+        Some(FeederStretch { from: rdtsc(), sent: self.sent.iter().sum(), turns })
     }
 
     /// At a given pace: a stretch begins and ends with nothing on its way, and counts if nothing interrupted it.
     fn paced(
         &mut self,
         ticks: u64,
-        orders: &Orders,
-        watch: &Watch,
+        orders: &FeederOrders,
+        watch: &LcoreWatch,
         own: &Task,
-        stretch: &mut Option<Stretch>,
+        stretch: &mut Option<FeederStretch>,
     ) {
         let (now, stretch_ticks) = (rdtsc(), orders.stretch_ticks.load(Relaxed));
         let on_the_way = self.sent.iter().sum::<u64>().saturating_sub(self.came.iter().sum());
@@ -210,7 +211,7 @@ impl Feeder {
     }
 
     /// So many frames towards the worker, if it may have them; in full bursts, or at once.
-    fn generate(&mut self, watch: &Watch, frames: usize, at_once: bool) {
+    fn generate(&mut self, watch: &LcoreWatch, frames: usize, at_once: bool) {
         // With few conversations about, none of them may wait for company.
         let at_once = at_once || self.load.is_opening();
         self.flush(at_once);
@@ -232,7 +233,7 @@ impl Feeder {
             if let Some(room) = mbuf.append(packet.frame_bytes()) {
                 packet.write(room);
             }
-            let side = usize::from(packet.side() == Side::Server);
+            let side = usize::from(packet.side() == ConnectionSide::Server);
             self.out[side].push(mbuf);
         }
         if at_once || self.out.iter().any(|out| out.len() >= BURST_FRAMES_MAX) {

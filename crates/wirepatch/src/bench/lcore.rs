@@ -10,9 +10,9 @@ use capsule::{Eal, EalArgs, LcoreHandle, LogLevel, Memory, Mempool, MempoolConfi
 use datapath::limits::BURST_FRAMES_MAX;
 use datapath::{Nic, PortNo};
 
-use super::clock::{self, Machine, Task, now};
-use super::row::{Work, real};
-use super::turns::{Order, Recorder, Turns};
+use super::clock::{self, BenchMachine, Task, now};
+use super::row::{LcoreWork, real};
+use super::turns::{Recorder, StretchOrder, TurnHistograms};
 use crate::cli::BenchArgs;
 use crate::run::cpus;
 
@@ -42,13 +42,13 @@ pub(super) struct Bench {
     /// The CPUs of the main lcore, the worker and the feeder, for testpmd.
     pub(super) cpus: (u16, u16),
     /// Captures that `net_pcap` reads.
-    pub(super) folder: Folder,
+    pub(super) folder: BenchFolder,
 }
 
 /// A folder that goes when it is dropped.
-pub(super) struct Folder(pub(super) PathBuf);
+pub(super) struct BenchFolder(pub(super) PathBuf);
 
-impl Drop for Folder {
+impl Drop for BenchFolder {
     fn drop(&mut self) {
         // What is left in the temporary folder harms nobody.
         let _ = std::fs::remove_dir_all(&self.0);
@@ -92,7 +92,7 @@ impl Bench {
         let (pool, ports_pool) = (pool("rings", MBUFS)?, pool("ports", PORTS_MBUFS)?);
         let folder = std::env::temp_dir().join(format!("wirepatch-bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-        let folder = Folder(folder);
+        let folder = BenchFolder(folder);
         Ok(Self {
             eal,
             pool,
@@ -108,7 +108,7 @@ impl Bench {
         real(self.eal.tsc_hz())
     }
 
-    pub(super) fn machine(&self) -> Machine {
+    pub(super) fn machine(&self) -> BenchMachine {
         clock::machine(self.hz(), Some(Eal::dpdk_version()), Some(self.hugepages))
     }
 
@@ -120,12 +120,12 @@ impl Bench {
 
 /// What a measured lcore and its onlookers share. One writer a cell.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(super) struct LcoreWatch {
     pub(super) stop: AtomicBool,
     packets: AtomicU64,
     idle_ticks: AtomicU64,
     /// Written by the one who feeds: what becomes of the turns taken now.
-    pub(super) order: Order,
+    pub(super) order: StretchOrder,
     task: OnceLock<Task>,
 }
 
@@ -134,16 +134,16 @@ const IDLE_TICKS_MAX: u64 = 2_000;
 
 /// One look at a measured lcore.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Look {
+pub(super) struct LcoreSnapshot {
     packets: u64,
     idle_ticks: u64,
     cpu_ns: u64,
     at: Instant,
 }
 
-impl Watch {
+impl LcoreWatch {
     /// Turns until it is stopped; `turn` says how many frames came. Gives the turns that were to be kept.
-    pub(super) fn run(&self, mut turn: impl FnMut() -> usize) -> Turns {
+    pub(super) fn run(&self, mut turn: impl FnMut() -> usize) -> TurnHistograms {
         // Only ever set here.
         let _ = self.task.set(Task::current());
         let mut recorder = Recorder::new();
@@ -177,7 +177,7 @@ impl Watch {
         self.task.get()
     }
 
-    pub(super) fn look(&self) -> Result<Look> {
+    pub(super) fn snapshot(&self) -> Result<LcoreSnapshot> {
         let started = now();
         let task = loop {
             if let Some(task) = self.task.get() {
@@ -189,15 +189,15 @@ impl Watch {
             std::thread::sleep(Duration::from_millis(1));
         };
         let (packets, idle_ticks) = (self.packets.load(Relaxed), self.idle_ticks.load(Relaxed));
-        Ok(Look { packets, idle_ticks, cpu_ns: task.cpu_ns(), at: now() })
+        Ok(LcoreSnapshot { packets, idle_ticks, cpu_ns: task.cpu_ns(), at: now() })
     }
 }
 
-impl Look {
+impl LcoreSnapshot {
     /// What was done until `after`; `hz` ticks of the time-stamp counter are a second.
-    pub(super) fn until(self, after: Self, hz: f64) -> Work {
+    pub(super) fn until(self, after: Self, hz: f64) -> LcoreWork {
         let idle_ns = real(after.idle_ticks.saturating_sub(self.idle_ticks)) * 1e9 / hz;
-        Work {
+        LcoreWork {
             packets: after.packets.saturating_sub(self.packets),
             busy_ns: (real(after.cpu_ns.saturating_sub(self.cpu_ns)) - idle_ns).max(0.0),
             wall_ns: after.at.duration_since(self.at).as_secs_f64() * 1e9,

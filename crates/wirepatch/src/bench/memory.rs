@@ -2,7 +2,8 @@
 
 use datapath::memory::{MemoryFrame, MemoryNic};
 use datapath::{FramePool as _, PortNo};
-use offline::load::{Load, Side};
+use offline::ConnectionSide;
+use offline::load::Load;
 
 pub(super) const PORTS: [PortNo; 2] = [PortNo(0), PortNo(1)];
 
@@ -21,7 +22,7 @@ pub(super) fn round(
         if datapath::Frame::set_len(&mut frame, packet.frame_bytes()) {
             packet.write(frame.as_mut());
         }
-        nic.arrive(PORTS[usize::from(packet.side() == Side::Server)], frame);
+        nic.arrive(PORTS[usize::from(packet.side() == ConnectionSide::Server)], frame);
     }
     forward(nic);
     for port in PORTS {

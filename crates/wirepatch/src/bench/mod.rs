@@ -38,8 +38,8 @@ use anyhow::{Result, ensure};
 
 use crate::cli::BenchArgs;
 use pairs::PairResult;
-use report::Report;
-use row::Row;
+use report::BenchReport;
+use row::BenchRow;
 
 /// Runs the rows that were asked for.
 pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode> {
@@ -59,7 +59,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode> {
             ([pair.base, pair.other], result)
         });
         let (rows, results): (Vec<_>, Vec<_>) = sides.unzip();
-        let rows: Vec<Row> = rows.into_iter().flatten().collect();
+        let rows: Vec<BenchRow> = rows.into_iter().flatten().collect();
         run(&rows, args)?.with_pairs(results)
     } else {
         let rows = row::chosen(&args.rows, &args.patches, &args.library)?;
@@ -74,22 +74,22 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode> {
 }
 
 #[cfg(feature = "dpdk")]
-fn scaling(args: &BenchArgs) -> Result<Report> {
+fn scaling(args: &BenchArgs) -> Result<BenchReport> {
     let bench = lcore::Bench::start(args)?;
-    let mut report = Report::new(bench.machine(), Some(steady::measure(&bench)?));
+    let mut report = BenchReport::new(bench.machine(), Some(steady::measure(&bench)?));
     report.scaling = scaling::measure(&bench, args)?;
     Ok(report)
 }
 
 #[cfg(not(feature = "dpdk"))]
-fn scaling(_args: &BenchArgs) -> Result<Report> {
+fn scaling(_args: &BenchArgs) -> Result<BenchReport> {
     anyhow::bail!("--scaling runs DPDK's lcores, and this was built without DPDK")
 }
 
 #[cfg(feature = "dpdk")]
-fn run(rows: &[Row], args: &BenchArgs) -> Result<Report> {
+fn run(rows: &[BenchRow], args: &BenchArgs) -> Result<BenchReport> {
     let bench = lcore::Bench::start(args)?;
-    let mut report = Report::new(bench.machine(), Some(steady::measure(&bench)?));
+    let mut report = BenchReport::new(bench.machine(), Some(steady::measure(&bench)?));
     // Rows and testpmd take turns, so that what they are compared by was measured close together.
     for _ in 0..args.repeat {
         for row in rows {
@@ -111,9 +111,9 @@ fn run(rows: &[Row], args: &BenchArgs) -> Result<Report> {
 }
 
 #[cfg(not(feature = "dpdk"))]
-fn run(rows: &[Row], args: &BenchArgs) -> Result<Report> {
+fn run(rows: &[BenchRow], args: &BenchArgs) -> Result<BenchReport> {
     let hz = clock::nominal_hz();
-    let mut report = Report::new(clock::machine(hz, None, None), None);
+    let mut report = BenchReport::new(clock::machine(hz, None, None), None);
     for _ in 0..args.repeat {
         for row in rows {
             crate::say_error(&format!("wirepatch bench: {}\n", row.title()));

@@ -1,17 +1,17 @@
 //! Rows that mean something only beside another: both are measured in turns, in one run, on the same lcores.
 
 use anyhow::{Context as _, Result};
-use offline::load::{Files, Kind};
+use offline::load::{PatchFiles, TrafficKind};
 use serde::Serialize;
 
-use super::row::Row;
+use super::row::BenchRow;
 
 /// A row, and what it is compared with.
 #[derive(Debug)]
-pub(super) struct Pair {
+pub(super) struct RowPair {
     pub(super) name: &'static str,
-    pub(super) base: Row,
-    pub(super) other: Row,
+    pub(super) base: BenchRow,
+    pub(super) other: BenchRow,
     /// What the other's cycles may be at most, as a multiple of the base's.
     pub(super) at_most: f64,
 }
@@ -28,7 +28,7 @@ pub(super) struct PairResult {
 }
 
 /// All pairs, or the one of this name.
-pub(super) fn all(names: &[String]) -> Result<Vec<Pair>> {
+pub(super) fn all(names: &[String]) -> Result<Vec<RowPair>> {
     let mut pairs = Vec::new();
     for (name, make) in PAIRS {
         if names.is_empty() || names.iter().any(|wanted| wanted == name) {
@@ -43,7 +43,7 @@ pub(super) fn all(names: &[String]) -> Result<Vec<Pair>> {
     Ok(pairs)
 }
 
-type Make = fn(&'static str) -> Result<Pair>;
+type Make = fn(&'static str) -> Result<RowPair>;
 
 const PAIRS: [(&str, Make); 6] = [
     ("patches-dns", patches_dns),
@@ -54,47 +54,53 @@ const PAIRS: [(&str, Make); 6] = [
     ("edited-dns", edited_dns),
 ];
 
-fn patches_dns(name: &'static str) -> Result<Pair> {
+fn patches_dns(name: &'static str) -> Result<RowPair> {
     let base = ("dns-1-patch", "DNS queries, none edited, 1 patch");
     let other = ("dns-10000-patches", "DNS queries, none edited, 10,000 patches");
-    one_and_many(name, Kind::Dns, base, other)
+    one_and_many(name, TrafficKind::Dns, base, other)
 }
 
-fn patches_http(name: &'static str) -> Result<Pair> {
+fn patches_http(name: &'static str) -> Result<RowPair> {
     let base = ("http-1-patch", "HTTP requests, none edited, 1 patch");
     let other = ("http-10000-patches", "HTTP requests, none edited, 10,000 patches");
-    one_and_many(name, Kind::HttpRequests, base, other)
+    one_and_many(name, TrafficKind::HttpRequests, base, other)
 }
 
 fn one_and_many(
     name: &'static str,
-    kind: Kind,
+    kind: TrafficKind,
     base: (&'static str, &'static str),
     other: (&'static str, &'static str),
-) -> Result<Pair> {
+) -> Result<RowPair> {
     let (one, many) = kind.one_and_many().context("no such sets for this kind")?;
-    Ok(Pair {
+    Ok(RowPair {
         name,
-        base: Row::of_pair(kind, base, &one, None)?,
-        other: Row::of_pair(kind, other, &many, None)?,
+        base: BenchRow::of_pair(kind, base, &one, None)?,
+        other: BenchRow::of_pair(kind, other, &many, None)?,
         at_most: 1.1,
     })
 }
 
-fn connections(name: &'static str) -> Result<Pair> {
-    let side = |kind: Kind| Row::of_pair(kind, (kind.name(), kind.title()), &own(kind), None);
-    Ok(Pair { name, base: side(Kind::TcpAcksFew)?, other: side(Kind::TcpAcksMany)?, at_most: 2.0 })
+fn connections(name: &'static str) -> Result<RowPair> {
+    let side =
+        |kind: TrafficKind| BenchRow::of_pair(kind, (kind.name(), kind.title()), &own(kind), None);
+    Ok(RowPair {
+        name,
+        base: side(TrafficKind::TcpAcksFew)?,
+        other: side(TrafficKind::TcpAcksMany)?,
+        at_most: 2.0,
+    })
 }
 
-fn edited_requests(name: &'static str) -> Result<Pair> {
+fn edited_requests(name: &'static str) -> Result<RowPair> {
     let titles = [
         ("http-requests-unedited", "HTTP requests, a rule on User-Agent that never fires"),
         ("http-requests-edited", "HTTP requests, each with its User-Agent shortened"),
     ];
-    edited_http(name, Kind::HttpRequests, titles)
+    edited_http(name, TrafficKind::HttpRequests, titles)
 }
 
-fn edited_responses(name: &'static str) -> Result<Pair> {
+fn edited_responses(name: &'static str) -> Result<RowPair> {
     let titles = [
         (
             "http-responses-unedited",
@@ -105,7 +111,7 @@ fn edited_responses(name: &'static str) -> Result<Pair> {
             "HTTP with full-size responses, each request's User-Agent shortened",
         ),
     ];
-    edited_http(name, Kind::HttpResponses, titles)
+    edited_http(name, TrafficKind::HttpResponses, titles)
 }
 
 /// The bench's User-Agent, and what the patch of an edited row leaves of it.
@@ -114,9 +120,9 @@ const AGENT_KEPT_BYTES: u32 = 48;
 
 fn edited_http(
     name: &'static str,
-    kind: Kind,
+    kind: TrafficKind,
     [unedited, edited]: [(&'static str, &'static str); 2],
-) -> Result<Pair> {
+) -> Result<RowPair> {
     let with = |to: u32| {
         let mut files = own(kind);
         files.push((
@@ -127,10 +133,10 @@ fn edited_http(
         ));
         files
     };
-    Ok(Pair {
+    Ok(RowPair {
         name,
-        base: Row::of_pair(kind, unedited, &with(256), None)?,
-        other: Row::of_pair(
+        base: BenchRow::of_pair(kind, unedited, &with(256), None)?,
+        other: BenchRow::of_pair(
             kind,
             edited,
             &with(AGENT_KEPT_BYTES),
@@ -140,7 +146,7 @@ fn edited_http(
     })
 }
 
-fn edited_dns(name: &'static str) -> Result<Pair> {
+fn edited_dns(name: &'static str) -> Result<RowPair> {
     let with = |to: u32| {
         vec![(
             "bench-dns".to_owned(),
@@ -149,16 +155,16 @@ fn edited_dns(name: &'static str) -> Result<Pair> {
             ),
         )]
     };
-    let kind = Kind::DnsEdited;
-    Ok(Pair {
+    let kind = TrafficKind::DnsEdited;
+    Ok(RowPair {
         name,
-        base: Row::of_pair(
+        base: BenchRow::of_pair(
             kind,
             ("dns-unedited", "DNS queries of long names, a rule that never fires"),
             &with(253),
             None,
         )?,
-        other: Row::of_pair(
+        other: BenchRow::of_pair(
             kind,
             ("dns-shortened", "DNS queries of long names, each shortened"),
             &with(48),
@@ -168,7 +174,7 @@ fn edited_dns(name: &'static str) -> Result<Pair> {
     })
 }
 
-fn own(kind: Kind) -> Files {
+fn own(kind: TrafficKind) -> PatchFiles {
     kind.patches().iter().map(|&(name, text)| (name.to_owned(), text.to_owned())).collect()
 }
 

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use anyhow::{Context as _, Result};
 use capsule::{Mempool, Port, PortConfig, Rss, RxQueue, TxQueue, rdtsc};
 use datapath::{Core, CoreConfig, CoreCounters, turn};
-use offline::load::{Kind, Load};
+use offline::load::{Load, TrafficKind};
 use plan::Subscriber;
 
-use super::lcore::{Bench, WORKER, Watch, burst, forward, join, sleep, tick};
-use super::row::{Row, RowResult, Work, added, reasons};
+use super::lcore::{Bench, LcoreWatch, WORKER, burst, forward, join, sleep, tick};
+use super::row::{BenchRow, LcoreWork, RowResult, added, reasons};
 use crate::nic::QueueNic;
 
 /// Frames of the capture, each another client's. A datagram is decided on its own, so playing it again flatters nobody.
@@ -21,12 +21,18 @@ const CAPTURE_FRAMES: usize = 4_096;
 static DEVICES: AtomicUsize = AtomicUsize::new(0);
 
 /// Datagrams only: a connection cannot be played twice.
-pub(super) const fn concerns(kind: Kind) -> bool {
-    matches!(kind, Kind::UdpOutOfScope | Kind::UdpHalf | Kind::Dns | Kind::DnsEdited)
+pub(super) const fn concerns(kind: TrafficKind) -> bool {
+    matches!(
+        kind,
+        TrafficKind::UdpOutOfScope
+            | TrafficKind::UdpHalf
+            | TrafficKind::Dns
+            | TrafficKind::DnsEdited
+    )
 }
 
 /// The capture of a row's frames, written once.
-pub(super) fn capture(bench: &Bench, kind: Kind) -> Result<PathBuf> {
+pub(super) fn capture(bench: &Bench, kind: TrafficKind) -> Result<PathBuf> {
     let path = bench.folder.0.join(format!("{}.pcap", kind.name()));
     if path.exists() {
         return Ok(path);
@@ -52,7 +58,7 @@ pub(super) fn capture(bench: &Bench, kind: Kind) -> Result<PathBuf> {
 }
 
 /// The journey, and the floor, on two ports.
-pub(super) fn measure(bench: &Bench, row: &Row) -> Result<RowResult> {
+pub(super) fn measure(bench: &Bench, row: &BenchRow) -> Result<RowResult> {
     let (mut left, mut right) = two(bench, row.kind)?;
 
     // Started once: net_pcap has read the capture by then and cannot do so again.
@@ -78,7 +84,7 @@ pub(super) fn measure(bench: &Bench, row: &Row) -> Result<RowResult> {
 }
 
 /// Two new ports that play a kind's capture.
-pub(super) fn two(bench: &Bench, kind: Kind) -> Result<(Port, Port)> {
+pub(super) fn two(bench: &Bench, kind: TrafficKind) -> Result<(Port, Port)> {
     let path = capture(bench, kind)?;
     let first = DEVICES.fetch_add(2, Relaxed);
     let device =
@@ -107,8 +113,8 @@ fn watched(
     seconds: f64,
     note: impl FnOnce(),
     mut turn: impl FnMut(&mut QueueNic) -> usize + Send + 'static,
-) -> Result<(Work, QueueNic)> {
-    let watch = Arc::new(Watch::default());
+) -> Result<(LcoreWork, QueueNic)> {
+    let watch = Arc::new(LcoreWatch::default());
     let worker = bench.eal.launch(WORKER, {
         let watch = Arc::clone(&watch);
         move || {
@@ -117,12 +123,12 @@ fn watched(
         }
     })?;
     let work = (|| {
-        watch.look()?;
+        watch.snapshot()?;
         sleep(0.1);
         note();
-        let from = watch.look()?;
+        let from = watch.snapshot()?;
         sleep(seconds);
-        anyhow::Ok(from.until(watch.look()?, bench.hz()))
+        anyhow::Ok(from.until(watch.snapshot()?, bench.hz()))
     })();
     watch.stop.store(true, Relaxed);
     let nic = join(worker, "worker")?;

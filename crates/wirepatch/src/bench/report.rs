@@ -5,15 +5,15 @@ use std::io::Write as _;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use super::clock::Machine;
+use super::clock::BenchMachine;
 use super::latency::Steadiness;
 use super::pairs::PairResult;
 use super::row::RowResult;
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
-    machine: Machine,
+pub(super) struct BenchReport {
+    machine: BenchMachine,
     #[serde(skip_serializing_if = "Option::is_none")]
     steadiness: Option<Steadiness>,
     rows: Vec<RowResult>,
@@ -62,8 +62,8 @@ const HEADER: [&str; 11] = [
     "p99.9 us", "left as",
 ];
 
-impl Report {
-    pub(super) const fn new(machine: Machine, steadiness: Option<Steadiness>) -> Self {
+impl BenchReport {
+    pub(super) const fn new(machine: BenchMachine, steadiness: Option<Steadiness>) -> Self {
         Self {
             machine,
             steadiness,

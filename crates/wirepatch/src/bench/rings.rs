@@ -14,12 +14,12 @@ use datapath::{Core, CoreConfig, CoreCounters, FramePool, Nic, PortNo, turn};
 use plan::Subscriber;
 
 use super::clock::resident_bytes;
-use super::feeder::{FULL, Feeder, Latencies, Orders, PACED_FRAMES, PACED_MIN};
+use super::feeder::{FULL, Feeder, FeederOrders, Latencies, PACED_FRAMES, PACED_MIN};
 use super::latency::{Control, Latency};
-use super::lcore::{Bench, FEEDER, PORTS, WORKER, Watch, burst, forward, join, sleep, tick};
-use super::row::{Row, RowResult, Work, added, real, reasons, ticks};
+use super::lcore::{Bench, FEEDER, LcoreWatch, PORTS, WORKER, burst, forward, join, sleep, tick};
+use super::row::{BenchRow, LcoreWork, RowResult, added, real, reasons, ticks};
 use super::steady;
-use super::turns::Turns;
+use super::turns::TurnHistograms;
 use crate::nic::{DpdkFrame, hand_out, take_in};
 
 /// Frames of one ring.
@@ -73,7 +73,7 @@ impl Nic for RingPair {
 const STRETCH_SECONDS: f64 = 0.002;
 
 /// Measures the journey, the floor, and latency.
-pub(super) fn measure(bench: &Bench, row: &Row) -> Result<RowResult> {
+pub(super) fn measure(bench: &Bench, row: &BenchRow) -> Result<RowResult> {
     let counters = Arc::new(CoreCounters::default());
     let reader = Subscriber::new(row.publisher()?);
     let config = CoreConfig { limits: row.limits(), ..CoreConfig::default() };
@@ -82,20 +82,20 @@ pub(super) fn measure(bench: &Bench, row: &Row) -> Result<RowResult> {
     let mut before = reasons(&counters);
     let note = || before = reasons(&counters);
     let seconds = bench.seconds;
-    let times = Times { full: seconds, paced: seconds, pace: None };
+    let times = OfferTimes { full: seconds, paced: seconds, pace: None };
     let journey = fed(bench, row, "j", times, note, move |nic| {
         turn(nic, &mut core, tick(start, ticks_per_ms))
     })?;
     let left = added(&before, &reasons(&counters));
 
     let mut frames = burst();
-    let times = Times { full: seconds / 2.0, paced: seconds / 2.0, pace: Some(journey.pace) };
+    let times = OfferTimes { full: seconds / 2.0, paced: seconds / 2.0, pace: Some(journey.pace) };
     let floor = fed(bench, row, "f", times, || {}, move |nic| forward(nic, &mut frames))?;
 
     // As much work a packet as the journey on the mean, all in registers: what comes late here, the machine delayed.
     let each = ticks(journey.work.ns_per_packet() * bench.hz() / 1e9);
     let (mut frames, rounds) = (burst(), steady::rounds(each));
-    let times = Times { full: 0.0, paced: seconds / 2.0, pace: Some(journey.pace) };
+    let times = OfferTimes { full: 0.0, paced: seconds / 2.0, pace: Some(journey.pace) };
     let busy = move |nic: &mut RingPair| {
         let mut count = 0;
         for (from, to) in [(PORTS[0], PORTS[1]), (PORTS[1], PORTS[0])] {
@@ -112,7 +112,7 @@ pub(super) fn measure(bench: &Bench, row: &Row) -> Result<RowResult> {
     let work = (journey.work, floor.work);
     let bytes = row.load().mean_frame_bytes();
     let us = |ticks: u64| real(ticks) * 1e6 / bench.hz();
-    let of = |fed: &Fed, per_mille| fed.latency.clean.per_mille(per_mille).map(us);
+    let of = |fed: &FeedResult, per_mille| fed.latency.clean.per_mille(per_mille).map(us);
     let latency = (|| {
         Some(Latency {
             offered_mpps: real(journey.latency.packets) * bench.hz()
@@ -139,10 +139,10 @@ pub(super) fn measure(bench: &Bench, row: &Row) -> Result<RowResult> {
     Ok(result.with_latency(latency).with_opening(journey.opening_bytes))
 }
 
-struct Fed {
-    work: Work,
+struct FeedResult {
+    work: LcoreWork,
     latency: Latencies,
-    turns: Turns,
+    turns: TurnHistograms,
     /// Ticks from one handful of frames to the next that were offered for latency.
     pace: u64,
     opening_bytes: u64,
@@ -150,7 +150,7 @@ struct Fed {
 
 /// How long frames are offered.
 #[derive(Clone, Copy)]
-struct Times {
+struct OfferTimes {
     /// Seconds of as many as the worker takes, and of a pace that it can keep.
     full: f64,
     paced: f64,
@@ -161,12 +161,12 @@ struct Times {
 /// Runs `turn` on the worker and feeds it the row's load; `note` is called when the opening is over.
 fn fed(
     bench: &Bench,
-    row: &Row,
+    row: &BenchRow,
     name: &str,
-    times: Times,
+    times: OfferTimes,
     note: impl FnOnce(),
     mut turn: impl FnMut(&mut RingPair) -> usize + Send + 'static,
-) -> Result<Fed> {
+) -> Result<FeedResult> {
     let ring = |what: &str| {
         let name = format!("bench-{name}{what}");
         spsc(&bench.eal, &name, RING_FRAMES).with_context(|| format!("making ring {name}"))
@@ -180,8 +180,8 @@ fn fed(
         mbufs: Vec::with_capacity(4_096),
     };
     let feeder = Feeder::new(row.load(), bench.pool.clone(), [in0, in1], [out0, out1]);
-    let watch = Arc::new(Watch::default());
-    let orders = Arc::new(Orders::default());
+    let watch = Arc::new(LcoreWatch::default());
+    let orders = Arc::new(FeederOrders::default());
     orders.stretch_ticks.store(ticks(bench.hz() * STRETCH_SECONDS), Relaxed);
     let resident = resident_bytes();
     let worker = bench.eal.launch(WORKER, {
@@ -194,7 +194,7 @@ fn fed(
     })?;
 
     let watched = (|| {
-        watch.look()?;
+        watch.snapshot()?;
         orders.pace.store(FULL, Relaxed);
         while orders.opened.load(Relaxed) == 0 {
             sleep(0.005);
@@ -203,9 +203,9 @@ fn fed(
         // Caches and branch predictors have seen it all by then.
         sleep(0.1);
         note();
-        let from = watch.look()?;
+        let from = watch.snapshot()?;
         sleep(times.full);
-        let work = from.until(watch.look()?, bench.hz());
+        let work = from.until(watch.snapshot()?, bench.hz());
         let each = work.ns_per_packet() * bench.hz() / 1e9;
         let share = ticks(real(PACED_FRAMES) * each / LATENCY_LOAD);
         let pace = times.pace.unwrap_or(share).max(PACED_MIN);
@@ -217,5 +217,5 @@ fn fed(
     let turns = join(worker, "worker")?;
     let latency = join(fed, "feeder")?;
     let (work, pace, opening_bytes) = watched?;
-    Ok(Fed { work, latency, turns, pace, opening_bytes })
+    Ok(FeedResult { work, latency, turns, pace, opening_bytes })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use datapath::{ActivePlan, CoreCounters, Limits, Publisher, Reason};
-use offline::load::{Kind, Load};
+use offline::load::{Load, TrafficKind};
 use patch::{Group, Options, Patch};
 use plan::Plan;
 use serde::Serialize;
@@ -21,15 +21,15 @@ const EDITED_SHARE_MIN: f64 = 0.03;
 
 /// One row of the table.
 #[derive(Debug)]
-pub(super) struct Row {
-    pub(super) kind: Kind,
+pub(super) struct BenchRow {
+    pub(super) kind: TrafficKind,
     patches: Vec<Patch>,
-    loaded: Loaded,
+    loaded: RowPatches,
 }
 
 /// Which patches a row is measured with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Loaded {
+enum RowPatches {
     /// The bench's own, so what becomes of a frame is known.
     Own,
     /// The caller's instead.
@@ -37,7 +37,7 @@ enum Loaded {
     /// The caller's as well.
     Library,
     /// One side of a pair: its name and title, and, where messages are edited, by how many bytes a server acknowledges less.
-    Pair { name: &'static str, title: &'static str, edited: Option<u32> },
+    RowPair { name: &'static str, title: &'static str, edited: Option<u32> },
 }
 
 /// The rows of these names, or all; with these patches or their own, and again with the library's.
@@ -45,9 +45,9 @@ pub(super) fn chosen(
     names: &[String],
     patches: &[PathBuf],
     library: &[PathBuf],
-) -> Result<Vec<Row>> {
+) -> Result<Vec<BenchRow>> {
     let kinds = if names.is_empty() {
-        Kind::ALL.to_vec()
+        TrafficKind::ALL.to_vec()
     } else {
         names.iter().map(|name| kind_of(name)).collect::<Result<_>>()?
     };
@@ -55,42 +55,42 @@ pub(super) fn chosen(
     for &kind in &kinds {
         let (loaded, found) = if patches.is_empty() {
             let own = kind.patches().iter();
-            (Loaded::Own, own.map(|(name, text)| Patch::from_yaml(name, text)).collect())
+            (RowPatches::Own, own.map(|(name, text)| Patch::from_yaml(name, text)).collect())
         } else {
-            (Loaded::Given, patch::load(patches))
+            (RowPatches::Given, patch::load(patches))
         };
-        rows.push(Row { kind, patches: good(found)?, loaded });
+        rows.push(BenchRow { kind, patches: good(found)?, loaded });
     }
     if !library.is_empty() {
         let patches = good(patch::load(library))?;
         // Otherwise only measured beside a thousand connections; the aim for a million has the library loaded.
-        let many = names.is_empty().then_some(Kind::TcpAcksMany);
+        let many = names.is_empty().then_some(TrafficKind::TcpAcksMany);
         // What is edited depends on the patches, so there that row would be another.
-        for kind in kinds.into_iter().chain(many).filter(|&kind| kind != Kind::DnsEdited) {
-            rows.push(Row { kind, patches: patches.clone(), loaded: Loaded::Library });
+        for kind in kinds.into_iter().chain(many).filter(|&kind| kind != TrafficKind::DnsEdited) {
+            rows.push(BenchRow { kind, patches: patches.clone(), loaded: RowPatches::Library });
         }
     }
     Ok(rows)
 }
 
 #[cfg(feature = "dpdk")]
-impl Row {
+impl BenchRow {
     /// One kind's with the library, or, where there is none, the bench's own patches.
-    pub(super) fn loaded(kind: Kind, library: &[PathBuf]) -> Result<Self> {
+    pub(super) fn loaded(kind: TrafficKind, library: &[PathBuf]) -> Result<Self> {
         if library.is_empty() {
             let own = kind.patches().iter();
             let own = own.map(|(name, text)| Patch::from_yaml(name, text)).collect();
-            return Ok(Self { kind, patches: good(own)?, loaded: Loaded::Own });
+            return Ok(Self { kind, patches: good(own)?, loaded: RowPatches::Own });
         }
-        Ok(Self { kind, patches: good(patch::load(library))?, loaded: Loaded::Library })
+        Ok(Self { kind, patches: good(patch::load(library))?, loaded: RowPatches::Library })
     }
 }
 
-fn kind_of(name: &str) -> Result<Kind> {
-    let many = Some(Kind::TcpAcksMany).filter(|kind| kind.name() == name);
-    Kind::by_name(name).or(many).ok_or_else(|| {
-        let all: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
-        let many = Kind::TcpAcksMany.name();
+fn kind_of(name: &str) -> Result<TrafficKind> {
+    let many = Some(TrafficKind::TcpAcksMany).filter(|kind| kind.name() == name);
+    TrafficKind::by_name(name).or(many).ok_or_else(|| {
+        let all: Vec<&str> = TrafficKind::ALL.iter().map(|kind| kind.name()).collect();
+        let many = TrafficKind::TcpAcksMany.name();
         anyhow!("no row is called {name:?}; there are {}, {many}", all.join(", "))
     })
 }
@@ -99,42 +99,45 @@ fn good(found: Result<Vec<Patch>, Vec<patch::Diagnostic>>) -> Result<Vec<Patch>>
     found.map_err(|found| anyhow!("{}", patch::render(&found)))
 }
 
-impl Row {
+impl BenchRow {
     /// Its name on command lines and in records.
     pub(super) fn name(&self) -> String {
         match self.loaded {
-            Loaded::Own | Loaded::Given => self.kind.name().to_owned(),
-            Loaded::Library => format!("{}-library", self.kind.name()),
-            Loaded::Pair { name, .. } => name.to_owned(),
+            RowPatches::Own | RowPatches::Given => self.kind.name().to_owned(),
+            RowPatches::Library => format!("{}-library", self.kind.name()),
+            RowPatches::RowPair { name, .. } => name.to_owned(),
         }
     }
 
     /// One line for a reader.
     pub(super) fn title(&self) -> String {
         match self.loaded {
-            Loaded::Own | Loaded::Given => self.kind.title().to_owned(),
-            Loaded::Library => format!("{}, {} patches", self.kind.title(), self.patches.len()),
-            Loaded::Pair { title, .. } => title.to_owned(),
+            RowPatches::Own | RowPatches::Given => self.kind.title().to_owned(),
+            RowPatches::Library => format!("{}, {} patches", self.kind.title(), self.patches.len()),
+            RowPatches::RowPair { title, .. } => title.to_owned(),
         }
     }
 
     /// One side of a pair, with these patch files: name and text.
     pub(super) fn of_pair(
-        kind: Kind,
+        kind: TrafficKind,
         (name, title): (&'static str, &'static str),
         patches: &[(String, String)],
         edited: Option<u32>,
     ) -> Result<Self> {
         let read = patches.iter().map(|(name, text)| Patch::from_yaml(name, text)).collect();
-        Ok(Self { kind, patches: good(read)?, loaded: Loaded::Pair { name, title, edited } })
+        Ok(Self { kind, patches: good(read)?, loaded: RowPatches::RowPair { name, title, edited } })
     }
 
     /// Its traffic.
     pub(super) fn load(&self) -> Load {
         let load = Load::new(self.kind);
         match self.loaded {
-            Loaded::Pair { edited: Some(bytes), .. } => load.shortened(bytes),
-            Loaded::Own | Loaded::Given | Loaded::Library | Loaded::Pair { .. } => load,
+            RowPatches::RowPair { edited: Some(bytes), .. } => load.shortened(bytes),
+            RowPatches::Own
+            | RowPatches::Given
+            | RowPatches::Library
+            | RowPatches::RowPair { .. } => load,
         }
     }
 
@@ -169,16 +172,17 @@ impl Row {
     /// Almost all frames left for the reasons that the row is about.
     fn is_as_expected(&self, reasons: &BTreeMap<&'static str, u64>) -> bool {
         let expected: &[Reason] = match self.kind {
-            Kind::UdpOutOfScope => &[Reason::NotInPlan],
-            Kind::UdpHalf => &[Reason::NotInPlan, Reason::Unchanged],
-            Kind::Dns | Kind::HttpRequests | Kind::HttpResponses | Kind::TcpAcks => {
-                &[Reason::Unchanged]
-            }
-            Kind::TcpAcksFew | Kind::TcpAcksMany => &[Reason::Unchanged],
-            Kind::DnsEdited => &[Reason::Edited],
+            TrafficKind::UdpOutOfScope => &[Reason::NotInPlan],
+            TrafficKind::UdpHalf => &[Reason::NotInPlan, Reason::Unchanged],
+            TrafficKind::Dns
+            | TrafficKind::HttpRequests
+            | TrafficKind::HttpResponses
+            | TrafficKind::TcpAcks => &[Reason::Unchanged],
+            TrafficKind::TcpAcksFew | TrafficKind::TcpAcksMany => &[Reason::Unchanged],
+            TrafficKind::DnsEdited => &[Reason::Edited],
         };
         let all: u64 = reasons.values().sum();
-        if let Loaded::Pair { edited, .. } = self.loaded {
+        if let RowPatches::RowPair { edited, .. } = self.loaded {
             // Of a pair both sides do the same but for what it is about.
             let edits = reasons.get(Reason::Edited.label()).copied().unwrap_or(0);
             let share = real(edits) / real(all.max(1));
@@ -190,20 +194,20 @@ impl Row {
             .filter(|(label, _)| !expected.iter().any(|reason| reason.label() == **label))
             .map(|(_, frames)| frames)
             .sum();
-        self.loaded != Loaded::Own || (all > 0 && real(odd) <= real(all) * ODD_SHARE_MAX)
+        self.loaded != RowPatches::Own || (all > 0 && real(odd) <= real(all) * ODD_SHARE_MAX)
     }
 }
 
 /// What a thread did between two looks at it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Work {
+pub(super) struct LcoreWork {
     pub(super) packets: u64,
     /// CPU time of the thread, polls that found nothing taken out.
     pub(super) busy_ns: f64,
     pub(super) wall_ns: f64,
 }
 
-impl Work {
+impl LcoreWork {
     pub(super) fn ns_per_packet(self) -> f64 {
         self.busy_ns / real(self.packets.max(1))
     }
@@ -245,10 +249,10 @@ pub(super) struct RowResult {
 
 impl RowResult {
     pub(super) fn new(
-        row: &Row,
+        row: &BenchRow,
         ports: &'static str,
         frame_bytes: f64,
-        (work, floor): (Work, Work),
+        (work, floor): (LcoreWork, LcoreWork),
         hz: f64,
         reasons: BTreeMap<&'static str, u64>,
     ) -> Self {

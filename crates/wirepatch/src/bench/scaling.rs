@@ -15,7 +15,7 @@ use capsule::{Mempool, MempoolConfig, RxQueue, TxQueue, rdtsc};
 use datapath::limits::BURST_FRAMES_MAX;
 use datapath::memory::MemoryNic;
 use datapath::{ActivePlan, Core, CoreConfig, CoreCounters, Publisher, Reason, turn};
-use offline::load::{Kind, Load};
+use offline::load::{Load, TrafficKind};
 use plan::Subscriber;
 
 use super::clock::{Task, now};
@@ -23,16 +23,16 @@ use super::lcore::{Bench, FEEDER, WORKER, join, sleep, tick};
 use super::memory;
 use super::ports;
 use super::report::ScalingResult;
-use super::row::{Row, real, ticks};
+use super::row::{BenchRow, real, ticks};
 use crate::cli::BenchArgs;
 use crate::nic::{Io, QueueNic, lay_rings};
 
 /// Traffic, and whether it comes from a capture that `net_pcap` plays.
-const ROWS: [(Kind, bool); 4] = [
-    (Kind::UdpOutOfScope, true),
-    (Kind::Dns, true),
-    (Kind::HttpRequests, false),
-    (Kind::TcpAcks, false),
+const ROWS: [(TrafficKind, bool); 4] = [
+    (TrafficKind::UdpOutOfScope, true),
+    (TrafficKind::Dns, true),
+    (TrafficKind::HttpRequests, false),
+    (TrafficKind::TcpAcks, false),
 ];
 
 /// How long a stretch is.
@@ -48,7 +48,7 @@ const MBUFS: u32 = 65_535;
 const RING_PACKETS: u32 = 2_048;
 
 /// What an lcore does over and over: gives the frames that left, and, where only a part of a turn counts, its ticks.
-struct Job {
+struct LcoreJob {
     turn: Box<dyn FnMut() -> (u64, u64) + Send>,
     /// All of the time counts.
     is_whole: bool,
@@ -56,7 +56,7 @@ struct Job {
 
 /// A stretch of an lcore's time.
 #[derive(Clone, Copy, Debug)]
-struct Stretch {
+struct LcoreStretch {
     from: u64,
     to: u64,
     packets: u64,
@@ -67,7 +67,7 @@ struct Stretch {
 
 /// Ticks a packet of every stretch that counts.
 #[derive(Debug, Default)]
-struct Found {
+struct StretchTicks {
     alone: [Vec<f64>; 2],
     together: [Vec<f64>; 2],
     rings: Vec<f64>,
@@ -78,10 +78,11 @@ pub(super) fn measure(bench: &Bench, args: &BenchArgs) -> Result<Vec<ScalingResu
     let config =
         MempoolConfig { name: "scaling".to_owned(), mbufs: MBUFS, ..MempoolConfig::default() };
     let pool = Mempool::new(&bench.eal, &config).context("making the packet pool scaling")?;
-    let rows =
-        ROWS.iter().map(|&(kind, is_played)| Ok((Row::loaded(kind, &args.library)?, is_played)));
-    let rows: Vec<(Row, bool)> = rows.collect::<Result<_>>()?;
-    let mut found: Vec<Found> = rows.iter().map(|_| Found::default()).collect();
+    let rows = ROWS
+        .iter()
+        .map(|&(kind, is_played)| Ok((BenchRow::loaded(kind, &args.library)?, is_played)));
+    let rows: Vec<(BenchRow, bool)> = rows.collect::<Result<_>>()?;
+    let mut found: Vec<StretchTicks> = rows.iter().map(|_| StretchTicks::default()).collect();
     for _ in 0..args.repeat {
         for ((row, is_played), found) in rows.iter().zip(&mut found) {
             crate::say_error(&format!("wirepatch bench: {}, two lcores\n", row.title()));
@@ -109,9 +110,9 @@ pub(super) fn measure(bench: &Bench, args: &BenchArgs) -> Result<Vec<ScalingResu
 fn round(
     bench: &Bench,
     pool: &Mempool,
-    row: &Row,
+    row: &BenchRow,
     is_played: bool,
-    found: &mut Found,
+    found: &mut StretchTicks,
 ) -> Result<()> {
     let publisher = row.publisher()?;
     let job = |lcore| {
@@ -145,7 +146,7 @@ fn round(
 }
 
 /// Runs the jobs on their lcores at the same time, and gives them back.
-fn run(bench: &Bench, jobs: Vec<(u32, Job)>) -> Result<Vec<(Job, Vec<Stretch>)>> {
+fn run(bench: &Bench, jobs: Vec<(u32, LcoreJob)>) -> Result<Vec<(LcoreJob, Vec<LcoreStretch>)>> {
     let stop = Arc::new(AtomicBool::new(false));
     let stretch_ticks = ticks(bench.hz() * STRETCH_SECONDS);
     let room = usize::try_from(ticks(bench.seconds / STRETCH_SECONDS)).unwrap_or(0) + 64;
@@ -168,7 +169,7 @@ fn run(bench: &Bench, jobs: Vec<(u32, Job)>) -> Result<Vec<(Job, Vec<Stretch>)>>
                 let before = core::mem::replace(&mut turns, own.turns());
                 let ticks_counted = if job.is_whole { to - from } else { ticks };
                 let is_clean = before == turns;
-                stretches.push(Stretch { from, to, packets, ticks: ticks_counted, is_clean });
+                stretches.push(LcoreStretch { from, to, packets, ticks: ticks_counted, is_clean });
                 (from, packets, ticks) = (rdtsc(), 0, 0);
             }
             (job, stretches)
@@ -180,8 +181,8 @@ fn run(bench: &Bench, jobs: Vec<(u32, Job)>) -> Result<Vec<(Job, Vec<Stretch>)>>
 }
 
 /// Ticks a packet in each stretch that counts: undisturbed itself, and all the while the other lcore as well.
-fn counting(own: &[Stretch], other: Option<&[Stretch]>) -> Vec<f64> {
-    let is_quiet = |stretch: &Stretch| {
+fn counting(own: &[LcoreStretch], other: Option<&[LcoreStretch]>) -> Vec<f64> {
+    let is_quiet = |stretch: &LcoreStretch| {
         let Some(other) = other else { return true };
         let covers = other.first().is_some_and(|first| first.from <= stretch.from)
             && other.last().is_some_and(|last| last.to >= stretch.to);
@@ -203,7 +204,7 @@ fn median(values: &mut [f64]) -> Option<f64> {
 
 /// A core of its own, and its counters.
 fn core<F: datapath::Frame>(
-    row: &Row,
+    row: &BenchRow,
     publisher: &Arc<Publisher<ActivePlan>>,
 ) -> (Core<F>, Arc<CoreCounters>) {
     let counters = Arc::new(CoreCounters::default());
@@ -218,9 +219,9 @@ fn left(counters: &CoreCounters, lost: &mut u64, frames: usize) -> u64 {
     u64::try_from(frames).unwrap_or(0).saturating_sub(*lost - before)
 }
 
-type Queues = (RxQueue, TxQueue);
+type QueuePair = (RxQueue, TxQueue);
 
-fn two_ports(bench: &Bench, pool: &Mempool, row: &Row) -> Result<[Queues; 2]> {
+fn two_ports(bench: &Bench, pool: &Mempool, row: &BenchRow) -> Result<[QueuePair; 2]> {
     let (mut left, mut right) = ports::two(bench, row.kind)?;
     Ok([ports::start(&mut left, pool)?, ports::start(&mut right, pool)?])
 }
@@ -229,9 +230,9 @@ fn two_ports(bench: &Bench, pool: &Mempool, row: &Row) -> Result<[Queues; 2]> {
 fn played(
     bench: &Bench,
     pool: &Mempool,
-    row: &Row,
+    row: &BenchRow,
     publisher: &Arc<Publisher<ActivePlan>>,
-) -> Result<Job> {
+) -> Result<LcoreJob> {
     let mut nic = QueueNic::new(two_ports(bench, pool, row)?.into(), pool.clone());
     let (mut core, counters) = core(row, publisher);
     let (start, ticks_per_ms, mut lost) = (rdtsc(), bench.ticks_per_ms(), 0);
@@ -239,16 +240,16 @@ fn played(
         let frames = turn(&mut nic, &mut core, tick(start, ticks_per_ms));
         (left(&counters, &mut lost, frames), 0)
     };
-    Ok(Job { turn: Box::new(turn), is_whole: true })
+    Ok(LcoreJob { turn: Box::new(turn), is_whole: true })
 }
 
 /// A worker, and what receives and sends for it.
 fn behind_rings(
     bench: &Bench,
     pool: &Mempool,
-    row: &Row,
+    row: &BenchRow,
     publisher: &Arc<Publisher<ActivePlan>>,
-) -> Result<Vec<(u32, Job)>> {
+) -> Result<Vec<(u32, LcoreJob)>> {
     let queues = two_ports(bench, pool, row)?;
     let ports = queues.into_iter().enumerate().map(|(at, (rx, tx))| (format!("port{at}"), rx, tx));
     let laid = lay_rings(&bench.eal, ports.collect(), 1, RING_PACKETS, pool)?;
@@ -262,13 +263,13 @@ fn behind_rings(
     };
     let io = move || (u64::from(io.turn()), 0);
     Ok(vec![
-        (WORKER, Job { turn: Box::new(worker), is_whole: true }),
-        (FEEDER, Job { turn: Box::new(io), is_whole: true }),
+        (WORKER, LcoreJob { turn: Box::new(worker), is_whole: true }),
+        (FEEDER, LcoreJob { turn: Box::new(io), is_whole: true }),
     ])
 }
 
 /// A journey whose frames its own lcore makes, in memory.
-fn made(bench: &Bench, row: &Row, publisher: &Arc<Publisher<ActivePlan>>) -> Result<Job> {
+fn made(bench: &Bench, row: &BenchRow, publisher: &Arc<Publisher<ActivePlan>>) -> Result<LcoreJob> {
     let (mut core, _counters) = core(row, publisher);
     let (start, ticks_per_ms) = (rdtsc(), bench.ticks_per_ms());
     let mut load: Load = row.load();
@@ -299,15 +300,15 @@ fn made(bench: &Bench, row: &Row, publisher: &Arc<Publisher<ActivePlan>>) -> Res
     while one().1 {
         anyhow::ensure!(begun.elapsed().as_secs() < 60, "{}: connections do not open", row.title());
     }
-    Ok(Job { turn: Box::new(move || one().0), is_whole: false })
+    Ok(LcoreJob { turn: Box::new(move || one().0), is_whole: false })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn stretch(from: u64, packets: u64, is_clean: bool) -> Stretch {
-        Stretch { from, to: from + 90, packets, ticks: 90, is_clean }
+    fn stretch(from: u64, packets: u64, is_clean: bool) -> LcoreStretch {
+        LcoreStretch { from, to: from + 90, packets, ticks: 90, is_clean }
     }
 
     #[test]

@@ -11,9 +11,9 @@ use plan::Subscriber;
 
 use super::clock::{Task, now};
 use super::memory::{PORTS, round};
-use super::row::{Row, RowResult, Work, added, reasons};
+use super::row::{BenchRow, LcoreWork, RowResult, added, reasons};
 
-pub(super) fn measure(row: &Row, seconds: f64, hz: f64) -> anyhow::Result<RowResult> {
+pub(super) fn measure(row: &BenchRow, seconds: f64, hz: f64) -> anyhow::Result<RowResult> {
     let counters = Arc::new(CoreCounters::default());
     let reader = Subscriber::new(row.publisher()?);
     let config = CoreConfig { limits: row.limits(), ..CoreConfig::default() };
@@ -49,7 +49,7 @@ fn run(
     nic: &mut MemoryNic,
     seconds: f64,
     forward: &mut impl FnMut(&mut MemoryNic),
-) -> Work {
+) -> LcoreWork {
     let task = Task::current();
     let (cpu, start) = (task.cpu_ns(), now());
     let end = Duration::from_secs_f64(seconds);
@@ -61,5 +61,9 @@ fn run(
         }
     }
     let busy = task.cpu_ns().saturating_sub(cpu);
-    Work { packets, busy_ns: super::row::real(busy), wall_ns: start.elapsed().as_secs_f64() * 1e9 }
+    LcoreWork {
+        packets,
+        busy_ns: super::row::real(busy),
+        wall_ns: start.elapsed().as_secs_f64() * 1e9,
+    }
 }

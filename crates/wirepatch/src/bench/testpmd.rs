@@ -4,7 +4,7 @@ use std::io::{Read, Write as _};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
-use offline::load::Kind;
+use offline::load::TrafficKind;
 
 use super::clock::{Task, now};
 use super::lcore::{Bench, sleep};
@@ -32,7 +32,7 @@ pub(super) fn measure(bench: &Bench) -> Testpmd {
 }
 
 fn one(bench: &Bench, mode: &'static str) -> Result<TestpmdMode> {
-    let capture = ports::capture(bench, Kind::UdpOutOfScope)?;
+    let capture = ports::capture(bench, TrafficKind::UdpOutOfScope)?;
     let (main, worker) = bench.cpus;
     let mut command = Command::new(PROGRAM);
     if bench.hugepages {

@@ -1,6 +1,6 @@
 //! How long the turns of a measured lcore take: those that had frames, and those that found none.
 //!
-//! Holds:     [`Turns`], two histograms; [`Order`], what the feeder tells the measured lcore about its stretches of time; and
+//! Holds:     [`TurnHistograms`], two histograms; [`StretchOrder`], what the feeder tells the measured lcore about its stretches of time; and
 //!            [`Recorder`], which the lcore's loop fills.
 //! Promises:  only stretches that the feeder said count are kept.
 //! Never:     is part of the product: `wirepatch run` times no turn.
@@ -13,7 +13,7 @@ use super::row::{real, ticks as to_ticks};
 
 /// Ticks of turns.
 #[derive(Clone, Debug)]
-pub(super) struct Turns {
+pub(super) struct TurnHistograms {
     /// Of those that had frames.
     pub(super) work: Histogram,
     /// Of those that found none: a long one did nothing, and had the CPU taken away.
@@ -23,7 +23,7 @@ pub(super) struct Turns {
 /// From here on a turn without frames was interrupted: one takes a tenth of it.
 const GAP_US: f64 = 2.0;
 
-impl Turns {
+impl TurnHistograms {
     fn new() -> Self {
         Self { work: Histogram::new(), idle: Histogram::new() }
     }
@@ -55,14 +55,14 @@ impl Turns {
 /// What becomes of the turns taken now. The number of a stretch, and how it stands with it: a reader that missed a word of it
 /// sees that by the number.
 #[derive(Debug, Default)]
-pub(super) struct Order(AtomicU64);
+pub(super) struct StretchOrder(AtomicU64);
 
 const RECORD: u64 = 1;
 const KEEP: u64 = 2;
 const DROP: u64 = 3;
 const STATES: u64 = 4;
 
-impl Order {
+impl StretchOrder {
     fn set(&self, state: u64) {
         let begins = u64::from(state == RECORD) * STATES;
         let stretch = self.0.load(Relaxed) / STATES * STATES;
@@ -85,17 +85,17 @@ impl Order {
 pub(super) struct Recorder {
     seen: u64,
     settled: bool,
-    now: Turns,
-    kept: Turns,
+    now: TurnHistograms,
+    kept: TurnHistograms,
 }
 
 impl Recorder {
     pub(super) fn new() -> Self {
-        Self { seen: 0, settled: true, now: Turns::new(), kept: Turns::new() }
+        Self { seen: 0, settled: true, now: TurnHistograms::new(), kept: TurnHistograms::new() }
     }
 
     /// One turn is over.
-    pub(super) fn turn(&mut self, order: &Order, ticks: u64, frames: usize) {
+    pub(super) fn turn(&mut self, order: &StretchOrder, ticks: u64, frames: usize) {
         let told = order.0.load(Relaxed);
         if told != self.seen {
             self.follow(told);
@@ -113,13 +113,13 @@ impl Recorder {
         if told == self.seen + (KEEP - RECORD) && self.seen % STATES == RECORD {
             self.kept.take(&mut self.now);
         } else if self.seen % STATES == RECORD {
-            self.now = Turns::new();
+            self.now = TurnHistograms::new();
         }
         self.seen = told;
     }
 
     /// What was to be kept.
-    pub(super) fn kept(self) -> Turns {
+    pub(super) fn kept(self) -> TurnHistograms {
         self.kept
     }
 }
@@ -129,14 +129,14 @@ mod tests {
     use super::*;
 
     /// Turns in which the recorder takes note of what it is told.
-    fn settle(order: &Order, recorder: &mut Recorder) {
+    fn settle(order: &StretchOrder, recorder: &mut Recorder) {
         recorder.turn(order, 9_999, 0);
         recorder.turn(order, 9_999, 1);
     }
 
     #[test]
     fn only_stretches_that_count_are_kept() {
-        let (order, mut recorder) = (Order::default(), Recorder::new());
+        let (order, mut recorder) = (StretchOrder::default(), Recorder::new());
         recorder.turn(&order, 9_999, 1);
         for (ticks, counts) in [(100, true), (200, false), (300, true)] {
             order.record();

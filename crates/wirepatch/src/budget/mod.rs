@@ -15,7 +15,7 @@ mod tests;
 use patch::{Explanation, ModuleExplanation};
 use serde::Serialize;
 
-use costs::{Costs, Spent, Traffic};
+use costs::{CostTraffic, Costs, Spent};
 pub(crate) use table::table;
 #[cfg(any(feature = "dpdk", test))]
 pub(crate) use warning::PortSpeed;
@@ -65,7 +65,7 @@ pub(crate) struct Share {
 
 /// One kind of traffic.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Line {
+pub(crate) struct BudgetLine {
     pub(crate) traffic: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) ports: Vec<u16>,
@@ -84,7 +84,7 @@ pub(crate) struct Budget {
     pub(crate) measured_ghz: f64,
     pub(crate) measured_at: Option<String>,
     pub(crate) load_average: String,
-    pub(crate) lines: Vec<Line>,
+    pub(crate) lines: Vec<BudgetLine>,
 }
 
 impl Budget {
@@ -105,13 +105,14 @@ impl Budget {
     ) -> Self {
         let machine = &costs.machine;
         let cpu_ghz = cpu_ghz.unwrap_or(machine.ghz);
-        let line = |traffic: String, ports: &[u16], (cycles, basis): ([f64; 3], Basis)| Line {
-            traffic,
-            ports: ports.to_vec(),
-            basis,
-            shares: shares(cycles, gbit_per_s, cpu_ghz),
-        };
-        let elsewhere = costs.dearer(Traffic::OutOfScope);
+        let line =
+            |traffic: String, ports: &[u16], (cycles, basis): ([f64; 3], Basis)| BudgetLine {
+                traffic,
+                ports: ports.to_vec(),
+                basis,
+                shares: shares(cycles, gbit_per_s, cpu_ghz),
+            };
+        let elsewhere = costs.dearer(CostTraffic::OutOfScope);
         let mut lines =
             vec![line("traffic out of scope".to_owned(), &[], ([elsewhere; 3], Basis::Measured))];
         let group = explanation.modules.first().map(|module| &module.group);
@@ -149,17 +150,17 @@ fn of_module(costs: &Costs, module: &ModuleExplanation) -> ([f64; 3], Basis) {
     match (module.protocol.as_str(), module.transport.as_str()) {
         // Short TCP segments are acknowledgements, full ones bodies; between them are messages.
         ("http", "tcp") => {
-            let acks = costs.dearer(Traffic::TcpAcks);
+            let acks = costs.dearer(CostTraffic::TcpAcks);
             let cycles = [
                 acks,
-                costs.for_work(Traffic::HttpRequests, work),
-                costs.for_work(Traffic::HttpResponses, work),
+                costs.for_work(CostTraffic::HttpRequests, work),
+                costs.for_work(CostTraffic::HttpResponses, work),
             ];
             (cycles, Basis::Measured)
         }
         ("dns", "udp") => {
-            let cycles = costs.for_work(Traffic::Dns, work);
-            let row = costs.library(Traffic::Dns);
+            let cycles = costs.for_work(CostTraffic::Dns, work);
+            let row = costs.library(CostTraffic::Dns);
             let share = row.instructions.map_or(1.0, |spent| spent.message / spent.all);
             let longer = |frame: f64| {
                 let times = (frame - UDP_BYTES) / (row.frame_bytes + FCS_BYTES - UDP_BYTES);
@@ -174,7 +175,7 @@ fn of_module(costs: &Costs, module: &ModuleExplanation) -> ([f64; 3], Basis) {
 /// The path of a measured protocol's packets with another decoder at its end.
 fn estimate(costs: &Costs, protocol: &str, udp: bool, work: f64) -> ([f64; 3], Basis) {
     let (traffic, around) =
-        if udp { (Traffic::Dns, UDP_BYTES) } else { (Traffic::HttpRequests, TCP_BYTES) };
+        if udp { (CostTraffic::Dns, UDP_BYTES) } else { (CostTraffic::HttpRequests, TCP_BYTES) };
     let row = costs.library(traffic);
     let spent = row.instructions.unwrap_or(Spent { all: row.cycles, ..Spent::default() });
     let cycles_each = (row.cycles - row.floor) / spent.all.max(1.0);
@@ -187,7 +188,7 @@ fn estimate(costs: &Costs, protocol: &str, udp: bool, work: f64) -> ([f64; 3], B
     };
     let cycles = SIZES.map(|frame| {
         if !udp && frame <= 64.0 {
-            return costs.dearer(Traffic::TcpAcks);
+            return costs.dearer(CostTraffic::TcpAcks);
         }
         // Every byte of a longer packet is taken for a byte of fields.
         let times = ((frame - around) / decoder.bytes).max(1.0);

@@ -1,6 +1,6 @@
 //! The contract for a reader.
 
-use super::{Basis, Budget, Line, Share};
+use super::{Basis, Budget, BudgetLine, Share};
 use crate::output;
 
 /// The table, and what it rests on.
@@ -39,7 +39,7 @@ pub(crate) fn table(budget: &Budget) -> String {
     text
 }
 
-fn row(line: &Line) -> Vec<String> {
+fn row(line: &BudgetLine) -> Vec<String> {
     let mut cells = vec![name(line)];
     cells.extend(
         line.shares.iter().map(|share| format!("{:.2} ({})", share.mpps_per_core, share.cores)),
@@ -55,7 +55,7 @@ fn row(line: &Line) -> Vec<String> {
     cells
 }
 
-fn name(line: &Line) -> String {
+fn name(line: &BudgetLine) -> String {
     match line.ports.as_slice() {
         [] => line.traffic.clone(),
         ports => {

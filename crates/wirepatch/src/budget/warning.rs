@@ -5,7 +5,7 @@ use std::path::Path;
 use control::{Config, Device};
 
 use super::table::shown;
-use super::{Basis, Budget, Line};
+use super::{Basis, Budget, BudgetLine};
 
 /// What a port's link can bring in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(crate) fn warnings(
         return Vec::new();
     }
     let Some(budget) = budget(mbps / 1e3) else { return Vec::new() };
-    let cores = |line: &Line, frames: &str| {
+    let cores = |line: &BudgetLine, frames: &str| {
         line.shares.iter().find(|share| share.frames == frames).map_or(0, |share| share.cores)
     };
     let (elsewhere, modules) = match budget.lines.split_first() {

@@ -10,25 +10,25 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use datapath::LinkLayer;
-use offline::pcap::{Capture, Format, Item, Record, link_of};
+use offline::pcap::{Capture, CaptureFormat, CaptureItem, PacketRecord, link_of};
 use proto::{Decoder, Direction, Dissection, Fields, Transport, View, Wanted};
 use wire::{Layers, Tcp, Transport as Layer4};
 
 use super::{code, ports};
 use crate::cli::DecodeArgs;
-use crate::output::Unit;
+use crate::output::ProgressUnit;
 use crate::{output, say_error};
-use message::{About, Message};
-use streams::Streams;
+use message::{DecodedMessage, MessageOrigin};
+use streams::CaptureStreams;
 
 /// Which protocol a server's port speaks.
 struct Protocols {
     by_port: HashMap<(Transport, u16), usize>,
-    list: Vec<Known>,
+    list: Vec<KnownProtocol>,
 }
 
 /// A protocol with all its fields wanted.
-struct Known {
+struct KnownProtocol {
     decoder: &'static dyn Decoder,
     wanted: Wanted,
 }
@@ -40,29 +40,29 @@ pub(crate) fn decode(args: &DecodeArgs) -> Result<ExitCode> {
         format!("cannot read {}: IN is a pcap or pcapng file", args.input.display())
     })?;
     let capture = Capture::new(&file);
-    if capture.format() == Format::Unknown {
+    if capture.format() == CaptureFormat::Unknown {
         bail!(
             "{} is neither pcap nor pcapng; convert it with `editcap -F pcap`",
             args.input.display()
         );
     }
-    let mut session = Session {
+    let mut session = DecodeSession {
         protocols: &protocols,
-        streams: Streams::default(),
+        streams: CaptureStreams::default(),
         fields: Fields::new(),
         out: BufWriter::new(io::stdout().lock()),
         skipped: 0,
     };
-    let progress = output::progress(file.len(), Unit::Bytes);
+    let progress = output::progress(file.len(), ProgressUnit::Bytes);
     let mut number = 0_u64;
     for item in capture {
-        let Item::Packet(record) = item else { continue };
+        let CaptureItem::Packet(record) = item else { continue };
         number += 1;
         session.packet(&file, &record, number)?;
         progress.set_position(u64::try_from(record.range.end).unwrap_or(u64::MAX));
     }
     progress.finish_and_clear();
-    let Session { streams, mut fields, mut out, skipped, .. } = session;
+    let DecodeSession { streams, mut fields, mut out, skipped, .. } = session;
     let lost =
         streams.finish(&protocols.list, &mut fields, &mut |message| message.write(&mut out))?;
     out.flush().context("writing to standard output")?;
@@ -94,7 +94,7 @@ impl Protocols {
             for field in (0..protocol.fields.len()).filter_map(|no| u16::try_from(no).ok()) {
                 wanted.want(proto::FieldId(field));
             }
-            protocols.list.push(Known { decoder, wanted });
+            protocols.list.push(KnownProtocol { decoder, wanted });
             for (transport, defaults) in protocol.ports {
                 for &port in *defaults {
                     protocols.by_port.entry((*transport, port)).or_insert(no);
@@ -127,16 +127,16 @@ impl Protocols {
     }
 }
 
-struct Session<'a, W> {
+struct DecodeSession<'a, W> {
     protocols: &'a Protocols,
-    streams: Streams,
+    streams: CaptureStreams,
     fields: Fields,
     out: W,
     skipped: u64,
 }
 
-impl<W: io::Write> Session<'_, W> {
-    fn packet(&mut self, file: &[u8], record: &Record, number: u64) -> Result<()> {
+impl<W: io::Write> DecodeSession<'_, W> {
+    fn packet(&mut self, file: &[u8], record: &PacketRecord, number: u64) -> Result<()> {
         let bytes = file.get(record.data.clone()).unwrap_or_default();
         let Ok(layers) = layers(link_of(record.link), bytes) else {
             self.skipped += u64::from(record.is_cut());
@@ -158,7 +158,7 @@ impl<W: io::Write> Session<'_, W> {
             return Ok(());
         }
         let Some(known) = self.protocols.list.get(no) else { return Ok(()) };
-        let about = About {
+        let about = MessageOrigin {
             packet: number,
             time_us: record.time_us,
             protocol: known.decoder.protocol(),
@@ -175,7 +175,7 @@ impl<W: io::Write> Session<'_, W> {
                 let view = View { input: payload, from, open: false, ended: true };
                 match known.decoder.datagram(&known.wanted, view, &mut self.fields) {
                     Dissection::Message => {
-                        let mut message = Message::new(about);
+                        let mut message = DecodedMessage::new(about);
                         message.add(&known.wanted, &self.fields, payload);
                         message.write(out)
                     }

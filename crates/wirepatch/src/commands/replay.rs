@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use datapath::{ActivePlan, Core, CoreConfig, CoreCounters, Limits};
-use offline::pcap::{Report, replay as run};
+use offline::pcap::{ReplayReport, replay as run};
 use patch::{Group, Options, compile, render};
 use plan::{Mode, Plan, Publisher, Subscriber};
 use serde::Serialize;
 
 use super::{code, load, ports};
 use crate::cli::ReplayArgs;
-use crate::output::{Unit, Usage};
+use crate::output::{ProgressUnit, Usage};
 use crate::{output, say_error};
 
 /// What one patch did, summed.
@@ -73,7 +73,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<ExitCode> {
         ..CoreConfig::default()
     };
     let mut core = Core::new(config, Subscriber::new(publisher), Arc::new(CoreCounters::default()));
-    let progress = output::progress(input.len(), Unit::Bytes);
+    let progress = output::progress(input.len(), ProgressUnit::Bytes);
     let outcome = run(&input, &mut core, |done| {
         progress.set_position(u64::try_from(done).unwrap_or(u64::MAX));
     });
@@ -133,7 +133,7 @@ fn same_file(one: &Path, other: &Path) -> bool {
     }
 }
 
-fn summary<'a>(args: &ReplayArgs, report: &'a Report) -> Summary<'a> {
+fn summary<'a>(args: &ReplayArgs, report: &'a ReplayReport) -> Summary<'a> {
     let mut patches: BTreeMap<&str, PatchSum> = BTreeMap::new();
     for entry in &report.edits {
         let Some(name) = &entry.patch else { continue };

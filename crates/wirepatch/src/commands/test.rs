@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use super::{code, load};
 use crate::cli::TestArgs;
-use crate::output::Unit;
+use crate::output::ProgressUnit;
 use crate::{output, say_error};
 
 #[derive(Debug, Serialize)]
-struct Answer<'a> {
+struct TestAnswer<'a> {
     passed: bool,
     cases: &'a [CaseResult],
     /// Patches that have no test case.
@@ -25,7 +25,7 @@ struct Answer<'a> {
 pub(crate) fn test(args: &TestArgs) -> Result<ExitCode> {
     let (patches, proof) = match load(&args.patches) {
         Ok(patches) => {
-            let progress = output::progress(patches.len(), Unit::Patches);
+            let progress = output::progress(patches.len(), ProgressUnit::Patches);
             let proof = prove(&patches, &Options::default(), |done| {
                 progress.set_position(u64::try_from(done).unwrap_or(u64::MAX));
             });
@@ -42,7 +42,7 @@ pub(crate) fn test(args: &TestArgs) -> Result<ExitCode> {
         .collect();
     if args.json {
         let (cases, diagnostics) = (&proof.results, &proof.diagnostics);
-        output::say_json(&Answer { passed, cases, untested, diagnostics })?;
+        output::say_json(&TestAnswer { passed, cases, untested, diagnostics })?;
         return Ok(code(passed));
     }
     if !patches.is_empty() {

@@ -64,9 +64,9 @@ fn json(words: &[&str], code: i32) -> Value {
 }
 
 /// A folder of this test's own, gone at the end.
-struct Folder(PathBuf);
+struct TestFolder(PathBuf);
 
-impl Folder {
+impl TestFolder {
     fn new(test: &str) -> Self {
         let path =
             std::env::temp_dir().join(format!("wirepatch-cli-{}-{test}", std::process::id()));
@@ -84,7 +84,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for TestFolder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
@@ -131,7 +131,7 @@ fn wrong_usage_is_2_and_says_what_to_do() {
 
 #[test]
 fn good_is_0_and_bad_is_1() {
-    let folder = Folder::new("codes");
+    let folder = TestFolder::new("codes");
     let good = folder.file("good.yaml", GOOD);
     let typo = folder.file("typo.yaml", GOOD.replace("ssrp.instance", "ssrp.instanse"));
     let fails = folder.file("fails.yaml", GOOD.replace("ABCD\"\n", "ABC\"\n"));
@@ -166,7 +166,7 @@ fn good_is_0_and_bad_is_1() {
 
 #[test]
 fn a_budget_is_a_rate_and_cores_for_what_is_loaded() {
-    let folder = Folder::new("budget");
+    let folder = TestFolder::new("budget");
     let good = folder.file("good.yaml", GOOD);
     let (out, _) = runs(&["explain", "--budget", "10G", &good], 0);
     for said in ["ssrp over udp (port 1434)", "traffic out of scope", "14.88 Mpps", "Measured on "]
@@ -193,7 +193,7 @@ fn a_budget_is_a_rate_and_cores_for_what_is_loaded() {
 
 #[test]
 fn json_is_json() {
-    let folder = Folder::new("json");
+    let folder = TestFolder::new("json");
     let good = folder.file("good.yaml", GOOD);
     let fails = folder.file("fails.yaml", GOOD.replace("ABCD\"\n", "ABC\"\n"));
     let typo = folder.file("typo.yaml", GOOD.replace("ssrp.instance", "ssrp.instanse"));
@@ -262,7 +262,7 @@ const PATCHES: [&str; 3] = [
 
 #[test]
 fn replay_reports_every_edit() {
-    let folder = Folder::new("replay");
+    let folder = TestFolder::new("replay");
     let (input, output, report) = (
         folder.file("in.pcap", capture::demo()),
         folder.path("out.pcap"),
@@ -299,7 +299,7 @@ fn replay_reports_every_edit() {
 
 #[test]
 fn decode_prints_a_line_a_message() {
-    let folder = Folder::new("decode");
+    let folder = TestFolder::new("decode");
     let input = folder.file("in.pcap", capture::demo());
     let (out, err) = runs(&["decode", &input], 0);
     let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -331,7 +331,7 @@ fn without_patches_every_capture_comes_out_as_it_went_in() {
         println!("skipped (1): {} is not there", corpora.display());
         return;
     }
-    let folder = Folder::new("identity");
+    let folder = TestFolder::new("identity");
     let output = folder.path("out");
     let (mut folders, mut files) = (vec![corpora], 0);
     while let Some(next) = folders.pop() {
@@ -357,7 +357,7 @@ fn without_patches_every_capture_comes_out_as_it_went_in() {
 
 #[test]
 fn the_generated_pages_are_what_the_tables_say() {
-    let folder = Folder::new("pages");
+    let folder = TestFolder::new("pages");
     runs(&["fields", "--markdown", &folder.path("docs")], 0);
     let mut wrong = Vec::new();
     let mut made = 0;

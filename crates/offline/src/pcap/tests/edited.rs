@@ -3,14 +3,16 @@
 use plan::Transform;
 use wire::Layers;
 
-use super::{SHAPES, Shape, core, packet, under};
+use super::{FILE_SHAPES, FileShape, core, packet, under};
 use crate::pcap::*;
 
 fn packets_of(file: &[u8]) -> Vec<(u64, Vec<u8>)> {
     Capture::new(file)
         .filter_map(|item| match item {
-            Item::Packet(record) => Some((record.time_us, file[record.data.clone()].to_vec())),
-            Item::Verbatim(_) | Item::Section { .. } => None,
+            CaptureItem::Packet(record) => {
+                Some((record.time_us, file[record.data.clone()].to_vec()))
+            }
+            CaptureItem::Verbatim(_) | CaptureItem::Section { .. } => None,
         })
         .collect()
 }
@@ -18,7 +20,7 @@ fn packets_of(file: &[u8]) -> Vec<(u64, Vec<u8>)> {
 #[test]
 fn a_changed_packet_keeps_its_time_and_its_neighbours_their_bytes() {
     let sent = [packet(b"first", 7), packet(&[b'x'; 301], 9), packet(b"last", 7)];
-    for shape in SHAPES {
+    for shape in FILE_SHAPES {
         let input = shape.file(&sent);
         let outcome =
             replay(&input, &mut core(under(Transform::Truncate { to: 10 }, &[9])), |_| {});
@@ -31,8 +33,8 @@ fn a_changed_packet_keeps_its_time_and_its_neighbours_their_bytes() {
             assert_eq!(before, after, "times of {shape:?}");
         }
         assert!(!Capture::new(&outcome.output).any(|item| match item {
-            Item::Packet(record) => record.is_cut(),
-            Item::Verbatim(_) | Item::Section { .. } => false,
+            CaptureItem::Packet(record) => record.is_cut(),
+            CaptureItem::Verbatim(_) | CaptureItem::Section { .. } => false,
         }));
         let report = &outcome.report;
         assert_eq!((report.packets, report.unchanged, report.changed), (3, 2, 1));
@@ -40,7 +42,7 @@ fn a_changed_packet_keeps_its_time_and_its_neighbours_their_bytes() {
         assert_eq!(entry.patch.as_deref(), Some("the-patch"));
         assert_eq!(
             (entry.packet, entry.fate, &entry.fields[..]),
-            (2, Fate::Changed, &["whole.data"][..])
+            (2, PacketFate::Changed, &["whole.data"][..])
         );
         assert_eq!((entry.removed_bytes, entry.before_bytes, entry.after_bytes), (291, 329, 38));
     }
@@ -48,7 +50,7 @@ fn a_changed_packet_keeps_its_time_and_its_neighbours_their_bytes() {
 
 #[test]
 fn comments_stay_hashes_go_and_the_section_says_no_length() {
-    let shape = Shape::Ng { big_endian: false, simple: false };
+    let shape = FileShape::Ng { big_endian: false, simple: false };
     let input = shape.file(&[packet(&[b'x'; 301], 9)]);
     let outcome = replay(&input, &mut core(under(Transform::Truncate { to: 10 }, &[9])), |_| {});
     let has = |file: &[u8], part: &[u8]| file.windows(part.len()).any(|window| window == part);
@@ -64,12 +66,12 @@ fn comments_stay_hashes_go_and_the_section_says_no_length() {
 #[test]
 fn a_dropped_packet_is_left_out_and_an_answer_follows_what_it_answers() {
     let sent = [packet(b"first", 7), packet(b"bad", 9), packet(b"last", 7)];
-    for shape in SHAPES {
+    for shape in FILE_SHAPES {
         let input = shape.file(&sent);
         let outcome = replay(&input, &mut core(under(Transform::Drop, &[9])), |_| {});
         let got: Vec<_> = packets_of(&outcome.output).into_iter().map(|(_, bytes)| bytes).collect();
         assert_eq!(got, [sent[0].clone(), sent[2].clone()], "{shape:?}");
-        assert_eq!(outcome.report.edits[0].fate, Fate::LeftOut);
+        assert_eq!(outcome.report.edits[0].fate, PacketFate::LeftOut);
 
         let answer = plan::Reply::Custom(b"no".as_slice().into());
         let outcome = replay(&input, &mut core(under(Transform::Refuse(answer), &[9])), |_| {});
@@ -85,7 +87,7 @@ fn a_dropped_packet_is_left_out_and_an_answer_follows_what_it_answers() {
 
 #[test]
 fn fragments_of_what_grew_follow_with_its_time() {
-    let input = SHAPES[0].file(&[packet(b"short", 9), packet(b"last", 7)]);
+    let input = FILE_SHAPES[0].file(&[packet(b"short", 9), packet(b"last", 7)]);
     let pad = Transform::Pad { to: 4_000, with: b' ' };
     let outcome = replay(&input, &mut core(under(pad, &[9])), |_| {});
     let got = packets_of(&outcome.output);

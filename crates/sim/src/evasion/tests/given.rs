@@ -7,8 +7,8 @@ use wire::{Layers, Tcp, TcpFlags, TcpMut};
 
 use super::super::segment::CLIENT_MAC;
 use super::super::*;
-use super::{End, Streams, WITHS, judge, patch};
-use offline::pcap::{Capture, Item};
+use super::{Ending, HeardStreams, WITHS, judge, patch};
+use offline::pcap::{Capture, CaptureItem};
 
 /// Cases that end otherwise, as docs/evasion.md says. None of them brings a match to the server.
 const OTHERWISE: &[(&str, &str)] = &[
@@ -22,10 +22,10 @@ fn folder() -> PathBuf {
 }
 
 /// The client's frames of a capture, made for a server that begins at the second answer and says nothing.
-fn frames(capture: &[u8]) -> Option<(Vec<Timed>, u32)> {
+fn frames(capture: &[u8]) -> Option<(Vec<TimedFrame>, u32)> {
     let records = Capture::new(capture).filter_map(|item| match item {
-        Item::Packet(record) => capture.get(record.data),
-        Item::Verbatim(_) | Item::Section { .. } => None,
+        CaptureItem::Packet(record) => capture.get(record.data),
+        CaptureItem::Verbatim(_) | CaptureItem::Section { .. } => None,
     });
     let all: Vec<&[u8]> = records.collect();
     let first = all.first()?;
@@ -61,7 +61,7 @@ fn frames(capture: &[u8]) -> Option<(Vec<Timed>, u32)> {
                 tcp.set_ack(wire::Seq::new(isn.wrapping_add(1)));
             }
         }
-        found.push(Timed { at_ms, frame });
+        found.push(TimedFrame { at_ms, frame });
         at_ms += if syn { 150 } else { 3 };
     }
     Some((found, isn))
@@ -115,19 +115,19 @@ fn no_recorded_evasion_brings_a_match_to_smoltcp() {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let Some((frames, isn)) = frames(&std::fs::read(&path).unwrap()) else { continue };
         let bare = play(&frames, isn, None).unwrap();
-        let at_linux: Streams = linux.get(&name).into_iter().cloned().collect();
+        let at_linux: HeardStreams = linux.get(&name).into_iter().cloned().collect();
         let wants = [bare.streams.clone(), at_linux];
         played += 1;
         for with in WITHS {
             let heard = play(&frames, isn, Some(&patch(TOKEN, with))).unwrap();
             match judge(&frames, &heard, &wants, with) {
-                Ok(End::Patched) => {
-                    let same = judge(&frames, &heard, &wants[..1], with) == Ok(End::Patched);
+                Ok(Ending::Patched) => {
+                    let same = judge(&frames, &heard, &wants[..1], with) == Ok(Ending::Patched);
                     if !same && !as_linux.contains(&name) {
                         as_linux.push(name.clone());
                     }
                 }
-                Ok(End::Dead) => otherwise.push(name.clone()),
+                Ok(Ending::Dead) => otherwise.push(name.clone()),
                 Err(_)
                     if OTHERWISE.iter().any(|(known, _)| *known == name)
                         && !heard.streams.iter().any(|bytes| super::has_token(bytes)) =>

@@ -19,7 +19,7 @@ const VALUES_MAX: usize = 8_192;
 
 /// Where and when.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct About {
+pub(super) struct MessageOrigin {
     pub(super) packet: u64,
     pub(super) time_us: u64,
     pub(super) protocol: &'static Protocol,
@@ -30,28 +30,28 @@ pub(super) struct About {
 }
 
 #[derive(Debug)]
-enum Part {
+enum FieldValue {
     Bytes(Vec<u8>),
     Number(u64),
     Bool(bool),
 }
 
 #[derive(Debug)]
-struct Named {
+struct NamedField {
     no: u16,
-    parts: Vec<Part>,
+    parts: Vec<FieldValue>,
     truncated: bool,
 }
 
 /// The fields of a message so far.
 #[derive(Debug)]
-pub(super) struct Message {
-    about: About,
-    fields: Vec<Named>,
+pub(super) struct DecodedMessage {
+    about: MessageOrigin,
+    fields: Vec<NamedField>,
 }
 
-impl Message {
-    pub(super) const fn new(about: About) -> Self {
+impl DecodedMessage {
+    pub(super) const fn new(about: MessageOrigin) -> Self {
         Self { about, fields: Vec::new() }
     }
 
@@ -68,7 +68,7 @@ impl Message {
         let named = match self.fields.iter().position(|named| named.no == no) {
             Some(at) => self.fields.get_mut(at),
             None => {
-                self.fields.push(Named { no, parts: Vec::new(), truncated: false });
+                self.fields.push(NamedField { no, parts: Vec::new(), truncated: false });
                 self.fields.last_mut()
             }
         };
@@ -79,16 +79,18 @@ impl Message {
         }
         match kind {
             Kind::Bool => {
-                named.parts.push(Part::Bool(!field.flags.has(Flags::NUMBER) || field.number != 0));
+                named
+                    .parts
+                    .push(FieldValue::Bool(!field.flags.has(Flags::NUMBER) || field.number != 0));
             }
-            Kind::Uint(_) => named.parts.push(Part::Number(field.number)),
+            Kind::Uint(_) => named.parts.push(FieldValue::Number(field.number)),
             Kind::Bytes | Kind::Text => {
                 if !field.flags.has(Flags::CONTINUES)
-                    || !matches!(named.parts.last(), Some(Part::Bytes(_)))
+                    || !matches!(named.parts.last(), Some(FieldValue::Bytes(_)))
                 {
-                    named.parts.push(Part::Bytes(Vec::new()));
+                    named.parts.push(FieldValue::Bytes(Vec::new()));
                 }
-                if let Some(Part::Bytes(bytes)) = named.parts.last_mut() {
+                if let Some(FieldValue::Bytes(bytes)) = named.parts.last_mut() {
                     let room = VALUE_BYTES_MAX.saturating_sub(bytes.len());
                     named.truncated |= value.len() > room;
                     bytes.extend_from_slice(value.get(..value.len().min(room)).unwrap_or_default());
@@ -146,12 +148,12 @@ impl Message {
     }
 }
 
-fn value(part: &Part, kind: Kind) -> Value {
+fn value(part: &FieldValue, kind: Kind) -> Value {
     match part {
-        Part::Number(number) => Value::from(*number),
-        Part::Bool(yes) => Value::from(*yes),
-        Part::Bytes(bytes) if kind == Kind::Text => Value::from(text(bytes)),
-        Part::Bytes(bytes) => {
+        FieldValue::Number(number) => Value::from(*number),
+        FieldValue::Bool(yes) => Value::from(*yes),
+        FieldValue::Bytes(bytes) if kind == Kind::Text => Value::from(text(bytes)),
+        FieldValue::Bytes(bytes) => {
             Value::from(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
         }
     }

@@ -6,8 +6,8 @@ use anyhow::Result;
 use proto::{Direction, Fields, State, Step, View};
 use wire::{Seq, Tcp, TcpFlags};
 
-use super::Known;
-use super::message::{About, Message};
+use super::KnownProtocol;
+use super::message::{DecodedMessage, MessageOrigin};
 
 /// A unit longer than this is decoded open, in pieces.
 const UNIT_BYTES_MAX: usize = 1 << 20;
@@ -15,53 +15,53 @@ const UNIT_BYTES_MAX: usize = 1 << 20;
 /// Bytes of one half-stream kept ahead of a gap; past it the gap is taken for lost.
 const AHEAD_BYTES_MAX: usize = 8 << 20;
 
-type End = ([u8; 16], u16);
-type Say<'a> = &'a mut dyn FnMut(&Message) -> Result<()>;
+type SocketAddress = ([u8; 16], u16);
+type WriteMessage<'a> = &'a mut dyn FnMut(&DecodedMessage) -> Result<()>;
 
 /// All connections of a capture.
 #[derive(Default)]
-pub(super) struct Streams {
-    by_ends: HashMap<(End, End), usize>,
-    list: Vec<Stream>,
+pub(super) struct CaptureStreams {
+    by_ends: HashMap<(SocketAddress, SocketAddress), usize>,
+    list: Vec<CaptureStream>,
     lost: u64,
 }
 
-struct Stream {
+struct CaptureStream {
     /// Which of the known protocols.
     no: usize,
     state: State,
-    sides: [Side; 2],
+    sides: [HalfStream; 2],
 }
 
 #[derive(Default)]
-struct Side {
+struct HalfStream {
     /// Sequence number of what comes next.
     next: Option<Seq>,
     /// In order, not decoded yet.
     buffer: Vec<u8>,
     /// Ahead of a gap: the bytes and what is to be said of them, by how far they are ahead of where this side began.
-    ahead: BTreeMap<u64, (Vec<u8>, About)>,
+    ahead: BTreeMap<u64, (Vec<u8>, MessageOrigin)>,
     ahead_bytes: usize,
     /// Bytes in order so far, and where in them each packet's begin.
     position: u64,
-    marks: Vec<(u64, About)>,
+    marks: Vec<(u64, MessageOrigin)>,
     finished_at: Option<u64>,
     skip: u64,
     done: bool,
     gap: bool,
-    message: Option<Message>,
+    message: Option<DecodedMessage>,
 }
 
-impl Streams {
+impl CaptureStreams {
     /// Takes one segment.
     pub(super) fn segment(
         &mut self,
-        (no, known): (usize, &Known),
-        about: About,
+        (no, known): (usize, &KnownProtocol),
+        about: MessageOrigin,
         tcp: &Tcp<'_>,
         payload: &[u8],
         fields: &mut Fields,
-        say: Say<'_>,
+        say: WriteMessage<'_>,
     ) -> Result<()> {
         let ends = match about.from {
             Direction::Request => (about.source, about.destination),
@@ -80,8 +80,8 @@ impl Streams {
         }
         let at = *self.by_ends.entry(ends).or_insert(self.list.len());
         if at == self.list.len() {
-            let sides = [Side::default(), Side::default()];
-            self.list.push(Stream { no, state: known.decoder.start(), sides });
+            let sides = [HalfStream::default(), HalfStream::default()];
+            self.list.push(CaptureStream { no, state: known.decoder.start(), sides });
         }
         let Some(stream) = self.list.get_mut(at) else { return Ok(()) };
         let [request, response] = &mut stream.sides;
@@ -112,9 +112,9 @@ impl Streams {
     /// The capture ends. How many half-streams had gaps.
     pub(super) fn finish(
         mut self,
-        known: &[Known],
+        known: &[KnownProtocol],
         fields: &mut Fields,
-        say: Say<'_>,
+        say: WriteMessage<'_>,
     ) -> Result<u64> {
         for stream in &mut self.list {
             if let Some(known) = known.get(stream.no) {
@@ -125,8 +125,8 @@ impl Streams {
     }
 }
 
-impl Side {
-    fn take(&mut self, about: About, tcp: &Tcp<'_>, payload: &[u8]) {
+impl HalfStream {
+    fn take(&mut self, about: MessageOrigin, tcp: &Tcp<'_>, payload: &[u8]) {
         let next = *self.next.get_or_insert(tcp.seq());
         let distance = i64::from(tcp.seq().distance_from(next));
         let start = i64::try_from(self.position).unwrap_or(i64::MAX).saturating_add(distance);
@@ -158,7 +158,7 @@ impl Side {
     }
 
     /// Adds what is new of bytes that begin at or before the end.
-    fn append(&mut self, start: i64, payload: &[u8], about: About) {
+    fn append(&mut self, start: i64, payload: &[u8], about: MessageOrigin) {
         let known = i64::try_from(self.position).unwrap_or(i64::MAX).saturating_sub(start);
         let new = payload.get(usize::try_from(known).unwrap_or(0)..).unwrap_or_default();
         if new.is_empty() {
@@ -172,7 +172,7 @@ impl Side {
     }
 
     /// The packet that brought the first byte of the buffer.
-    fn about(&self) -> Option<About> {
+    fn about(&self) -> Option<MessageOrigin> {
         let buffered = u64::try_from(self.buffer.len()).unwrap_or(0);
         let at = self.position.saturating_sub(buffered);
         let mark = self.marks.partition_point(|(start, _)| *start <= at).checked_sub(1)?;
@@ -187,7 +187,7 @@ impl Side {
         self.marks.drain(..old);
     }
 
-    fn say(&mut self, say: Say<'_>) -> Result<()> {
+    fn say(&mut self, say: WriteMessage<'_>) -> Result<()> {
         match self.message.take() {
             Some(message) => say(&message),
             None => Ok(()),
@@ -199,19 +199,19 @@ impl Side {
     }
 }
 
-impl Stream {
+impl CaptureStream {
     fn decode(
         &mut self,
         from: Direction,
-        known: &Known,
+        known: &KnownProtocol,
         fields: &mut Fields,
-        say: Say<'_>,
+        say: WriteMessage<'_>,
     ) -> Result<()> {
         let ended = self.side(from).ended();
         self.decode_until(from, known, ended, fields, say)
     }
 
-    fn side(&mut self, from: Direction) -> &mut Side {
+    fn side(&mut self, from: Direction) -> &mut HalfStream {
         let [request, response] = &mut self.sides;
         match from {
             Direction::Request => request,
@@ -222,10 +222,10 @@ impl Stream {
     fn decode_until(
         &mut self,
         from: Direction,
-        known: &Known,
+        known: &KnownProtocol,
         ended: bool,
         fields: &mut Fields,
-        say: Say<'_>,
+        say: WriteMessage<'_>,
     ) -> Result<()> {
         let [request, response] = &mut self.sides;
         let side = match from {
@@ -249,7 +249,7 @@ impl Stream {
                     if first {
                         side.say(say)?;
                     }
-                    let message = side.message.get_or_insert_with(|| Message::new(about));
+                    let message = side.message.get_or_insert_with(|| DecodedMessage::new(about));
                     message.add(&known.wanted, fields, &side.buffer);
                     side.consume(bytes);
                     if last {
@@ -277,7 +277,12 @@ impl Stream {
     }
 
     /// Nothing more comes. How many of its directions had gaps.
-    fn finish(&mut self, known: &Known, fields: &mut Fields, say: Say<'_>) -> Result<u64> {
+    fn finish(
+        &mut self,
+        known: &KnownProtocol,
+        fields: &mut Fields,
+        say: WriteMessage<'_>,
+    ) -> Result<u64> {
         let mut lost = 0;
         for from in Direction::BOTH {
             self.decode_until(from, known, true, fields, say)?;

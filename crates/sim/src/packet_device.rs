@@ -6,28 +6,28 @@ use smoltcp::phy::{self, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
 
 /// What waits to be taken by smoltcp, and what it sent.
-pub(crate) struct Device {
+pub(crate) struct PacketDevice {
     pub(crate) input: VecDeque<Vec<u8>>,
     pub(crate) output: Vec<Vec<u8>>,
     mtu: usize,
 }
 
-impl Device {
+impl PacketDevice {
     pub(crate) const fn new(mtu: usize) -> Self {
         Self { input: VecDeque::new(), output: Vec::new(), mtu }
     }
 }
 
-pub(crate) struct Received(Vec<u8>);
-pub(crate) struct Sending<'a>(&'a mut Vec<Vec<u8>>);
+pub(crate) struct ReceivedPacket(Vec<u8>);
+pub(crate) struct SendToken<'a>(&'a mut Vec<Vec<u8>>);
 
-impl RxToken for Received {
+impl RxToken for ReceivedPacket {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
         f(&self.0)
     }
 }
 
-impl TxToken for Sending<'_> {
+impl TxToken for SendToken<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         let mut packet = vec![0; len];
         let result = f(&mut packet);
@@ -36,17 +36,17 @@ impl TxToken for Sending<'_> {
     }
 }
 
-impl phy::Device for Device {
-    type RxToken<'a> = Received;
-    type TxToken<'a> = Sending<'a>;
+impl phy::Device for PacketDevice {
+    type RxToken<'a> = ReceivedPacket;
+    type TxToken<'a> = SendToken<'a>;
 
-    fn receive(&mut self, _: Instant) -> Option<(Received, Sending<'_>)> {
+    fn receive(&mut self, _: Instant) -> Option<(ReceivedPacket, SendToken<'_>)> {
         let packet = self.input.pop_front()?;
-        Some((Received(packet), Sending(&mut self.output)))
+        Some((ReceivedPacket(packet), SendToken(&mut self.output)))
     }
 
-    fn transmit(&mut self, _: Instant) -> Option<Sending<'_>> {
-        Some(Sending(&mut self.output))
+    fn transmit(&mut self, _: Instant) -> Option<SendToken<'_>> {
+        Some(SendToken(&mut self.output))
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

@@ -1,15 +1,16 @@
 //! DNS over TCP (RFC 1035 section 4.2.2): queries that lose their OPT record, answers whose texts are cut.
 
-use super::{Progress, Script, Talk};
-use crate::tcp::Side;
-use crate::tcp::dice::Dice;
+use offline::ConnectionSide;
+
+use super::script::{Exchange, ExchangeScript, HeardProgress};
+use crate::dice::Dice;
 
 const PATCH: &str = "patch: dns\ntitle: records keep their bounds\nprotocol: dns\nrules:\n\
     \x20 - when: dns.resp.type == 41\n    remove: dns.rr\n\
     \x20 - truncate: dns.txt\n    to: 8\n";
 
-pub(super) fn talk(dice: &mut Dice, short: bool) -> Talk {
-    let mut script = Script::new();
+pub(super) fn exchange(dice: &mut Dice, short: bool) -> Exchange {
+    let mut script = ExchangeScript::new();
     let ahead = dice.pick(&[0, 0, 3, 1_000]);
     for id in 0..dice.between(1, if short { 6 } else { 80 }) {
         let id = u16::try_from(id).unwrap_or(0).to_be_bytes();
@@ -26,7 +27,7 @@ pub(super) fn talk(dice: &mut Dice, short: bool) -> Talk {
         let header = |extra| [&id[..], &[1, 0, 0, 1, 0, 0, 0, 0, 0, extra]].concat();
         let bytes = framed(&[header(additional), question.clone(), opt].concat());
         let becomes = framed(&[header(0), question.clone()].concat());
-        script.say(Side::Client, bytes, becomes, ahead);
+        script.say(ConnectionSide::Client, bytes, becomes, ahead);
 
         let texts: Vec<usize> = (0..dice.between(0, 4)).map(|_| dice.between(0, 200)).collect();
         let count = u8::try_from(texts.len()).unwrap_or(0);
@@ -36,14 +37,14 @@ pub(super) fn talk(dice: &mut Dice, short: bool) -> Talk {
         };
         let bytes = framed(&[header.clone(), question.clone(), answers(255)].concat());
         let becomes = framed(&[header, question, answers(8)].concat());
-        script.say(Side::Server, bytes, becomes, 0);
+        script.say(ConnectionSide::Server, bytes, becomes, 0);
     }
-    Talk {
+    Exchange {
         protocol: "dns",
         port: 53,
         patches: vec![PATCH.to_owned()],
         parts: script.finish(dice),
-        progress: Progress::Bytes,
+        progress: HeardProgress::Bytes,
         rules: [None, None],
     }
 }

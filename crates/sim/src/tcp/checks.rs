@@ -1,56 +1,12 @@
 //! What must be so of every frame that leaves the box, and of every byte that arrives.
 
+use offline::ConnectionSide;
 use wire::options::TcpOption;
 use wire::{Layers, Seq, Tcp, TcpFlags};
 
-use super::Side;
-use super::link::ETHERNET_BYTES;
-use super::talk::Talk;
-
-/// What kind of thing went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// An end hears other bytes than it should.
-    WrongBytes,
-    /// A whole match went through.
-    MatchLeaked,
-    /// The connection could go on and does not.
-    Stalled,
-    /// The connection goes on, and takes far too long.
-    Slow,
-    /// A connection that nobody reset has been reset.
-    Reset,
-    /// The same position left the box with two values.
-    Contradicts,
-    /// Something was acknowledged that was never sent.
-    AcknowledgesUnsent,
-    /// A frame left with a wrong length or checksum, or is longer than its receiver takes.
-    BadFrame,
-    /// A connection is over and something of it is left.
-    LeftBehind,
-    /// A frame was counted under no reason, or under two.
-    Unaccounted,
-    /// The data path panicked.
-    Panicked,
-    /// A stack panicked, which says nothing of the box.
-    StackPanicked,
-}
-
-/// Something is not as it must be.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Wrong {
-    /// What kind of thing.
-    pub kind: Kind,
-    /// In words.
-    pub what: String,
-}
-
-impl Wrong {
-    pub(super) fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into() }
-    }
-}
+use super::exchange::Exchange;
+use super::impaired_link::ETHERNET_BYTES;
+use super::outcome::{FailureKind, SimFailure};
 
 /// One direction as it leaves the box: every position has one value.
 #[derive(Debug, Default)]
@@ -67,7 +23,7 @@ impl OneTruth {
         tcp: &Tcp<'_>,
         payload: &[u8],
         probes: bool,
-    ) -> Result<(), Wrong> {
+    ) -> Result<(), SimFailure> {
         let flags = tcp.flags();
         if flags.has(TcpFlags::SYN) {
             self.isn = Some(tcp.seq());
@@ -88,7 +44,7 @@ impl OneTruth {
                 let before = *place.get_or_insert(byte);
                 if before != byte {
                     let what = format!("position {at} was {before:#04x} and is {byte:#04x}");
-                    return Err(Wrong::new(Kind::Contradicts, what));
+                    return Err(SimFailure::new(FailureKind::Contradicts, what));
                 }
             }
         }
@@ -97,25 +53,29 @@ impl OneTruth {
             let before = *self.fin.get_or_insert(end);
             if before != end {
                 let what = format!("the end was at {before} and is at {end}");
-                return Err(Wrong::new(Kind::Contradicts, what));
+                return Err(SimFailure::new(FailureKind::Contradicts, what));
             }
         }
         if let Some(fin) = self.fin.filter(|fin| *fin < self.bytes.len()) {
             let what = format!("bytes behind the end at {fin}");
-            return Err(Wrong::new(Kind::Contradicts, what));
+            return Err(SimFailure::new(FailureKind::Contradicts, what));
         }
         Ok(())
     }
 }
 
 /// What a frame tells the host it goes to about that host's own bytes.
-pub(super) fn acknowledges(tcp: &Tcp<'_>, to: Side, highest: Option<Seq>) -> Result<(), Wrong> {
+pub(super) fn acknowledges(
+    tcp: &Tcp<'_>,
+    to: ConnectionSide,
+    highest: Option<Seq>,
+) -> Result<(), SimFailure> {
     let says = tcp.flags().has(TcpFlags::ACK) && !tcp.flags().has(TcpFlags::RST);
     let Some(highest) = highest.filter(|_| says) else { return Ok(()) };
     let wrong = |what: &str, edge: Seq| {
         let past = edge.distance_from(highest);
         let what = format!("{what} {past} bytes past all that {} ever sent", to.name());
-        Err(Wrong::new(Kind::AcknowledgesUnsent, what))
+        Err(SimFailure::new(FailureKind::AcknowledgesUnsent, what))
     };
     if tcp.ack().is_after(highest) {
         return wrong("an acknowledgement", tcp.ack());
@@ -134,19 +94,24 @@ pub(super) fn acknowledges(tcp: &Tcp<'_>, to: Side, highest: Option<Seq>) -> Res
 }
 
 /// A frame is no longer than the host it goes to takes; no host may take less than 576 bytes (RFC 9293 section 3.7.1).
-pub(super) fn fits(frame: &[u8], layers: &Layers, to: Side, mtu: usize) -> Result<(), Wrong> {
+pub(super) fn fits(
+    frame: &[u8],
+    layers: &Layers,
+    to: ConnectionSide,
+    mtu: usize,
+) -> Result<(), SimFailure> {
     let bytes = layers.ip_end - ETHERNET_BYTES;
     if bytes > mtu.max(576) || frame.len() < layers.ip_end {
         let what = format!("a packet of {bytes} bytes for {}, that takes {mtu}", to.name());
-        return Err(Wrong::new(Kind::BadFrame, what));
+        return Err(SimFailure::new(FailureKind::BadFrame, what));
     }
     Ok(())
 }
 
 /// What one end hears.
 #[derive(Debug)]
-pub(super) struct Hears {
-    who: Side,
+pub(super) struct HeardCheck {
+    who: ConnectionSide,
     said: Vec<u8>,
     expected: Vec<u8>,
     checked: usize,
@@ -155,21 +120,21 @@ pub(super) struct Hears {
     pub(super) inexact_at: Option<usize>,
 }
 
-impl Hears {
-    pub(super) fn new(who: Side, talk: &Talk, exact: bool) -> Self {
+impl HeardCheck {
+    pub(super) fn new(who: ConnectionSide, exchange: &Exchange, exact: bool) -> Self {
         let other = who.other();
         Self {
             who,
-            said: talk.before_rule(other),
-            expected: talk.heard(other),
+            said: exchange.before_rule(other),
+            expected: exchange.heard(other),
             checked: 0,
-            exact: exact || talk.rule(other).is_none(),
+            exact: exact || exchange.rule(other).is_none(),
             inexact_at: None,
         }
     }
 
     /// All that it has heard so far.
-    pub(super) fn check(&mut self, talk: &Talk, received: &[u8]) -> Result<(), Wrong> {
+    pub(super) fn check(&mut self, exchange: &Exchange, received: &[u8]) -> Result<(), SimFailure> {
         let fresh = received.get(self.checked..).unwrap_or_default();
         if fresh.is_empty() {
             return Ok(());
@@ -185,12 +150,12 @@ impl Hears {
                 }
             }
         }
-        if let Some(rule) = talk.rule(self.who.other()).filter(|_| !self.exact) {
+        if let Some(rule) = exchange.rule(self.who.other()).filter(|_| !self.exact) {
             let len = rule.pattern.len();
             let around = received.get(self.checked.saturating_sub(len)..).unwrap_or_default();
             if around.windows(len).any(|window| window == rule.pattern) {
                 let what = format!("{} hears a whole match", self.who.name());
-                return Err(Wrong::new(Kind::MatchLeaked, what));
+                return Err(SimFailure::new(FailureKind::MatchLeaked, what));
             }
         }
         self.checked = received.len();
@@ -198,8 +163,8 @@ impl Hears {
     }
 
     /// It will hear no more.
-    pub(super) fn finish(&self, talk: &Talk, received: &[u8]) -> Result<(), Wrong> {
-        let wrong_at = match talk.rule(self.who.other()) {
+    pub(super) fn finish(&self, exchange: &Exchange, received: &[u8]) -> Result<(), SimFailure> {
+        let wrong_at = match exchange.rule(self.who.other()) {
             Some(rule) if self.inexact_at.is_some() => rule.allows(&self.said, received).err(),
             _ if received == self.expected => None,
             _ => Some(received.len().min(self.expected.len())),
@@ -207,7 +172,7 @@ impl Hears {
         wrong_at.map_or(Ok(()), |at| Err(self.differs(received, at)))
     }
 
-    fn differs(&self, received: &[u8], at: usize) -> Wrong {
+    fn differs(&self, received: &[u8], at: usize) -> SimFailure {
         let around = |bytes: &[u8]| {
             let start = at.saturating_sub(16).min(bytes.len());
             let end = bytes.len().min(start + 48);
@@ -221,6 +186,6 @@ impl Hears {
             around(&self.expected),
             around(received)
         );
-        Wrong::new(Kind::WrongBytes, what)
+        SimFailure::new(FailureKind::WrongBytes, what)
     }
 }

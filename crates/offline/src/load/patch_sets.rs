@@ -1,17 +1,17 @@
 //! Patch sets that differ in nothing but how many patches they have.
 
-use super::Kind;
+use super::traffic::TrafficKind;
 
 /// Patches of the large set.
 pub const MANY_PATCHES: usize = 10_000;
 
 /// Patch files, name and text.
-pub type Files = Vec<(String, String)>;
+pub type PatchFiles = Vec<(String, String)>;
 
-impl Kind {
+impl TrafficKind {
     /// One patch with a rule of each form, and [`MANY_PATCHES`] of one rule: both read the same fields in the same ways. No rule
     /// fires on this kind's messages. `None` for kinds that are not measured so.
-    pub fn one_and_many(self) -> Option<(Files, Files)> {
+    pub fn one_and_many(self) -> Option<(PatchFiles, PatchFiles)> {
         match self {
             Self::Dns => Some(one_and_many(
                 "protocol: dns\nscope: { transport: udp }",
@@ -52,7 +52,11 @@ fn http_test(at: usize) -> String {
     }
 }
 
-fn one_and_many(scope: &str, test: impl Fn(usize) -> String, does: &str) -> (Files, Files) {
+fn one_and_many(
+    scope: &str,
+    test: impl Fn(usize) -> String,
+    does: &str,
+) -> (PatchFiles, PatchFiles) {
     let patch = |name: usize, tests: &[usize]| {
         let rules: String =
             tests.iter().map(|&at| format!("  - when: {}\n    {does}\n", test(at))).collect();

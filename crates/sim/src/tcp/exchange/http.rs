@@ -1,8 +1,10 @@
 //! HTTP/1.1 with requests in a row or one at a time, bodies by length and in chunks, and rules in both directions.
 
-use super::{Progress, Rule, Script, Talk};
-use crate::tcp::Side;
-use crate::tcp::dice::Dice;
+use offline::ConnectionSide;
+
+use super::rule::PatternRule;
+use super::script::{Exchange, ExchangeScript, HeardProgress};
+use crate::dice::Dice;
 
 const PORT: u16 = 80;
 
@@ -28,12 +30,12 @@ const REFUSED: &[u8] = b"HTTP/1.1 418 no\r\nContent-Length: 3\r\n\r\nno\n";
 
 /// Bytes as sent, and as they become.
 #[derive(Default)]
-struct Message {
+struct HttpMessage {
     bytes: Vec<u8>,
     becomes: Vec<u8>,
 }
 
-impl Message {
+impl HttpMessage {
     fn same(&mut self, text: &str) {
         self.edited(text, text);
     }
@@ -44,13 +46,13 @@ impl Message {
     }
 }
 
-pub(super) fn talk(dice: &mut Dice, short: bool) -> Talk {
+pub(super) fn exchange(dice: &mut Dice, short: bool) -> Exchange {
     let mut on = [false; PATCHES.len()];
     for one in &mut on {
         *one = dice.percent(60);
     }
     on[0] |= on.iter().all(|on| !on);
-    let mut script = Script::new();
+    let mut script = ExchangeScript::new();
     let most = if short { 3 } else { 20 };
     let ahead = dice.pick(&[0, 0, 3, 1_000]);
     let refusals = dice.pick(&[0, 0, 20, 70]);
@@ -62,11 +64,11 @@ pub(super) fn talk(dice: &mut Dice, short: bool) -> Talk {
             script.refused(request.bytes, REFUSED, ahead);
             continue;
         }
-        script.say(Side::Client, request.bytes, request.becomes, ahead);
+        script.say(ConnectionSide::Client, request.bytes, request.becomes, ahead);
         let response = response(dice, &on, short);
-        script.say(Side::Server, response.bytes, response.becomes, 0);
+        script.say(ConnectionSide::Server, response.bytes, response.becomes, 0);
     }
-    Talk {
+    Exchange {
         protocol: "http",
         port: PORT,
         patches: PATCHES
@@ -78,8 +80,8 @@ pub(super) fn talk(dice: &mut Dice, short: bool) -> Talk {
             .map(str::to_owned)
             .collect(),
         parts: script.finish(dice),
-        progress: Progress::Lines,
-        rules: [None, on[3].then(|| Rule { pattern: "secret".into(), with: "s".into() })],
+        progress: HeardProgress::Lines,
+        rules: [None, on[3].then(|| PatternRule { pattern: "secret".into(), with: "s".into() })],
     }
 }
 
@@ -87,8 +89,8 @@ fn word(dice: &mut Dice, low: usize, high: usize) -> String {
     (0..dice.between(low, high)).map(|_| char::from(dice.pick(b"abcdfghjkmno0123456789"))).collect()
 }
 
-fn request(dice: &mut Dice, on: &[bool; PATCHES.len()], short: bool, refused: bool) -> Message {
-    let mut message = Message::default();
+fn request(dice: &mut Dice, on: &[bool; PATCHES.len()], short: bool, refused: bool) -> HttpMessage {
+    let mut message = HttpMessage::default();
     let has_body = dice.percent(40);
     message.same(if has_body { "POST " } else { "GET " });
     let target = format!("/{}", word(dice, 0, if short { 60 } else { 400 }));
@@ -114,8 +116,8 @@ fn request(dice: &mut Dice, on: &[bool; PATCHES.len()], short: bool, refused: bo
     message
 }
 
-fn response(dice: &mut Dice, on: &[bool; PATCHES.len()], short: bool) -> Message {
-    let mut message = Message::default();
+fn response(dice: &mut Dice, on: &[bool; PATCHES.len()], short: bool) -> HttpMessage {
+    let mut message = HttpMessage::default();
     message.same(dice.pick(&["HTTP/1.1 200 OK\r\n", "HTTP/1.1 404 Not Found\r\n"]));
     for _ in 0..dice.between(0, 3) {
         header(dice, on, &mut message);
@@ -137,7 +139,7 @@ fn response(dice: &mut Dice, on: &[bool; PATCHES.len()], short: bool) -> Message
     message
 }
 
-fn header(dice: &mut Dice, on: &[bool; PATCHES.len()], message: &mut Message) {
+fn header(dice: &mut Dice, on: &[bool; PATCHES.len()], message: &mut HttpMessage) {
     let value = word(dice, 0, 60);
     if dice.percent(25) {
         let name = dice.pick(&["X-Evil", "x-evil", "X-EVIL"]);
@@ -154,7 +156,7 @@ fn body(
     on: &[bool; PATCHES.len()],
     short: bool,
     has_body: bool,
-    message: &mut Message,
+    message: &mut HttpMessage,
 ) {
     if !has_body {
         message.same("\r\n");

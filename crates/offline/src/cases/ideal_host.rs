@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use wire::{Layers, Seq, Tcp, TcpFlags};
 
-use super::Wrong;
-use super::cuts::SEGMENT_BYTES;
-use super::rig::Side;
+use super::mismatch::Mismatch;
+use super::segmentation::SEGMENT_BYTES;
+use crate::ConnectionSide;
 
 /// A window without scaling.
 const WINDOW: u16 = u16::MAX;
@@ -18,8 +18,8 @@ const WINDOW: u16 = u16::MAX;
 pub(super) const IN_FLIGHT_BYTES_MAX: usize = 60_000;
 
 /// One end of a connection. Positions count from its initial sequence number: 0 is the SYN, 1 the first byte.
-pub(super) struct Host {
-    side: Side,
+pub(super) struct IdealHost {
+    side: ConnectionSide,
     ports: (u16, u16),
     iss: Seq,
     peer_iss: Option<Seq>,
@@ -35,16 +35,16 @@ pub(super) struct Host {
 }
 
 /// What is to be sent.
-pub(super) struct Segment {
+pub(super) struct OutgoingSegment {
     pub(super) l4: Vec<u8>,
 }
 
-impl Host {
+impl IdealHost {
     /// `[client, server]` ports. The numbers wrap soon, as a real connection's may.
-    pub(super) fn new(side: Side, [client, server]: [u16; 2]) -> Self {
+    pub(super) fn new(side: ConnectionSide, [client, server]: [u16; 2]) -> Self {
         let (ports, iss) = match side {
-            Side::Client => ((client, server), Seq::new(0xffff_ffc0)),
-            Side::Server => ((server, client), Seq::new(0x7fff_fff0)),
+            ConnectionSide::Client => ((client, server), Seq::new(0xffff_ffc0)),
+            ConnectionSide::Server => ((server, client), Seq::new(0x7fff_fff0)),
         };
         Self {
             side,
@@ -62,7 +62,7 @@ impl Host {
     }
 
     /// SYN, or SYN and ACK once the peer's has come.
-    pub(super) fn syn(&self) -> Segment {
+    pub(super) fn syn(&self) -> OutgoingSegment {
         let flags =
             if self.peer_iss.is_some() { TcpFlags::SYN.with(TcpFlags::ACK) } else { TcpFlags::SYN };
         // Maximum segment size 1460, SACK permitted, padding (RFC 9293 section 3.2, RFC 2018).
@@ -102,7 +102,7 @@ impl Host {
     }
 
     /// The bytes at positions `from..to`; with the FIN if they reach the end of a finished stream.
-    pub(super) fn data(&self, from: usize, to: usize) -> Segment {
+    pub(super) fn data(&self, from: usize, to: usize) -> OutgoingSegment {
         let to = to.min(from.saturating_add(SEGMENT_BYTES));
         let payload =
             self.sent.get(from.saturating_sub(1)..to.saturating_sub(1).min(self.sent.len()));
@@ -116,16 +116,22 @@ impl Host {
     }
 
     /// The first bytes nobody has acknowledged, again.
-    pub(super) fn again(&self) -> Segment {
+    pub(super) fn again(&self) -> OutgoingSegment {
         let from = self.acknowledged.max(1);
         self.data(from, self.next())
     }
 
-    pub(super) fn acknowledge(&self) -> Segment {
+    pub(super) fn acknowledge(&self) -> OutgoingSegment {
         self.segment(self.next(), TcpFlags::ACK, &[], &[])
     }
 
-    fn segment(&self, at: usize, flags: TcpFlags, options: &[u8], payload: &[u8]) -> Segment {
+    fn segment(
+        &self,
+        at: usize,
+        flags: TcpFlags,
+        options: &[u8],
+        payload: &[u8],
+    ) -> OutgoingSegment {
         let mut l4 = Vec::with_capacity(20 + options.len() + payload.len());
         l4.extend(self.ports.0.to_be_bytes());
         l4.extend(self.ports.1.to_be_bytes());
@@ -141,7 +147,7 @@ impl Host {
         l4.extend([0, 0, 0, 0]);
         l4.extend_from_slice(options);
         l4.extend_from_slice(payload);
-        Segment { l4 }
+        OutgoingSegment { l4 }
     }
 
     /// Position of the next byte it waits for.
@@ -151,16 +157,16 @@ impl Host {
     }
 
     /// A frame arrives. `true`: it wants an acknowledgement.
-    pub(super) fn take(&mut self, frame: &[u8]) -> Result<bool, Wrong> {
+    pub(super) fn take(&mut self, frame: &[u8]) -> Result<bool, Mismatch> {
         let who = self.side.name();
         let read = Layers::ethernet(frame)
             .ok()
             .and_then(|layers| Some((layers, Tcp::parse(frame.get(layers.l4..layers.ip_end)?)?)));
         let Some((layers, tcp)) = read else {
-            return Err(Wrong::new(format!("{who} gets a frame that is no TCP segment")));
+            return Err(Mismatch::new(format!("{who} gets a frame that is no TCP segment")));
         };
         if (tcp.destination_port(), tcp.source_port()) != self.ports {
-            return Err(Wrong::new(format!("{who} gets a segment of other ports")));
+            return Err(Mismatch::new(format!("{who} gets a segment of other ports")));
         }
         if self.reset {
             return Ok(false);
@@ -174,7 +180,7 @@ impl Host {
             return Ok(flags.has(TcpFlags::ACK));
         }
         let Some(peer_iss) = self.peer_iss else {
-            return Err(Wrong::new(format!("{who} gets data before a SYN")));
+            return Err(Mismatch::new(format!("{who} gets data before a SYN")));
         };
         let at = i64::from(tcp.seq().distance_from(peer_iss.advance(count(self.expected()))));
         if flags.has(TcpFlags::RST) {
@@ -183,7 +189,7 @@ impl Host {
             return if self.reset {
                 Ok(false)
             } else {
-                Err(Wrong::new(format!("{who} gets a reset outside its window")))
+                Err(Mismatch::new(format!("{who} gets a reset outside its window")))
             };
         }
         let at = i64::try_from(self.expected()).unwrap_or_default().saturating_add(at);
@@ -192,23 +198,23 @@ impl Host {
             return Ok(false);
         }
         let Ok(at) = usize::try_from(at) else {
-            return Err(Wrong::new(format!("{who} gets bytes from before the stream")));
+            return Err(Mismatch::new(format!("{who} gets bytes from before the stream")));
         };
         self.take_bytes(at, payload)?;
         if flags.has(TcpFlags::FIN) {
             let end = at.saturating_add(payload.len());
             if self.peer_finished.is_some_and(|before| before != end) {
-                return Err(Wrong::new(format!("{who} gets a second FIN, elsewhere")));
+                return Err(Mismatch::new(format!("{who} gets a second FIN, elsewhere")));
             }
             self.peer_finished = Some(end);
         }
         Ok(true)
     }
 
-    fn take_acknowledgement(&mut self, ack: Seq) -> Result<(), Wrong> {
+    fn take_acknowledgement(&mut self, ack: Seq) -> Result<(), Mismatch> {
         let at = i64::from(ack.distance_from(self.iss));
         match usize::try_from(at) {
-            Ok(at) if at > self.next() => Err(Wrong::new(format!(
+            Ok(at) if at > self.next() => Err(Mismatch::new(format!(
                 "{} gets an acknowledgement of {} bytes it has not sent",
                 self.side.name(),
                 at - self.next()
@@ -221,13 +227,13 @@ impl Host {
         }
     }
 
-    fn take_bytes(&mut self, at: usize, payload: &[u8]) -> Result<(), Wrong> {
+    fn take_bytes(&mut self, at: usize, payload: &[u8]) -> Result<(), Mismatch> {
         // What was received before has to be the same again.
         let start = at.saturating_sub(1);
         let known = self.received.get(start..).unwrap_or_default();
         if known.iter().zip(payload).any(|(old, new)| old != new) {
             let what = format!("{} gets bytes again, with other values", self.side.name());
-            return Err(Wrong::differs(&what, known, payload));
+            return Err(Mismatch::differs(&what, known, payload));
         }
         if start > self.received.len() {
             let kept = self.ahead.entry(start).or_default();

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use wire::{Layers, Tcp, TcpFlags, TcpMut, checksum};
 
-use super::dice::Dice;
 use super::setup;
+use crate::dice::Dice;
 
 /// Bytes of the Ethernet header in front of every packet.
 pub(super) const ETHERNET_BYTES: usize = 14;
 
 /// Frames under way, by when they come.
-pub(super) struct Link {
-    setup: setup::Link,
+pub(super) struct ImpairedLink {
+    setup: setup::LinkSetup,
     dice: Dice,
     calm_us: u64,
     frames: BTreeMap<(u64, u64), Vec<u8>>,
@@ -24,10 +24,10 @@ pub(super) struct Link {
 }
 
 /// What the link did to a frame, for the trace.
-pub(super) type Deed = &'static str;
+pub(super) type LinkEvent = &'static str;
 
-impl Link {
-    pub(super) const fn new(setup: setup::Link, dice: Dice, calm_ms: u64, mtu: usize) -> Self {
+impl ImpairedLink {
+    pub(super) const fn new(setup: setup::LinkSetup, dice: Dice, calm_ms: u64, mtu: usize) -> Self {
         Self {
             setup,
             dice,
@@ -48,15 +48,15 @@ impl Link {
     }
 
     /// A frame goes in.
-    pub(super) fn put(&mut self, now: u64, frame: Vec<u8>, deeds: &mut Vec<Deed>) {
+    pub(super) fn put(&mut self, now: u64, frame: Vec<u8>, events: &mut Vec<LinkEvent>) {
         let frame = match self.waits.take() {
             Some((_, before)) => match join(&before, &frame, self.mtu) {
                 Some(joined) => {
-                    deeds.push("joined with the one before");
+                    events.push("joined with the one before");
                     joined
                 }
                 None => {
-                    self.pass(now, before, deeds);
+                    self.pass(now, before, events);
                     frame
                 }
             },
@@ -66,21 +66,21 @@ impl Link {
             self.waits = Some((now + 3_000, frame));
             return;
         }
-        self.pass(now, frame, deeds);
+        self.pass(now, frame, events);
     }
 
     /// A frame that comes out now.
-    pub(super) fn take(&mut self, now: u64, deeds: &mut Vec<Deed>) -> Option<Vec<u8>> {
+    pub(super) fn take(&mut self, now: u64, events: &mut Vec<LinkEvent>) -> Option<Vec<u8>> {
         if self.waits.as_ref().is_some_and(|(until, _)| *until <= now)
             && let Some((_, frame)) = self.waits.take()
         {
-            self.pass(now, frame, deeds);
+            self.pass(now, frame, events);
         }
         let first = self.frames.first_entry().filter(|first| first.key().0 <= now)?;
         Some(first.remove())
     }
 
-    fn pass(&mut self, now: u64, frame: Vec<u8>, deeds: &mut Vec<Deed>) {
+    fn pass(&mut self, now: u64, frame: Vec<u8>, events: &mut Vec<LinkEvent>) {
         if now >= self.calm_us {
             self.send(now, frame);
             return;
@@ -88,30 +88,30 @@ impl Link {
         if self.dice.thousandth(self.setup.split)
             && let Some((one, other)) = split(&frame, &mut self.dice)
         {
-            deeds.push("split");
-            self.harm(now, one, deeds);
-            self.harm(now, other, deeds);
+            events.push("split");
+            self.harm(now, one, events);
+            self.harm(now, other, events);
             return;
         }
-        self.harm(now, frame, deeds);
+        self.harm(now, frame, events);
     }
 
-    fn harm(&mut self, now: u64, mut frame: Vec<u8>, deeds: &mut Vec<Deed>) {
+    fn harm(&mut self, now: u64, mut frame: Vec<u8>, events: &mut Vec<LinkEvent>) {
         if self.dice.thousandth(self.setup.lose) {
-            deeds.push("lost");
+            events.push("lost");
             return;
         }
         if self.dice.thousandth(self.setup.duplicate) {
-            deeds.push("duplicated");
+            events.push("duplicated");
             self.send(now, frame.clone());
         }
         if self.dice.thousandth(self.setup.corrupt) {
             if read(&frame).is_none() {
                 // Two wrong bits could look right.
-                deeds.push("corrupted twice");
+                events.push("corrupted twice");
                 return;
             }
-            deeds.push("corrupted");
+            events.push("corrupted");
             let at = self.dice.between(ETHERNET_BYTES, frame.len().saturating_sub(1));
             let bit = 1_u8 << self.dice.below(8);
             if let Some(byte) = frame.get_mut(at) {
@@ -119,7 +119,7 @@ impl Link {
             }
         }
         if self.dice.thousandth(self.setup.reorder) {
-            deeds.push("late");
+            events.push("late");
             let late = self.dice.below(self.setup.late_ms * 1_000 + 1);
             self.order += 1;
             self.frames.insert((now + self.setup.delay_ms * 1_000 + late, self.order), frame);

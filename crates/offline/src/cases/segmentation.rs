@@ -24,7 +24,7 @@ const RANDOM_RUNS: u64 = 6;
 
 /// One way to cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cut {
+pub(super) enum Segmentation {
     /// Each step in as few pieces as there can be.
     Whole,
     /// Every byte (every eight bytes of a datagram) on its own.
@@ -41,7 +41,7 @@ pub(super) enum Cut {
     Twice,
 }
 
-impl fmt::Display for Cut {
+impl fmt::Display for Segmentation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole => f.write_str("whole"),
@@ -57,26 +57,26 @@ impl fmt::Display for Cut {
 
 /// All ways to cut one case.
 #[derive(Clone, Debug)]
-pub(super) struct Cuts {
-    pub(super) list: Vec<Cut>,
+pub(super) struct Segmentations {
+    pub(super) list: Vec<Segmentation>,
     /// Where the case could be split in two.
     pub(super) points: usize,
     /// Where it is.
     pub(super) points_tried: usize,
 }
 
-impl Cuts {
+impl Segmentations {
     pub(super) fn of(case: &TestCase) -> Self {
         let points = points(case);
         let tried = chosen(case, &points);
-        let mut list = vec![Cut::Whole];
+        let mut list = vec![Segmentation::Whole];
         if !points.is_empty() {
-            list.push(Cut::Bytes);
-            list.extend(tried.iter().map(|&at| Cut::At(at)));
-            list.extend((1..=RANDOM_RUNS).map(Cut::Random));
-            list.extend([Cut::Swapped, Cut::Backwards]);
+            list.push(Segmentation::Bytes);
+            list.extend(tried.iter().map(|&at| Segmentation::At(at)));
+            list.extend((1..=RANDOM_RUNS).map(Segmentation::Random));
+            list.extend([Segmentation::Swapped, Segmentation::Backwards]);
         }
-        list.push(Cut::Twice);
+        list.push(Segmentation::Twice);
         Self { list, points: points.len(), points_tried: tried.len() }
     }
 }
@@ -127,13 +127,15 @@ fn chosen(case: &TestCase, points: &[usize]) -> Vec<usize> {
 }
 
 /// The pieces of a step that begins at byte `start` of the case, in the order they are sent.
-pub(super) fn pieces(cut: Cut, start: usize, len: usize) -> Vec<Range<usize>> {
+pub(super) fn pieces(cut: Segmentation, start: usize, len: usize) -> Vec<Range<usize>> {
     let mut ends: Vec<usize> = match cut {
-        Cut::Whole => Vec::new(),
-        Cut::Bytes => (1..len.min(SINGLE_BYTES_MAX)).collect(),
-        Cut::At(at) => at.checked_sub(start).filter(|&at| at > 0 && at < len).into_iter().collect(),
-        Cut::Random(seed) => random_points(seed ^ start as u64, len),
-        Cut::Swapped | Cut::Backwards | Cut::Twice => {
+        Segmentation::Whole => Vec::new(),
+        Segmentation::Bytes => (1..len.min(SINGLE_BYTES_MAX)).collect(),
+        Segmentation::At(at) => {
+            at.checked_sub(start).filter(|&at| at > 0 && at < len).into_iter().collect()
+        }
+        Segmentation::Random(seed) => random_points(seed ^ start as u64, len),
+        Segmentation::Swapped | Segmentation::Backwards | Segmentation::Twice => {
             let piece = len.div_ceil(8).max(1);
             (1..8).map(|nth| nth * piece).filter(|&at| at < len).collect()
         }
@@ -149,11 +151,14 @@ pub(super) fn pieces(cut: Cut, start: usize, len: usize) -> Vec<Range<usize>> {
         }
     }
     match cut {
-        Cut::Swapped => pieces.chunks_exact_mut(2).for_each(|two| two.swap(0, 1)),
-        Cut::Backwards => pieces.reverse(),
+        Segmentation::Swapped => pieces.chunks_exact_mut(2).for_each(|two| two.swap(0, 1)),
+        Segmentation::Backwards => pieces.reverse(),
         // Once they have all been sent: a sender that resends at once says that it waits for what is held back.
-        Cut::Twice => pieces.extend(pieces.clone()),
-        Cut::Whole | Cut::Bytes | Cut::At(_) | Cut::Random(_) => {}
+        Segmentation::Twice => pieces.extend(pieces.clone()),
+        Segmentation::Whole
+        | Segmentation::Bytes
+        | Segmentation::At(_)
+        | Segmentation::Random(_) => {}
     }
     pieces
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use datapath::memory::{FRAME_BYTES, MemoryFrame, MemoryNic};
 use datapath::{
-    ActivePlan, Core, CoreConfig, CoreCounters, Frame as _, FramePool as _, Limits, PortNo, turn,
+    ActivePlan, Core, CoreConfig, CoreCounters, Frame as _, FramePool as _, Limits, turn,
 };
 use patch::TestCase;
 use plan::{Plan, Publisher, Subscriber};
 use wire::{Layers, checksum};
 
-use super::Wrong;
+use super::mismatch::Mismatch;
+use crate::ConnectionSide;
 
 /// Frames ready for use; more are made when these are all under way.
 const POOL_FRAMES: usize = 1_024;
@@ -29,38 +30,8 @@ const LIMITS: Limits = Limits {
     ..Limits::DEFAULT
 };
 
-/// A side of the box.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
-    Client,
-    Server,
-}
-
-impl Side {
-    pub(super) const fn other(self) -> Self {
-        match self {
-            Self::Client => Self::Server,
-            Self::Server => Self::Client,
-        }
-    }
-
-    const fn port(self) -> PortNo {
-        match self {
-            Self::Client => PortNo(0),
-            Self::Server => PortNo(1),
-        }
-    }
-
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Client => "the client",
-            Self::Server => "the server",
-        }
-    }
-}
-
 /// The box, and who talks through it.
-pub(super) struct Rig {
+pub(super) struct TestBox {
     nic: MemoryNic,
     core: Core<MemoryFrame>,
     now_ms: u64,
@@ -71,7 +42,7 @@ pub(super) struct Rig {
     id: u16,
 }
 
-impl Rig {
+impl TestBox {
     pub(super) fn new(plan: Plan) -> Self {
         let publisher = Arc::new(Publisher::new(ActivePlan::new(plan, 1)));
         let config = CoreConfig { limits: LIMITS, ..CoreConfig::default() };
@@ -114,7 +85,7 @@ impl Rig {
     }
 
     /// An Ethernet frame from `from`, right in every length and checksum. `l4` has its own header, with ports filled in.
-    pub(super) fn frame(&mut self, from: Side, protocol: u8, l4: &[u8]) -> Vec<u8> {
+    pub(super) fn frame(&mut self, from: ConnectionSide, protocol: u8, l4: &[u8]) -> Vec<u8> {
         let mut frame = self.headers(from, protocol, l4.len(), 0);
         frame.extend_from_slice(l4);
         if let Ok(layers) = Layers::ethernet(&frame) {
@@ -127,7 +98,7 @@ impl Rig {
     /// `l4` (whole, with its checksum) in fragments cut at `ends`, multiples of eight; over IPv4 only.
     pub(super) fn fragments(
         &mut self,
-        from: Side,
+        from: ConnectionSide,
         protocol: u8,
         l4: &[u8],
         ends: &[usize],
@@ -151,16 +122,22 @@ impl Rig {
     }
 
     /// Ethernet and IP headers in front of `len` bytes.
-    fn headers(&mut self, from: Side, protocol: u8, len: usize, fragment: u16) -> Vec<u8> {
+    fn headers(
+        &mut self,
+        from: ConnectionSide,
+        protocol: u8,
+        len: usize,
+        fragment: u16,
+    ) -> Vec<u8> {
         let [source, destination] = match from {
-            Side::Client => [self.addresses[0], self.addresses[1]],
-            Side::Server => [self.addresses[1], self.addresses[0]],
+            ConnectionSide::Client => [self.addresses[0], self.addresses[1]],
+            ConnectionSide::Server => [self.addresses[1], self.addresses[0]],
         };
         let (client, server) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
         let mut frame = Vec::with_capacity(len.saturating_add(64));
         match from {
-            Side::Client => frame.extend([server, client].concat()),
-            Side::Server => frame.extend([client, server].concat()),
+            ConnectionSide::Client => frame.extend([server, client].concat()),
+            ConnectionSide::Server => frame.extend([client, server].concat()),
         }
         let short = |len: usize| u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes();
         match (source, destination) {
@@ -188,11 +165,15 @@ impl Rig {
     }
 
     /// A frame arrives from `side`. What leaves, by the side it leaves to.
-    pub(super) fn send(&mut self, side: Side, bytes: &[u8]) -> Result<Vec<(Side, Vec<u8>)>, Wrong> {
+    pub(super) fn send(
+        &mut self,
+        side: ConnectionSide,
+        bytes: &[u8],
+    ) -> Result<Vec<(ConnectionSide, Vec<u8>)>, Mismatch> {
         let frame = match self.nic.alloc() {
             Some(mut frame) if bytes.len() <= FRAME_BYTES => {
                 if !frame.load(bytes) {
-                    return Err(Wrong::new("a frame is longer than any link takes"));
+                    return Err(Mismatch::new("a frame is longer than any link takes"));
                 }
                 frame
             }
@@ -203,7 +184,7 @@ impl Rig {
             turn(&mut self.nic, &mut self.core, self.now_ms);
         }
         let mut left = Vec::new();
-        for to in [Side::Client, Side::Server] {
+        for to in [ConnectionSide::Client, ConnectionSide::Server] {
             let frames: Vec<MemoryFrame> = self.nic.sent(to.port()).collect();
             for frame in frames {
                 check_frame(frame.as_ref())?;
@@ -225,17 +206,17 @@ fn sixteen(address: IpAddr) -> [u8; 16] {
 }
 
 /// What leaves must be a packet that its receiver takes.
-fn check_frame(frame: &[u8]) -> Result<(), Wrong> {
+fn check_frame(frame: &[u8]) -> Result<(), Mismatch> {
     let Ok(layers) = Layers::ethernet(frame) else {
-        return Err(Wrong::new("a frame left that cannot be read"));
+        return Err(Mismatch::new("a frame left that cannot be read"));
     };
     if layers.fragment.is_none()
         && !(checksum::ip_is_right(frame, &layers) && checksum::transport_is_right(frame, &layers))
     {
-        return Err(Wrong::new("a frame left with a wrong checksum"));
+        return Err(Mismatch::new("a frame left with a wrong checksum"));
     }
     if !checksum::ip_is_right(frame, &layers) {
-        return Err(Wrong::new("a fragment left with a wrong IP checksum"));
+        return Err(Mismatch::new("a fragment left with a wrong IP checksum"));
     }
     Ok(())
 }

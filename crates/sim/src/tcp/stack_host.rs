@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 
+use offline::ConnectionSide;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 use smoltcp::time::{Duration, Instant};
@@ -10,11 +11,10 @@ use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 use wire::options::TcpOption;
 use wire::{Seq, TcpFlags};
 
-use super::Side;
-use super::link::{self, ETHERNET_BYTES};
+use super::exchange::{Exchange, ExchangeMessage, HeardProgress};
+use super::impaired_link::{self, ETHERNET_BYTES};
 use super::setup::{self, Closes};
-use super::talk::{Part, Progress, Talk};
-use crate::device::Device;
+use crate::packet_device::PacketDevice;
 
 thread_local! {
     /// The clock of timestamps: smoltcp asks a function without arguments.
@@ -30,18 +30,18 @@ const SILENT_US: u64 = 90_000_000;
 const CLIENT_PORT: u16 = 40_123;
 
 /// One end.
-pub(super) struct Host {
-    side: Side,
-    setup: setup::Host,
+pub(super) struct StackHost {
+    side: ConnectionSide,
+    setup: setup::HostSetup,
     interface: Interface,
-    wire: Device,
+    wire: PacketDevice,
     sockets: SocketSet<'static>,
     socket: SocketHandle,
     // The application.
-    parts: VecDeque<Part>,
+    parts: VecDeque<ExchangeMessage>,
     /// Of the first part.
     written: usize,
-    progress: Progress,
+    progress: HeardProgress,
     /// How far it has heard when it has heard each of the other's messages.
     ends: Vec<usize>,
     lines: usize,
@@ -75,10 +75,10 @@ pub(super) struct Host {
     reminders: u32,
 }
 
-fn address(side: Side, v6: bool) -> IpAddress {
+fn address(side: ConnectionSide, v6: bool) -> IpAddress {
     let last = match side {
-        Side::Client => 1,
-        Side::Server => 2,
+        ConnectionSide::Client => 1,
+        ConnectionSide::Server => 2,
     };
     if v6 {
         IpAddress::v6(0x2001, 0xdb8, 0, 0, 0, 0, 0, last)
@@ -87,12 +87,17 @@ fn address(side: Side, v6: bool) -> IpAddress {
     }
 }
 
-impl Host {
-    pub(super) fn new(side: Side, seed: u64, setup: &setup::Setup, talk: &Talk) -> Self {
+impl StackHost {
+    pub(super) fn new(
+        side: ConnectionSide,
+        seed: u64,
+        setup: &setup::Setup,
+        exchange: &Exchange,
+    ) -> Self {
         let of = *setup.host(side);
-        let mut wire = Device::new(of.mtu);
+        let mut wire = PacketDevice::new(of.mtu);
         let mut config = Config::new(HardwareAddress::Ip);
-        config.random_seed = seed ^ u64::from(side == Side::Server);
+        config.random_seed = seed ^ u64::from(side == ConnectionSide::Server);
         let mut interface = Interface::new(config, &mut wire, Instant::ZERO);
         let prefix = if setup.v6 { 64 } else { 24 };
         interface.update_ip_addrs(|list| {
@@ -106,15 +111,15 @@ impl Host {
         socket.set_nagle_enabled(of.nagle);
         socket.set_ack_delay(some_ms(of.ack_delay_ms));
         socket.set_keep_alive(some_ms(of.keep_alive_ms));
-        let to = (address(side.other(), setup.v6), talk.port);
+        let to = (address(side.other(), setup.v6), exchange.port);
         let opened = match side {
-            Side::Client => socket.connect(interface.context(), to, CLIENT_PORT).is_ok(),
-            Side::Server => socket.listen(talk.port).is_ok(),
+            ConnectionSide::Client => socket.connect(interface.context(), to, CLIENT_PORT).is_ok(),
+            ConnectionSide::Server => socket.listen(exchange.port).is_ok(),
         };
         debug_assert!(opened, "a fresh socket can be opened");
         let mut sockets = SocketSet::new(Vec::new());
         let socket = sockets.add(socket);
-        let ends = talk.ends(side.other());
+        let ends = exchange.ends(side.other());
         Self {
             side,
             setup: of,
@@ -122,9 +127,9 @@ impl Host {
             wire,
             sockets,
             socket,
-            parts: talk.of_side(side).cloned().collect(),
+            parts: exchange.of_side(side).cloned().collect(),
             written: 0,
-            progress: talk.progress,
+            progress: exchange.progress,
             ends,
             lines: 0,
             received: Vec::new(),
@@ -189,7 +194,7 @@ impl Host {
     /// A frame arrives.
     pub(super) fn take(&mut self, frame: &[u8]) {
         let mut frame = frame.to_vec();
-        if let Some((layers, tcp)) = link::read(&frame) {
+        if let Some((layers, tcp)) = impaired_link::read(&frame) {
             let ack = tcp.ack();
             let (mine, has_ack) = (self.shift.unwrap_or(0), tcp.flags().has(TcpFlags::ACK));
             let blocks = shifted_blocks(&tcp, 0_u32.wrapping_sub(mine));
@@ -219,7 +224,7 @@ impl Host {
             }
             let payload = payload.to_vec();
             let rewritten = |seq, flags, payload: &[u8]| {
-                link::rewrite(&frame, &layers, payload, |tcp| {
+                impaired_link::rewrite(&frame, &layers, payload, |tcp| {
                     tcp.set_seq(seq);
                     tcp.set_flags(flags);
                     if has_ack {
@@ -260,7 +265,7 @@ impl Host {
     fn remind(&mut self, now: u64) -> Option<Vec<u8>> {
         self.reminders += 1;
         self.remind_us = now + 500_000 * u64::from(self.reminders.min(4));
-        let (layers, tcp) = link::read(&self.last)?;
+        let (layers, tcp) = impaired_link::read(&self.last)?;
         let edge = self.acknowledged?;
         let at = usize::try_from(edge.distance_from(self.first?)).ok()?;
         let rest = self.sent.get(at..)?;
@@ -271,7 +276,7 @@ impl Host {
         }
         let expects = self.expects.unwrap_or(tcp.ack());
         let options = stamped_now(tcp.option_bytes());
-        link::rewrite(&self.last, &layers, payload, |tcp| {
+        impaired_link::rewrite(&self.last, &layers, payload, |tcp| {
             tcp.set_seq(edge);
             tcp.set_flags(flags);
             tcp.set_ack(expects);
@@ -299,8 +304,8 @@ impl Host {
     fn wants_write(&mut self, now: u64) -> Option<u64> {
         let part = self.parts.front()?;
         let heard = match self.progress {
-            Progress::Lines => self.lines,
-            Progress::Bytes => self.received.len(),
+            HeardProgress::Lines => self.lines,
+            HeardProgress::Bytes => self.received.len(),
         };
         let heard = self.ends.partition_point(|end| *end <= heard);
         if heard < part.after {
@@ -380,12 +385,12 @@ impl Host {
         let open = matches!(self.state(), State::Established | State::CloseWait);
         let other_closed = self.state() == State::CloseWait;
         let heard = match self.progress {
-            Progress::Lines => self.lines,
-            Progress::Bytes => self.received.len(),
+            HeardProgress::Lines => self.lines,
+            HeardProgress::Bytes => self.received.len(),
         };
         let heard = self.ends.last().is_none_or(|end| heard >= *end);
         let due = match self.setup.closes {
-            Closes::Done => true,
+            Closes::RunTotals => true,
             Closes::Heard => heard,
             Closes::AfterOther => other_closed,
         };
@@ -399,13 +404,13 @@ impl Host {
     /// A packet in its frame, numbered as the setup says.
     fn leave(&mut self, now: u64, packet: &[u8]) -> Vec<u8> {
         let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1];
-        if self.side == Side::Server {
+        if self.side == ConnectionSide::Server {
             frame.rotate_left(6);
         }
         let six = packet.first().is_some_and(|byte| byte >> 4 == 6);
         frame.extend(if six { [0x86, 0xdd] } else { [0x08, 0x00] });
         frame.extend_from_slice(packet);
-        if let Some((layers, tcp)) = link::read(&frame) {
+        if let Some((layers, tcp)) = impaired_link::read(&frame) {
             let (seq, flags) = (tcp.seq(), tcp.flags());
             if flags.has(TcpFlags::SYN) && self.shift.is_none() {
                 let wanted = Seq::new(0).retreat(self.setup.wraps_in);
@@ -433,7 +438,7 @@ impl Host {
             }
             let newer = self.highest.is_none_or(|highest| end.is_after(highest));
             self.highest = Some(self.highest.map_or(end, |highest| highest.max(end)));
-            let changed = link::rewrite(&frame, &layers, &payload, |tcp| {
+            let changed = impaired_link::rewrite(&frame, &layers, &payload, |tcp| {
                 tcp.set_seq(seq.advance(mine));
             });
             frame = changed.unwrap_or(frame);

@@ -13,16 +13,16 @@ use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 use wire::{TcpFlags, TcpMut, checksum};
 
 use super::segment::{CLIENT_MAC, SERVER_MAC, SERVER_STAMP};
-use crate::device::Device;
+use crate::packet_device::PacketDevice;
 
 /// Connections on one port, one after the other.
 const SOCKETS: usize = 4;
 
 const ETHERNET: usize = 14;
 
-pub(super) struct Server {
+pub(super) struct StackServer {
     interface: Interface,
-    device: Device,
+    device: PacketDevice,
     sockets: SocketSet<'static>,
     handles: Vec<SocketHandle>,
     /// The number that its SYN has on the wire, and what is added to its numbers there.
@@ -35,9 +35,9 @@ pub(super) struct Server {
     pub(super) panicked: bool,
 }
 
-impl Server {
+impl StackServer {
     pub(super) fn new(address: IpAddress, port: u16, isn: u32) -> Self {
-        let mut device = Device::new(1_500);
+        let mut device = PacketDevice::new(1_500);
         let config = Config::new(HardwareAddress::Ip);
         let mut interface = Interface::new(config, &mut device, Instant::ZERO);
         interface.update_ip_addrs(|list| {

@@ -1,8 +1,10 @@
 //! Any data, and one rule that replaces a pattern in both directions.
 
-use super::{Progress, Rule, Script, Talk};
-use crate::tcp::Side;
-use crate::tcp::dice::Dice;
+use offline::ConnectionSide;
+
+use super::rule::PatternRule;
+use super::script::{Exchange, ExchangeScript, HeardProgress};
+use crate::dice::Dice;
 
 const PORT: u16 = 7_000;
 
@@ -18,28 +20,28 @@ const RULES: &[(&str, &str)] = &[
     ("/etc/passwd", "/dev/null"),
 ];
 
-pub(super) fn talk(dice: &mut Dice, short: bool) -> Talk {
+pub(super) fn exchange(dice: &mut Dice, short: bool) -> Exchange {
     let (pattern, with) = dice.pick(RULES);
-    let rule = Rule { pattern: pattern.into(), with: with.into() };
+    let rule = PatternRule { pattern: pattern.into(), with: with.into() };
     let patch = format!(
         "patch: replaced\ntitle: a pattern is replaced\nprotocol: data\nscope: {{ ports: [{PORT}], transport: tcp }}\n\
          rules:\n  - replace: data.data\n    pattern: \"{pattern}\"\n    with: \"{with}\"\n"
     );
-    let mut script = Script::new();
+    let mut script = ExchangeScript::new();
     let most = if short { 4 } else { 30 };
     let ahead = dice.pick(&[0, 0, 1, 1_000]);
     for _ in 0..dice.between(1, most) {
-        let from = dice.pick(&[Side::Client, Side::Server]);
+        let from = dice.pick(&[ConnectionSide::Client, ConnectionSide::Server]);
         let bytes = message(dice, pattern.as_bytes(), short);
         script.say(from, bytes.clone(), bytes, ahead);
     }
     let parts = script.finish(dice);
-    Talk {
+    Exchange {
         protocol: "data",
         port: PORT,
         patches: vec![patch],
         parts,
-        progress: Progress::Lines,
+        progress: HeardProgress::Lines,
         rules: [Some(rule.clone()), Some(rule)],
     }
 }
