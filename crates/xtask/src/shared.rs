@@ -67,7 +67,7 @@ const SHARED: &[Row] = &[
     ("plan/src/pattern.rs", "Search.Literals", "Arc", Counted, "counted when a plan is compiled"),
     ("plan/src/pattern.rs", "Search.Regex", "Arc", Counted, "counted when a plan is compiled"),
     ("capsule/src/mempool.rs", "Mempool._lease", "Arc", Counted, "counted at the start"),
-    ("capsule/src/port/device.rs", "Device._lease", "Arc", Counted, "counted at the start"),
+    ("capsule/src/port/device.rs", "EthDevice._lease", "Arc", Counted, "counted at the start"),
     ("capsule/src/port/queue.rs", "RxQueue.device", "Arc", Counted, "counted at the start"),
     ("capsule/src/port/queue.rs", "TxQueue.device", "Arc", Counted, "counted at the start"),
     ("capsule/src/ring.rs", "Ring._lease", "Arc", Counted, "counted at the start"),
