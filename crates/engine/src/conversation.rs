@@ -1,7 +1,7 @@
 //! What the engine remembers about a TCP connection between calls: both directions, small, plain.
 
 use plan::{DirectionRules, Hold, Module};
-use proto::{Direction, Need, Slot, State};
+use proto::{DecoderState, Direction, Need, Slot};
 
 use crate::fused::Resume;
 
@@ -11,7 +11,7 @@ pub(crate) const OPEN_FIELDS_MAX: usize = 2;
 /// One per tracked connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Conversation {
-    pub(crate) state: State,
+    pub(crate) state: DecoderState,
     pub(crate) directions: [DirectionState; 2],
 }
 
@@ -24,7 +24,7 @@ const _: () = assert!(
 /// A conversation in which no field is open and no unit is waited for, as most are most of the time: a million have few different ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resting {
-    state: State,
+    state: DecoderState,
     directions: [RestingDirection; 2],
 }
 

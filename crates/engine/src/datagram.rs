@@ -1,7 +1,7 @@
 //! One datagram: dissect, decide, repair.
 
 use plan::{DirectionRules, FailMode, Mode, Module, Reply};
-use proto::{Cut, Direction, Dissection, Refusal, Refused, Transport, View};
+use proto::{Direction, Dissection, Refusal, Refused, Transport, ValueCut, View};
 
 use crate::decide::{Unit, Verdict, decide, verdict_of};
 use crate::outcome::{DatagramResult, DatagramVerdict, Peer, Undecided};
@@ -43,7 +43,7 @@ pub fn datagram(
 fn shortened(
     module: &Module,
     direction_rules: &DirectionRules,
-    cut: &Cut,
+    cut: &ValueCut,
     scratch: &mut Scratch,
     mut result: DatagramResult,
 ) -> DatagramResult {
@@ -114,7 +114,7 @@ fn answer(module: &Module, view: View<'_>, with: &Reply, reply: &mut Vec<u8>) ->
     let refusal = match with {
         Reply::Protocol(which) => module.decoder.refuse(Refused::Datagram, *which, view, reply),
         Reply::Custom(bytes) if bytes.len() <= reply.capacity() => {
-            module.decoder.literal(Refused::Datagram, bytes, view, reply)
+            module.decoder.shape_custom_reply(Refused::Datagram, bytes, view, reply)
         }
         Reply::Custom(_) => Refusal::Silence,
     };

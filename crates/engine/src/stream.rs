@@ -10,7 +10,7 @@ mod unaffected;
 mod verdict;
 
 use plan::{DirectionRules, FailMode, Hold, Mode, Module};
-use proto::{Direction, Edits, Flags, Span, State, Step, Transport, View};
+use proto::{DecoderState, Direction, Edits, Flags, Span, Step, Transport, View};
 
 use crate::conversation::{Conversation, DirectionState, OPEN_FIELDS_MAX};
 use crate::decide::{Unit, decide, verdict_of};
@@ -81,7 +81,7 @@ struct StreamRun<'a> {
     back: Back,
     /// The decoder has not seen all that was said.
     lost: bool,
-    state: &'a mut State,
+    state: &'a mut DecoderState,
     mine: &'a mut DirectionState,
     scratch: &'a mut Scratch,
     /// Bytes of an open field taken at once.
@@ -305,7 +305,7 @@ impl StreamRun<'_> {
         rest: &[u8],
         first: bool,
         last: bool,
-        before: (State, DirectionState),
+        before: (DecoderState, DirectionState),
     ) -> UnitEnd {
         let went_on = self.mine.inside_message && !first;
         self.mine.inside_field = self.is_open();

@@ -11,7 +11,7 @@ mod number;
 mod tests;
 
 use plan::{Pattern, Transform};
-use proto::{Kind, Repr};
+use proto::{FieldKind, Repr};
 
 use normal::{line_ends, path, white_space};
 pub(crate) use number::{read, write};
@@ -37,7 +37,7 @@ const REPLACE_PASSES_MAX: u32 = 8;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NumberForm {
     pub(crate) repr: Repr,
-    pub(crate) kind: Kind,
+    pub(crate) kind: FieldKind,
     /// The value the decoder read; `None` where an earlier edit may have changed it.
     pub(crate) read: Option<u64>,
 }

@@ -13,7 +13,7 @@ use drive::CaseRandom;
 use engine::{DatagramResult, Hit, Peer, Scratch};
 use patch::{Group, Options, Patch};
 use plan::Plan;
-use proto::{Direction, Span, Watch};
+use proto::{Direction, Span, WatchedRanges};
 
 /// What came of a datagram.
 #[derive(Debug, PartialEq)]
@@ -35,8 +35,8 @@ fn plan(rules: &str) -> Plan {
 fn the_long_way(rules: &str) -> Plan {
     let mut plan = plan(rules);
     for side in plan.modules.iter_mut().flat_map(|module| &mut module.directions) {
-        let all = Watch::new(&[(0, usize::MAX)], &[(0, u64::MAX)]);
-        side.wanted.set_screen(vec![all; side.wanted.slot_count()]);
+        let all = WatchedRanges::new(&[(0, usize::MAX)], &[(0, u64::MAX)]);
+        side.wanted.set_field_prefilter(vec![all; side.wanted.slot_count()]);
     }
     plan
 }

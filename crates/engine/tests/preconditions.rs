@@ -15,7 +15,7 @@ use drive::{CaseRandom, DriverOutput, run};
 use engine::{DatagramVerdict, Peer, Scratch};
 use patch::{Group, Options, Patch};
 use plan::{Index, Module, Plan};
-use proto::{Direction, Transport, Watch};
+use proto::{Direction, Transport, WatchedRanges};
 
 /// Messages made of every test case's.
 const VARIANTS: usize = 16;
@@ -34,9 +34,9 @@ fn unfiltered(patches: &[Patch]) -> Plan {
     let mut plan = compiled(patches);
     for side in plan.modules.iter_mut().flat_map(|module| &mut module.directions) {
         side.index = Index::without_preconditions(&side.wanted, &side.rules);
-        let all = Watch::new(&[(0, usize::MAX)], &[(0, u64::MAX)]);
-        side.wanted.set_screen(vec![all; side.wanted.slot_count()]);
-        side.wanted.set_sieve(None);
+        let all = WatchedRanges::new(&[(0, usize::MAX)], &[(0, u64::MAX)]);
+        side.wanted.set_field_prefilter(vec![all; side.wanted.slot_count()]);
+        side.wanted.set_header_prefilter(None);
     }
     plan
 }
@@ -139,7 +139,7 @@ fn what_is_sifted_out_would_have_gone_on_as_it_came() {
     let patches = library();
     let (sifted, mut plainly) = (compiled(&patches), compiled(&patches));
     for side in plainly.modules.iter_mut().flat_map(|module| &mut module.directions) {
-        side.wanted.set_sieve(None);
+        side.wanted.set_header_prefilter(None);
     }
     let mut scratch = Scratch::new();
     let mut random = CaseRandom(2);

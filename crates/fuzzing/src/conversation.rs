@@ -5,7 +5,7 @@
 //! readings of one byte, and no unpatched match may be in what it has received. If all that was sent was the truth, what
 //! each end has in the end is what it gets when nothing goes wrong on the way.
 
-mod end;
+mod endpoint;
 
 use datapath::Direction;
 use wire::{Seq, TcpFlags};
@@ -13,7 +13,7 @@ use wire::{Seq, TcpFlags};
 use crate::library::{Shelf, library, own};
 use crate::recipe::Recipe;
 use crate::rig::Rig;
-use end::End;
+use endpoint::Endpoint;
 
 /// What the checked patches take out of both directions.
 const MATCH: &[u8] = b"evil";
@@ -80,7 +80,7 @@ pub(crate) fn conversation(input: &[u8]) {
             (library(), PORTS.get(port).copied().unwrap_or(80))
         }
     };
-    let mut talk = Talk::new(&shelf, port, &streams, own.is_some());
+    let mut talk = FuzzedConversation::new(&shelf, port, &streams, own.is_some());
     talk.shake_hands();
     for step in steps.chunks_exact(3) {
         if let [kind, a, b] = *step {
@@ -92,8 +92,12 @@ pub(crate) fn conversation(input: &[u8]) {
         return;
     }
     // The same without any mishap. A reset that a patch asks for comes either way.
-    let mut plain =
-        Talk::new(&shelf, port, &talk.ends.each_ref().map(End::all_bytes), own.is_some());
+    let mut plain = FuzzedConversation::new(
+        &shelf,
+        port,
+        &talk.ends.each_ref().map(Endpoint::all_bytes),
+        own.is_some(),
+    );
     plain.shake_hands();
     plain.settle();
     if plain.over || own.is_none() {
@@ -108,10 +112,10 @@ pub(crate) fn conversation(input: &[u8]) {
     }
 }
 
-struct Talk {
+struct FuzzedConversation {
     rig: Rig,
     /// Client and server: index 0 sends requests.
-    ends: [End; 2],
+    ends: [Endpoint; 2],
     /// The plan is one of [`PATCHES`].
     checked: bool,
     /// Something was sent that contradicts what was sent before, or that no host would send: ends need not agree any more.
@@ -121,14 +125,14 @@ struct Talk {
     last: [Vec<u8>; 2],
 }
 
-impl Talk {
+impl FuzzedConversation {
     fn new(shelf: &Shelf, port: u16, streams: &[Vec<u8>; 2], checked: bool) -> Self {
         let [client, server] = streams;
         Self {
             rig: Rig::new(shelf, false),
             ends: [
-                End::new(Direction::Request, port, 0xffff_fc00, client),
-                End::new(Direction::Response, port, 0x7fff_fff0, server),
+                Endpoint::new(Direction::Request, port, 0xffff_fc00, client),
+                Endpoint::new(Direction::Response, port, 0x7fff_fff0, server),
             ],
             checked,
             lied: false,
@@ -137,7 +141,7 @@ impl Talk {
         }
     }
 
-    fn end(&mut self, from: Direction) -> &mut End {
+    fn end(&mut self, from: Direction) -> &mut Endpoint {
         let [client, server] = &mut self.ends;
         match from {
             Direction::Request => client,
@@ -152,7 +156,7 @@ impl Talk {
         }
         let ack = self.end(Direction::Request).acknowledge();
         self.send(Direction::Request, ack);
-        assert!(self.ends.iter().all(End::is_open), "no connection comes about");
+        assert!(self.ends.iter().all(Endpoint::is_open), "no connection comes about");
     }
 
     /// One step of the input.
@@ -231,7 +235,7 @@ impl Talk {
                 self.send(from.opposite(), ack);
             }
         }
-        let done = self.ends.iter().all(End::is_done);
+        let done = self.ends.iter().all(Endpoint::is_done);
         assert!(done || self.over || self.lied, "the connection stalls: {:?}", self.ends);
     }
 

@@ -2,14 +2,15 @@
 
 mod caller;
 mod edit;
-mod sift;
+mod prefilter;
 
 use proto::{
-    Decoder, Direction, Dissection, FieldDef, FieldId, Fields, Kind, Span, Transport, View, Wanted,
+    Decoder, Direction, Dissection, FieldDef, FieldId, FieldKind, Fields, Span, Transport, View,
+    Wanted,
 };
 
-use crate::recipe::{Random, Recipe};
-use caller::{Ask, Found, converse};
+use crate::recipe::{Recipe, RecipeRandom};
+use caller::{Finding, HoldPolicy, converse};
 
 /// Keys that headers and parameters are asked for by.
 const KEYS: &[&[u8]] = &[
@@ -48,7 +49,7 @@ fn wanted(
     offered: impl Fn(&FieldDef) -> bool,
 ) -> Wanted {
     let mut wanted = Wanted::new(decoder.protocol());
-    let mut random = Random::new(recipe.fields);
+    let mut random = RecipeRandom::new(recipe.fields);
     let sparse = recipe.flag(4);
     for (at, def) in decoder.protocol().fields.iter().enumerate() {
         let id = FieldId(u16::try_from(at).unwrap_or(u16::MAX));
@@ -86,35 +87,35 @@ fn datagram(decoder: &dyn Decoder, wanted: &Wanted, from: Direction, recipe: &Re
 
 fn streams(decoder: &dyn Decoder, all: &Wanted, recipe: &Recipe<'_>) {
     let turns = recipe.turns();
-    sift::sifted(decoder, all, recipe, &turns);
-    let ways: &[Ask] = match recipe.flag(3) {
+    prefilter::same_as_plain(decoder, all, recipe, &turns);
+    let ways: &[HoldPolicy] = match recipe.flag(3) {
         // A unit is opened as soon as there is some of it, or when it has reached the bound.
-        true => &[Ask::Opened, Ask::Bounded],
-        false => &[Ask::Held, Ask::HeldUntilNeeded],
+        true => &[HoldPolicy::Opened, HoldPolicy::Bounded],
+        false => &[HoldPolicy::Held, HoldPolicy::HeldUntilNeeded],
     };
     for way in ways {
         // A side that opens units at once reads nothing that cannot be given in pieces.
         let streaming = wanted(decoder, recipe, |def| def.streams);
-        let wanted = if *way == Ask::Opened { &streaming } else { all };
+        let wanted = if *way == HoldPolicy::Opened { &streaming } else { all };
         if wanted.is_empty() {
             continue;
         }
         let whole = converse(decoder, wanted, recipe, &turns, *way, 0);
         let cut = converse(decoder, wanted, recipe, &turns, *way, recipe.cuts);
         same(decoder, *way, &whole, &cut);
-        if *way == Ask::HeldUntilNeeded {
-            let held = converse(decoder, wanted, recipe, &turns, Ask::Held, recipe.cuts);
+        if *way == HoldPolicy::HeldUntilNeeded {
+            let held = converse(decoder, wanted, recipe, &turns, HoldPolicy::Held, recipe.cuts);
             same(decoder, *way, &held, &cut);
         }
     }
 }
 
 /// What is found may depend neither on where the bytes are cut nor on whether the caller asks before a need is met.
-fn same(decoder: &dyn Decoder, way: Ask, one: &[Found], other: &[Found]) {
+fn same(decoder: &dyn Decoder, way: HoldPolicy, one: &[Finding], other: &[Finding]) {
     let len = one.len().max(other.len());
     let differ = (0..len).find(|at| one.get(*at) != other.get(*at));
     let Some(at) = differ else { return };
-    let around = |found: &[Found]| {
+    let around = |found: &[Finding]| {
         let near = found.get(at.saturating_sub(1)..found.len().min(at + 2)).unwrap_or_default();
         near.iter().map(|found| found.show(decoder)).collect::<Vec<_>>().join("; ")
     };
@@ -143,7 +144,7 @@ fn sound(decoder: &dyn Decoder, wanted: &Wanted, unit: &[u8], fields: &Fields) {
         if field.flags.has(proto::Flags::OPEN) || field.flags.has(proto::Flags::CONTINUES) {
             assert!(def.streams, "{}: {field:?} does not stream", def.name);
         }
-        if let Kind::Uint(bits) = def.kind {
+        if let FieldKind::Uint(bits) = def.kind {
             assert!(bits >= 64 || field.number >> bits == 0, "{}: {field:?} is too big", def.name);
         }
     }

@@ -78,9 +78,9 @@ fn marker(bytes: &[u8]) -> Option<(usize, Direction)> {
 
 /// Numbers from a seed; the same for the same seed (SplitMix64).
 #[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
+pub(crate) struct RecipeRandom(u64);
 
-impl Random {
+impl RecipeRandom {
     pub(crate) fn new(seed: u16) -> Self {
         Self(u64::from(seed))
     }
@@ -108,7 +108,7 @@ pub(crate) fn pieces(bytes: &[u8], seed: u16) -> Vec<&[u8]> {
         1 if bytes.len() <= 4 * PIECES_MAX => return bytes.chunks(1).collect(),
         _ => {}
     }
-    let mut random = Random::new(seed);
+    let mut random = RecipeRandom::new(seed);
     // Short pieces and long ones: cuts that fall together in a few places, and cuts far apart.
     let longest = if random.next() & 1 == 0 { 8 } else { bytes.len() };
     let longest = 1 + random.below(longest);

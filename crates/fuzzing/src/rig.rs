@@ -32,37 +32,37 @@ const LIMITS: Limits = Limits {
 const FRAME_BYTES: usize = 65_536 + 64;
 
 /// A frame that is counted while it is there.
-struct Counted {
+struct CountedFrame {
     bytes: Vec<u8>,
     there: Rc<Cell<usize>>,
 }
 
-impl Counted {
+impl CountedFrame {
     fn new(bytes: Vec<u8>, there: &Rc<Cell<usize>>) -> Self {
         there.set(there.get() + 1);
         Self { bytes, there: Rc::clone(there) }
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountedFrame {
     fn drop(&mut self) {
         self.there.set(self.there.get() - 1);
     }
 }
 
-impl AsRef<[u8]> for Counted {
+impl AsRef<[u8]> for CountedFrame {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl AsMut<[u8]> for Counted {
+impl AsMut<[u8]> for CountedFrame {
     fn as_mut(&mut self) -> &mut [u8] {
         &mut self.bytes
     }
 }
 
-impl Frame for Counted {
+impl Frame for CountedFrame {
     fn capacity_bytes(&self) -> usize {
         FRAME_BYTES.max(self.bytes.len())
     }
@@ -78,36 +78,36 @@ impl Frame for Counted {
 
 /// Frames on their way in and out, by the direction they travel.
 #[derive(Default)]
-struct Ports {
-    input: VecDeque<(PortNo, Counted)>,
-    output: Vec<(PortNo, Counted)>,
+struct RigPorts {
+    input: VecDeque<(PortNo, CountedFrame)>,
+    output: Vec<(PortNo, CountedFrame)>,
     there: Rc<Cell<usize>>,
 }
 
-impl FramePool for Ports {
-    type Frame = Counted;
+impl FramePool for RigPorts {
+    type Frame = CountedFrame;
 
-    fn alloc(&mut self) -> Option<Counted> {
-        Some(Counted::new(Vec::new(), &self.there))
+    fn alloc(&mut self) -> Option<CountedFrame> {
+        Some(CountedFrame::new(Vec::new(), &self.there))
     }
 }
 
-impl Nic for Ports {
-    fn receive(&mut self, port: PortNo, burst: &mut Vec<Counted>) {
+impl Nic for RigPorts {
+    fn receive(&mut self, port: PortNo, burst: &mut Vec<CountedFrame>) {
         if let Some((_, frame)) = self.input.pop_front_if(|(at, _)| *at == port) {
             burst.push(frame);
         }
     }
 
-    fn transmit(&mut self, port: PortNo, out: &mut Vec<Counted>) {
+    fn transmit(&mut self, port: PortNo, out: &mut Vec<CountedFrame>) {
         self.output.extend(out.drain(..).map(|frame| (port, frame)));
     }
 }
 
 /// The box: clients at its port 0, servers at its port 1.
 pub struct Rig {
-    ports: Ports,
-    core: Core<Counted>,
+    ports: RigPorts,
+    core: Core<CountedFrame>,
     counted: Vec<u64>,
     trusts: bool,
     /// The caller's clock.
@@ -122,7 +122,7 @@ impl Rig {
         let reader = Subscriber::new(Arc::clone(shelf));
         let core = Core::new(config, reader, Arc::new(CoreCounters::default()));
         let counted = Reason::ALL.iter().map(|_| 0).collect();
-        Self { ports: Ports::default(), core, counted, trusts, now_ms: 0 }
+        Self { ports: RigPorts::default(), core, counted, trusts, now_ms: 0 }
     }
 
     /// What stands in front of IP from now on.
@@ -146,7 +146,7 @@ impl Rig {
             Direction::Request => (PortNo(0), PortNo(1)),
             Direction::Response => (PortNo(1), PortNo(0)),
         };
-        let frame = Counted::new(bytes.to_vec(), &self.ports.there);
+        let frame = CountedFrame::new(bytes.to_vec(), &self.ports.there);
         self.ports.input.push_back((port, frame));
         while !self.ports.input.is_empty() {
             turn(&mut self.ports, &mut self.core, self.now_ms);

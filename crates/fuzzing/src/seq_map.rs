@@ -17,7 +17,7 @@ const ALWAYS_BYTES: u32 = 96;
 
 /// What came of one original byte.
 #[derive(Clone, Copy, Debug)]
-struct Byte {
+struct ModelByte {
     /// The first byte of its edit: an edit is one thing. A byte that stayed is alone.
     first: u32,
     /// Where what came of it, or of the whole edit, begins and ends.
@@ -27,8 +27,8 @@ struct Byte {
 
 /// Positions count from the beginning of the stream.
 #[derive(Debug, Default)]
-struct Model {
-    originals: Vec<Byte>,
+struct ByteModel {
+    originals: Vec<ModelByte>,
     /// For each edited byte: it is in the copy.
     copied: Vec<bool>,
     /// Where answers stand in the edited stream.
@@ -37,12 +37,12 @@ struct Model {
     freed: u32,
     /// Since nothing was in flight.
     operations: usize,
-    last: Last,
+    last: LastPush,
 }
 
 /// What was put in last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Last {
+enum LastPush {
     #[default]
     Passed,
     Copied,
@@ -55,7 +55,7 @@ pub(crate) fn history(input: &[u8]) {
         return;
     };
     let starts = [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])];
-    let mut both = Both::new(starts);
+    let mut both = MapAndModel::new(starts);
     let mut operations = 0_u32;
     while let Some((&[what, a, b], more)) = rest.split_first_chunk::<3>() {
         rest = more;
@@ -69,16 +69,16 @@ pub(crate) fn history(input: &[u8]) {
     both.check(true);
 }
 
-struct Both {
+struct MapAndModel {
     map: SeqMap,
-    model: Model,
+    model: ByteModel,
     starts: [u32; 2],
 }
 
-impl Both {
+impl MapAndModel {
     fn new(starts: [u32; 2]) -> Self {
         let [original, edited] = starts.map(Seq::new);
-        Self { map: SeqMap::new(original, edited), model: Model::default(), starts }
+        Self { map: SeqMap::new(original, edited), model: ByteModel::default(), starts }
     }
 
     fn operate(&mut self, what: u8, a: u32, b: u32) {
@@ -122,12 +122,12 @@ impl Both {
             let from = self.model.edited();
             self.model.copy(bytes);
             self.model.answers.push((from, from + bytes));
-            self.model.last = Last::Answer;
+            self.model.last = LastPush::Answer;
         }
     }
 
     fn insert(&mut self, bytes: u32) {
-        let possible = !self.map.is_empty() && self.model.last != Last::Passed;
+        let possible = !self.map.is_empty() && self.model.last != LastPush::Passed;
         let exact = self.exact();
         self.model.operations += 1;
         let done = self.map.insert_behind(bytes);
@@ -266,7 +266,7 @@ impl Both {
     }
 }
 
-impl Model {
+impl ByteModel {
     fn original(&self) -> u32 {
         u32::try_from(self.originals.len()).unwrap_or(u32::MAX)
     }
@@ -275,8 +275,8 @@ impl Model {
         u32::try_from(self.copied.len()).unwrap_or(u32::MAX)
     }
 
-    fn came_of(&self, at: u32) -> Byte {
-        let nothing = Byte { first: at, from: self.edited(), to: self.edited() };
+    fn came_of(&self, at: u32) -> ModelByte {
+        let nothing = ModelByte { first: at, from: self.edited(), to: self.edited() };
         self.originals.get(at as usize).copied().unwrap_or(nothing)
     }
 
@@ -287,10 +287,10 @@ impl Model {
     fn stay(&mut self, copied: bool, bytes: u32) {
         for _ in 0..bytes {
             let (first, from) = (self.original(), self.edited());
-            self.originals.push(Byte { first, from, to: from + 1 });
+            self.originals.push(ModelByte { first, from, to: from + 1 });
             self.copied.push(copied);
         }
-        self.last = if copied { Last::Copied } else { Last::Passed };
+        self.last = if copied { LastPush::Copied } else { LastPush::Passed };
     }
 
     fn edit(&mut self, original: u32, edited: u32) {
@@ -299,16 +299,16 @@ impl Model {
             return self.stay(true, original);
         }
         let (first, from) = (self.original(), self.edited());
-        let byte = Byte { first, from, to: from + edited };
+        let byte = ModelByte { first, from, to: from + edited };
         self.originals.extend((0..original).map(|_| byte));
         self.copy(edited);
-        self.last = Last::Copied;
+        self.last = LastPush::Copied;
     }
 
     fn insert(&mut self, bytes: u32) {
         self.copy(bytes);
         let end = self.edited();
-        if self.last == Last::Answer {
+        if self.last == LastPush::Answer {
             if let Some((_, to)) = self.answers.last_mut() {
                 *to = end;
             }
@@ -358,7 +358,7 @@ impl Model {
         u32::try_from(begun).unwrap_or(u32::MAX)
     }
 
-    /// Both sides of the edge once `at` is acknowledged: an edit or an answer is kept whole until all of it is there.
+    /// MapAndModel sides of the edge once `at` is acknowledged: an edit or an answer is kept whole until all of it is there.
     fn edge(&self, at: u32) -> (u32, u32) {
         let original = self.to_original(at);
         let byte = self.came_of(original);

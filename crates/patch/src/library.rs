@@ -160,7 +160,7 @@ impl Patch {
                 file,
                 list: raw.rules.place,
                 transports: &transports,
-                answers: decoder.owed(&decoder.start()).is_some(),
+                answers: decoder.outstanding_responses(&decoder.start()).is_some(),
                 found,
             };
             rules.extend(reader.read(rule, &mut known));

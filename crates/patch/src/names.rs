@@ -1,6 +1,6 @@
 //! Names of fields and functions, and what is said when one is wrong.
 
-use proto::{Direction, Kind, Protocol};
+use proto::{Direction, FieldKind, Protocol};
 
 use crate::spelling::nearest;
 
@@ -60,10 +60,10 @@ pub(crate) fn unknown_function(name: &str) -> (String, Option<String>) {
 }
 
 /// Largest value of a field of this kind.
-pub(crate) const fn largest(kind: Kind) -> u64 {
+pub(crate) const fn largest(kind: FieldKind) -> u64 {
     match kind {
-        Kind::Bool => 1,
-        Kind::Uint(bits @ 0..=63) => (1 << bits) - 1,
-        Kind::Uint(_) | Kind::Bytes | Kind::Text => u64::MAX,
+        FieldKind::Bool => 1,
+        FieldKind::Uint(bits @ 0..=63) => (1 << bits) - 1,
+        FieldKind::Uint(_) | FieldKind::Bytes | FieldKind::Text => u64::MAX,
     }
 }

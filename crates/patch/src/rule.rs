@@ -3,7 +3,7 @@
 mod operands;
 
 use plan::{Condition, Transform};
-use proto::{Direction, Editable, FieldDef, Kind, Repr, Slot, Transport};
+use proto::{Direction, Editable, FieldDef, FieldKind, Repr, Slot, Transport};
 
 use crate::condition::{Checker, Known};
 use crate::diagnostic::{Diagnostic, Place, SourceFile};
@@ -301,7 +301,7 @@ impl RuleReader<'_> {
             self.help_last("drop or refuse the message instead: `drop: message`");
             return false;
         }
-        let is_bytes = matches!(def.kind, Kind::Bytes | Kind::Text);
+        let is_bytes = matches!(def.kind, FieldKind::Bytes | FieldKind::Text);
         let (fits, wants) = match verb {
             "truncate" | "cut_at" | "replace" | "mask" | "normalize" | "pad" => {
                 (is_bytes, "works on bytes and text")
@@ -377,9 +377,9 @@ impl RuleReader<'_> {
 
 fn kind_words(def: &FieldDef) -> String {
     match def.kind {
-        Kind::Bytes => "bytes".to_owned(),
-        Kind::Text => "text".to_owned(),
-        Kind::Bool => "a flag".to_owned(),
-        Kind::Uint(bits) => format!("a number of {bits} bits"),
+        FieldKind::Bytes => "bytes".to_owned(),
+        FieldKind::Text => "text".to_owned(),
+        FieldKind::Bool => "a flag".to_owned(),
+        FieldKind::Uint(bits) => format!("a number of {bits} bits"),
     }
 }

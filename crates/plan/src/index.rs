@@ -23,7 +23,7 @@ mod tests;
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use proto::{Sieve, Slot, Wanted, Watch};
+use proto::{HeaderPrefilter, Slot, Wanted, WatchedRanges};
 
 use crate::condition::Condition;
 use crate::module::{Rule, RuleNo};
@@ -171,17 +171,17 @@ impl Index {
     }
 
     /// What is watched of every slot, in order. `None`: some rule is evaluated for units whatever their values are.
-    pub fn watched_ranges(&self) -> Option<Vec<Watch>> {
+    pub fn watched_ranges(&self) -> Option<Vec<WatchedRanges>> {
         let every = self.slots.iter().map(|slot| slot.watched().clone());
         (self.every_unit.is_empty() && self.lacking.is_empty()).then(|| every.collect())
     }
 
     /// What somebody has to look at in a unit without rare bytes. `None`: some rule is evaluated for every unit.
-    pub fn header_prefilter(&self) -> Option<Sieve> {
+    pub fn header_prefilter(&self) -> Option<HeaderPrefilter> {
         let parts = self.slots.iter().map(SlotIndex::header_prefilter_part).collect();
         let pair = |lacking: &Lacking| (lacking.given, lacking.missing);
         let lacking = self.lacking.iter().map(pair).collect();
-        self.every_unit.is_empty().then(|| Sieve::new(parts, lacking, self.rare_from))
+        self.every_unit.is_empty().then(|| HeaderPrefilter::new(parts, lacking, self.rare_from))
     }
 
     /// Rules that wait for what a unit has not.

@@ -171,9 +171,9 @@ impl DirectionRules {
     pub fn new(mut wanted: Wanted, rules: Vec<Rule>, hold: Hold, patches: Vec<PatchNo>) -> Self {
         let index = Index::new(&wanted, &rules);
         if let Some(ranges) = index.watched_ranges() {
-            wanted.set_screen(ranges);
+            wanted.set_field_prefilter(ranges);
         }
-        wanted.set_sieve(index.header_prefilter());
+        wanted.set_header_prefilter(index.header_prefilter());
         Self { wanted, rules: rules.into(), hold, patches: patches.into(), index }
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::Decoder;
-use crate::replay::{Turns, noise, survives};
+use crate::replay::{ReplayTurns, noise, survives};
 
 /// The payloads of a set, or `None`, said aloud, where the corpora are not at hand.
 pub(crate) fn payloads(set: &str) -> Option<Vec<Vec<u8>>> {
@@ -36,7 +36,7 @@ pub(crate) fn payloads(set: &str) -> Option<Vec<Vec<u8>>> {
 pub(crate) fn all_survive(
     decoder: &dyn Decoder,
     set: &str,
-    around: impl Fn(&[u8], &mut dyn FnMut(Turns<'_>)),
+    around: impl Fn(&[u8], &mut dyn FnMut(ReplayTurns<'_>)),
 ) {
     let mut seed = 0;
     for payload in payloads(set).into_iter().flatten() {

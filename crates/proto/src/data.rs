@@ -4,10 +4,10 @@
 //! Promises:  every byte of a stream is in the one field, in order; the field never ends before the stream does.
 //! Never:     holds a byte, or knows what one means.
 
-use crate::schema::{FieldDef, FieldId, Kind, Protocol, Transport};
+use crate::schema::{FieldDef, FieldId, FieldKind, Protocol, Transport};
 use crate::{
-    Decoder, Direction, Dissection, Editable, Field, Fields, Flags, Need, Repr, Span, Step, View,
-    Wanted, state as connection,
+    Decoder, DecoderState, Direction, Dissection, Editable, Field, Fields, Flags, Need, Repr, Span,
+    Step, View, Wanted,
 };
 
 /// The decoder.
@@ -15,7 +15,7 @@ pub struct Data;
 
 /// Which directions have begun.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct State {
+pub struct DataState {
     request: bool,
     response: bool,
 }
@@ -38,7 +38,7 @@ static PROTOCOL: Protocol = Protocol {
         },
         FieldDef {
             name: "data.len",
-            kind: Kind::Uint(16),
+            kind: FieldKind::Uint(16),
             repr: Repr::None,
             editable: Editable::No,
             help: "Bytes in the payload of a datagram; a stream has none.",
@@ -56,8 +56,8 @@ impl Decoder for Data {
         &PROTOCOL
     }
 
-    fn start(&self) -> connection::State {
-        connection::State::Data(State::default())
+    fn start(&self) -> DecoderState {
+        DecoderState::Data(DataState::default())
     }
 
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
@@ -74,11 +74,11 @@ impl Decoder for Data {
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut connection::State,
+        state: &mut DecoderState,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let connection::State::Data(state) = state else { return Step::NotThisProtocol };
+        let DecoderState::Data(state) = state else { return Step::NotThisProtocol };
         if !wanted.has(DATA) {
             return Step::SkipRest;
         }

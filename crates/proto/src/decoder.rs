@@ -11,10 +11,10 @@
 //! yields what is there with its last field [`crate::Flags::OPEN`], and goes on inside that field at the next call with
 //! [`crate::Flags::CONTINUES`]. Only fields whose table entry says `streams` may be opened.
 
-use crate::edits::{Cut, Edits};
+use crate::DecoderState;
+use crate::edits::{Edits, ValueCut};
 use crate::fields::{Field, Fields};
 use crate::schema::Protocol;
-use crate::state::State;
 use crate::wanted::{Slot, Wanted};
 use crate::{Direction, Transport};
 
@@ -72,11 +72,11 @@ pub enum Need {
 pub enum Dissection {
     /// Its wanted fields are in `out`; a malformed one yields what could be read, and `_ws.malformed`.
     Message,
-    /// It is a message of which one value is watched, for its length ([`Screen::cut`]); no field is in `out`. The cut leaves the
+    /// It is a message of which one value is watched, for its length ([`FieldPrefilter::cut`]); no field is in `out`. The cut leaves the
     /// message that dissecting, shortening the value, [`Decoder::encode`] and [`Decoder::repair`] would.
     ///
-    /// [`Screen::cut`]: crate::Screen::cut
-    Cut(Cut),
+    /// [`FieldPrefilter::cut`]: crate::FieldPrefilter::cut
+    Cut(ValueCut),
     /// Not this protocol: leave it alone.
     NotThisProtocol,
 }
@@ -131,12 +131,12 @@ pub trait Decoder: Sync {
     fn protocol(&self) -> &'static Protocol;
 
     /// The state a new connection starts with. Datagram protocols keep none.
-    fn start(&self) -> State {
-        State::None
+    fn start(&self) -> DecoderState {
+        DecoderState::None
     }
 
     /// Dissects one datagram. Emits wanted fields only, in the order of the wire; none at all if it sees that no value among
-    /// them is watched ([`Wanted::screen`]), which is what makes the common message cheap.
+    /// them is watched ([`Wanted::field_prefilter`]), which is what makes the common message cheap.
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
         let _ = (wanted, view, out);
         Dissection::NotThisProtocol
@@ -144,21 +144,27 @@ pub trait Decoder: Sync {
 
     /// Dissects the front of a stream. `out` is empty on entry; `state` changes only with [`Step::Unit`],
     /// [`Step::Skip`] and [`Step::SkipRest`]. A complete unit, too, may yield nothing if nothing in it is watched.
-    fn stream(&self, wanted: &Wanted, state: &mut State, view: View<'_>, out: &mut Fields) -> Step {
+    fn stream(
+        &self,
+        wanted: &Wanted,
+        state: &mut DecoderState,
+        view: View<'_>,
+        out: &mut Fields,
+    ) -> Step {
         let _ = (wanted, state, view, out);
         Step::NotThisProtocol
     }
 
-    /// Dissects the front of a stream as [`Decoder::stream`] does, but yields only what [`Wanted::sieve`] catches; several units may go
-    /// as one. Answers only for units without control bytes but line ends, and without bytes from [`Sieve::rare_from`] on
-    /// ([`crate::Sieve`]). Whoever asks makes sure that nobody is concerned by what was caught, or by other rare bytes; else it
+    /// Dissects the front of a stream as [`Decoder::stream`] does, but yields only what [`Wanted::header_prefilter`] catches; several units may go
+    /// as one. Answers only for units without control bytes but line ends, and without bytes from [`HeaderPrefilter::rare_from`] on
+    /// ([`crate::HeaderPrefilter`]). Whoever asks makes sure that nobody is concerned by what was caught, or by other rare bytes; else it
     /// puts `state` back and asks `stream`, or once more for the units that end before the byte at `upto`. `None`: that cannot be told so, and `state` is as it was.
     ///
-    /// [`Sieve::rare_from`]: crate::Sieve::rare_from
-    fn sift(
+    /// [`HeaderPrefilter::rare_from`]: crate::HeaderPrefilter::rare_from
+    fn stream_prefiltered(
         &self,
         wanted: &Wanted,
-        state: &mut State,
+        state: &mut DecoderState,
         view: View<'_>,
         upto: usize,
         out: &mut Fields,
@@ -199,14 +205,14 @@ pub trait Decoder: Sync {
     /// A body that [`Step::Skip`] steps over counts as decoded when the step is returned: that its bytes are still to come
     /// is for the caller to know. True only while both directions are handed in. A decoder that can ever tell can tell at
     /// [`Decoder::start`] too: that is how the compiler asks whether `refuse` exists in this protocol.
-    fn owed(&self, state: &State) -> Option<u32> {
+    fn outstanding_responses(&self, state: &DecoderState) -> Option<u32> {
         let _ = state;
         None
     }
 
     /// The server waits for the rest of the client's message at hand, of which it has seen the beginning; it owes an answer to that one
     /// alone, and has said nothing of it. An answer of ours may then stand in its place, if the connection ends with it.
-    fn may_answer_for(&self, state: &State) -> bool {
+    fn may_answer_for(&self, state: &DecoderState) -> bool {
         let _ = state;
         false
     }
@@ -214,9 +220,9 @@ pub trait Decoder: Sync {
     /// The client's message whose first unit this decoder has just yielded (`state` is behind that unit and nothing after it)
     /// is kept from the server: the answer to it is not awaited any more, and what the client says next is read as if the
     /// server had refused the message. Where the message ends stays known: later units and skips of it still come, for the caller
-    /// to discard. Where that cannot be had, [`Decoder::owed`] says `None` of what `state` has become. Called at most once a
-    /// message, and only where `owed` could tell before that unit.
-    fn withdraw(&self, state: &mut State) {
+    /// to discard. Where that cannot be had, [`Decoder::outstanding_responses`] says `None` of what `state` has become. Called at most once a
+    /// message, and only where `outstanding_responses` could tell before that unit.
+    fn cancel_request(&self, state: &mut DecoderState) {
         let _ = state;
     }
 
@@ -230,7 +236,13 @@ pub trait Decoder: Sync {
 
     /// The same with a patch's own `reply`. A decoder changes it only where the client would lose its place in the stream otherwise
     /// (a response to HEAD has no body).
-    fn literal(&self, what: Refused, reply: &[u8], view: View<'_>, out: &mut Vec<u8>) -> Refusal {
+    fn shape_custom_reply(
+        &self,
+        what: Refused,
+        reply: &[u8],
+        view: View<'_>,
+        out: &mut Vec<u8>,
+    ) -> Refusal {
         let _ = (what, view);
         out.extend_from_slice(reply);
         Refusal::Reply

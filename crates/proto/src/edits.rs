@@ -20,12 +20,12 @@ pub struct Edit {
 
 /// A value shortened where it stands, which is all that becomes of its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cut {
+pub struct ValueCut {
     /// The field.
     pub slot: Slot,
     /// Bytes that its value, decoded, is shorter then.
     pub removed_bytes: u32,
-    /// Where a byte before [`Cut::gone`] becomes another one: the length of what is left.
+    /// Where a byte before [`ValueCut::gone`] becomes another one: the length of what is left.
     pub byte: Option<(u32, u8)>,
     /// What goes of the message.
     pub gone: Span,
@@ -119,7 +119,7 @@ impl Edits {
     }
 
     /// Makes a cut, in the place of all edits.
-    pub fn cut(&mut self, cut: &Cut) {
+    pub fn cut(&mut self, cut: &ValueCut) {
         self.clear();
         if let Some((at, byte)) = cut.byte {
             let at = Span { start: at, end: at.saturating_add(1) };

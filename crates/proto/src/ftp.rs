@@ -5,14 +5,14 @@
 //!            servers answer garbage with an error and read on.
 //! Never:     follows data connections.
 
-mod owed;
+mod outstanding;
 
 use crate::decoder::{Decoder, Need, Refusal, Refused, Step, View};
 use crate::fields::{Field, Fields, Flags, Span};
-use crate::line::{self, Ends, Line};
-use crate::schema::{Editable, FieldDef, FieldId, Kind, Protocol, Repr, Transport};
+use crate::line::{self, LineEnds, TextLine};
+use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 use crate::wanted::Wanted;
-use crate::{Direction, state};
+use crate::{DecoderState, Direction};
 
 /// The decoder.
 pub struct Ftp;
@@ -61,7 +61,7 @@ static PROTOCOL: Protocol = Protocol {
         },
         FieldDef {
             name: "ftp.response.code",
-            kind: Kind::Uint(16),
+            kind: FieldKind::Uint(16),
             repr: Repr::Decimal,
             direction: Some(Direction::Response),
             editable: Editable::SameLength,
@@ -122,9 +122,9 @@ const REFUSALS: &[&[u8]] = &[
 
 /// What is remembered between lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct State {
+pub struct FtpState {
     /// What the next bytes go on with, by direction.
-    open: [Open; 2],
+    open: [OpenLine; 2],
     /// The code of a reply that goes on over several lines.
     long_reply: Option<[u8; 3]>,
     /// The client has sent AUTH.
@@ -138,7 +138,7 @@ pub struct State {
     /// The code of the reply's line that goes on.
     said: Option<[u8; 3]>,
     /// The command that goes on is kept from the server.
-    withdrawn: bool,
+    cancelled: bool,
     /// Commands and replies can no longer be told to belong together: a command that only some servers answer, a reply
     /// nobody asked for, a line that is none.
     lost: bool,
@@ -148,7 +148,7 @@ pub struct State {
 
 /// A line whose end has not been seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Open {
+enum OpenLine {
     /// None: the next byte begins a line.
     #[default]
     No,
@@ -163,34 +163,34 @@ impl Decoder for Ftp {
         &PROTOCOL
     }
 
-    fn start(&self) -> state::State {
-        state::State::Ftp(State::default())
+    fn start(&self) -> DecoderState {
+        DecoderState::Ftp(FtpState::default())
     }
 
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut state::State,
+        state: &mut DecoderState,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let state::State::Ftp(ftp) = state else { return Step::NotThisProtocol };
+        let DecoderState::Ftp(ftp) = state else { return Step::NotThisProtocol };
         if ftp.encrypted {
             return Step::SkipRest;
         }
-        let line = match line::first(&view, Ends::Lf) {
+        let line = match line::first(&view, LineEnds::Lf) {
             Ok(line) => line,
             Err(need) => return Step::More(need),
         };
         let found = match (ftp.open_of(view.from), view.from) {
-            (Open::No, Direction::Request) => request(&line, view.open),
-            (Open::No, Direction::Response) => response(ftp, &line),
-            (open, _) => Some(Found { open, ..Found::default() }),
+            (OpenLine::No, Direction::Request) => request(&line, view.open),
+            (OpenLine::No, Direction::Response) => response(ftp, &line),
+            (open, _) => Some(FtpLineParts { open, ..FtpLineParts::default() }),
         };
         let Some(found) = found else {
             return Step::More(Need::Bytes(view.input.len().saturating_add(1)));
         };
-        let began = ftp.open_of(view.from) == Open::No;
+        let began = ftp.open_of(view.from) == OpenLine::No;
         emit(wanted, view.from, &line, &found, began, out);
         ftp.end_of_unit(view.from, &found, &line);
         let in_reply = view.from == Direction::Response && ftp.long_reply.is_some();
@@ -201,14 +201,14 @@ impl Decoder for Ftp {
         }
     }
 
-    fn owed(&self, state: &state::State) -> Option<u32> {
-        let state::State::Ftp(ftp) = state else { return None };
-        ftp.owed()
+    fn outstanding_responses(&self, state: &DecoderState) -> Option<u32> {
+        let DecoderState::Ftp(ftp) = state else { return None };
+        ftp.outstanding_responses()
     }
 
-    fn withdraw(&self, state: &mut state::State) {
-        let state::State::Ftp(ftp) = state else { return };
-        ftp.withdraw();
+    fn cancel_request(&self, state: &mut DecoderState) {
+        let DecoderState::Ftp(ftp) = state else { return };
+        ftp.cancel_request();
     }
 
     fn refuse(&self, _what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
@@ -221,8 +221,8 @@ impl Decoder for Ftp {
     }
 }
 
-impl State {
-    fn open_of(&self, from: Direction) -> Open {
+impl FtpState {
+    fn open_of(&self, from: Direction) -> OpenLine {
         let [request, response] = self.open;
         match from {
             Direction::Request => request,
@@ -231,12 +231,12 @@ impl State {
     }
 
     /// Takes over what a line, or a piece of one, has taught.
-    fn end_of_unit(&mut self, from: Direction, found: &Found, line: &Line<'_>) {
-        let open = if line.is_complete() { Open::No } else { found.open };
+    fn end_of_unit(&mut self, from: Direction, found: &FtpLineParts, line: &TextLine<'_>) {
+        let open = if line.is_complete() { OpenLine::No } else { found.open };
         let [request, response] = &mut self.open;
         match from {
             Direction::Request => {
-                let began = *request == Open::No;
+                let began = *request == OpenLine::No;
                 *request = open;
                 self.auth_sent |= found.is_auth;
                 if line.is_complete() {
@@ -245,7 +245,7 @@ impl State {
                 }
             }
             Direction::Response => {
-                if *response == Open::No {
+                if *response == OpenLine::No {
                     self.said = found.code.map(|(_, digits)| digits);
                 }
                 *response = open;
@@ -262,7 +262,7 @@ impl State {
 
 /// The parts of a line, as offsets into its text.
 #[derive(Clone, Copy, Debug, Default)]
-struct Found<'a> {
+struct FtpLineParts<'a> {
     /// The command as sent, and where it stands.
     command: Option<(Span, &'a [u8])>,
     /// The reply code.
@@ -270,41 +270,41 @@ struct Found<'a> {
     /// Where the argument begins.
     arg: Option<usize>,
     /// What follows if the line's end is not here.
-    open: Open,
+    open: OpenLine,
     /// The command is AUTH.
     is_auth: bool,
     /// There is no command in this line.
     is_blank: bool,
     /// This line belongs to a reply begun earlier.
     goes_on: bool,
-    /// What [`State::long_reply`] becomes; `None` leaves it.
+    /// What [`FtpState::long_reply`] becomes; `None` leaves it.
     long_reply: Option<Option<[u8; 3]>>,
     /// The reply, when it ends, begins TLS.
     grants: bool,
 }
 
 /// A command line: blanks, command, blank, argument. `None`: not enough of it is here to tell.
-fn request<'a>(line: &Line<'a>, opened: bool) -> Option<Found<'a>> {
+fn request<'a>(line: &TextLine<'a>, opened: bool) -> Option<FtpLineParts<'a>> {
     let start = line.text.iter().take_while(|&&byte| is_blank(byte)).count();
     let rest = line.text.get(start..).unwrap_or_default();
     let length = command_len(rest);
     let end = start.saturating_add(length);
     // A line that may be seen in pieces is read the same when it comes whole.
     if opened && end > COMMAND_BYTES_MAX {
-        return Some(Found { open: Open::Text, ..Found::default() });
+        return Some(FtpLineParts { open: OpenLine::Text, ..FtpLineParts::default() });
     }
     if end >= line.text.len() && !line.is_complete() {
         return None;
     }
     let command = rest.get(..length).unwrap_or_default();
     let arg = (end < line.text.len()).then(|| end.saturating_add(1));
-    Some(Found {
+    Some(FtpLineParts {
         command: (length > 0).then_some((Span::new(start, end), command)),
         arg,
-        open: arg.map_or(Open::Text, |_| Open::Arg(ARG)),
+        open: arg.map_or(OpenLine::Text, |_| OpenLine::Arg(ARG)),
         is_auth: canonical(command).eq(*b"AUTH"),
         is_blank: canonical(command).next().is_none(),
-        ..Found::default()
+        ..FtpLineParts::default()
     })
 }
 
@@ -366,7 +366,7 @@ const fn is_blank(byte: u8) -> bool {
 //# immediately by Space <SP>, optionally some text, and the Telnet
 //# end-of-line code.
 /// A reply's line. `None`: not enough of it is here to tell.
-fn response<'a>(ftp: &State, line: &Line<'a>) -> Option<Found<'a>> {
+fn response<'a>(ftp: &FtpState, line: &TextLine<'a>) -> Option<FtpLineParts<'a>> {
     if line.text.len() < 4 && !line.is_complete() {
         return None;
     }
@@ -389,14 +389,14 @@ fn response<'a>(ftp: &State, line: &Line<'a>) -> Option<Found<'a>> {
     };
     let still = long_reply.unwrap_or(ftp.long_reply).is_some();
     let arg = if code.is_some() { 4.min(line.text.len()) } else { 0 };
-    Some(Found {
+    Some(FtpLineParts {
         code: code.map(|digits| (Span::new(0, 3), digits)),
         arg: (code.is_none() || line.text.len() > 3).then_some(arg),
-        open: Open::Arg(RESPONSE_ARG),
+        open: OpenLine::Arg(RESPONSE_ARG),
         goes_on: ftp.long_reply.is_some(),
         long_reply,
         grants: ftp.auth_sent && !still && code == Some(*b"234"),
-        ..Found::default()
+        ..FtpLineParts::default()
     })
 }
 
@@ -410,8 +410,8 @@ fn decimal(digits: [u8; 3]) -> u64 {
 fn emit(
     wanted: &Wanted,
     from: Direction,
-    line: &Line<'_>,
-    found: &Found<'_>,
+    line: &TextLine<'_>,
+    found: &FtpLineParts<'_>,
     began: bool,
     out: &mut Fields,
 ) {
@@ -452,9 +452,9 @@ fn emit(
         out.number(CODE.0, at, decimal(digits));
     }
     let arg = match (began, found.open) {
-        (true, Open::Arg(slot)) => found.arg.map(|start| (slot, start)),
-        (false, Open::Arg(slot)) => Some((slot, 0)),
-        (_, Open::No | Open::Text) => None,
+        (true, OpenLine::Arg(slot)) => found.arg.map(|start| (slot, start)),
+        (false, OpenLine::Arg(slot)) => Some((slot, 0)),
+        (_, OpenLine::No | OpenLine::Text) => None,
     };
     if let Some((slot, start)) = arg
         && wanted.has(slot)

@@ -21,10 +21,13 @@
 mod corpus;
 pub mod data;
 pub mod decoder;
+pub mod decoder_state;
 pub mod dns;
 pub mod edits;
+pub mod field_prefilter;
 pub mod fields;
 pub mod ftp;
+pub mod header_prefilter;
 pub mod http;
 pub mod limits;
 mod line;
@@ -35,26 +38,23 @@ pub mod registry;
 #[cfg(test)]
 mod replay;
 pub mod schema;
-pub mod sieve;
 pub mod smtp;
 pub mod ssh;
 pub mod ssrp;
-pub mod state;
 pub mod tftp;
 pub mod thrift;
 pub mod tls;
 pub mod wanted;
-pub mod watch;
 
 pub use decoder::{Decoder, Dissection, Need, Refusal, Refused, Repair, Step, View};
-pub use edits::{Cut, Edit, Edits};
+pub use decoder_state::DecoderState;
+pub use edits::{Edit, Edits, ValueCut};
+pub use field_prefilter::{FieldPrefilter, WatchedRanges};
 pub use fields::{Field, Fields, Flags, Span};
+pub use header_prefilter::{HeaderFieldPrefilter, HeaderPrefilter};
 pub use registry::{DECODERS, by_name};
-pub use schema::{Editable, FieldDef, FieldId, Kind, Protocol, Repr, Transport};
-pub use sieve::{Mesh, Sieve};
-pub use state::State;
+pub use schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 pub use wanted::{Slot, Wanted};
-pub use watch::{Screen, Watch};
 
 /// Which way bytes travel, by scope: towards the server's port, or from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -12,11 +12,11 @@ mod table;
 use crate::decoder::{Decoder, Need, Refusal, Refused, Repair, Step, View};
 use crate::edits::Edits;
 use crate::fields::{Field, Fields, Flags, Span};
-use crate::schema::{FieldId, Kind, Protocol, Transport};
+use crate::schema::{FieldId, FieldKind, Protocol, Transport};
 use crate::wanted::Wanted;
-use crate::{Direction, state};
+use crate::{DecoderState, Direction};
 
-use packet::Packet;
+use packet::PacketReader;
 use table::{HEADER, MSG, PROTOCOL, reads_content};
 
 /// The decoder.
@@ -45,8 +45,8 @@ const NAME_BYTES_MAX: u16 = 32;
 
 /// What is remembered of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct State {
-    sides: [Side; 2],
+pub struct MqttState {
+    sides: [MqttHalf; 2],
     version: u8,
     /// A CONNECT went to the server, and no CONNACK has come back.
     connecting: bool,
@@ -54,7 +54,7 @@ pub struct State {
 
 /// One direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Side {
+struct MqttHalf {
     /// Bytes of the present packet that are still to come.
     left: u64,
     /// They are the message of a PUBLISH.
@@ -67,7 +67,7 @@ struct Side {
 
 /// The fixed header (MQTT 3.1.1 section 2.2).
 #[derive(Clone, Copy, Debug)]
-struct Header {
+struct MqttHeader {
     first: u8,
     /// Remaining length.
     remaining: u64,
@@ -75,7 +75,7 @@ struct Header {
     bytes: usize,
 }
 
-impl Header {
+impl MqttHeader {
     /// `Err`: so many bytes are needed.
     fn parse(input: &[u8]) -> Result<Self, usize> {
         let mut remaining = 0_u64;
@@ -119,9 +119,9 @@ impl Decoder for Mqtt {
         &PROTOCOL
     }
 
-    fn start(&self) -> state::State {
-        state::State::Mqtt(State {
-            sides: [Side::default(); 2],
+    fn start(&self) -> DecoderState {
+        DecoderState::Mqtt(MqttState {
+            sides: [MqttHalf::default(); 2],
             version: VERSION_ASSUMED,
             connecting: false,
         })
@@ -130,11 +130,11 @@ impl Decoder for Mqtt {
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut state::State,
+        state: &mut DecoderState,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let state::State::Mqtt(mqtt) = state else { return Step::NotThisProtocol };
+        let DecoderState::Mqtt(mqtt) = state else { return Step::NotThisProtocol };
         let [request, response] = &mut mqtt.sides;
         let side = match view.from {
             Direction::Request => request,
@@ -143,7 +143,7 @@ impl Decoder for Mqtt {
         if side.left > 0 {
             return rest(wanted, side, view, out);
         }
-        let header = match Header::parse(view.input) {
+        let header = match MqttHeader::parse(view.input) {
             Ok(header) => header,
             Err(need) => return Step::More(Need::Bytes(need)),
         };
@@ -181,20 +181,20 @@ impl Decoder for Mqtt {
     }
 
     /// Answers carry the packet identifier of what they answer, so any order of them is right but before a CONNACK.
-    fn owed(&self, state: &state::State) -> Option<u32> {
-        let state::State::Mqtt(mqtt) = state else { return None };
+    fn outstanding_responses(&self, state: &DecoderState) -> Option<u32> {
+        let DecoderState::Mqtt(mqtt) = state else { return None };
         Some(u32::from(mqtt.connecting))
     }
 
-    fn withdraw(&self, state: &mut state::State) {
-        if let state::State::Mqtt(mqtt) = state {
+    fn cancel_request(&self, state: &mut DecoderState) {
+        if let DecoderState::Mqtt(mqtt) = state {
             // Only a CONNECT can have made it true: nothing is refused while an answer is owed.
             mqtt.connecting = false;
         }
     }
 
     fn refuse(&self, _what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
-        match Header::parse(view.input) {
+        match MqttHeader::parse(view.input) {
             Ok(header) if view.from == Direction::Request => {
                 reply::refuse(which, &header, view.input, out)
             }
@@ -204,7 +204,7 @@ impl Decoder for Mqtt {
 }
 
 /// Goes on inside a packet.
-fn rest(wanted: &Wanted, side: &mut Side, view: View<'_>, out: &mut Fields) -> Step {
+fn rest(wanted: &Wanted, side: &mut MqttHalf, view: View<'_>, out: &mut Fields) -> Step {
     if !(side.message && wanted.has(MSG)) {
         return Step::Skip { bytes: core::mem::take(&mut side.left), last: true };
     }
@@ -223,7 +223,7 @@ fn rest(wanted: &Wanted, side: &mut Side, view: View<'_>, out: &mut Fields) -> S
 }
 
 /// The version a CONNECT names; `None` if it is cut short before that, or its protocol is another.
-fn named_version(header: &Header, view: View<'_>) -> Result<Option<u8>, Need> {
+fn named_version(header: &MqttHeader, view: View<'_>) -> Result<Option<u8>, Need> {
     let byte = |at: usize| match view.input.get(at).filter(|_| at < header.end()) {
         Some(byte) => Ok(Some(*byte)),
         None if at >= header.end() || view.ended => Ok(None),
@@ -245,8 +245,8 @@ fn named_version(header: &Header, view: View<'_>) -> Result<Option<u8>, Need> {
 /// A packet that begins here.
 fn packet(
     wanted: &Wanted,
-    side: &mut Side,
-    header: &Header,
+    side: &mut MqttHalf,
+    header: &MqttHeader,
     version: u8,
     view: View<'_>,
     out: &mut Fields,
@@ -282,13 +282,13 @@ fn packet(
         end = end.min(view.input.len());
     }
     let bytes = view.input.get(..end).unwrap_or(view.input);
-    let mut packet = Packet::new(wanted, bytes, *header, version, out);
+    let mut packet = PacketReader::new(wanted, bytes, *header, version, out);
     packet.header(!side.started);
     if content {
         packet.content();
     }
     let left = header.packet_bytes().saturating_sub(u64::try_from(end).unwrap_or(u64::MAX));
-    *side = Side { left, message: reads_message, opened: false, started: true };
+    *side = MqttHalf { left, message: reads_message, opened: false, started: true };
     Step::Unit { bytes: end, first: true, last: left == 0 }
 }
 
@@ -297,7 +297,7 @@ fn repair(input: &[u8], fields: &Fields, edits: &mut Edits) -> Option<()> {
     let all = Span::new(0, input.len());
     for field in fields.items() {
         let def = PROTOCOL.def(FieldId(field.slot))?;
-        let text = matches!(def.kind, Kind::Text | Kind::Bytes) && !def.streams;
+        let text = matches!(def.kind, FieldKind::Text | FieldKind::Bytes) && !def.streams;
         let removed = field.element != field.value && edits.covers(field.element);
         if !text || removed {
             continue;
@@ -316,7 +316,7 @@ fn repair(input: &[u8], fields: &Fields, edits: &mut Edits) -> Option<()> {
     if growth == 0 {
         return Some(());
     }
-    let header = Header::parse(input).ok()?;
+    let header = MqttHeader::parse(input).ok()?;
     let remaining = i64::try_from(header.remaining).ok()?.checked_add(growth)?;
     let remaining = u64::try_from(remaining).ok().filter(|length| *length <= LENGTH_MAX)?;
     let (length, bytes) = encoded(remaining);

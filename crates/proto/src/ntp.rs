@@ -5,7 +5,7 @@
 use crate::decoder::{Decoder, Dissection, Repair, View};
 use crate::edits::Edits;
 use crate::fields::{Field, Fields, Flags, Span};
-use crate::schema::{Editable, FieldDef, Kind, Protocol, Repr, Transport};
+use crate::schema::{Editable, FieldDef, FieldKind, Protocol, Repr, Transport};
 use crate::wanted::Wanted;
 
 /// The decoder.
@@ -18,7 +18,7 @@ const MAC_BYTES_MAX: usize = 24;
 const fn uint(name: &'static str, bits: u8, help: &'static str) -> FieldDef {
     FieldDef {
         name,
-        kind: Kind::Uint(bits),
+        kind: FieldKind::Uint(bits),
         editable: Editable::SameLength,
         help,
         ..FieldDef::UINT
@@ -124,7 +124,7 @@ impl Decoder for Ntp {
 
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
         let input = view.input;
-        let mut message = Message { input, want: wanted.plain(), out, signed: false };
+        let mut message = NtpMessage { input, want: wanted.plain(), out, signed: false };
         message.number(Id::MessageLen, 0, 0, u64::try_from(input.len()).unwrap_or(u64::MAX));
         let well_formed = message.dissect().is_some();
         let signed = message.signed;
@@ -175,14 +175,14 @@ fn control_data(input: &[u8]) -> Option<Span> {
     (flags & 7 == 6).then(|| Span::new(12, end))
 }
 
-struct Message<'a> {
+struct NtpMessage<'a> {
     input: &'a [u8],
     want: u128,
     out: &'a mut Fields,
     signed: bool,
 }
 
-impl Message<'_> {
+impl NtpMessage<'_> {
     fn number(&mut self, id: Id, at: usize, len: usize, number: u64) {
         if self.want & id.bit() != 0 {
             self.out.number(id.slot(), Span::new(at, at.saturating_add(len)), number);
@@ -365,8 +365,8 @@ mod tests {
         let shown = fields.items().iter().map(|field| {
             let def = PROTOCOL.def(FieldId(field.slot)).unwrap();
             match def.kind {
-                Kind::Uint(_) | Kind::Bool => format!("{}={}", def.name, field.number),
-                Kind::Bytes | Kind::Text => {
+                FieldKind::Uint(_) | FieldKind::Bool => format!("{}={}", def.name, field.number),
+                FieldKind::Bytes | FieldKind::Text => {
                     format!("{}={}", def.name, field.value.of(input).escape_ascii())
                 }
             }

@@ -6,9 +6,9 @@
 
 use crate::decoder::{Decoder, Need, Step, View};
 use crate::fields::{Field, Fields, Flags, Span};
-use crate::schema::{Editable, FieldDef, FieldId, Kind, Protocol, Repr, Transport};
+use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 use crate::wanted::Wanted;
-use crate::{Direction, state};
+use crate::{DecoderState, Direction};
 
 /// The decoder.
 pub struct OpcUa;
@@ -43,7 +43,7 @@ static PROTOCOL: Protocol = Protocol {
         },
         FieldDef {
             name: "opcua.transport.size",
-            kind: Kind::Uint(32),
+            kind: FieldKind::Uint(32),
             repr: Repr::LittleEndian,
             editable: Editable::No,
             help: "Bytes of the chunk, its header included.",
@@ -66,7 +66,7 @@ so nothing is offered for editing.",
 
 /// Bytes of the present chunk that need not be seen, by direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct State {
+pub struct OpcUaState {
     rest: [u32; 2],
 }
 
@@ -75,18 +75,18 @@ impl Decoder for OpcUa {
         &PROTOCOL
     }
 
-    fn start(&self) -> state::State {
-        state::State::OpcUa(State::default())
+    fn start(&self) -> DecoderState {
+        DecoderState::OpcUa(OpcUaState::default())
     }
 
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut state::State,
+        state: &mut DecoderState,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let state::State::OpcUa(State { rest: [request, response] }) = state else {
+        let DecoderState::OpcUa(OpcUaState { rest: [request, response] }) = state else {
             return Step::NotThisProtocol;
         };
         let rest = match view.from {

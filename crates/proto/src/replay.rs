@@ -3,14 +3,16 @@
 //! Plays the caller's part as the interface describes it: contiguous bytes from a unit's start, held while the decoder
 //! asks for more, each direction on its own, one state for both.
 
-use crate::{Decoder, Direction, FieldId, Fields, Flags, Kind, State, Step, View, Wanted};
+use crate::{
+    Decoder, DecoderState, Direction, FieldId, FieldKind, Fields, Flags, Step, View, Wanted,
+};
 
 /// Who says what, in this order.
-pub(crate) type Turns<'a> = &'a [(Direction, &'a [u8])];
+pub(crate) type ReplayTurns<'a> = &'a [(Direction, &'a [u8])];
 
 /// Where the bytes of all turns, counted through, are cut.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Cut {
+pub(crate) enum ReplayCuts {
     /// Between turns only.
     Nowhere,
     /// At this byte too.
@@ -24,8 +26,8 @@ pub(crate) enum Cut {
 pub(crate) fn replay(
     decoder: &dyn Decoder,
     names: &[&str],
-    turns: Turns<'_>,
-    cut: Cut,
+    turns: ReplayTurns<'_>,
+    cut: ReplayCuts,
     open: bool,
 ) -> Vec<String> {
     let mut wanted = Wanted::new(decoder.protocol());
@@ -45,16 +47,16 @@ pub(crate) fn replay(
             }
         }
     }
-    let mut caller = Caller::new(decoder, wanted, open);
+    let mut caller = ReplayCaller::new(decoder, wanted, open);
     let mut before = 0;
     for (from, bytes) in turns {
         let pieces: Vec<&[u8]> = match cut {
-            Cut::Nowhere => vec![bytes],
-            Cut::At(at) => match at.checked_sub(before) {
+            ReplayCuts::Nowhere => vec![bytes],
+            ReplayCuts::At(at) => match at.checked_sub(before) {
                 Some(at) if at < bytes.len() => vec![&bytes[..at], &bytes[at..]],
                 _ => vec![bytes],
             },
-            Cut::Everywhere => bytes.chunks(1).collect(),
+            ReplayCuts::Everywhere => bytes.chunks(1).collect(),
         };
         before += bytes.len();
         for piece in pieces {
@@ -69,22 +71,37 @@ pub(crate) fn replay(
 
 /// Every cut, held and opened: all must find `want`.
 #[track_caller]
-pub(crate) fn check(decoder: &dyn Decoder, names: &[&str], turns: Turns<'_>, want: &[&str]) {
+pub(crate) fn check(decoder: &dyn Decoder, names: &[&str], turns: ReplayTurns<'_>, want: &[&str]) {
     check_held(decoder, names, turns, want);
     each_cut(decoder, names, turns, want, true);
 }
 
 /// As `check`, for fields that only a whole unit yields.
 #[track_caller]
-pub(crate) fn check_held(decoder: &dyn Decoder, names: &[&str], turns: Turns<'_>, want: &[&str]) {
+pub(crate) fn check_held(
+    decoder: &dyn Decoder,
+    names: &[&str],
+    turns: ReplayTurns<'_>,
+    want: &[&str],
+) {
     each_cut(decoder, names, turns, want, false);
 }
 
 #[track_caller]
-fn each_cut(decoder: &dyn Decoder, names: &[&str], turns: Turns<'_>, want: &[&str], open: bool) {
+fn each_cut(
+    decoder: &dyn Decoder,
+    names: &[&str],
+    turns: ReplayTurns<'_>,
+    want: &[&str],
+    open: bool,
+) {
     let bytes: usize = turns.iter().map(|(_, bytes)| bytes.len()).sum();
-    let cuts = (0..bytes).map(Cut::At).chain([Cut::Everywhere]);
-    assert_eq!(replay(decoder, names, turns, Cut::Nowhere, open), want, "whole, open {open}");
+    let cuts = (0..bytes).map(ReplayCuts::At).chain([ReplayCuts::Everywhere]);
+    assert_eq!(
+        replay(decoder, names, turns, ReplayCuts::Nowhere, open),
+        want,
+        "whole, open {open}"
+    );
     for cut in cuts {
         assert_eq!(replay(decoder, names, turns, cut, open), want, "{cut:?}, open {open}");
     }
@@ -92,7 +109,7 @@ fn each_cut(decoder: &dyn Decoder, names: &[&str], turns: Turns<'_>, want: &[&st
 
 /// A turn, and what the server owes behind it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Turn<'a> {
+pub(crate) enum ReplayTurn<'a> {
     /// Of the client.
     Asks(&'a [u8], Option<u32>),
     /// One message of the client, refused.
@@ -103,48 +120,48 @@ pub(crate) enum Turn<'a> {
 
 /// What is owed behind each turn, wherever they are cut, held and opened.
 #[track_caller]
-pub(crate) fn check_owed(decoder: &dyn Decoder, turns: &[Turn<'_>]) {
-    check_owed_held(decoder, turns);
-    each_owed(decoder, turns, &[(true, 1), (true, 3)]);
+pub(crate) fn check_outstanding(decoder: &dyn Decoder, turns: &[ReplayTurn<'_>]) {
+    check_outstanding_held(decoder, turns);
+    each_outstanding(decoder, turns, &[(true, 1), (true, 3)]);
 }
 
-/// As `check_owed`, for units that cannot be refused before they are whole.
+/// As `check_outstanding`, for units that cannot be refused before they are whole.
 #[track_caller]
-pub(crate) fn check_owed_held(decoder: &dyn Decoder, turns: &[Turn<'_>]) {
-    each_owed(decoder, turns, &[(false, 1), (false, 7), (false, usize::MAX)]);
+pub(crate) fn check_outstanding_held(decoder: &dyn Decoder, turns: &[ReplayTurn<'_>]) {
+    each_outstanding(decoder, turns, &[(false, 1), (false, 7), (false, usize::MAX)]);
 }
 
 #[track_caller]
-fn each_owed(decoder: &dyn Decoder, turns: &[Turn<'_>], ways: &[(bool, usize)]) {
+fn each_outstanding(decoder: &dyn Decoder, turns: &[ReplayTurn<'_>], ways: &[(bool, usize)]) {
     for &(open, cut) in ways {
         let mut wanted = Wanted::new(decoder.protocol());
         wanted.want_whole();
-        let mut caller = Caller::new(decoder, wanted, open);
+        let mut caller = ReplayCaller::new(decoder, wanted, open);
         for (no, turn) in turns.iter().enumerate() {
             let (from, bytes, want) = match *turn {
-                Turn::Asks(bytes, want) => (Direction::Request, bytes, want),
-                Turn::Refused(bytes, want) => {
-                    caller.withdraw = true;
+                ReplayTurn::Asks(bytes, want) => (Direction::Request, bytes, want),
+                ReplayTurn::Refused(bytes, want) => {
+                    caller.cancel = true;
                     (Direction::Request, bytes, want)
                 }
-                Turn::Answers(bytes, want) => (Direction::Response, bytes, want),
+                ReplayTurn::Answers(bytes, want) => (Direction::Response, bytes, want),
             };
             for piece in bytes.chunks(cut) {
                 caller.push(from, piece, false);
             }
-            let owed = decoder.owed(&caller.state);
+            let owed = decoder.outstanding_responses(&caller.state);
             assert_eq!(owed, want, "turn {no}: {}, open {open}, by {cut}", bytes.escape_ascii());
         }
     }
 }
 
 /// Bytes no caller controls, with every field wanted: nothing panics, and what is found keeps the interface's promises.
-pub(crate) fn survives(decoder: &dyn Decoder, turns: Turns<'_>) {
+pub(crate) fn survives(decoder: &dyn Decoder, turns: ReplayTurns<'_>) {
     let names: Vec<_> =
         decoder.protocol().fields.iter().filter(|f| !f.keyed).map(|f| f.name).collect();
-    let held = replay(decoder, &names, turns, Cut::Nowhere, false);
-    assert_eq!(replay(decoder, &names, turns, Cut::Everywhere, false), held, "{turns:?}");
-    for cut in [Cut::Nowhere, Cut::Everywhere] {
+    let held = replay(decoder, &names, turns, ReplayCuts::Nowhere, false);
+    assert_eq!(replay(decoder, &names, turns, ReplayCuts::Everywhere, false), held, "{turns:?}");
+    for cut in [ReplayCuts::Nowhere, ReplayCuts::Everywhere] {
         replay(decoder, &names, turns, cut, true);
     }
 }
@@ -168,35 +185,35 @@ pub(crate) fn noise(seed: u64, bytes: usize) -> Vec<u8> {
 }
 
 #[derive(Default)]
-struct Side {
+struct ReplayHalf {
     held: Vec<u8>,
     skip: u64,
     done: bool,
 }
 
-struct Caller<'a> {
+struct ReplayCaller<'a> {
     decoder: &'a dyn Decoder,
     wanted: Wanted,
     open: bool,
-    state: State,
-    sides: [Side; 2],
+    state: DecoderState,
+    sides: [ReplayHalf; 2],
     fields: Fields,
     found: Vec<(String, Vec<u8>)>,
     /// The client's next unit is of a message that never reaches the server.
-    withdraw: bool,
+    cancel: bool,
 }
 
-impl<'a> Caller<'a> {
+impl<'a> ReplayCaller<'a> {
     fn new(decoder: &'a dyn Decoder, wanted: Wanted, open: bool) -> Self {
         Self {
             decoder,
             wanted,
             open,
             state: decoder.start(),
-            sides: [Side::default(), Side::default()],
+            sides: [ReplayHalf::default(), ReplayHalf::default()],
             fields: Fields::new(),
             found: Vec::new(),
-            withdraw: false,
+            cancel: false,
         }
     }
 
@@ -221,8 +238,8 @@ impl<'a> Caller<'a> {
             match step {
                 Step::Unit { bytes, .. } => {
                     assert!(bytes > 0 && bytes <= side.held.len(), "a unit of the bytes there");
-                    if from == Direction::Request && core::mem::take(&mut self.withdraw) {
-                        self.decoder.withdraw(&mut self.state);
+                    if from == Direction::Request && core::mem::take(&mut self.cancel) {
+                        self.decoder.cancel_request(&mut self.state);
                     }
                     let input = side.held.clone();
                     side.held.drain(..bytes);
@@ -262,8 +279,8 @@ impl<'a> Caller<'a> {
             let key = key.map(|key| format!("[{}]", key.escape_ascii())).unwrap_or_default();
             let label = format!("{arrow}{}{key}", def.name);
             let value = match def.kind {
-                Kind::Uint(_) | Kind::Bool => field.number.to_string().into_bytes(),
-                Kind::Bytes | Kind::Text => self.fields.value_of(field, unit).to_vec(),
+                FieldKind::Uint(_) | FieldKind::Bool => field.number.to_string().into_bytes(),
+                FieldKind::Bytes | FieldKind::Text => self.fields.value_of(field, unit).to_vec(),
             };
             if field.flags.has(Flags::CONTINUES) {
                 let (_, first) =

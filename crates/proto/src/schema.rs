@@ -17,7 +17,7 @@ pub enum Transport {
 
 /// A field's type, as the condition language checks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum FieldKind {
     /// Any bytes.
     Bytes,
     /// Bytes meant for people; compares with strings.
@@ -70,7 +70,7 @@ pub struct FieldDef {
     /// Wireshark's display-filter name where it has one.
     pub name: &'static str,
     /// Type.
-    pub kind: Kind,
+    pub kind: FieldKind,
     /// How a number is written.
     pub repr: Repr,
     /// Which direction's messages carry it; `None` means both.
@@ -95,7 +95,7 @@ impl FieldDef {
     /// Bytes field with the commonest properties; adjust with struct update syntax.
     pub const BYTES: Self = Self {
         name: "",
-        kind: Kind::Bytes,
+        kind: FieldKind::Bytes,
         repr: Repr::None,
         direction: None,
         keyed: false,
@@ -107,11 +107,11 @@ impl FieldDef {
         help: "",
     };
     /// Text field.
-    pub const TEXT: Self = Self { kind: Kind::Text, ..Self::BYTES };
+    pub const TEXT: Self = Self { kind: FieldKind::Text, ..Self::BYTES };
     /// Big-endian unsigned field; set `kind` to its width.
-    pub const UINT: Self = Self { kind: Kind::Uint(16), repr: Repr::BE, ..Self::BYTES };
+    pub const UINT: Self = Self { kind: FieldKind::Uint(16), repr: Repr::BE, ..Self::BYTES };
     /// Boolean, read only.
-    pub const BOOL: Self = Self { kind: Kind::Bool, editable: Editable::No, ..Self::BYTES };
+    pub const BOOL: Self = Self { kind: FieldKind::Bool, editable: Editable::No, ..Self::BYTES };
 }
 
 /// One protocol: its table of fields and what the manual says of it.

@@ -11,13 +11,13 @@ mod table;
 
 use crate::decoder::{Decoder, Need, Refusal, Refused, Step, View};
 use crate::fields::{Fields, Span};
-use crate::line::{self, Ending, Ends};
+use crate::line::{self, LineEnding, LineEnds};
 use crate::schema::Protocol;
 use crate::wanted::Wanted;
-use crate::{Direction, state};
+use crate::{DecoderState, Direction};
 
-use command::{COMMAND_BYTES_MAX, Head};
-use dialogue::{ClientLine, Dialogue, Mode, Verb};
+use command::{COMMAND_BYTES_MAX, CommandHead};
+use dialogue::{ClientLine, Dialogue, SmtpMode, SmtpVerb};
 use emit::Emit;
 use table::{
     AUTH_RESPONSE, CODE, COMMAND_LINE, DATA_LINE, EOM, LINE_END, PARAMETER, PIPELINED, PROTOCOL,
@@ -32,17 +32,17 @@ const CAPABILITY_BYTES: usize = 13;
 
 /// What is remembered between units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct State {
+pub struct SmtpState {
     dialogue: Dialogue,
     /// The client's line that goes on.
-    open: Option<Reading>,
+    open: Option<ClientLineReading>,
     /// The server's.
-    open_reply: Option<Reply>,
+    open_reply: Option<ReplyLine>,
 }
 
 /// What the beginning of a reply's line said; it counts when the line ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Reply {
+struct ReplyLine {
     code: Option<u16>,
     /// A hyphen follows the code: another line does.
     goes_on: bool,
@@ -54,19 +54,19 @@ struct Reply {
 
 /// How a line is read, fixed at its beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Reading {
+struct ClientLineReading {
     command: bool,
     data: bool,
     pipelined: bool,
     auth: bool,
     /// Its parameter has begun.
     parameter: bool,
-    verb: Verb,
+    verb: SmtpVerb,
     /// It is kept from the server.
-    withdrawn: bool,
+    cancelled: bool,
 }
 
-impl Reading {
+impl ClientLineReading {
     fn is_only_data(self) -> bool {
         self.data && !self.command
     }
@@ -77,18 +77,18 @@ impl Decoder for Smtp {
         &PROTOCOL
     }
 
-    fn start(&self) -> state::State {
-        state::State::Smtp(State::default())
+    fn start(&self) -> DecoderState {
+        DecoderState::Smtp(SmtpState::default())
     }
 
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut state::State,
+        state: &mut DecoderState,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let state::State::Smtp(smtp) = state else { return Step::NotThisProtocol };
+        let DecoderState::Smtp(smtp) = state else { return Step::NotThisProtocol };
         if smtp.dialogue.encrypted() {
             return Step::SkipRest;
         }
@@ -99,22 +99,22 @@ impl Decoder for Smtp {
         step.unwrap_or_else(Step::More)
     }
 
-    fn owed(&self, state: &state::State) -> Option<u32> {
-        let state::State::Smtp(smtp) = state else { return None };
+    fn outstanding_responses(&self, state: &DecoderState) -> Option<u32> {
+        let DecoderState::Smtp(smtp) = state else { return None };
         let replying = u32::from(smtp.open_reply.is_some());
-        smtp.dialogue.owed().map(|owed| owed.max(replying))
+        smtp.dialogue.outstanding_responses().map(|owed| owed.max(replying))
     }
 
-    fn may_answer_for(&self, state: &state::State) -> bool {
-        let state::State::Smtp(smtp) = state else { return false };
+    fn may_answer_for(&self, state: &DecoderState) -> bool {
+        let DecoderState::Smtp(smtp) = state else { return false };
         smtp.dialogue.in_mail_alone() && smtp.open_reply.is_none()
     }
 
-    fn withdraw(&self, state: &mut state::State) {
-        let state::State::Smtp(smtp) = state else { return };
+    fn cancel_request(&self, state: &mut DecoderState) {
+        let DecoderState::Smtp(smtp) = state else { return };
         match &mut smtp.open {
-            Some(reading) => reading.withdrawn = true,
-            None => smtp.dialogue.withdraw(),
+            Some(reading) => reading.cancelled = true,
+            None => smtp.dialogue.cancel_request(),
         }
     }
 
@@ -128,7 +128,7 @@ impl Decoder for Smtp {
     }
 }
 
-impl State {
+impl SmtpState {
     fn request(
         &mut self,
         wanted: &Wanted,
@@ -150,7 +150,7 @@ impl State {
         let open = self.open;
         let reading = open.unwrap_or_else(|| self.reading());
         // A bare CR ends no command: read both ways, a line may hold several of the mail.
-        let ends = if reading.is_only_data() { Ends::BareCrToo } else { Ends::Lf };
+        let ends = if reading.is_only_data() { LineEnds::BareCrToo } else { LineEnds::Lf };
         if reading.is_only_data() {
             // Nobody waits for a line that no rule reads.
             view.open |= ![DATA_LINE, UNSTUFFED_DOT, LINE_END].iter().any(|&id| wanted.has(id));
@@ -160,7 +160,7 @@ impl State {
 
         // What the beginning of the line says, before any of it is given away.
         let mut reading = reading;
-        let mut found = Head { command: Span::default(), parameter: None };
+        let mut found = CommandHead { command: Span::default(), parameter: None };
         if open.is_none() {
             if !line.is_complete() && reading.data && line.text == b"." {
                 return more;
@@ -169,15 +169,15 @@ impl State {
                 found = command::head(line.text);
                 let command_end = usize::try_from(found.command.end).unwrap_or(usize::MAX);
                 if view.open && command_end > COMMAND_BYTES_MAX {
-                    found = Head { command: Span::default(), parameter: None };
+                    found = CommandHead { command: Span::default(), parameter: None };
                 } else if found.parameter.is_none() && !line.is_complete() {
                     return more;
                 }
-                reading.verb = Verb::of(found.command.of(line.text));
+                reading.verb = SmtpVerb::of(found.command.of(line.text));
                 reading.parameter = found.parameter.is_some();
                 // A chunk's size is small, and has to be known whole.
                 let short = line.text.len() <= COMMAND_BYTES_MAX;
-                if reading.verb == Verb::Bdat && !line.is_complete() && short {
+                if reading.verb == SmtpVerb::Bdat && !line.is_complete() && short {
                     return more;
                 }
             }
@@ -185,7 +185,7 @@ impl State {
 
         let begins = open.is_none();
         let dot = begins && reading.data && line.text == b".";
-        let crlf = line.ending == Ending::CrLf;
+        let crlf = line.ending == LineEnding::CrLf;
         let end_of_mail = dot && crlf && self.dialogue.after_crlf();
         let emit = Emit { wanted, line: &line, begins, out };
         self.emit_request(emit, reading, found, end_of_mail);
@@ -195,11 +195,11 @@ impl State {
         if line.is_complete() {
             let chunk = found
                 .parameter
-                .filter(|_| reading.verb == Verb::Bdat)
+                .filter(|_| reading.verb == SmtpVerb::Bdat)
                 .and_then(|parameter| command::chunk(line.text, parameter));
             self.dialogue.client_line(ClientLine { verb: reading.verb, dot, crlf, chunk });
-            if reading.withdrawn {
-                self.dialogue.withdraw();
+            if reading.cancelled {
+                self.dialogue.cancel_request();
             }
         }
         // A chunk belongs to its command.
@@ -208,23 +208,23 @@ impl State {
     }
 
     /// How a line that begins now is read.
-    fn reading(&self) -> Reading {
+    fn reading(&self) -> ClientLineReading {
         let mode = self.dialogue.mode();
         let challenged = self.dialogue.challenged();
-        Reading {
-            command: mode != Mode::Data && !challenged,
-            data: mode != Mode::Command,
+        ClientLineReading {
+            command: mode != SmtpMode::Data && !challenged,
+            data: mode != SmtpMode::Command,
             pipelined: self.dialogue.behind_starttls(),
             auth: challenged || self.dialogue.perhaps_challenged(),
-            ..Reading::default()
+            ..ClientLineReading::default()
         }
     }
 
     fn emit_request(
         &self,
         mut emit: Emit<'_, '_>,
-        reading: Reading,
-        found: Head,
+        reading: ClientLineReading,
+        found: CommandHead,
         end_of_mail: bool,
     ) {
         let line = emit.line;
@@ -262,14 +262,14 @@ impl State {
         view: View<'_>,
         out: &mut Fields,
     ) -> Result<Step, Need> {
-        let line = line::first(&view, Ends::Lf)?;
+        let line = line::first(&view, LineEnds::Lf)?;
         let begins = self.open_reply.is_none();
         let capability = begins && line.text.starts_with(b"250");
         let enough = if capability { CAPABILITY_BYTES } else { 4 };
         if begins && line.text.len() < enough && !line.is_complete() {
             return Err(Need::Bytes(view.input.len().saturating_add(1)));
         }
-        let reply = self.open_reply.unwrap_or_else(|| Reply::of(line.text));
+        let reply = self.open_reply.unwrap_or_else(|| ReplyLine::of(line.text));
         let mut emit = Emit { wanted, line: &line, begins, out };
         emit.yes(RSP);
         emit.piece(RESPONSE, 0, line.text.len());
@@ -291,7 +291,7 @@ impl State {
     }
 }
 
-impl Reply {
+impl ReplyLine {
     //= https://www.rfc-editor.org/rfc/rfc5321#section-4.2.1
     //# The format for multiline replies requires that every line, except the
     //# last, begin with the reply code, followed immediately by a hyphen

@@ -6,9 +6,9 @@
 
 use crate::decoder::{Decoder, Need, Step, View};
 use crate::fields::{Field, Fields, Flags, Span};
-use crate::schema::{Editable, FieldDef, FieldId, Kind, Protocol, Repr, Transport};
+use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 use crate::wanted::Wanted;
-use crate::{Direction, state};
+use crate::{DecoderState, Direction};
 
 /// The decoder.
 pub struct Ssh;
@@ -58,25 +58,25 @@ static PROTOCOL: Protocol = Protocol {
         },
         FieldDef {
             name: "ssh.packet_length",
-            kind: Kind::Uint(32),
+            kind: FieldKind::Uint(32),
             help: "Bytes of a packet in clear behind this number.",
             ..NUMBER
         },
         FieldDef {
             name: "ssh.padding_length",
-            kind: Kind::Uint(8),
+            kind: FieldKind::Uint(8),
             help: "Bytes of padding at its end.",
             ..NUMBER
         },
         FieldDef {
             name: "ssh.message_code",
-            kind: Kind::Uint(8),
+            kind: FieldKind::Uint(8),
             help: "1 to 19 transport, 20 to 29 negotiation of algorithms, 30 to 49 key exchange, 50 to 79 authentication, 80 on connection.",
             ..NUMBER
         },
         FieldDef {
             name: "ssh.kex_algorithms_length",
-            kind: Kind::Uint(32),
+            kind: FieldKind::Uint(32),
             repr: Repr::BE,
             help: "Bytes of a KEXINIT's list of key exchange methods.",
             ..NUMBER
@@ -101,19 +101,19 @@ nothing can be edited.",
 
 /// What is remembered of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct State {
-    sides: [Side; 2],
+pub struct SshState {
+    sides: [SshHalf; 2],
 }
 
 /// One direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Side {
+struct SshHalf {
     /// The identification is over.
     identified: bool,
     /// Some of it was yielded.
     opened: bool,
     /// Where the present line stands.
-    line: Line,
+    line: IdentificationLine,
     /// No packet in clear follows.
     over: bool,
     /// Bytes of the present packet that no rule reads.
@@ -122,7 +122,7 @@ struct Side {
 
 /// What a line of the identification is so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Line {
+enum IdentificationLine {
     /// The first so many bytes of [`PREFIX`].
     Begins(u8),
     /// The identification.
@@ -131,13 +131,13 @@ enum Line {
     Other,
 }
 
-impl Default for Line {
+impl Default for IdentificationLine {
     fn default() -> Self {
         Self::Begins(0)
     }
 }
 
-impl Line {
+impl IdentificationLine {
     fn after(self, byte: u8) -> Self {
         match self {
             Self::Begins(count) if PREFIX.get(usize::from(count)) == Some(&byte) => {
@@ -160,18 +160,18 @@ impl Decoder for Ssh {
         &PROTOCOL
     }
 
-    fn start(&self) -> state::State {
-        state::State::Ssh(State::default())
+    fn start(&self) -> DecoderState {
+        DecoderState::Ssh(SshState::default())
     }
 
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut state::State,
+        state: &mut DecoderState,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let state::State::Ssh(ssh) = state else { return Step::NotThisProtocol };
+        let DecoderState::Ssh(ssh) = state else { return Step::NotThisProtocol };
         let [request, response] = &mut ssh.sides;
         let side = match view.from {
             Direction::Request => request,
@@ -196,13 +196,13 @@ impl Decoder for Ssh {
 }
 
 /// RFC 4253 section 4.2.
-fn identification(wanted: &Wanted, side: &mut Side, view: View<'_>, out: &mut Fields) -> Step {
+fn identification(wanted: &Wanted, side: &mut SshHalf, view: View<'_>, out: &mut Fields) -> Step {
     let mut line = side.line;
     let mut line_start = 0_usize;
     let mut found = None;
     for (byte, at) in view.input.iter().zip(1_usize..) {
         if *byte == b'\n' {
-            if line == Line::Identifies {
+            if line == IdentificationLine::Identifies {
                 found = Some(at);
                 break;
             }
@@ -231,7 +231,7 @@ fn identification(wanted: &Wanted, side: &mut Side, view: View<'_>, out: &mut Fi
     let text = view.input.get(line_start..end).unwrap_or_default();
     let first = !side.opened;
     if found.is_none() {
-        *side = Side { opened: true, line, ..*side };
+        *side = SshHalf { opened: true, line, ..*side };
         return Step::Unit { bytes: end, first, last: false };
     }
     let text = text.strip_suffix(b"\n").unwrap_or(text);
@@ -244,12 +244,12 @@ fn identification(wanted: &Wanted, side: &mut Side, view: View<'_>, out: &mut Fi
     //= https://www.rfc-editor.org/rfc/rfc4253#section-5.1
     //# the server SHOULD send a protocol version of "1.99"
     let old = text.starts_with(b"SSH-1.") && !text.starts_with(b"SSH-1.99");
-    *side = Side { identified: true, over: old, ..Side::default() };
+    *side = SshHalf { identified: true, over: old, ..SshHalf::default() };
     Step::Unit { bytes: end, first, last: true }
 }
 
 /// RFC 4253 section 6.
-fn packet(wanted: &Wanted, side: &mut Side, view: View<'_>, out: &mut Fields) -> Step {
+fn packet(wanted: &Wanted, side: &mut SshHalf, view: View<'_>, out: &mut Fields) -> Step {
     let Some([a, b, c, d, padding, code]) = view.input.first_chunk::<HEADER_BYTES>() else {
         return Step::More(Need::Bytes(HEADER_BYTES));
     };
@@ -315,7 +315,7 @@ fn push(wanted: &Wanted, id: FieldId, value: Span, number: Option<u64>, out: &mu
 mod tests {
     use super::*;
     use crate::Direction::{Request, Response};
-    use crate::replay::{Turns, check, check_held, check_ids, noise, survives};
+    use crate::replay::{ReplayTurns, check, check_held, check_ids, noise, survives};
 
     const ALL: &[&str] = &[
         "ssh.identification",
@@ -350,7 +350,7 @@ mod tests {
     fn a_handshake_up_to_its_keys() {
         let kexinit = packet(20, &[&[7; 16][..], b"\0\0\0\x03a,b\0\0\0\x01c"].concat());
         let encrypted = [&packet(21, b"")[..], b"\x91\x22\x10"].concat();
-        let turns: Turns<'_> = &[
+        let turns: ReplayTurns<'_> = &[
             (Response, b"hello there\nSSH-2.0-Twisted\r\n"),
             (Request, b"SSH-2.0-test_1.0 comment\n"),
             (Request, &kexinit),
@@ -391,11 +391,12 @@ mod tests {
 
     #[test]
     fn what_is_not_read_is_passed_on() {
-        let old: Turns<'_> = &[(Request, b"SSH-1.5-old\nxxxxxx"), (Response, b"SSH-1.99-new\r\n")];
+        let old: ReplayTurns<'_> =
+            &[(Request, b"SSH-1.5-old\nxxxxxx"), (Response, b"SSH-1.99-new\r\n")];
         let both =
             [">ssh.protocol=SSH-1.5-old", "!Request SkipRest=", "<ssh.protocol=SSH-1.99-new"];
         check_held(&Ssh, &["ssh.protocol", "ssh.message_code"], old, &both);
-        let empty: Turns<'_> = &[(Request, b"SSH-2.0-a\n\0\0\0\x01\x04\x15")];
+        let empty: ReplayTurns<'_> = &[(Request, b"SSH-2.0-a\n\0\0\0\x01\x04\x15")];
         check_held(&Ssh, &["ssh.message_code"], empty, &["!Request NotThisProtocol="]);
     }
 

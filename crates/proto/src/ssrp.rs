@@ -5,7 +5,7 @@
 use crate::decoder::{Decoder, Dissection, Repair, View};
 use crate::edits::Edits;
 use crate::fields::{Fields, Span};
-use crate::schema::{Editable, FieldDef, FieldId, Kind, Protocol, Repr, Transport};
+use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 use crate::wanted::Wanted;
 
 /// The decoder.
@@ -26,14 +26,14 @@ static PROTOCOL: Protocol = Protocol {
     fields: &[
         FieldDef {
             name: "ssrp.opcode",
-            kind: Kind::Uint(8),
+            kind: FieldKind::Uint(8),
             editable: Editable::SameLength,
             help: "First byte: 2, 3 enumerate instances, 4 asks for one, 15 for its DAC port, 5 is the answer.",
             ..FieldDef::UINT
         },
         FieldDef {
             name: "ssrp.version",
-            kind: Kind::Uint(8),
+            kind: FieldKind::Uint(8),
             editable: Editable::SameLength,
             help: "Protocol version of a question for a DAC port, and of its answer.",
             ..FieldDef::UINT
@@ -45,7 +45,7 @@ static PROTOCOL: Protocol = Protocol {
         },
         FieldDef {
             name: "ssrp.response.length",
-            kind: Kind::Uint(16),
+            kind: FieldKind::Uint(16),
             repr: Repr::LittleEndian,
             editable: Editable::No,
             help: "Announced length of an answer's data.",
@@ -58,7 +58,7 @@ static PROTOCOL: Protocol = Protocol {
         },
         FieldDef {
             name: "ssrp.dac_port",
-            kind: Kind::Uint(16),
+            kind: FieldKind::Uint(16),
             repr: Repr::LittleEndian,
             editable: Editable::SameLength,
             help: "TCP port of the dedicated administrator connection.",
@@ -198,8 +198,8 @@ mod tests {
         let shown = fields.items().iter().map(|field| {
             let def = PROTOCOL.def(FieldId(field.slot)).unwrap();
             match def.kind {
-                Kind::Uint(_) | Kind::Bool => format!("{}={}", def.name, field.number),
-                Kind::Bytes | Kind::Text => {
+                FieldKind::Uint(_) | FieldKind::Bool => format!("{}={}", def.name, field.number),
+                FieldKind::Bytes | FieldKind::Text => {
                     format!("{}={}", def.name, field.value.of(input).escape_ascii())
                 }
             }

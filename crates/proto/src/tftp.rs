@@ -4,7 +4,7 @@
 
 use crate::decoder::{Decoder, Dissection, Refusal, Refused, View};
 use crate::fields::{Field, Fields, Flags, Span};
-use crate::schema::{Editable, FieldDef, FieldId, Kind, Protocol, Transport};
+use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Transport};
 use crate::wanted::Wanted;
 
 /// The decoder.
@@ -23,7 +23,13 @@ const ERROR_MESSAGE: FieldId = FieldId(9);
 const MALFORMED: FieldId = FieldId(10);
 
 const fn uint16(name: &'static str, help: &'static str) -> FieldDef {
-    FieldDef { name, kind: Kind::Uint(16), editable: Editable::SameLength, help, ..FieldDef::UINT }
+    FieldDef {
+        name,
+        kind: FieldKind::Uint(16),
+        editable: Editable::SameLength,
+        help,
+        ..FieldDef::UINT
+    }
 }
 
 const fn text(name: &'static str, help: &'static str) -> FieldDef {
@@ -205,8 +211,8 @@ mod tests {
         let shown = fields.items().iter().map(|field| {
             let def = PROTOCOL.def(FieldId(field.slot)).unwrap();
             match def.kind {
-                Kind::Uint(_) | Kind::Bool => format!("{}={}", def.name, field.number),
-                Kind::Bytes | Kind::Text => {
+                FieldKind::Uint(_) | FieldKind::Bool => format!("{}={}", def.name, field.number),
+                FieldKind::Bytes | FieldKind::Text => {
                     format!("{}={}", def.name, field.value.of(input).escape_ascii())
                 }
             }

@@ -7,7 +7,7 @@
 
 use crate::decoder::{Decoder, Need, Step, View};
 use crate::fields::{Fields, Span};
-use crate::schema::{Editable, FieldDef, FieldId, Kind, Protocol, Repr, Transport};
+use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 use crate::wanted::Wanted;
 
 /// The decoder.
@@ -32,7 +32,7 @@ const NAME_BYTES_MAX: usize = 1024;
 const VERSION_1: [u8; 2] = [0x80, 0x01];
 
 const NUMBER: FieldDef =
-    FieldDef { kind: Kind::Uint(32), editable: Editable::No, ..FieldDef::UINT };
+    FieldDef { kind: FieldKind::Uint(32), editable: Editable::No, ..FieldDef::UINT };
 const ITEMS: FieldDef = FieldDef { repeated: true, ..NUMBER };
 
 static PROTOCOL: Protocol = Protocol {
@@ -42,7 +42,7 @@ static PROTOCOL: Protocol = Protocol {
     fields: &[
         FieldDef {
             name: "thrift.mtype",
-            kind: Kind::Uint(8),
+            kind: FieldKind::Uint(8),
             help: "1 call, 2 reply, 3 exception, 4 one-way call.",
             ..NUMBER
         },
@@ -55,7 +55,7 @@ static PROTOCOL: Protocol = Protocol {
         FieldDef { name: "thrift.seq_id", repr: Repr::BE, help: "Joins a reply with its call.", ..NUMBER },
         FieldDef {
             name: "thrift.fid",
-            kind: Kind::Uint(16),
+            kind: FieldKind::Uint(16),
             repeated: true,
             help: "The number of a field, of the arguments or of a struct inside them.",
             ..NUMBER
@@ -82,7 +82,7 @@ connection is not this protocol. Types are the eleven that every implementation 
 
 /// Behind a malformed message that has no frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct State {
+pub struct ThriftState {
     lost: [bool; 2],
 }
 
@@ -91,18 +91,18 @@ impl Decoder for Thrift {
         &PROTOCOL
     }
 
-    fn start(&self) -> crate::State {
-        crate::State::Thrift(State::default())
+    fn start(&self) -> crate::DecoderState {
+        crate::DecoderState::Thrift(ThriftState::default())
     }
 
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut crate::State,
+        state: &mut crate::DecoderState,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let crate::State::Thrift(State { lost: [request, response] }) = state else {
+        let crate::DecoderState::Thrift(ThriftState { lost: [request, response] }) = state else {
             return Step::NotThisProtocol;
         };
         let lost = if view.from.index() == 0 { request } else { response };
@@ -123,25 +123,25 @@ impl Decoder for Thrift {
         }
         let message = input.get(..unit).unwrap_or(input);
         let at = if framed.is_some() { 4 } else { 0 };
-        let mut walk = Walk { wanted, input: message, at, out };
+        let mut walk = ThriftWalk { wanted, input: message, at, out };
         let end = walk.message();
         let malformed = match (end, framed) {
-            (Err(Stop::Other), _) => {
+            (Err(ThriftStop::Other), _) => {
                 out.clear();
                 return Step::NotThisProtocol;
             }
-            (Err(Stop::Need(need)), None) if !view.ended => {
+            (Err(ThriftStop::Need(need)), None) if !view.ended => {
                 out.clear();
                 return Step::More(Need::Bytes(need));
             }
-            (Err(Stop::Need(_)), None) => false,
+            (Err(ThriftStop::Need(_)), None) => false,
             (Err(_), _) => true,
             (Ok(()), Some(unit)) => walk.at != unit,
             (Ok(()), None) => false,
         };
         let bytes = match (framed, end) {
             // Where it ends, or where there is no way on.
-            (None, Ok(()) | Err(Stop::Malformed)) => walk.at,
+            (None, Ok(()) | Err(ThriftStop::Malformed)) => walk.at,
             _ => message.len(),
         };
         if malformed && wanted.has(MALFORMED) {
@@ -168,7 +168,7 @@ fn frame(input: &[u8]) -> Result<Option<usize>, usize> {
 
 /// Why a walk did not come to the message's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
+enum ThriftStop {
     /// It needs so many bytes in all.
     Need(usize),
     /// There is no way on.
@@ -179,7 +179,7 @@ enum Stop {
 
 /// What is being walked.
 #[derive(Clone, Copy, Debug, Default)]
-enum Level {
+enum ThriftLevel {
     /// Fields up to a STOP.
     #[default]
     Struct,
@@ -204,37 +204,37 @@ const fn is_type(value: u8) -> bool {
     matches!(value, BOOL | I8 | DOUBLE | I16 | I32 | I64 | STRING | STRUCT | MAP | SET | LIST)
 }
 
-struct Walk<'a> {
+struct ThriftWalk<'a> {
     wanted: &'a Wanted,
     input: &'a [u8],
     at: usize,
     out: &'a mut Fields,
 }
 
-impl Walk<'_> {
+impl ThriftWalk<'_> {
     /// The next `N` bytes.
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], ThriftStop> {
         let bytes = self.input.get(self.at..).and_then(<[u8]>::first_chunk);
         let end = self.at.saturating_add(N);
-        let bytes = *bytes.ok_or(Stop::Need(end))?;
+        let bytes = *bytes.ok_or(ThriftStop::Need(end))?;
         self.at = end;
         Ok(bytes)
     }
 
     /// Passes over so many bytes.
-    fn pass(&mut self, bytes: usize) -> Result<(), Stop> {
+    fn pass(&mut self, bytes: usize) -> Result<(), ThriftStop> {
         let end = self.at.saturating_add(bytes);
         if end > self.input.len() {
-            return Err(Stop::Need(end));
+            return Err(ThriftStop::Need(end));
         }
         self.at = end;
         Ok(())
     }
 
     /// A length or size, which is signed on the wire.
-    fn size(&mut self) -> Result<usize, Stop> {
+    fn size(&mut self) -> Result<usize, ThriftStop> {
         let size = i32::from_be_bytes(self.take()?);
-        usize::try_from(size).map_err(|_| Stop::Malformed)
+        usize::try_from(size).map_err(|_| ThriftStop::Malformed)
     }
 
     fn number(&mut self, id: FieldId, bytes: usize, number: u64) {
@@ -243,18 +243,18 @@ impl Walk<'_> {
         }
     }
 
-    fn message(&mut self) -> Result<(), Stop> {
+    fn message(&mut self) -> Result<(), ThriftStop> {
         let strict = self.input.get(self.at).is_some_and(|byte| *byte >= 0x80);
         if strict {
             let [a, b, _, mtype] = self.take()?;
             if [a, b] != VERSION_1 {
-                return Err(Stop::Other);
+                return Err(ThriftStop::Other);
             }
             self.number(MTYPE, 1, u64::from(mtype));
         }
         let bytes = self.size()?;
         if bytes > NAME_BYTES_MAX {
-            return Err(if strict { Stop::Malformed } else { Stop::Other });
+            return Err(if strict { ThriftStop::Malformed } else { ThriftStop::Other });
         }
         self.pass(bytes)?;
         if self.wanted.has(METHOD) {
@@ -270,12 +270,12 @@ impl Walk<'_> {
     }
 
     /// The struct that a message consists of.
-    fn arguments(&mut self) -> Result<(), Stop> {
-        let mut levels = [Level::Struct; DEPTH_MAX];
+    fn arguments(&mut self) -> Result<(), ThriftStop> {
+        let mut levels = [ThriftLevel::Struct; DEPTH_MAX];
         let mut depth = 1_usize;
         while let Some(level) = depth.checked_sub(1).and_then(|top| levels.get_mut(top)) {
             let kind = match level {
-                Level::Struct => match self.take()? {
+                ThriftLevel::Struct => match self.take()? {
                     [0] => None,
                     [kind] => {
                         let id = u16::from_be_bytes(self.take()?);
@@ -283,8 +283,8 @@ impl Walk<'_> {
                         Some(kind)
                     }
                 },
-                Level::Items(_, _, 0) => None,
-                Level::Items(first, second, left) => {
+                ThriftLevel::Items(_, _, 0) => None,
+                ThriftLevel::Items(first, second, left) => {
                     let kind = if *left & 1 == 0 { *first } else { *second };
                     *left = left.saturating_sub(1);
                     Some(kind)
@@ -295,7 +295,7 @@ impl Walk<'_> {
                 continue;
             };
             if let Some(inner) = self.value(kind)? {
-                *levels.get_mut(depth).ok_or(Stop::Malformed)? = inner;
+                *levels.get_mut(depth).ok_or(ThriftStop::Malformed)? = inner;
                 depth = depth.saturating_add(1);
             }
         }
@@ -303,7 +303,7 @@ impl Walk<'_> {
     }
 
     /// A value, or the beginning of one that holds others.
-    fn value(&mut self, kind: u8) -> Result<Option<Level>, Stop> {
+    fn value(&mut self, kind: u8) -> Result<Option<ThriftLevel>, ThriftStop> {
         match kind {
             BOOL | I8 => self.pass(1)?,
             I16 => self.pass(2)?,
@@ -313,29 +313,29 @@ impl Walk<'_> {
                 let bytes = self.size()?;
                 self.pass(bytes)?;
             }
-            STRUCT => return Ok(Some(Level::Struct)),
+            STRUCT => return Ok(Some(ThriftLevel::Struct)),
             MAP => {
                 let [key, value] = self.take()?;
                 let size = self.items(MAP_ITEMS, &[key, value])?;
-                return Ok(Some(Level::Items(key, value, size.saturating_mul(2))));
+                return Ok(Some(ThriftLevel::Items(key, value, size.saturating_mul(2))));
             }
             SET | LIST => {
                 let [element] = self.take()?;
                 let id = if kind == SET { SET_ITEMS } else { LIST_ITEMS };
                 let size = self.items(id, &[element])?;
-                return Ok(Some(Level::Items(element, element, size)));
+                return Ok(Some(ThriftLevel::Items(element, element, size)));
             }
-            _ => return Err(Stop::Malformed),
+            _ => return Err(ThriftStop::Malformed),
         }
         Ok(None)
     }
 
     /// How many elements of these types a container has.
-    fn items(&mut self, id: FieldId, types: &[u8]) -> Result<u64, Stop> {
+    fn items(&mut self, id: FieldId, types: &[u8]) -> Result<u64, ThriftStop> {
         let size = u64::try_from(self.size()?).unwrap_or(u64::MAX);
         self.number(id, 4, size);
         if size > 0 && !types.iter().all(|kind| is_type(*kind)) {
-            return Err(Stop::Malformed);
+            return Err(ThriftStop::Malformed);
         }
         Ok(size)
     }
@@ -434,7 +434,7 @@ mod tests {
                 &Thrift,
                 &["_ws.malformed", "thrift.method"],
                 &[(Request, &message)],
-                crate::replay::Cut::Everywhere,
+                crate::replay::ReplayCuts::Everywhere,
                 false,
             );
             assert_eq!(found, [">thrift.method=echo", ">_ws.malformed=1", ">thrift.method=echo"]);

@@ -11,7 +11,7 @@ use crate::decoder::{Decoder, Need, Refusal, Refused, Step, View};
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::schema::{FieldId, Protocol};
 use crate::wanted::Wanted;
-use crate::{Direction, state};
+use crate::{DecoderState, Direction};
 
 use table::{
     ALERT_DESC, ALERT_FIELDS, ALERT_LEVEL, CIPHER_SPEC_LEN, CONTENT_TYPE, HANDSHAKE_FIELDS,
@@ -39,14 +39,14 @@ const CIPHER_BYTES_MAX: u16 = PLAIN_BYTES_MAX + 2048;
 
 /// What is remembered between records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct State {
-    request: Side,
-    response: Side,
+pub struct TlsState {
+    request: TlsHalf,
+    response: TlsHalf,
 }
 
 /// One direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Side {
+struct TlsHalf {
     /// A record has been seen.
     started: bool,
     /// `ChangeCipherSpec` has been seen: what follows is encrypted, or TLS 1.3 makes believe.
@@ -61,14 +61,14 @@ struct Side {
 
 /// A record's header.
 #[derive(Clone, Copy, Debug)]
-struct Header {
+struct RecordHeader {
     content_type: u8,
     version: u16,
     /// Bytes behind the header.
     length: u16,
 }
 
-impl Header {
+impl RecordHeader {
     fn parse(input: &[u8]) -> Option<Self> {
         let ([content_type, major, minor, high, low], _) = input.split_first_chunk()?;
         Some(Self {
@@ -95,18 +95,18 @@ impl Decoder for Tls {
         &PROTOCOL
     }
 
-    fn start(&self) -> state::State {
-        state::State::Tls(State::default())
+    fn start(&self) -> DecoderState {
+        DecoderState::Tls(TlsState::default())
     }
 
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut state::State,
+        state: &mut DecoderState,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let state::State::Tls(tls) = state else { return Step::NotThisProtocol };
+        let DecoderState::Tls(tls) = state else { return Step::NotThisProtocol };
         let side = match view.from {
             Direction::Request => &mut tls.request,
             Direction::Response => &mut tls.response,
@@ -119,7 +119,7 @@ impl Decoder for Tls {
         if side.encrypted && !reads_headers {
             return Step::SkipRest;
         }
-        let Some(header) = Header::parse(view.input) else {
+        let Some(header) = RecordHeader::parse(view.input) else {
             return Step::More(Need::Bytes(HEADER_BYTES));
         };
         if !header.is_tls() {
@@ -142,13 +142,13 @@ impl Decoder for Tls {
     }
 
     /// A ClientHello may be answered before the server has spoken; behind it every byte is under the handshake's hash.
-    fn owed(&self, state: &state::State) -> Option<u32> {
-        let state::State::Tls(tls) = state else { return None };
+    fn outstanding_responses(&self, state: &DecoderState) -> Option<u32> {
+        let DecoderState::Tls(tls) = state else { return None };
         (!tls.request.started && !tls.response.started).then_some(0)
     }
 
     fn refuse(&self, _what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {
-        let header = Header::parse(view.input).filter(Header::is_tls);
+        let header = RecordHeader::parse(view.input).filter(RecordHeader::is_tls);
         match (REFUSALS.get(usize::from(which)), header) {
             (Some(&alert), Some(header)) if view.from == Direction::Request => {
                 let [major, minor] = header.version.to_be_bytes();
@@ -163,7 +163,7 @@ impl Decoder for Tls {
 }
 
 /// Whether the record is in clear.
-fn in_clear(side: &Side, header: &Header, view: View<'_>) -> Result<bool, Need> {
+fn in_clear(side: &TlsHalf, header: &RecordHeader, view: View<'_>) -> Result<bool, Need> {
     if side.encrypted || header.content_type == APPLICATION_DATA {
         return Ok(false);
     }
@@ -192,8 +192,8 @@ fn in_clear(side: &Side, header: &Header, view: View<'_>) -> Result<bool, Need> 
 /// A record in clear.
 fn plain(
     wanted: &Wanted,
-    side: &mut Side,
-    header: &Header,
+    side: &mut TlsHalf,
+    header: &RecordHeader,
     view: View<'_>,
     out: &mut Fields,
 ) -> Step {
@@ -210,7 +210,7 @@ fn plain(
     let record_bytes = header.record_bytes();
     let changes = header.content_type == CHANGE_CIPHER_SPEC;
     if !reads_content && !reads(RECORD_FIELDS) {
-        *side = Side { started: true, changed: side.changed || changes, carry: 0, ..*side };
+        *side = TlsHalf { started: true, changed: side.changed || changes, carry: 0, ..*side };
         return Step::Skip { bytes: u64::try_from(record_bytes).unwrap_or(u64::MAX), last: true };
     }
     let may_wait = !(view.open || view.ended);
@@ -247,15 +247,15 @@ fn plain(
         }
         _ => {}
     }
-    *side = Side { started: true, changed: side.changed || changes, carry, ..*side };
+    *side = TlsHalf { started: true, changed: side.changed || changes, carry, ..*side };
     opened(side, record_bytes, bytes)
 }
 
 /// An encrypted record.
 fn cipher(
     wanted: &Wanted,
-    side: &mut Side,
-    header: &Header,
+    side: &mut TlsHalf,
+    header: &RecordHeader,
     view: View<'_>,
     out: &mut Fields,
 ) -> Step {
@@ -269,17 +269,17 @@ fn cipher(
         return Step::More(Need::Bytes(wanted_bytes));
     }
     emit_header(wanted, header, Flags::MAC_COVERED, out);
-    *side = Side { started: true, encrypted: true, carry: 0, ..*side };
+    *side = TlsHalf { started: true, encrypted: true, carry: 0, ..*side };
     opened(side, record_bytes, wanted_bytes.min(view.input.len()))
 }
 
 /// The unit of `bytes` bytes, which may be less than the record.
-fn opened(side: &mut Side, record_bytes: usize, bytes: usize) -> Step {
+fn opened(side: &mut TlsHalf, record_bytes: usize, bytes: usize) -> Step {
     side.rest = u32::try_from(record_bytes.saturating_sub(bytes)).unwrap_or(0);
     Step::Unit { bytes, first: true, last: side.rest == 0 }
 }
 
-fn emit_header(wanted: &Wanted, header: &Header, flags: Flags, out: &mut Fields) {
+fn emit_header(wanted: &Wanted, header: &RecordHeader, flags: Flags, out: &mut Fields) {
     let fields = [
         (CONTENT_TYPE, Span::new(0, 1), u64::from(header.content_type)),
         (RECORD_VERSION, Span::new(1, 3), u64::from(header.version)),
@@ -308,7 +308,7 @@ fn byte(wanted: &Wanted, out: &mut Fields, id: FieldId, at: usize, byte: u8) {
 
 //= https://www.rfc-editor.org/rfc/rfc5246#section-appendix.e.2
 /// An SSLv2 `ClientHello`: two bytes of length with the high bit set, then type, version, and three lengths.
-fn ssl2(wanted: &Wanted, side: &mut Side, view: View<'_>, out: &mut Fields) -> Step {
+fn ssl2(wanted: &Wanted, side: &mut TlsHalf, view: View<'_>, out: &mut Fields) -> Step {
     let [high, low, 1, major, minor, ..] = view.input else {
         return Step::NotThisProtocol;
     };
@@ -348,7 +348,7 @@ fn ssl2(wanted: &Wanted, side: &mut Side, view: View<'_>, out: &mut Fields) -> S
         }
     }
     // A hello that offers SSLv3 or later is answered in kind, and TLS records follow.
-    *side = Side { started: true, encrypted: version == 2, ..*side };
+    *side = TlsHalf { started: true, encrypted: version == 2, ..*side };
     opened(side, bytes, bytes.min(view.input.len()))
 }
 

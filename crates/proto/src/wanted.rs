@@ -3,9 +3,9 @@
 //! Slots number what a rule can name: slot `n` for `n < fields` is the protocol's field `n`; the slots after them are
 //! keyed fields (`http.header["range"]`), in the order they were wanted.
 
+use crate::field_prefilter::{FieldPrefilter, WatchedRanges};
+use crate::header_prefilter::HeaderPrefilter;
 use crate::schema::{FieldId, Protocol};
-use crate::sieve::Sieve;
-use crate::watch::{Screen, Watch};
 
 /// What a rule names: a field, or a keyed field.
 pub type Slot = u16;
@@ -29,10 +29,10 @@ pub struct Wanted {
     table: Vec<u16>,
     /// Some rule needs fields of a message head together, or needs a field whole: see [`Wanted::whole`].
     whole: bool,
-    /// See [`Wanted::screen`].
-    screen: Option<Screen>,
-    /// See [`Wanted::sieve`].
-    sieve: Option<Box<Sieve>>,
+    /// See [`Wanted::field_prefilter`].
+    field_prefilter: Option<FieldPrefilter>,
+    /// See [`Wanted::header_prefilter`].
+    header_prefilter: Option<Box<HeaderPrefilter>>,
 }
 
 #[derive(Clone, Debug)]
@@ -95,27 +95,27 @@ impl Wanted {
     }
 
     /// Says which values of every field, by slot, some rule could concern. To be called only if a unit without any of them
-    /// concerns no rule at all. Where fields are wanted by key there is no screen.
-    pub fn set_screen(&mut self, watches: Vec<Watch>) {
-        self.screen = self.keys.is_empty().then(|| Screen::new(watches));
+    /// concerns no rule at all. Where fields are wanted by key there is no field prefilter.
+    pub fn set_field_prefilter(&mut self, ranges: Vec<WatchedRanges>) {
+        self.field_prefilter = self.keys.is_empty().then(|| FieldPrefilter::new(ranges));
     }
 
     /// Where there is one: a decoder that sees that a unit has no watched value may emit none of its fields. Fields of a
     /// unit that has one are emitted all, watched or not.
     #[inline]
-    pub const fn screen(&self) -> Option<&Screen> {
-        self.screen.as_ref()
+    pub const fn field_prefilter(&self) -> Option<&FieldPrefilter> {
+        self.field_prefilter.as_ref()
     }
 
     /// Says which occurrences of every slot somebody has to look at in a unit without rare bytes; `None` where that cannot be said.
-    pub fn set_sieve(&mut self, sieve: Option<Sieve>) {
-        self.sieve = sieve.map(Box::new);
+    pub fn set_header_prefilter(&mut self, header_prefilter: Option<HeaderPrefilter>) {
+        self.header_prefilter = header_prefilter.map(Box::new);
     }
 
-    /// Where there is one, [`crate::Decoder::sift`] may be asked.
+    /// Where there is one, [`crate::Decoder::stream_prefiltered`] may be asked.
     #[inline]
-    pub fn sieve(&self) -> Option<&Sieve> {
-        self.sieve.as_deref()
+    pub fn header_prefilter(&self) -> Option<&HeaderPrefilter> {
+        self.header_prefilter.as_deref()
     }
 
     /// Some rule reads this field (plainly, not by key).

@@ -3,7 +3,7 @@
 use core::mem;
 
 use plan::RuleNo;
-use proto::{Editable, Edits, Field, FieldDef, Flags, Kind, Repr, Span};
+use proto::{Editable, Edits, Field, FieldDef, FieldKind, Flags, Repr, Span};
 
 use super::{PROGRAM, ROUNDS_MAX, Unit, ValueTask, is_touched};
 use crate::fused::{ActiveProgram, Follows, Resume, run};
@@ -50,7 +50,7 @@ impl Unit<'_> {
         let edited = is_touched(field, &scratch.edits);
         let form = self.number_form(field, edited);
         let mut form =
-            form.unwrap_or(NumberForm { repr: Repr::None, kind: Kind::Bytes, read: None });
+            form.unwrap_or(NumberForm { repr: Repr::None, kind: FieldKind::Bytes, read: None });
         let mut changed = false;
         for _ in 0..ROUNDS_MAX {
             let mut now = false;

@@ -1,6 +1,6 @@
 //! Fields that come in pieces.
 
-use proto::{Edits, Field, Flags, Span, State, Step, View};
+use proto::{DecoderState, Edits, Field, Flags, Span, Step, View};
 
 use super::{Rerun, StreamRun};
 use crate::conversation::{DirectionState, OpenField};
@@ -165,7 +165,7 @@ impl StreamRun<'_> {
         view: View<'_>,
         rest: &[u8],
         decided: usize,
-        before: (State, DirectionState),
+        before: (DecoderState, DirectionState),
     ) -> Rerun {
         self.scratch.unit_scratch.hit_log.abandon();
         if decided == 0 {

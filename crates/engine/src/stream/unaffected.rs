@@ -15,7 +15,7 @@ impl StreamRun<'_> {
     #[inline]
     pub(super) fn skip_unaffected(&mut self, rest: &[u8]) -> Option<usize> {
         let direction_rules = self.direction_rules;
-        direction_rules.wanted.sieve()?;
+        direction_rules.wanted.header_prefilter()?;
         let concerned = core::mem::take(&mut self.next_is_affected);
         if concerned || self.mine.inside_field || self.mine.discarding {
             return None;
@@ -30,7 +30,13 @@ impl StreamRun<'_> {
             let Scratch { fields, unit_scratch, .. } = &mut *self.scratch;
             fields.clear();
             let decoder = self.module.decoder;
-            let step = decoder.sift(&direction_rules.wanted, self.state, view, upto, fields)?;
+            let step = decoder.stream_prefiltered(
+                &direction_rules.wanted,
+                self.state,
+                view,
+                upto,
+                fields,
+            )?;
             let Step::Unit { bytes, first, last } = step else { break };
             let Some(unit) = input.get(..bytes).filter(|unit| !unit.is_empty()) else { break };
             let concerned = if fields.is_empty() {

@@ -6,7 +6,7 @@
 //! for `close`, an answer in the place of the one that the server has yet to begin.
 
 use plan::Reply;
-use proto::{Direction, Refusal, Refused, Span, State, View};
+use proto::{DecoderState, Direction, Refusal, Refused, Span, View};
 
 use super::{StreamRun, UnitEnd};
 use crate::conversation::OPEN_FIELDS_MAX;
@@ -51,7 +51,7 @@ impl StreamRun<'_> {
         message: VerdictUnit,
         view: View<'_>,
         rest: &[u8],
-        before: &State,
+        before: &DecoderState,
     ) -> UnitEnd {
         let end = if self.enforces() {
             self.enforce(verdict, message, view, rest, before)
@@ -75,7 +75,7 @@ impl StreamRun<'_> {
         message: VerdictUnit,
         view: View<'_>,
         rest: &[u8],
-        before: &State,
+        before: &DecoderState,
     ) -> UnitEnd {
         let (reply, closes) = match verdict {
             Verdict::Drop => (None, false),
@@ -100,30 +100,30 @@ impl StreamRun<'_> {
             (Some(_), Some(_), Back::Over) if closes => UnitEnd::Close,
             (Some(_), Some(_), Back::Over) => self.swallow(message, before),
             (Some(reply), Some(0), Back::Open) => {
-                self.module.decoder.withdraw(self.state);
+                self.module.decoder.cancel_request(self.state);
                 self.refuse(reply, closes, message, view, rest)
             }
             (Some(_), Some(_), Back::Open | Back::Busy) => UnitEnd::AwaitsResponses,
         }
     }
 
-    fn may_answer_for(&self, before: &State) -> bool {
+    fn may_answer_for(&self, before: &DecoderState) -> bool {
         !self.lost && self.module.decoder.may_answer_for(before)
     }
 
     /// What the server owes, as far as all it was let see has been read.
-    fn owed(&self, state: &State) -> Option<u32> {
-        self.module.decoder.owed(state).filter(|_| !self.lost)
+    fn owed(&self, state: &DecoderState) -> Option<u32> {
+        self.module.decoder.outstanding_responses(state).filter(|_| !self.lost)
     }
 
     /// Takes the message away without an answer.
-    fn swallow(&mut self, message: VerdictUnit, before: &State) -> UnitEnd {
+    fn swallow(&mut self, message: VerdictUnit, before: &DecoderState) -> UnitEnd {
         let end = message.at.saturating_add(message.len);
         if !self.scratch.edits.delete(Span::new(message.at, end)) {
             return UnitEnd::Full;
         }
         if self.from == Direction::Request && self.owed(before).is_some() {
-            self.module.decoder.withdraw(self.state);
+            self.module.decoder.cancel_request(self.state);
         }
         self.mine.discarding = !message.last;
         UnitEnd::Decided(message.len)
@@ -168,7 +168,9 @@ impl StreamRun<'_> {
             Reply::Custom(bytes) if start.saturating_add(bytes.len()) > ANSWER_BYTES_MAX => {
                 return if start > 0 { Answered::Full } else { Answered::Silence };
             }
-            Reply::Custom(bytes) => self.module.decoder.literal(what, bytes, view, answers),
+            Reply::Custom(bytes) => {
+                self.module.decoder.shape_custom_reply(what, bytes, view, answers)
+            }
         };
         if start > 0 && answers.len() > ANSWER_BYTES_MAX {
             answers.truncate(start);

@@ -1,6 +1,6 @@
 //! Numbers in the bytes of a field: read and written as [`Repr`] says.
 
-use proto::{Kind, Repr};
+use proto::{FieldKind, Repr};
 
 use super::NumberForm;
 use crate::condition::decimal;
@@ -43,11 +43,17 @@ fn fold<'a>(bytes: impl Iterator<Item = &'a u8>) -> u64 {
 }
 
 /// Appends to `out` what `bytes` become when `number` is written into them. `false`: it does not fit.
-pub(crate) fn write(repr: Repr, kind: Kind, bytes: &[u8], number: u64, out: &mut Vec<u8>) -> bool {
+pub(crate) fn write(
+    repr: Repr,
+    kind: FieldKind,
+    bytes: &[u8],
+    number: u64,
+    out: &mut Vec<u8>,
+) -> bool {
     let width_bits = match kind {
-        Kind::Uint(bits) => u32::from(bits),
-        Kind::Bool => 1,
-        Kind::Bytes | Kind::Text => 64,
+        FieldKind::Uint(bits) => u32::from(bits),
+        FieldKind::Bool => 1,
+        FieldKind::Bytes | FieldKind::Text => 64,
     };
     if number.checked_shr(width_bits).unwrap_or(0) != 0 {
         return false;

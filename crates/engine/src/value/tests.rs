@@ -2,7 +2,7 @@ use plan::{ByteSet, Normalization};
 
 use super::*;
 
-const BYTES: NumberForm = NumberForm { repr: Repr::None, kind: Kind::Bytes, read: None };
+const BYTES: NumberForm = NumberForm { repr: Repr::None, kind: FieldKind::Bytes, read: None };
 
 /// Runs a transform, and again on its result, which must not change.
 #[track_caller]
@@ -69,7 +69,7 @@ fn white_space_and_line_ends_become_canonical() {
 
 #[test]
 fn numbers_are_read_and_written_in_place() {
-    let form = |repr, bits| NumberForm { repr, kind: Kind::Uint(bits), read: None };
+    let form = |repr, bits| NumberForm { repr, kind: FieldKind::Uint(bits), read: None };
     let bits = Repr::BigEndian { shift: 4, mask: 0xf };
     let clamp = Transform::Clamp { min: 2, max: 300 };
     check(&clamp, form(Repr::BE, 16), &[1, 0x2c], &[1, 0x2c]);

@@ -2,10 +2,10 @@
 //! engine treats differently.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
-use proto::schema::{Editable, FieldDef, FieldId, Kind, Protocol, Repr};
+use proto::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr};
 use proto::{
-    Decoder, Direction, Dissection, Edits, Field, Fields, Flags, Need, Refusal, Refused, Repair,
-    Slot, Span, State, Step, Transport, View, Wanted,
+    Decoder, DecoderState, Direction, Dissection, Edits, Field, Fields, Flags, Need, Refusal,
+    Refused, Repair, Slot, Span, Step, Transport, View, Wanted,
 };
 
 pub(crate) const KEY: FieldId = FieldId(0);
@@ -34,7 +34,7 @@ static PROTOCOL: Protocol = Protocol {
         },
         FieldDef {
             name: "l.number",
-            kind: Kind::Uint(32),
+            kind: FieldKind::Uint(32),
             repr: Repr::Decimal,
             repeated: true,
             ..FieldDef::UINT
@@ -42,12 +42,12 @@ static PROTOCOL: Protocol = Protocol {
         FieldDef { name: "l.reversed", repeated: true, ..FieldDef::TEXT },
         FieldDef {
             name: "l.bits",
-            kind: Kind::Uint(4),
+            kind: FieldKind::Uint(4),
             repr: Repr::BigEndian { shift: 2, mask: 0xf },
             repeated: true,
             ..FieldDef::UINT
         },
-        FieldDef { name: "l.length", kind: Kind::Uint(32), ..FieldDef::UINT },
+        FieldDef { name: "l.length", kind: FieldKind::Uint(32), ..FieldDef::UINT },
         FieldDef { name: "l.sealed", repeated: true, ..FieldDef::TEXT },
         FieldDef { name: "l.word", repeated: true, element: true, ..FieldDef::TEXT },
         FieldDef {
@@ -148,8 +148,8 @@ impl Decoder for LineDecoder {
         &PROTOCOL
     }
 
-    fn start(&self) -> State {
-        State::Dns { skip: [0; 2] }
+    fn start(&self) -> DecoderState {
+        DecoderState::Dns { skip: [0; 2] }
     }
 
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
@@ -160,9 +160,15 @@ impl Decoder for LineDecoder {
         Dissection::Message
     }
 
-    fn stream(&self, wanted: &Wanted, state: &mut State, view: View<'_>, out: &mut Fields) -> Step {
+    fn stream(
+        &self,
+        wanted: &Wanted,
+        state: &mut DecoderState,
+        view: View<'_>,
+        out: &mut Fields,
+    ) -> Step {
         CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let State::Dns { skip } = state else { return Step::NotThisProtocol };
+        let DecoderState::Dns { skip } = state else { return Step::NotThisProtocol };
         let mine = &mut skip[view.from.index()];
         let input = view.input;
         if input.starts_with(b"?") {

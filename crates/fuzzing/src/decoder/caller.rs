@@ -1,7 +1,8 @@
 //! The caller's part, as the interface of decoders describes it: contiguous bytes, one state, each direction on its own.
 
 use proto::{
-    Decoder, Direction, Field, FieldId, Fields, Flags, Need, State, Step, Transport, View, Wanted,
+    Decoder, DecoderState, Direction, Field, FieldId, Fields, Flags, Need, Step, Transport, View,
+    Wanted,
 };
 
 use super::{edit, sound};
@@ -9,7 +10,7 @@ use crate::recipe::{Recipe, pieces};
 
 /// What the caller does with a unit that is not complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ask {
+pub(super) enum HoldPolicy {
     /// Holds it, and asks at every piece.
     Held,
     /// Holds it, and asks when the decoder's need is met.
@@ -22,7 +23,7 @@ pub(super) enum Ask {
 
 /// What was found, with the pieces of opened fields joined.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum Finding {
     Field {
         from: Direction,
         slot: u16,
@@ -37,7 +38,7 @@ pub(super) enum Found {
     End(Direction, Step),
 }
 
-impl Found {
+impl Finding {
     /// Occurrences of one field keep their order.
     fn place(&self) -> (Direction, u32) {
         match self {
@@ -58,23 +59,23 @@ impl Found {
 }
 
 #[derive(Default)]
-struct Side {
+struct CallerHalf {
     held: Vec<u8>,
     need: Option<Need>,
     skip: u64,
     done: bool,
 }
 
-struct Caller<'a> {
+struct DecoderCaller<'a> {
     decoder: &'a dyn Decoder,
     wanted: &'a Wanted,
     recipe: &'a Recipe<'a>,
-    ask: Ask,
+    ask: HoldPolicy,
     cuts: u16,
-    state: State,
-    sides: [Side; 2],
+    state: DecoderState,
+    sides: [CallerHalf; 2],
     fields: Fields,
-    found: Vec<Found>,
+    found: Vec<Finding>,
 }
 
 /// A conversation, cut as `cuts` says.
@@ -83,10 +84,10 @@ pub(super) fn converse(
     wanted: &Wanted,
     recipe: &Recipe<'_>,
     turns: &[(Direction, &[u8])],
-    ask: Ask,
+    ask: HoldPolicy,
     cuts: u16,
-) -> Vec<Found> {
-    let mut caller = Caller {
+) -> Vec<Finding> {
+    let mut caller = DecoderCaller {
         decoder,
         wanted,
         recipe,
@@ -106,9 +107,9 @@ pub(super) fn converse(
         caller.push(from, b"", true);
     }
     let mut found = caller.found;
-    if matches!(ask, Ask::Opened | Ask::Bounded) {
+    if matches!(ask, HoldPolicy::Opened | HoldPolicy::Bounded) {
         // Which of two open fields goes on first depends on the cut.
-        found.sort_by_key(Found::place);
+        found.sort_by_key(Finding::place);
     } else {
         // So does which direction comes first, where one of them waits for what it needs.
         found.sort_by_key(|found| found.place().0);
@@ -116,8 +117,8 @@ pub(super) fn converse(
     found
 }
 
-impl Caller<'_> {
-    fn side(&mut self, from: Direction) -> &mut Side {
+impl DecoderCaller<'_> {
+    fn side(&mut self, from: Direction) -> &mut CallerHalf {
         let [request, response] = &mut self.sides;
         match from {
             Direction::Request => request,
@@ -136,7 +137,7 @@ impl Caller<'_> {
             Some(Need::Byte(byte)) => piece.contains(&byte),
             None => true,
         };
-        if self.ask == Ask::HeldUntilNeeded && !met && !ended {
+        if self.ask == HoldPolicy::HeldUntilNeeded && !met && !ended {
             return;
         }
         while self.step(from, ended) {}
@@ -156,14 +157,17 @@ impl Caller<'_> {
         let before = self.state;
         let bound = self.recipe.bound;
         let bounded = match self.ask {
-            Ask::Bounded => held.get(..bound).unwrap_or(&held),
-            Ask::Held | Ask::HeldUntilNeeded | Ask::Opened => &held,
+            HoldPolicy::Bounded => held.get(..bound).unwrap_or(&held),
+            HoldPolicy::Held | HoldPolicy::HeldUntilNeeded | HoldPolicy::Opened => &held,
         };
-        let open = self.ask == Ask::Opened;
+        let open = self.ask == HoldPolicy::Opened;
         let view = View { input: bounded, from, open, ended: ended && bounded.len() == held.len() };
         let mut step = self.dissect(view);
-        let too_long = self.ask == Ask::Bounded && bounded.len() >= bound;
-        if matches!(step, Step::More(_)) && self.ask == Ask::Bounded && (too_long || view.ended) {
+        let too_long = self.ask == HoldPolicy::Bounded && bounded.len() >= bound;
+        if matches!(step, Step::More(_))
+            && self.ask == HoldPolicy::Bounded
+            && (too_long || view.ended)
+        {
             assert_eq!(before, self.state, "asking for more changes nothing");
             step = self.dissect(View { open: true, ..view });
         }
@@ -174,7 +178,7 @@ impl Caller<'_> {
                 assert!((1..=bounded.len()).contains(&bytes), "a unit of {bytes} bytes");
                 taken = bytes;
                 if first {
-                    self.found.push(Found::Message(from));
+                    self.found.push(Finding::Message(from));
                 }
                 let unit = bounded.get(..bytes).unwrap_or_default();
                 self.unit(View { input: unit, ..view }, before, &held);
@@ -193,7 +197,7 @@ impl Caller<'_> {
                 self.side(from).skip = bytes;
             }
             Step::SkipRest | Step::NotThisProtocol => {
-                self.found.push(Found::End(from, step));
+                self.found.push(Finding::End(from, step));
                 self.side(from).done = true;
                 again = false;
             }
@@ -209,7 +213,7 @@ impl Caller<'_> {
         self.decoder.stream(self.wanted, &mut self.state, view, &mut self.fields)
     }
 
-    fn unit(&mut self, view: View<'_>, before: State, held: &[u8]) {
+    fn unit(&mut self, view: View<'_>, before: DecoderState, held: &[u8]) {
         sound(self.decoder, self.wanted, view.input, &self.fields);
         let items = self.fields.items();
         let open = items.iter().any(|field| field.flags.has(Flags::OPEN));
@@ -242,10 +246,10 @@ impl Caller<'_> {
         let value = self.fields.value_of(field, view.input);
         if field.flags.has(Flags::CONTINUES) {
             let begun = self.found.iter_mut().rev().find_map(|found| match found {
-                Found::Field { from, slot, value, .. } => {
+                Finding::Field { from, slot, value, .. } => {
                     (*from == view.from && *slot == field.slot).then_some(value)
                 }
-                Found::Message(_) | Found::End(..) => None,
+                Finding::Message(_) | Finding::End(..) => None,
             });
             assert!(begun.is_some(), "{field:?} goes on and was not begun");
             if let Some(begun) = begun {
@@ -257,7 +261,7 @@ impl Caller<'_> {
         let flags = flags
             .filter(|flag| field.flags.has(*flag))
             .fold(Flags::NONE, |flags, flag| flags.with(flag));
-        self.found.push(Found::Field {
+        self.found.push(Finding::Field {
             from: view.from,
             slot: field.slot,
             group: field.group,

@@ -1,11 +1,11 @@
 //! An edit, and what the decoder makes of it: what it says is repaired must read like what it was.
 
 use proto::{
-    Decoder, Dissection, Editable, Edits, Field, Fields, Flags, Kind, Refusal, Refused, Repair,
-    Span, State, Step, Transport, View, Wanted,
+    Decoder, DecoderState, Dissection, Editable, Edits, Field, FieldKind, Fields, Flags, Refusal,
+    Refused, Repair, Span, Step, Transport, View, Wanted,
 };
 
-use crate::recipe::{Random, Recipe};
+use crate::recipe::{Recipe, RecipeRandom};
 
 /// Edits a datagram, has it repaired and reads it again.
 pub(super) fn datagram(
@@ -49,7 +49,7 @@ pub(super) fn unit(
     wanted: &Wanted,
     view: View<'_>,
     after: &[u8],
-    before: State,
+    before: DecoderState,
     fields: &Fields,
     recipe: &Recipe<'_>,
 ) {
@@ -90,7 +90,7 @@ fn edited(
     fields: &Fields,
     recipe: &Recipe<'_>,
 ) -> Option<(Vec<u8>, Field)> {
-    let mut random = Random::new(recipe.edits);
+    let mut random = RecipeRandom::new(recipe.edits);
     let items = fields.items();
     let field = items.get(random.below(items.len()))?;
     let mut edits = Edits::new();
@@ -119,13 +119,13 @@ fn make(
     view: View<'_>,
     fields: &Fields,
     field: &Field,
-    random: &mut Random,
+    random: &mut RecipeRandom,
     edits: &mut Edits,
 ) -> bool {
     let (id, _) = wanted.field_of(field.slot);
     let Some(def) = decoder.protocol().def(id) else { return false };
     let covered = field.flags.has(Flags::MAC_COVERED);
-    let text = matches!(def.kind, Kind::Bytes | Kind::Text);
+    let text = matches!(def.kind, FieldKind::Bytes | FieldKind::Text);
     if covered || def.editable != Editable::Freely || !text {
         return false;
     }

@@ -3,7 +3,7 @@
 mod values;
 
 use plan::{ByteTest, Compare, Condition, Operand, Test};
-use proto::{Direction, FieldDef, Kind, Protocol, Slot, Wanted};
+use proto::{Direction, FieldDef, FieldKind, Protocol, Slot, Wanted};
 
 use super::lexer::Complaint;
 use super::parser::parse;
@@ -129,7 +129,7 @@ impl<'k, 'a> Checker<'k, 'a> {
             }
             ExprKind::Field(..) => {
                 let (slot, def) = self.field(expr)?;
-                if def.kind == Kind::Uint(1) {
+                if def.kind == FieldKind::Uint(1) {
                     // Wireshark takes it, and it is always true: not what anybody means.
                     return self.complain(
                         Complaint::new(
@@ -222,8 +222,8 @@ impl<'k, 'a> Checker<'k, 'a> {
             ExprKind::Arithmetic(..) | ExprKind::Number(_) | ExprKind::Truth(_) => Sort::Number,
             ExprKind::Field(name, _) => match self.known.protocol.field(name) {
                 Some((_, def)) => match def.kind {
-                    Kind::Uint(_) | Kind::Bool => Sort::Number,
-                    Kind::Bytes | Kind::Text => Sort::Bytes,
+                    FieldKind::Uint(_) | FieldKind::Bool => Sort::Number,
+                    FieldKind::Bytes | FieldKind::Text => Sort::Bytes,
                 },
                 // Compiled as what the other side wants; the field is complained about then.
                 None => Sort::Bytes,

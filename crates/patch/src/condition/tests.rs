@@ -1,6 +1,6 @@
 //! What is said about conditions that are none.
 
-use proto::{FieldDef, Kind, Protocol, Transport, Wanted};
+use proto::{FieldDef, FieldKind, Protocol, Transport, Wanted};
 
 use super::*;
 
@@ -10,8 +10,8 @@ static PROTOCOL: Protocol = Protocol {
     ports: &[(Transport::Tcp, &[1])],
     fields: &[
         FieldDef { name: "t.text", ..FieldDef::TEXT },
-        FieldDef { name: "t.flag", kind: Kind::Uint(1), ..FieldDef::UINT },
-        FieldDef { name: "t.number", kind: Kind::Uint(8), ..FieldDef::UINT },
+        FieldDef { name: "t.flag", kind: FieldKind::Uint(1), ..FieldDef::UINT },
+        FieldDef { name: "t.number", kind: FieldKind::Uint(8), ..FieldDef::UINT },
     ],
     unit: "",
     readings: "",

@@ -1,7 +1,7 @@
 //! From a verb's operands to its transform.
 
 use plan::{Normalization, REPLY_BYTES_MAX, Reply, Transform};
-use proto::{Direction, FieldDef, Kind, Transport};
+use proto::{Direction, FieldDef, FieldKind, Transport};
 
 use super::{RuleReader, VALUE_BYTES_MAX, kind_words};
 use crate::bytes::{Literal, show};
@@ -139,14 +139,14 @@ impl RuleReader<'_> {
 
     fn set(&mut self, to: &Spanned<Literal>, def: &FieldDef) -> Option<Transform> {
         match (&to.value, def.kind) {
-            (Literal::Number(number), Kind::Uint(_) | Kind::Bool) => {
+            (Literal::Number(number), FieldKind::Uint(_) | FieldKind::Bool) => {
                 self.fits(to.place, *number, def)?;
                 Some(Transform::SetNumber(*number))
             }
-            (Literal::Bytes(bytes), Kind::Bytes | Kind::Text) => {
+            (Literal::Bytes(bytes), FieldKind::Bytes | FieldKind::Text) => {
                 Some(Transform::SetBytes(bytes.as_slice().into()))
             }
-            (Literal::Number(number), Kind::Bytes | Kind::Text) => {
+            (Literal::Number(number), FieldKind::Bytes | FieldKind::Text) => {
                 self.refuse(
                     to.place,
                     format!("`{}` is {}, and this is a number", def.name, kind_words(def)),
@@ -154,7 +154,7 @@ impl RuleReader<'_> {
                 );
                 None
             }
-            (Literal::Bytes(_), Kind::Uint(_) | Kind::Bool) => {
+            (Literal::Bytes(_), FieldKind::Uint(_) | FieldKind::Bool) => {
                 self.refuse(
                     to.place,
                     format!("`{}` is {}, and this is text", def.name, kind_words(def)),

@@ -1,6 +1,8 @@
 //! A protocol with a field of every kind, over both transports, and one of another name.
 
-use proto::{Decoder, Direction, Editable, FieldDef, Kind, Protocol, Repr, State, Transport};
+use proto::{
+    Decoder, DecoderState, Direction, Editable, FieldDef, FieldKind, Protocol, Repr, Transport,
+};
 
 use crate::{Diagnostic, Group, Options, Patch, compile, render};
 
@@ -15,7 +17,12 @@ static TOY: Protocol = Protocol {
     ports: &[(Transport::Tcp, &[7000, 7001]), (Transport::Udp, &[7000])],
     fields: &[
         FieldDef { name: "toy.command", direction: REQUEST, ..FieldDef::TEXT },
-        FieldDef { name: "toy.opcode", kind: Kind::Uint(8), direction: REQUEST, ..FieldDef::UINT },
+        FieldDef {
+            name: "toy.opcode",
+            kind: FieldKind::Uint(8),
+            direction: REQUEST,
+            ..FieldDef::UINT
+        },
         FieldDef { name: "toy.name", direction: REQUEST, streams: true, ..FieldDef::TEXT },
         FieldDef { name: "toy.short", direction: REQUEST, ..FieldDef::BYTES },
         FieldDef {
@@ -36,7 +43,7 @@ static TOY: Protocol = Protocol {
         },
         FieldDef {
             name: "toy.record.kind",
-            kind: Kind::Uint(16),
+            kind: FieldKind::Uint(16),
             direction: REQUEST,
             repeated: true,
             element: true,
@@ -51,14 +58,14 @@ static TOY: Protocol = Protocol {
         },
         FieldDef {
             name: "toy.count",
-            kind: Kind::Uint(32),
+            kind: FieldKind::Uint(32),
             repr: Repr::Decimal,
             direction: REQUEST,
             ..FieldDef::UINT
         },
         FieldDef {
             name: "toy.status",
-            kind: Kind::Uint(16),
+            kind: FieldKind::Uint(16),
             direction: Some(Direction::Response),
             ..FieldDef::UINT
         },
@@ -91,7 +98,7 @@ impl Decoder for Toy {
         &TOY
     }
 
-    fn owed(&self, _state: &State) -> Option<u32> {
+    fn outstanding_responses(&self, _state: &DecoderState) -> Option<u32> {
         Some(0)
     }
 }

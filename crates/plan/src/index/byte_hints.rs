@@ -4,7 +4,7 @@
 //! Promises:  a value that no part of the header prefilter catches gets past no precondition of its slot, in a unit without the rare bytes named beside it.
 //! Never:     searches for a literal: it knows a byte or a pair of bytes that each of them has, or how it begins.
 
-use proto::Mesh;
+use proto::HeaderFieldPrefilter;
 
 use super::literal_set::Waiter;
 use super::precondition::LiteralPlace;
@@ -75,7 +75,9 @@ impl ByteHints {
             }
             match (place, &**literal) {
                 (LiteralPlace::Start, [only]) => insert(&mut hints.first, *only),
-                (LiteralPlace::Start, [first, ..]) if hints.starts.len() >= Mesh::STARTS_MAX => {
+                (LiteralPlace::Start, [first, ..])
+                    if hints.starts.len() >= HeaderFieldPrefilter::STARTS_MAX =>
+                {
                     insert(&mut hints.first, *first);
                 }
                 (LiteralPlace::Start, _) => hints.starts.push(literal.clone()),
@@ -105,16 +107,17 @@ impl ByteHints {
     }
 
     /// The slot's part of the header prefilter.
-    pub(super) fn header_prefilter_part(&self, slot: &SlotIndex) -> Mesh {
-        let few = self.bytes.len().saturating_add(self.pairs.len()) <= Mesh::SIGNS_MAX;
+    pub(super) fn header_prefilter_part(&self, slot: &SlotIndex) -> HeaderFieldPrefilter {
+        let few = self.bytes.len().saturating_add(self.pairs.len())
+            <= HeaderFieldPrefilter::BYTE_HINTS_MAX;
         let (first, first_empty) = slot.first_bytes();
         let (last, last_empty) = slot.last_bytes();
         let bytes = self.bytes.iter().filter(|_| few);
         let pairs = self.pairs.iter().copied().filter(|_| few);
-        Mesh::new(slot.watched_besides_text(!few))
+        HeaderFieldPrefilter::new(slot.watched_besides_text(!few))
             .with_first(first.union(&self.first).iter(), first_empty)
             .with_last(last.union(&self.last).iter(), last_empty)
-            .with_signs(bytes, pairs, self.starts.iter().map(|start| &**start))
+            .with_byte_hints(bytes, pairs, self.starts.iter().map(|start| &**start))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use proto::{Mesh, Span, Watch};
+use proto::{HeaderFieldPrefilter, Span, WatchedRanges};
 use regex_automata::dfa::regex::Regex;
 
 use super::byte_hints::ByteHints;
@@ -24,11 +24,11 @@ use crate::transform::ByteSet;
 #[derive(Debug, Default)]
 pub struct SlotIndex {
     /// The values that get past some precondition, or that the program without conditions may change.
-    watched: Watch,
+    watched: WatchedRanges,
     /// The same in a unit that has none of [`SlotIndex::rare`].
-    watched_in_plain: Watch,
+    watched_in_plain: WatchedRanges,
     /// The same, but for the values whose first byte some rule waits for.
-    watched_without_first: Watch,
+    watched_without_first: WatchedRanges,
     /// Every literal that is waited for has one of these bytes, the masks change no others, and no other single byte is waited
     /// for. Empty: they may lack any.
     rare: ByteSet,
@@ -277,7 +277,7 @@ impl SlotIndex {
     }
 
     /// What somebody has to look at in a unit without [`SlotIndex::rare_hints`].
-    pub(super) fn header_prefilter_part(&self) -> Mesh {
+    pub(super) fn header_prefilter_part(&self) -> HeaderFieldPrefilter {
         self.byte_hints.header_prefilter_part(self)
     }
 
@@ -297,7 +297,7 @@ impl SlotIndex {
     }
 
     /// The values that are watched.
-    pub(super) fn watched(&self) -> &Watch {
+    pub(super) fn watched(&self) -> &WatchedRanges {
         &self.watched
     }
 
@@ -330,17 +330,17 @@ impl SlotIndex {
     }
 
     /// What gets past some precondition, or the program may change; in a unit without a rare byte (`plain`), or in any.
-    fn watched_values(&self, plain: bool) -> Watch {
+    fn watched_values(&self, plain: bool) -> WatchedRanges {
         let ends = !self.first.rules.is_empty() || !self.last.rules.is_empty();
         self.watched_by(ends, !plain)
     }
 
     /// The same without what is known by first and last bytes; what is known by a literal or a byte of it only if `text`.
-    pub(super) fn watched_besides_text(&self, text: bool) -> Watch {
+    pub(super) fn watched_besides_text(&self, text: bool) -> WatchedRanges {
         self.watched_by(false, text)
     }
 
-    fn watched_by(&self, ends: bool, text: bool) -> Watch {
+    fn watched_by(&self, ends: bool, text: bool) -> WatchedRanges {
         const ANY: (usize, usize) = (0, usize::MAX);
         let mut lengths = Vec::new();
         let mut numbers = Vec::new();
@@ -365,7 +365,7 @@ impl SlotIndex {
             lengths.extend(least.map(|least| (least, usize::MAX)));
         }
         let more = self.more.first().map_or(usize::MAX, |(than, _)| than.saturating_add(1));
-        Watch::new(&lengths, &numbers).from_occurrences(more)
+        WatchedRanges::new(&lengths, &numbers).from_occurrences(more)
     }
 
     /// The least number of occurrences some rule waits for, less one.

@@ -6,7 +6,7 @@
 
 use super::fields::Id;
 use super::name::{ROOT, odd_bytes};
-use crate::edits::Cut;
+use crate::edits::ValueCut;
 use crate::fields::Span;
 
 /// Where the name begins.
@@ -15,7 +15,7 @@ const START: usize = 12;
 /// Leaves `to` bytes of the text of the name behind the header of `message`, which is plain and has more. `None`: it has to be
 /// written as text.
 #[inline(never)]
-pub(super) fn cut(message: &[u8], name_bytes: usize, to: usize) -> Option<Cut> {
+pub(super) fn cut(message: &[u8], name_bytes: usize, to: usize) -> Option<ValueCut> {
     // The text stands behind the first length byte, with length bytes for dots.
     let text = START.wrapping_add(1);
     let end = text.checked_add(to)?;
@@ -40,7 +40,7 @@ pub(super) fn cut(message: &[u8], name_bytes: usize, to: usize) -> Option<Cut> {
         (Some((u32::try_from(label).ok()?, u8::try_from(left).ok()?)), end)
     };
     let removed = name_bytes.wrapping_sub(2).wrapping_sub(to);
-    Some(Cut {
+    Some(ValueCut {
         slot: Id::QryName.slot(),
         removed_bytes: u32::try_from(removed).ok()?,
         byte,

@@ -2,8 +2,8 @@
 
 use super::fields::{HEADER, Id, NAME_CHECKS, QUESTION_NAME, QUESTIONS, RDATA, RECORDS};
 use super::name;
-use super::plain::{self, Sight};
-use super::record::{OPT, Piece, Pieces, Question, Record, SIG, TSIG};
+use super::plain::{self, PrefilterVerdict};
+use super::record::{OPT, Question, Record, RecordPiece, RecordPieces, SIG, TSIG};
 use crate::decoder::Dissection;
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::wanted::Wanted;
@@ -44,9 +44,9 @@ pub(super) fn message(
     whole: bool,
     out: &mut Fields,
 ) {
-    let screen = wanted.screen().filter(|_| quiet);
-    let sight = screen.map(|screen| plain::look(screen, message, out));
-    if sight != Some(Sight::Nothing) {
+    let prefilter = wanted.field_prefilter().filter(|_| quiet);
+    let verdict = prefilter.map(|prefilter| plain::look(prefilter, message, out));
+    if verdict != Some(PrefilterVerdict::Nothing) {
         emit(wanted.plain(), message, base, whole, out);
     }
 }
@@ -54,10 +54,10 @@ pub(super) fn message(
 /// The same of a datagram, which may be told what becomes of it without a field being made.
 #[inline]
 pub(super) fn datagram(wanted: &Wanted, message: &[u8], out: &mut Fields) -> Dissection {
-    match wanted.screen().map(|screen| plain::look(screen, message, out)) {
-        Some(Sight::Nothing) => {}
-        Some(Sight::Cut(cut)) => return Dissection::Cut(cut),
-        Some(Sight::Watched) | None => emit(wanted.plain(), message, 0, true, out),
+    match wanted.field_prefilter().map(|prefilter| plain::look(prefilter, message, out)) {
+        Some(PrefilterVerdict::Nothing) => {}
+        Some(PrefilterVerdict::Cut(cut)) => return Dissection::Cut(cut),
+        Some(PrefilterVerdict::Watched) | None => emit(wanted.plain(), message, 0, true, out),
     }
     Dissection::Message
 }
@@ -292,7 +292,7 @@ impl Dissector<'_> {
 
     /// Emits a name (if `id` is wanted) and what is found about it. `None`: no room for its text.
     #[inline]
-    fn name(&mut self, id: Option<Id>, start: u32, element: Element) -> Option<name::Reading> {
+    fn name(&mut self, id: Option<Id>, start: u32, element: Element) -> Option<name::NameReading> {
         let id = id.filter(|id| self.wants(*id));
         let (reading, text) = match id {
             Some(_) => name::read_text(self.message, start, self.out)?,
@@ -385,9 +385,9 @@ impl Dissector<'_> {
 
     fn data(&mut self, record: &Record, element: Element) {
         let mut uncompressed_len = record.data.len();
-        for piece in Pieces::of(self.message, record) {
+        for piece in RecordPieces::of(self.message, record) {
             match piece {
-                Piece::Name(id, at) => {
+                RecordPiece::Name(id, at) => {
                     if id.is_some_and(|id| self.wants(id))
                         || self.want & (NAME_CHECKS | Id::UncompressedLen.bit()) != 0
                     {
@@ -397,17 +397,17 @@ impl Dissector<'_> {
                             .saturating_sub(at.len());
                     }
                 }
-                Piece::Uint(id, at) => {
+                RecordPiece::Uint(id, at) => {
                     if let Some(id) = id {
                         self.part(id, at, uint(at.of(self.message)), element);
                     }
                 }
-                Piece::Bytes(id, at) => {
+                RecordPiece::Bytes(id, at) => {
                     if let Some(id) = id {
                         self.bytes(id, at, element);
                     }
                 }
-                Piece::Counted { len_id, len_at, id, value } => {
+                RecordPiece::Counted { len_id, len_at, id, value } => {
                     if let Some(id) = len_id {
                         self.part(id, len_at, u64::from(value.len()), element);
                     }
@@ -415,8 +415,8 @@ impl Dissector<'_> {
                         self.bytes(id, value, element);
                     }
                 }
-                Piece::Option { span, value } => self.option(span, value),
-                Piece::Overrun { option } => {
+                RecordPiece::Option { span, value } => self.option(span, value),
+                RecordPiece::Overrun { option } => {
                     self.malformed = true;
                     if let Some(option) = option {
                         self.part(Id::OptOverrun, option, 1, element);

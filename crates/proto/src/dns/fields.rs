@@ -1,12 +1,12 @@
 //! The table of DNS fields and their numbers.
 
-use crate::schema::{Editable, FieldDef, Kind, Repr};
+use crate::schema::{Editable, FieldDef, FieldKind, Repr};
 
 /// A number field of this many bits whose bytes are all its own.
 const fn uint(name: &'static str, bits: u8, help: &'static str) -> FieldDef {
     FieldDef {
         name,
-        kind: Kind::Uint(bits),
+        kind: FieldKind::Uint(bits),
         editable: Editable::SameLength,
         help,
         ..FieldDef::UINT
@@ -21,7 +21,7 @@ const fn part(name: &'static str, bits: u8, help: &'static str) -> FieldDef {
 /// Bits of the flags word.
 const fn bits(name: &'static str, width: u8, shift: u8, help: &'static str) -> FieldDef {
     let mask = 0xffff_u64 >> (16_u8.saturating_sub(width));
-    let kind = if width == 1 { Kind::Bool } else { Kind::Uint(width) };
+    let kind = if width == 1 { FieldKind::Bool } else { FieldKind::Uint(width) };
     FieldDef { kind, repr: Repr::BigEndian { shift, mask }, ..uint(name, 16, help) }
 }
 
@@ -47,7 +47,7 @@ const fn bytes(name: &'static str, help: &'static str) -> FieldDef {
 
 /// Text inside an element.
 const fn text(name: &'static str, help: &'static str) -> FieldDef {
-    FieldDef { kind: Kind::Text, ..bytes(name, help) }
+    FieldDef { kind: FieldKind::Text, ..bytes(name, help) }
 }
 
 /// A finding about an element: present only where it is true.
@@ -72,7 +72,7 @@ fields! {
     Transaction uint("dns.id", 16, "Transaction ID.");
     Flags uint("dns.flags", 16, "The flags word.");
     Response bits("dns.flags.response", 1, 15, "Message is a response.");
-    Opcode bits("dns.flags.opcode", 4, 11, "Kind of query.");
+    Opcode bits("dns.flags.opcode", 4, 11, "FieldKind of query.");
     Authoritative bits("dns.flags.authoritative", 1, 10, "Server is an authority for the name.");
     Truncated bits("dns.flags.truncated", 1, 9, "Message was cut off.");
     RecDesired bits("dns.flags.recdesired", 1, 8, "Recursion is desired.");

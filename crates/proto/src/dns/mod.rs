@@ -17,12 +17,12 @@ mod reply;
 #[cfg(test)]
 mod tests;
 
+use crate::DecoderState;
 use crate::decoder::{Decoder, Dissection, Need, Refusal, Refused, Repair, Step, View};
 use crate::edits::Edits;
 use crate::fields::Span;
 use crate::fields::{Field, Fields};
 use crate::schema::{Protocol, Transport};
-use crate::state::State;
 use crate::wanted::{Slot, Wanted};
 use fields::Id;
 
@@ -62,16 +62,22 @@ impl Decoder for Dns {
         &PROTOCOL
     }
 
-    fn start(&self) -> State {
-        State::Dns { skip: [0; 2] }
+    fn start(&self) -> DecoderState {
+        DecoderState::Dns { skip: [0; 2] }
     }
 
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
         dissect::datagram(wanted, view.input, out)
     }
 
-    fn stream(&self, wanted: &Wanted, state: &mut State, view: View<'_>, out: &mut Fields) -> Step {
-        let State::Dns { skip } = state else { return Step::NotThisProtocol };
+    fn stream(
+        &self,
+        wanted: &Wanted,
+        state: &mut DecoderState,
+        view: View<'_>,
+        out: &mut Fields,
+    ) -> Step {
+        let DecoderState::Dns { skip } = state else { return Step::NotThisProtocol };
         let [request, response] = skip;
         let skip = if view.from.index() == 0 { request } else { response };
         if *skip > 0 {
@@ -94,9 +100,9 @@ impl Decoder for Dns {
         let mut quiet = true;
         if wanted.plain() & Id::Length.bit() != 0 {
             let number = u64::from(u16::from_be_bytes(*prefix));
-            quiet = wanted
-                .screen()
-                .is_some_and(|screen| !screen.number(Id::Length.slot(), prefix.len(), number));
+            quiet = wanted.field_prefilter().is_some_and(|prefilter| {
+                !prefilter.number(Id::Length.slot(), prefix.len(), number)
+            });
             out.number(Id::Length.slot(), Span { start: 0, end: PREFIX_BYTES }, number);
         }
         let message = rest.get(..len).unwrap_or(rest);
@@ -130,8 +136,8 @@ impl Decoder for Dns {
     //# Since pipelined responses can arrive out of order, clients MUST match responses to
     //# outstanding queries on the same TCP connection using the Message ID.
     /// An answer of ours may stand before any of the server's, but not inside one.
-    fn owed(&self, state: &State) -> Option<u32> {
-        let State::Dns { skip: [_, response] } = state else { return None };
+    fn outstanding_responses(&self, state: &DecoderState) -> Option<u32> {
+        let DecoderState::Dns { skip: [_, response] } = state else { return None };
         Some(u32::from(*response > 0))
     }
 

@@ -72,7 +72,7 @@ pub(super) fn skip(message: &[u8], start: u32) -> Option<u32> {
 
 /// What reading a name found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Reading {
+pub(super) struct NameReading {
     /// Where the name ends in place; `None` where that cannot be told.
     pub(super) end: Option<u32>,
     /// Bytes in wire form without compression.
@@ -90,8 +90,8 @@ pub(super) struct Reading {
 }
 
 /// Reads a name and calls `label` with every label of it.
-pub(super) fn read(message: &[u8], start: u32, mut label: impl FnMut(&[u8])) -> Reading {
-    let mut found = Reading::default();
+pub(super) fn read(message: &[u8], start: u32, mut label: impl FnMut(&[u8])) -> NameReading {
+    let mut found = NameReading::default();
     let mut at = start;
     // Where the labels now being read begin: RFC 1035 section 4.1.4 has a pointer name a "prior occurrence".
     let mut run_start = start;
@@ -142,14 +142,21 @@ pub(super) fn read(message: &[u8], start: u32, mut label: impl FnMut(&[u8])) -> 
 ///
 /// The form is Wireshark's: labels joined by dots, the root as `<Root>`, bytes that do not print as C escapes or three
 /// octal digits, bytes over 127 as they are. A backslash is doubled, so that [`encode`] can tell it from an escape.
-pub(super) fn read_text(message: &[u8], start: u32, out: &mut Fields) -> Option<(Reading, Span)> {
+pub(super) fn read_text(
+    message: &[u8],
+    start: u32,
+    out: &mut Fields,
+) -> Option<(NameReading, Span)> {
     if let Some(rest) = usize::try_from(start).ok().and_then(|start| message.get(start..))
-        && let Some(Plain { labels, bytes: len, .. }) = plain(rest)
+        && let Some(PlainName { labels, bytes: len, .. }) = plain(rest)
         && let Some(text) = plain_text(rest, len, out).and_then(|text_len| out.keep_text(text_len))
     {
         let wire_len = u32::try_from(len).unwrap_or(u32::MAX);
         let end = start.checked_add(wire_len);
-        return Some((Reading { end, wire_len, labels, valid: true, ..Reading::default() }, text));
+        return Some((
+            NameReading { end, wire_len, labels, valid: true, ..NameReading::default() },
+            text,
+        ));
     }
     let text_start = out.text().len();
     let mut room = true;
@@ -170,7 +177,7 @@ pub(super) fn read_text(message: &[u8], start: u32, out: &mut Fields) -> Option<
 
 /// The common name: without a pointer, and not the root alone, which is text of another kind.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Plain {
+pub(super) struct PlainName {
     /// Labels, the root not counted.
     pub(super) labels: u32,
     /// Its length in wire form.
@@ -179,9 +186,9 @@ pub(super) struct Plain {
 
 /// The common name at the front of `rest`.
 #[inline]
-pub(super) fn plain(rest: &[u8]) -> Option<Plain> {
+pub(super) fn plain(rest: &[u8]) -> Option<PlainName> {
     let rest = rest.get(..NAME_BYTES_MAX_USIZE).unwrap_or(rest);
-    let mut name = Plain { labels: 0, bytes: 0 };
+    let mut name = PlainName { labels: 0, bytes: 0 };
     loop {
         let len = *rest.get(name.bytes)?;
         name.bytes = name.bytes.wrapping_add(usize::from(len)).wrapping_add(1);

@@ -1,6 +1,6 @@
 //! The query that nearly every query is: one question, its name without pointers or escapes, at most an OPT record behind it.
 //!
-//! Most such queries concern no rule, which the side's [`Screen`] tells before any field is made: the header is one load,
+//! Most such queries concern no rule, which the side's [`FieldPrefilter`] tells before any field is made: the header is one load,
 //! the name is stepped over once. Where rules read header and question only, the same fields as the general way finds are
 //! written here in a third of the instructions.
 
@@ -8,11 +8,11 @@ use core::slice::IterMut;
 
 use super::cut;
 use super::fields::{HEADER, Id, RDATA, RECORDS};
-use super::name::{self, Plain};
+use super::name::{self, PlainName};
 use super::record::{OPT, Question};
-use crate::edits::Cut;
+use crate::edits::ValueCut;
+use crate::field_prefilter::FieldPrefilter;
 use crate::fields::{Field, Fields, Flags, Span};
-use crate::watch::Screen;
 
 /// Fields this way can emit; all have numbers below 64.
 const FIELDS: u128 = BEFORE_QUESTION | Id::Question.to(Id::QryClass);
@@ -54,16 +54,16 @@ const ESCAPE_BYTES_MAX: usize = 4;
 
 /// What a look at a message told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sight {
+pub(super) enum PrefilterVerdict {
     /// No rule can concern any field of it.
     Nothing,
     /// All that becomes of it is this.
-    Cut(Cut),
+    Cut(ValueCut),
     /// Some rule may concern it.
     Watched,
 }
 
-impl Sight {
+impl PrefilterVerdict {
     fn of(watched: bool) -> Self {
         if watched { Self::Watched } else { Self::Nothing }
     }
@@ -71,19 +71,23 @@ impl Sight {
 
 /// Looks for watched values. (The room in `out` may be written to, but nothing is emitted.)
 #[inline(always)]
-pub(super) fn look(screen: &Screen, message: &[u8], out: &mut Fields) -> Sight {
-    let fields = screen.fields();
+pub(super) fn look(
+    prefilter: &FieldPrefilter,
+    message: &[u8],
+    out: &mut Fields,
+) -> PrefilterVerdict {
+    let fields = prefilter.fields();
     // Most rules are about what these queries do not have, or about a few of the fields that they do.
     if fields & PRESENT & !QUICK == 0 {
-        return match Shape::of(message) {
-            Some(shape) => shape.look(screen, message),
-            None => Sight::Watched,
+        return match CommonQuery::of(message) {
+            Some(shape) => shape.look(prefilter, message),
+            None => PrefilterVerdict::Watched,
         };
     }
-    Sight::of(!is_each_quiet(screen, message, out))
+    PrefilterVerdict::of(!is_each_quiet(prefilter, message, out))
 }
 
-/// Fields that [`Shape`] tells.
+/// Fields that [`CommonQuery`] tells.
 const QUICK: u128 = Id::MessageLen.bit()
     | Id::Response.bit()
     | Id::Opcode.bit()
@@ -92,17 +96,17 @@ const QUICK: u128 = Id::MessageLen.bit()
     | Id::Extraneous.bit();
 
 /// The least there is to see of one of these queries.
-struct Shape {
+struct CommonQuery {
     flags: u16,
     /// Bytes behind the last announced one.
     extraneous_bytes: usize,
-    name: Plain,
+    name: PlainName,
     /// The type asked for.
     kind: u16,
     has_opt: bool,
 }
 
-impl Shape {
+impl CommonQuery {
     #[inline(always)]
     fn of(message: &[u8]) -> Option<Self> {
         let &[_, _, f0, f1, counts @ ..] = message.first_chunk::<12>()?;
@@ -129,31 +133,31 @@ impl Shape {
     }
 
     #[inline(always)]
-    fn look(&self, screen: &Screen, message: &[u8]) -> Sight {
-        if self.is_more_than_name_watched(screen, message) {
-            return Sight::Watched;
+    fn look(&self, prefilter: &FieldPrefilter, message: &[u8]) -> PrefilterVerdict {
+        if self.is_more_than_name_watched(prefilter, message) {
+            return PrefilterVerdict::Watched;
         }
-        if screen.fields() & Id::QryName.bit() == 0 {
-            return Sight::Nothing;
+        if prefilter.fields() & Id::QryName.bit() == 0 {
+            return PrefilterVerdict::Nothing;
         }
         let slot = Id::QryName.slot();
         // The name's length as text, if its text is all but the dots what stands in the message.
         let text_len = self.name.bytes.wrapping_sub(2);
-        if !screen.bytes(slot, text_len) {
-            return Sight::of(self.is_text_watched(screen, message));
+        if !prefilter.bytes(slot, text_len) {
+            return PrefilterVerdict::of(self.is_text_watched(prefilter, message));
         }
-        match screen.cut(slot).and_then(|to| cut::cut(message, self.name.bytes, to)) {
-            Some(cut) => Sight::Cut(cut),
-            None => Sight::Watched,
+        match prefilter.cut(slot).and_then(|to| cut::cut(message, self.name.bytes, to)) {
+            Some(cut) => PrefilterVerdict::Cut(cut),
+            None => PrefilterVerdict::Watched,
         }
     }
 
     /// Some rule may concern a field that is not the name.
     #[inline(always)]
-    fn is_more_than_name_watched(&self, screen: &Screen, message: &[u8]) -> bool {
-        let fields = screen.fields();
+    fn is_more_than_name_watched(&self, prefilter: &FieldPrefilter, message: &[u8]) -> bool {
+        let fields = prefilter.fields();
         let number = |id: Id, bytes: usize, number: u64| {
-            fields & id.bit() != 0 && screen.number(id.slot(), bytes, number)
+            fields & id.bit() != 0 && prefilter.number(id.slot(), bytes, number)
         };
         let flag_bits = |shift: u32, mask: u16| u64::from(self.flags.wrapping_shr(shift) & mask);
         number(Id::MessageLen, 0, u64::try_from(message.len()).unwrap_or(u64::MAX))
@@ -162,18 +166,18 @@ impl Shape {
             || number(Id::QryType, 2, u64::from(self.kind))
             || (self.extraneous_bytes > 0
                 && fields & Id::Extraneous.bit() != 0
-                && screen.bytes(Id::Extraneous.slot(), self.extraneous_bytes))
+                && prefilter.bytes(Id::Extraneous.slot(), self.extraneous_bytes))
             || (self.has_opt
                 && fields & (RECORD | OPTIONS) != 0
                 && Opt::at(message, self.name.bytes.wrapping_add(16))
-                    .is_none_or(|(opt, _)| opt.is_watched(screen, message)))
+                    .is_none_or(|(opt, _)| opt.is_watched(prefilter, message)))
     }
 
     /// Some rule may concern the name, which would not be watched if none of its bytes needed an escape.
     #[inline(always)]
-    fn is_text_watched(&self, screen: &Screen, message: &[u8]) -> bool {
+    fn is_text_watched(&self, prefilter: &FieldPrefilter, message: &[u8]) -> bool {
         let text_len = self.name.bytes.wrapping_sub(2);
-        let least = screen.least_length(Id::QryName.slot());
+        let least = prefilter.least_length(Id::QryName.slot());
         // No escape makes it shorter, and none makes it more than four times as long.
         if least > text_len.wrapping_mul(ESCAPE_BYTES_MAX) {
             return false;
@@ -185,28 +189,28 @@ impl Shape {
 }
 
 #[inline(never)]
-fn is_each_quiet(screen: &Screen, message: &[u8], out: &mut Fields) -> bool {
-    let Some(header) = Header::of(message) else { return false };
-    let fields = screen.fields();
-    if fields & BEFORE_QUESTION != 0 && header.is_watched(screen, message) {
+fn is_each_quiet(prefilter: &FieldPrefilter, message: &[u8], out: &mut Fields) -> bool {
+    let Some(header) = DnsHeader::of(message) else { return false };
+    let fields = prefilter.fields();
+    if fields & BEFORE_QUESTION != 0 && header.is_watched(prefilter, message) {
         return false;
     }
     // Where only the header decides, names need not be looked at.
     if fields & !(BEFORE_QUESTION | Id::Length.bit()) == 0 {
         return true;
     }
-    Query::of(&header, message).is_some_and(|query| !query.is_watched(screen, message, out))
+    PlainQuery::of(&header, message).is_some_and(|query| !query.is_watched(prefilter, message, out))
 }
 
 /// The twelve bytes every message begins with.
-struct Header {
+struct DnsHeader {
     transaction: u16,
     flags: u16,
     /// The four section counts.
     counts: u64,
 }
 
-impl Header {
+impl DnsHeader {
     #[inline(always)]
     fn of(message: &[u8]) -> Option<Self> {
         let &[i0, i1, f0, f1, counts @ ..] = message.first_chunk::<12>()?;
@@ -250,22 +254,22 @@ impl Header {
         number(Id::Additionals, 10, 12, count(0));
     }
 
-    fn is_watched(&self, screen: &Screen, message: &[u8]) -> bool {
+    fn is_watched(&self, prefilter: &FieldPrefilter, message: &[u8]) -> bool {
         let mut watched = false;
-        self.each(screen.fields(), message, |id, at, number| {
-            watched = watched || is_number_watched(screen, id, at, number);
+        self.each(prefilter.fields(), message, |id, at, number| {
+            watched = watched || is_number_watched(prefilter, id, at, number);
         });
         watched
     }
 }
 
 #[inline(never)]
-fn is_number_watched(screen: &Screen, id: Id, at: Span, number: u64) -> bool {
-    screen.number(id.slot(), at.range().len(), number)
+fn is_number_watched(prefilter: &FieldPrefilter, id: Id, at: Span, number: u64) -> bool {
+    prefilter.number(id.slot(), at.range().len(), number)
 }
 
 /// What follows the header.
-struct Query {
+struct PlainQuery {
     /// Labels of the name.
     labels: u32,
     /// Bytes of the name in wire form.
@@ -285,15 +289,15 @@ struct Opt {
     data: Span,
 }
 
-impl Query {
+impl PlainQuery {
     #[inline(always)]
-    fn of(header: &Header, message: &[u8]) -> Option<Self> {
+    fn of(header: &DnsHeader, message: &[u8]) -> Option<Self> {
         let has_opt = header.counts == ONE_QUESTION_ONE_ADDITIONAL;
         if header.counts != ONE_QUESTION && !has_opt {
             return None;
         }
         let rest = message.get(12..)?;
-        let Plain { labels, bytes: name_bytes, .. } = name::plain(rest)?;
+        let PlainName { labels, bytes: name_bytes, .. } = name::plain(rest)?;
         let name_end = u32::try_from(name_bytes).ok()?.wrapping_add(12);
         let question = Question::behind(message, 12, name_end)?;
         let behind = rest.get(name_bytes.wrapping_add(4)..)?;
@@ -306,7 +310,7 @@ impl Query {
         Some(Self { labels, name_bytes, question, opt, extraneous_bytes })
     }
 
-    /// Calls `visit` with those of `fields` that are numbers of the question. (Inlined: see [`Header::each`].)
+    /// Calls `visit` with those of `fields` that are numbers of the question. (Inlined: see [`DnsHeader::each`].)
     #[inline(always)]
     fn each_number(&self, fields: u128, mut visit: impl FnMut(Id, Span, u64)) {
         let mut number = |id: Id, start: u32, end: u32, number: u64| {
@@ -325,21 +329,21 @@ impl Query {
 
     /// Some rule may concern a field behind the header. The text of the name is written to the room in `out`, but not kept.
     #[inline(always)]
-    fn is_watched(&self, screen: &Screen, message: &[u8], out: &mut Fields) -> bool {
-        let fields = screen.fields();
+    fn is_watched(&self, prefilter: &FieldPrefilter, message: &[u8], out: &mut Fields) -> bool {
+        let fields = prefilter.fields();
         let mut watched = false;
         if fields & Id::QryName.bit() != 0 {
-            watched = self.is_name_watched(screen, message, out);
+            watched = self.is_name_watched(prefilter, message, out);
         }
         self.each_number(fields, |id, at, number| {
-            watched = watched || is_number_watched(screen, id, at, number);
+            watched = watched || is_number_watched(prefilter, id, at, number);
         });
         if fields & (Id::Question.bit() | Id::NameLen.bit() | Id::Extraneous.bit()) != 0 {
-            watched = watched || self.is_rest_watched(screen);
+            watched = watched || self.is_rest_watched(prefilter);
         }
         match &self.opt {
             Some(opt) if fields & (RECORD | OPTIONS | Id::NameLen.bit()) != 0 => {
-                watched || opt.is_watched(screen, message)
+                watched || opt.is_watched(prefilter, message)
             }
             _ => watched,
         }
@@ -347,26 +351,32 @@ impl Query {
 
     /// By its length, which no escape makes less and none makes more than four times as much.
     #[inline(always)]
-    fn is_name_watched(&self, screen: &Screen, message: &[u8], out: &mut Fields) -> bool {
+    fn is_name_watched(
+        &self,
+        prefilter: &FieldPrefilter,
+        message: &[u8],
+        out: &mut Fields,
+    ) -> bool {
         let slot = Id::QryName.slot();
         let text_len = self.name_bytes.wrapping_sub(2);
-        let least = screen.least_length(slot);
+        let least = prefilter.least_length(slot);
         least <= text_len.wrapping_mul(ESCAPE_BYTES_MAX)
-            && (screen.bytes(slot, text_len)
+            && (prefilter.bytes(slot, text_len)
                 || message
                     .get(12..)
                     .is_none_or(|rest| name::plain_text(rest, self.name_bytes, out).is_none()))
     }
 
     #[inline(never)]
-    fn is_rest_watched(&self, screen: &Screen) -> bool {
-        let bytes =
-            |id: Id, len: usize| screen.fields() & id.bit() != 0 && screen.bytes(id.slot(), len);
+    fn is_rest_watched(&self, prefilter: &FieldPrefilter) -> bool {
+        let bytes = |id: Id, len: usize| {
+            prefilter.fields() & id.bit() != 0 && prefilter.bytes(id.slot(), len)
+        };
         let name_len = u64::try_from(self.name_bytes).unwrap_or(u64::MAX);
         bytes(Id::Question, self.name_bytes.wrapping_add(4))
             || (self.extraneous_bytes > 0 && bytes(Id::Extraneous, self.extraneous_bytes))
-            || (screen.fields() & Id::NameLen.bit() != 0
-                && screen.number(Id::NameLen.slot(), self.name_bytes, name_len))
+            || (prefilter.fields() & Id::NameLen.bit() != 0
+                && prefilter.number(Id::NameLen.slot(), self.name_bytes, name_len))
     }
 }
 
@@ -386,12 +396,12 @@ impl Opt {
 
     /// Some rule may concern a field of the record or of its options.
     #[inline(never)]
-    fn is_watched(&self, screen: &Screen, message: &[u8]) -> bool {
-        let fields = screen.fields();
+    fn is_watched(&self, prefilter: &FieldPrefilter, message: &[u8]) -> bool {
+        let fields = prefilter.fields();
         let number = |id: Id, bytes: usize, number: u64| {
-            fields & id.bit() != 0 && screen.number(id.slot(), bytes, number)
+            fields & id.bit() != 0 && prefilter.number(id.slot(), bytes, number)
         };
-        let bytes = |id: Id, len: usize| fields & id.bit() != 0 && screen.bytes(id.slot(), len);
+        let bytes = |id: Id, len: usize| fields & id.bit() != 0 && prefilter.bytes(id.slot(), len);
         let data = self.data.of(message);
         let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
         let [ext_rcode, version, z0, z1] = self.ttl;
@@ -410,7 +420,7 @@ impl Opt {
             || number(Id::EdnsDo, 2, z.wrapping_shr(15))
             || number(Id::NameLen, 1, 1)
             // The question has one too; all else there is once.
-            || screen.occurrences(Id::NameLen.slot(), 2);
+            || prefilter.occurrences(Id::NameLen.slot(), 2);
         if record || fields & OPTIONS == 0 {
             return record;
         }
@@ -436,7 +446,7 @@ impl Opt {
         }
         [Id::OptCode, Id::OptLen, Id::OptData]
             .iter()
-            .any(|id| screen.occurrences(id.slot(), options))
+            .any(|id| prefilter.occurrences(id.slot(), options))
     }
 }
 
@@ -445,8 +455,8 @@ pub(super) fn emit(want: u128, message: &[u8], base: u32, out: &mut Fields) -> O
     if want & !(FIELDS | ABSENT_BARE) != 0 {
         return None;
     }
-    let header = Header::of(message)?;
-    let query = Query::of(&header, message)?;
+    let header = DnsHeader::of(message)?;
+    let query = PlainQuery::of(&header, message)?;
     let bare = query.opt.is_none() && query.extraneous_bytes == 0;
     if !bare && want & !(FIELDS | ABSENT) != 0 {
         return None;
@@ -458,7 +468,7 @@ pub(super) fn emit(want: u128, message: &[u8], base: u32, out: &mut Fields) -> O
     }
 
     let room = out.room().first_chunk_mut::<FIELDS_MAX>()?;
-    let mut places = Places { base, left: room.iter_mut(), taken: 0 };
+    let mut places = FieldPlaces { base, left: room.iter_mut(), taken: 0 };
     if want & BEFORE_QUESTION != 0 {
         header.each(want, message, |id, at, number| {
             places.put(id, at, |field| Field { flags: Flags::NUMBER, number, ..field });
@@ -494,13 +504,13 @@ pub(super) fn emit(want: u128, message: &[u8], base: u32, out: &mut Fields) -> O
 }
 
 /// Places to write fields to.
-struct Places<'a> {
+struct FieldPlaces<'a> {
     base: u32,
     left: IterMut<'a, Field>,
     taken: usize,
 }
 
-impl Places<'_> {
+impl FieldPlaces<'_> {
     /// Writes a field, its own element unless `finish` says otherwise.
     #[inline(always)]
     fn put(&mut self, id: Id, at: Span, finish: impl FnOnce(Field) -> Field) {

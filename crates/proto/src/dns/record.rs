@@ -101,7 +101,7 @@ impl Record {
 
 /// One part of a record's data. What has no field is there to be stepped over.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Part {
+pub(super) enum DataPart {
     /// A domain name.
     Name(Option<Id>),
     /// A number of this many bytes.
@@ -119,9 +119,9 @@ pub(super) enum Part {
 }
 
 /// What the data of records of a type is made of. Types that are not here are opaque (RFC 3597).
-pub(super) const fn shape(kind: u16) -> &'static [Part] {
-    use Part::{Bytes, Counted, Name, Options, Rest, Strings, Uint};
-    const SIGNATURE: &[Part] = &[
+pub(super) const fn shape(kind: u16) -> &'static [DataPart] {
+    use DataPart::{Bytes, Counted, Name, Options, Rest, Strings, Uint};
+    const SIGNATURE: &[DataPart] = &[
         Uint(2, Some(Id::RrsigCovered)),
         Uint(1, Some(Id::RrsigAlgorithm)),
         Uint(1, Some(Id::RrsigLabels)),
@@ -230,7 +230,7 @@ pub(super) const fn shape(kind: u16) -> &'static [Part] {
 
 /// What stands in a record's data, one piece after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(super) enum RecordPiece {
     /// A name begins here and ends there, in place.
     Name(Option<Id>, Span),
     /// A number.
@@ -263,14 +263,14 @@ pub(super) enum Piece {
 }
 
 /// Walks a record's data. Every step takes at least a byte or ends the walk.
-pub(super) struct Pieces<'a> {
+pub(super) struct RecordPieces<'a> {
     message: &'a [u8],
-    parts: &'static [Part],
+    parts: &'static [DataPart],
     at: u32,
     end: u32,
 }
 
-impl<'a> Pieces<'a> {
+impl<'a> RecordPieces<'a> {
     /// Over the data of `record`.
     pub(super) fn of(message: &'a [u8], record: &Record) -> Self {
         // RFC 2136 sections 2.4 and 2.5: records that say "any" or "none" have no data.
@@ -285,47 +285,49 @@ impl<'a> Pieces<'a> {
         Some(span)
     }
 
-    fn counted(&mut self, width: u32, len_id: Option<Id>, id: Option<Id>) -> Option<Piece> {
+    fn counted(&mut self, width: u32, len_id: Option<Id>, id: Option<Id>) -> Option<RecordPiece> {
         let len_at = self.take(width)?;
         let len = match width {
             1 => u32::from(byte(self.message, len_at.start)?),
             _ => u32::from(uint16(self.message, len_at.start)?),
         };
-        Some(Piece::Counted { len_id, len_at, id, value: self.take(len)? })
+        Some(RecordPiece::Counted { len_id, len_at, id, value: self.take(len)? })
     }
 
-    fn option(&mut self) -> Option<Piece> {
+    fn option(&mut self) -> Option<RecordPiece> {
         let head = self.take(4)?;
         let len = uint16(self.message, head.start.saturating_add(2))?;
         let value = self.take(u32::from(len))?;
-        Some(Piece::Option { span: Span { start: head.start, end: value.end }, value })
+        Some(RecordPiece::Option { span: Span { start: head.start, end: value.end }, value })
     }
 
     /// The piece that `part` describes; `None` where it does not fit.
-    fn piece(&mut self, part: Part) -> Option<Piece> {
+    fn piece(&mut self, part: DataPart) -> Option<RecordPiece> {
         Some(match part {
-            Part::Name(id) => {
+            DataPart::Name(id) => {
                 let end = skip(self.message, self.at).filter(|end| *end <= self.end)?;
                 let span = Span { start: self.at, end };
                 self.at = end;
-                Piece::Name(id, span)
+                RecordPiece::Name(id, span)
             }
-            Part::Uint(len, id) => Piece::Uint(id, self.take(len)?),
-            Part::Bytes(len, id) => Piece::Bytes(id, self.take(len)?),
-            Part::Counted(width, len_id, id) => self.counted(width, len_id, id)?,
-            Part::Strings(len_id, id) => self.counted(1, len_id, id)?,
-            Part::Options => self.option()?,
-            Part::Rest(id) => Piece::Bytes(id, self.take(self.end.saturating_sub(self.at))?),
+            DataPart::Uint(len, id) => RecordPiece::Uint(id, self.take(len)?),
+            DataPart::Bytes(len, id) => RecordPiece::Bytes(id, self.take(len)?),
+            DataPart::Counted(width, len_id, id) => self.counted(width, len_id, id)?,
+            DataPart::Strings(len_id, id) => self.counted(1, len_id, id)?,
+            DataPart::Options => self.option()?,
+            DataPart::Rest(id) => {
+                RecordPiece::Bytes(id, self.take(self.end.saturating_sub(self.at))?)
+            }
         })
     }
 }
 
-impl Iterator for Pieces<'_> {
-    type Item = Piece;
+impl Iterator for RecordPieces<'_> {
+    type Item = RecordPiece;
 
-    fn next(&mut self) -> Option<Piece> {
+    fn next(&mut self) -> Option<RecordPiece> {
         let (&part, later) = self.parts.split_first()?;
-        let repeats = matches!(part, Part::Strings(..) | Part::Options);
+        let repeats = matches!(part, DataPart::Strings(..) | DataPart::Options);
         if repeats && self.at >= self.end {
             return None;
         }
@@ -340,7 +342,9 @@ impl Iterator for Pieces<'_> {
             None => {
                 self.parts = &[];
                 let option = Span { start, end: self.end };
-                Some(Piece::Overrun { option: matches!(part, Part::Options).then_some(option) })
+                Some(RecordPiece::Overrun {
+                    option: matches!(part, DataPart::Options).then_some(option),
+                })
             }
         }
     }

@@ -6,7 +6,7 @@
 //! in every name that no rule edited what it said before, and holds no pointer that goes forward.
 
 use super::name::{self, Label, byte};
-use super::record::{Piece, Pieces, Question, Record, uint16};
+use super::record::{Question, Record, RecordPiece, RecordPieces, uint16};
 use crate::decoder::Repair;
 use crate::edits::{Edit, Edits};
 use crate::fields::Span;
@@ -71,7 +71,7 @@ struct Repairer<'a, const BLOCKS: usize> {
 
 /// What an edit does to an element.
 #[derive(PartialEq, Eq)]
-enum Fate {
+enum ElementFate {
     /// Nothing, or something inside it.
     Stays,
     /// It is deleted.
@@ -129,9 +129,9 @@ impl<'a, const BLOCKS: usize> Repairer<'a, BLOCKS> {
                     None => return Some(false),
                 };
                 match self.fate(span)? {
-                    Fate::Removed => *removed = removed.saturating_add(1),
-                    Fate::Replaced => {}
-                    Fate::Stays => {
+                    ElementFate::Removed => *removed = removed.saturating_add(1),
+                    ElementFate::Replaced => {}
+                    ElementFate::Stays => {
                         self.name(Span { start: at, end: name_end })?;
                         if let Some(record) = record {
                             self.data(&record)?;
@@ -147,13 +147,13 @@ impl<'a, const BLOCKS: usize> Repairer<'a, BLOCKS> {
 
     /// A record's data: names, lengths inside it, its own length.
     fn data(&mut self, record: &Record) -> Option<()> {
-        if self.fate(record.data)? == Fate::Stays {
-            for piece in Pieces::of(self.message, record) {
+        if self.fate(record.data)? == ElementFate::Stays {
+            for piece in RecordPieces::of(self.message, record) {
                 match piece {
-                    Piece::Name(_, at) => self.name(at)?,
-                    Piece::Counted { len_at, value, .. } => self.counted(len_at, value)?,
-                    Piece::Option { span, value } => {
-                        if self.fate(span)? == Fate::Stays {
+                    RecordPiece::Name(_, at) => self.name(at)?,
+                    RecordPiece::Counted { len_at, value, .. } => self.counted(len_at, value)?,
+                    RecordPiece::Option { span, value } => {
+                        if self.fate(span)? == ElementFate::Stays {
                             let len_at = Span {
                                 start: span.start.saturating_add(2),
                                 end: span.start.saturating_add(4),
@@ -161,7 +161,9 @@ impl<'a, const BLOCKS: usize> Repairer<'a, BLOCKS> {
                             self.counted(len_at, value)?;
                         }
                     }
-                    Piece::Uint(..) | Piece::Bytes(..) | Piece::Overrun { .. } => {}
+                    RecordPiece::Uint(..)
+                    | RecordPiece::Bytes(..)
+                    | RecordPiece::Overrun { .. } => {}
                 }
             }
         }
@@ -318,19 +320,19 @@ impl<'a, const BLOCKS: usize> Repairer<'a, BLOCKS> {
     }
 
     /// What becomes of a range of the message; `None` where an edit straddles its border.
-    fn fate(&self, range: Span) -> Option<Fate> {
+    fn fate(&self, range: Span) -> Option<ElementFate> {
         if range.is_empty() {
-            return Some(Fate::Stays);
+            return Some(ElementFate::Stays);
         }
-        let Some(first) = self.first_edit_in(range) else { return Some(Fate::Stays) };
+        let Some(first) = self.first_edit_in(range) else { return Some(ElementFate::Stays) };
         let range = Span {
             start: range.start.saturating_add(self.base),
             end: range.end.saturating_add(self.base),
         };
         if first.at.contains(range) {
             return match (first.with.is_empty(), first.at == range) {
-                (true, _) => Some(Fate::Removed),
-                (false, true) => Some(Fate::Replaced),
+                (true, _) => Some(ElementFate::Removed),
+                (false, true) => Some(ElementFate::Replaced),
                 (false, false) => None,
             };
         }
@@ -338,7 +340,7 @@ impl<'a, const BLOCKS: usize> Repairer<'a, BLOCKS> {
         let last = list.partition_point(|edit| edit.at.start < range.end).checked_sub(1)?;
         let inside = range.start <= first.at.start
             && list.get(last).is_some_and(|last| last.at.end <= range.end);
-        inside.then_some(Fate::Stays)
+        inside.then_some(ElementFate::Stays)
     }
 
     /// Bytes that the edits inside a range of the message add, insertions at its end (or its start, if it is empty) included.

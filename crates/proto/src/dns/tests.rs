@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fields::Flags;
-use crate::{Direction, FieldId, Kind};
+use crate::{Direction, FieldId, FieldKind};
 
 /// Labels of a dotted name, without the root.
 fn labels(name: &str) -> Vec<u8> {
@@ -61,9 +61,9 @@ fn show(fields: &Fields, input: &[u8]) -> Vec<String> {
         assert!(usize::try_from(field.element.end).unwrap() <= input.len(), "{}", def.name);
         let value = fields.value_of(field, input);
         match def.kind {
-            Kind::Bytes => format!("{}={}", def.name, value.escape_ascii()),
-            Kind::Text => format!("{}={}", def.name, String::from_utf8_lossy(value)),
-            Kind::Uint(_) | Kind::Bool => format!("{}={}", def.name, field.number),
+            FieldKind::Bytes => format!("{}={}", def.name, value.escape_ascii()),
+            FieldKind::Text => format!("{}={}", def.name, String::from_utf8_lossy(value)),
+            FieldKind::Uint(_) | FieldKind::Bool => format!("{}={}", def.name, field.number),
         }
     };
     fields.items().iter().map(show_one).collect()

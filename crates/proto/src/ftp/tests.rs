@@ -1,8 +1,8 @@
 use super::*;
 use crate::Direction::{Request, Response};
 use crate::corpus::all_survive;
-use crate::replay::Turn::{Answers, Asks, Refused as RefusedTurn};
-use crate::replay::{check, check_held, check_ids, check_owed, noise, survives};
+use crate::replay::ReplayTurn::{Answers, Asks, Refused as RefusedTurn};
+use crate::replay::{check, check_held, check_ids, check_outstanding, noise, survives};
 
 const ALL: &[&str] =
     &["ftp.request.command", "ftp.request.arg", "ftp.response.code", "ftp.response.arg"];
@@ -179,7 +179,7 @@ fn a_refusal_answers_commands_only() {
 
 #[test]
 fn every_command_is_owed_one_last_reply() {
-    check_owed(
+    check_outstanding(
         &Ftp,
         &[
             Asks(b"", Some(1)),
@@ -198,11 +198,11 @@ fn every_command_is_owed_one_last_reply() {
             Answers(b"234 go\r\n", None),
         ],
     );
-    check_owed(&Ftp, &[Answers(b"220 x\r\n", Some(0)), Asks(b" \r\n", None)]);
-    check_owed(&Ftp, &[Answers(b"220 x\r\n", Some(0)), Answers(b"421 bye\r\n", None)]);
-    check_owed(&Ftp, &[Answers(b"hello\r\n", None)]);
+    check_outstanding(&Ftp, &[Answers(b"220 x\r\n", Some(0)), Asks(b" \r\n", None)]);
+    check_outstanding(&Ftp, &[Answers(b"220 x\r\n", Some(0)), Answers(b"421 bye\r\n", None)]);
+    check_outstanding(&Ftp, &[Answers(b"hello\r\n", None)]);
     // A client that was there before us: its first reply is no greeting.
-    check_owed(&Ftp, &[Asks(b"NOOP\r\n", Some(2)), Answers(b"200 ok\r\n", Some(0))]);
+    check_outstanding(&Ftp, &[Asks(b"NOOP\r\n", Some(2)), Answers(b"200 ok\r\n", Some(0))]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! Promises:  a body nobody reads is skipped, but only where every server agrees how long it is.
 //! Never:     undoes a content coding, or joins the data of two chunks.
 
-use super::state::{Half, Marks, Phase, State};
+use super::state::{HttpHalf, HttpPhase, HttpState, Marks};
 use super::table::{AMBIGUOUS, CHUNK_BOUNDARY, CHUNK_EXTENSION, CHUNK_SIZE, FILE_DATA, MALFORMED};
 use super::{NAME_BYTES_MAX, list};
 use crate::{Field, Fields, Flags, Need, Span, Step, View, Wanted};
@@ -15,12 +15,12 @@ const CHUNK_BYTES_MAX: u64 = 0x7fff_ffff;
 /// The body of a known length, or the data of one chunk. It is endless to the caller's mind: never held, always in pieces.
 pub(super) fn counted(
     wanted: &Wanted,
-    state: &mut State,
+    state: &mut HttpState,
     view: View<'_>,
     out: &mut Fields,
 ) -> Step {
     let half = state.half_mut(view.from);
-    let chunk = half.phase == Phase::ChunkData;
+    let chunk = half.phase == HttpPhase::ChunkData;
     if !wanted.has(FILE_DATA) {
         let bytes = half.left;
         finish(half, chunk);
@@ -42,11 +42,11 @@ pub(super) fn counted(
     Step::Unit { bytes, first: false, last: left == 0 && !chunk }
 }
 
-fn finish(half: &mut Half, chunk: bool) {
+fn finish(half: &mut HttpHalf, chunk: bool) {
     if chunk {
         half.left = 0;
         half.marks.unset(Marks::OPENED);
-        half.phase = Phase::ChunkEnd;
+        half.phase = HttpPhase::ChunkEnd;
     } else {
         half.next_message();
     }
@@ -55,13 +55,13 @@ fn finish(half: &mut Half, chunk: bool) {
 /// A body that ends with the connection.
 pub(super) fn until_close(
     wanted: &Wanted,
-    state: &mut State,
+    state: &mut HttpState,
     view: View<'_>,
     out: &mut Fields,
 ) -> Step {
     let half = state.half_mut(view.from);
     if !wanted.has(FILE_DATA) {
-        half.phase = Phase::Done;
+        half.phase = HttpPhase::Done;
         return Step::SkipRest;
     }
     let flags = if half.marks.has(Marks::OPENED) { Flags::CONTINUES } else { Flags::NONE };
@@ -82,7 +82,7 @@ pub(super) fn data(value: Span, flags: Flags, out: &mut Fields) {
 /// coming.
 pub(super) fn chunk_end(
     wanted: &Wanted,
-    state: &mut State,
+    state: &mut HttpState,
     view: View<'_>,
     out: &mut Fields,
 ) -> Step {
@@ -95,14 +95,14 @@ pub(super) fn chunk_end(
     if wanted.has(CHUNK_BOUNDARY) {
         out.bytes(CHUNK_BOUNDARY.0, Span::new(0, 2));
     }
-    state.half_mut(view.from).phase = Phase::ChunkSize;
+    state.half_mut(view.from).phase = HttpPhase::ChunkSize;
     Step::Unit { bytes: 2, first: false, last: false }
 }
 
 /// The line with a chunk's size.
 pub(super) fn chunk_line(
     wanted: &Wanted,
-    state: &mut State,
+    state: &mut HttpState,
     view: View<'_>,
     out: &mut Fields,
 ) -> Step {
@@ -135,7 +135,7 @@ pub(super) fn chunk_line(
     }
     let half = state.half_mut(view.from);
     half.left = size;
-    half.phase = if size > 0 { Phase::ChunkData } else { Phase::Trailers };
+    half.phase = if size > 0 { HttpPhase::ChunkData } else { HttpPhase::Trailers };
     Step::Unit { bytes: next, first: false, last: false }
 }
 
@@ -163,7 +163,7 @@ fn chunk_size(text: &[u8]) -> Option<(u64, usize)> {
 /// Servers differ in where this chunk, and so this message, ends.
 fn uncertain(
     wanted: &Wanted,
-    state: &mut State,
+    state: &mut HttpState,
     view: View<'_>,
     bytes: usize,
     out: &mut Fields,
@@ -173,7 +173,7 @@ fn uncertain(
             out.number(field.0, Span::new(0, 0), 1);
         }
     }
-    let behind_chunk = state.half(view.from).phase == Phase::ChunkEnd;
+    let behind_chunk = state.half(view.from).phase == HttpPhase::ChunkEnd;
     if behind_chunk && wanted.has(CHUNK_BOUNDARY) {
         out.bytes(CHUNK_BOUNDARY.0, Span::new(0, bytes.min(2)));
     }
@@ -181,7 +181,7 @@ fn uncertain(
     half.distrust();
     // What is left of the line is no message; from the next line on, anything may be.
     if view.input.get(bytes.saturating_sub(1)) != Some(&b'\n') {
-        half.phase = Phase::Ignored;
+        half.phase = HttpPhase::Ignored;
     }
     state.unpaired = true;
     Step::Unit { bytes: bytes.max(1), first: false, last: false }

@@ -5,7 +5,7 @@
 //! Never:     looks at a header that has no bearing on framing.
 
 use super::list;
-use super::state::{Half, Kind, Marks, Phase, State};
+use super::state::{HttpHalf, HttpPhase, HttpState, Marks, RequestKind};
 use crate::Direction;
 
 /// The headers framing rests on.
@@ -80,7 +80,7 @@ pub(super) fn by_name(name: &[u8]) -> Option<(Framing, bool)> {
 }
 
 /// Takes note of such a header. `certain`: every server reads it as that header.
-pub(super) fn note(half: &mut Half, framing: Framing, value: &[u8], certain: bool) {
+pub(super) fn note(half: &mut HttpHalf, framing: Framing, value: &[u8], certain: bool) {
     half.marks.set_if(!certain, Marks::AMBIGUOUS);
     match framing {
         Framing::Upgrade => half.marks.set(Marks::UPGRADE),
@@ -148,12 +148,12 @@ fn decimal(digits: &[u8]) -> Option<u64> {
 }
 
 /// A message head has ended: is its framing the same for every reader?
-pub(super) fn judge(half: &mut Half, from: Direction) {
+pub(super) fn judge(half: &mut HttpHalf, from: Direction) {
     let marks = half.marks;
     let framed = marks.has(Marks::TRANSFER_ENCODING)
         || half.left > 0
         || marks.has(Marks::UPGRADE)
-        || half.kind == Kind::Connect;
+        || half.kind == RequestKind::Connect;
     let request = from == Direction::Request;
     //= https://www.rfc-editor.org/rfc/rfc9112#section-6.1
     //# A server MAY reject a request that contains both Content-Length and Transfer-Encoding
@@ -165,28 +165,29 @@ pub(super) fn judge(half: &mut Half, from: Direction) {
         && (marks.has(Marks::OLD) || marks.has(Marks::VERSIONLESS));
     let bare = marks.has(Marks::BARE_CR) || (request && framed && marks.has(Marks::BARE_LF));
     let tunnel_with_body =
-        half.kind == Kind::Connect && (half.left > 0 || marks.has(Marks::TRANSFER_ENCODING));
-    let two_ways = marks.has(Marks::UPGRADE) && matches!(half.kind, Kind::Head | Kind::Connect);
+        half.kind == RequestKind::Connect && (half.left > 0 || marks.has(Marks::TRANSFER_ENCODING));
+    let two_ways =
+        marks.has(Marks::UPGRADE) && matches!(half.kind, RequestKind::Head | RequestKind::Connect);
     half.marks
         .set_if(both || old || bare || tunnel_with_body || (request && two_ways), Marks::AMBIGUOUS);
 }
 
 /// Moves on behind a message head. `true`: the message has no body and is over.
-pub(super) fn after_head(state: &mut State, from: Direction) -> bool {
+pub(super) fn after_head(state: &mut HttpState, from: Direction) -> bool {
     match from {
         Direction::Request => after_request(state),
         Direction::Response => after_response(state),
     }
 }
 
-fn after_request(state: &mut State) -> bool {
+fn after_request(state: &mut HttpState) -> bool {
     let half = &mut state.request;
     if half.marks.has(Marks::AMBIGUOUS) || half.marks.has(Marks::DISTRUSTED) {
         half.distrust();
         state.unpaired = true;
         return true;
     }
-    let kind = if half.marks.has(Marks::UPGRADE) { Kind::Upgrade } else { half.kind };
+    let kind = if half.marks.has(Marks::UPGRADE) { RequestKind::Upgrade } else { half.kind };
     let over = begin_body(half);
     state.asked(kind);
     over
@@ -194,7 +195,7 @@ fn after_request(state: &mut State) -> bool {
 
 //= https://www.rfc-editor.org/rfc/rfc9112#section-6.3
 //# The length of a message body is determined by one of the following
-fn after_response(state: &mut State) -> bool {
+fn after_response(state: &mut HttpState) -> bool {
     let status = state.response.status;
     let asked = state.oldest();
     if state.unpaired || state.response.marks.has(Marks::AMBIGUOUS) {
@@ -204,7 +205,7 @@ fn after_response(state: &mut State) -> bool {
     }
     let half = &mut state.response;
     if (100..200).contains(&status) {
-        if status == 101 && asked == Some(Kind::Upgrade) {
+        if status == 101 && asked == Some(RequestKind::Upgrade) {
             state.tunnel = true;
         }
         half.next_message();
@@ -216,12 +217,12 @@ fn after_response(state: &mut State) -> bool {
         None => state.unpaired = true,
         Some(_) => state.answered(),
     }
-    if asked == Some(Kind::Connect) && (200..300).contains(&status) {
+    if asked == Some(RequestKind::Connect) && (200..300).contains(&status) {
         state.tunnel = true;
         state.response.next_message();
         return true;
     }
-    if asked == Some(Kind::Head) || status == 204 || status == 304 {
+    if asked == Some(RequestKind::Head) || status == 204 || status == 304 {
         state.response.next_message();
         return true;
     }
@@ -230,17 +231,17 @@ fn after_response(state: &mut State) -> bool {
         return begin_body(half);
     }
     half.next_message();
-    half.phase = Phase::UntilClose;
+    half.phase = HttpPhase::UntilClose;
     false
 }
 
-fn begin_body(half: &mut Half) -> bool {
+fn begin_body(half: &mut HttpHalf) -> bool {
     let (chunked, length) = (half.marks.has(Marks::CHUNKED), half.left);
     half.next_message();
     if chunked {
-        half.phase = Phase::ChunkSize;
+        half.phase = HttpPhase::ChunkSize;
     } else if length > 0 {
-        half.phase = Phase::Body;
+        half.phase = HttpPhase::Body;
         half.left = length;
     }
     !chunked && length == 0

@@ -5,10 +5,10 @@
 //!            somebody does. In whole mode the head is one unit.
 //! Never:     gives away a line end before the byte behind it is known, where the line may go on in the next.
 
-use super::line::{Interest, Reading};
-use super::scan::{self, Line};
+use super::line::{HeaderInterest, HeaderLine};
+use super::scan::{self, LineEnd};
 use super::start;
-use super::state::{Half, Marks, Phase, State};
+use super::state::{HttpHalf, HttpPhase, HttpState, Marks};
 use super::table::{
     AMBIGUOUS, BAD_HEADER_NAME, BARE_CR, BARE_LF, LEADING_CRLF, MALFORMED, OBS_FOLD, TE_AND_LENGTH,
     TE_UNKNOWN, VERDICT_FIELDS,
@@ -17,7 +17,7 @@ use super::{NAME_BYTES_MAX, framing, suspect_data};
 use crate::{Direction, Fields, Need, Span, Step, View, Wanted};
 
 /// Why a walk stopped.
-enum Stop {
+enum HeadStop {
     /// The blank line was taken.
     Blank,
     /// The line at hand has fields, and the unit has some already.
@@ -27,10 +27,10 @@ enum Stop {
 }
 
 /// One call's walk. The state is written back only with a unit.
-pub(super) struct Head<'a> {
+pub(super) struct HeadWalk<'a> {
     pub wanted: &'a Wanted,
     pub view: View<'a>,
-    pub half: Half,
+    pub half: HttpHalf,
     pub out: &'a mut Fields,
     /// Bytes taken.
     pub at: usize,
@@ -38,9 +38,9 @@ pub(super) struct Head<'a> {
     pub first: bool,
 }
 
-impl Head<'_> {
+impl HeadWalk<'_> {
     /// From a start line on.
-    pub(super) fn start(mut self, state: &mut State) -> Step {
+    pub(super) fn start(mut self, state: &mut HttpState) -> Step {
         self.leading_empty_lines();
         if self.at > 0 {
             // A unit of their own, or how much of the start line fits a bound would depend on when they came.
@@ -54,7 +54,7 @@ impl Head<'_> {
         }
         self.first = true;
         self.at = line.next;
-        self.half.phase = Phase::Headers;
+        self.half.phase = HttpPhase::Headers;
         //= https://www.rfc-editor.org/rfc/rfc9112#section-3
         // An HTTP/0.9 client sends nothing more: its request must not wait for a blank line.
         if self.half.marks.has(Marks::VERSIONLESS) {
@@ -76,7 +76,7 @@ impl Head<'_> {
         }
     }
 
-    fn start_line(&mut self, state: &mut State, line: Line) -> Result<(), Step> {
+    fn start_line(&mut self, state: &mut HttpState, line: LineEnd) -> Result<(), Step> {
         let input = self.view.input;
         let text = input.get(self.at..line.end).unwrap_or_default();
         let place = (self.at, line.end);
@@ -113,17 +113,17 @@ impl Head<'_> {
 
     /// A line that begins no message. In front of all others it says that this is not HTTP at all; later it says that an
     /// earlier message ended elsewhere, or that the server will refuse it: then every line is suspect.
-    fn not_a_start(&mut self, state: &mut State) -> Step {
+    fn not_a_start(&mut self, state: &mut HttpState) -> Step {
         self.out.clear();
         if !self.half.marks.has(Marks::GREETED) {
             return Step::NotThisProtocol;
         }
         self.half.distrust();
-        self.half.phase = Phase::Ignored;
+        self.half.phase = HttpPhase::Ignored;
         state.unpaired = true;
         let line = scan::line(self.view.input, self.at, self.view.ended);
         if line.is_some() {
-            self.half.phase = Phase::Start;
+            self.half.phase = HttpPhase::Start;
         }
         let start = self.at;
         self.at = line.map_or(self.view.input.len(), |line| line.next);
@@ -133,7 +133,7 @@ impl Head<'_> {
     }
 
     /// The start line is not complete.
-    fn open_start(mut self, state: &mut State) -> Step {
+    fn open_start(mut self, state: &mut HttpState) -> Step {
         let input = self.view.input;
         let line = input.get(self.at..).unwrap_or_default();
         if line.is_empty() || line == b"\r" {
@@ -180,7 +180,7 @@ impl Head<'_> {
             return false;
         };
         self.at = bytes;
-        self.half.phase = Phase::OpenUri;
+        self.half.phase = HttpPhase::OpenUri;
         true
     }
 
@@ -194,12 +194,12 @@ impl Head<'_> {
             return false;
         }
         self.at = input.len();
-        self.half.phase = Phase::Ignored;
+        self.half.phase = HttpPhase::Ignored;
         true
     }
 
     /// Goes on inside an opened request target.
-    pub(super) fn continue_target(mut self, state: &mut State) -> Step {
+    pub(super) fn continue_target(mut self, state: &mut HttpState) -> Step {
         let input = self.view.input;
         let Some(line) = scan::line(input, 0, self.view.ended) else {
             let opened = start::open_target(self.wanted, &mut self.half, input, 0, self.out);
@@ -210,15 +210,15 @@ impl Head<'_> {
         self.half.marks.set_if(line.bare_lf, Marks::BARE_LF);
         self.half.marks.set_if(line.bare_cr, Marks::BARE_CR);
         start::end_request_line(self.wanted, &mut self.half, input, (0, line.end), self.out);
-        self.half.phase = Phase::Headers;
+        self.half.phase = HttpPhase::Headers;
         self.at = line.next;
         self.unit(state, false)
     }
 
     /// Header or trailer lines, from where the walk stands.
-    pub(super) fn lines(mut self, state: &mut State) -> Step {
-        let trailer = self.half.phase == Phase::Trailers;
-        let interest = Interest::of(self.wanted, self.view.from, trailer);
+    pub(super) fn lines(mut self, state: &mut HttpState) -> Step {
+        let trailer = self.half.phase == HttpPhase::Trailers;
+        let interest = HeaderInterest::of(self.wanted, self.view.from, trailer);
         let line_mode = !self.wanted.whole();
         let before = self.at;
         let stop = self.walk(&interest, trailer, line_mode);
@@ -227,38 +227,38 @@ impl Head<'_> {
             self.half.marks.set_if(memchr::memchr(0, lines).is_some(), Marks::MALFORMED);
         }
         match stop {
-            Stop::Full => self.unit(state, false),
-            Stop::Blank => self.end(state, trailer),
-            Stop::Short if self.view.ended && self.at >= self.view.input.len() => {
+            HeadStop::Full => self.unit(state, false),
+            HeadStop::Blank => self.end(state, trailer),
+            HeadStop::Short if self.view.ended && self.at >= self.view.input.len() => {
                 self.unit(state, true)
             }
-            Stop::Short => self.short(state, &interest, trailer, before),
+            HeadStop::Short => self.short(state, &interest, trailer, before),
         }
     }
 
-    fn walk(&mut self, interest: &Interest, trailer: bool, line_mode: bool) -> Stop {
+    fn walk(&mut self, interest: &HeaderInterest, trailer: bool, line_mode: bool) -> HeadStop {
         let view = self.view;
         loop {
             let (at, lines) = interest.pass_over(view.input, self.at);
             self.at = at;
             self.half.line = self.half.line.saturating_add(lines);
             let Some(line) = scan::line(view.input, self.at, view.ended) else {
-                return Stop::Short;
+                return HeadStop::Short;
             };
             if line.end == self.at && !line.bare_cr {
                 let telling = self.wanted.has_any(VERDICT_FIELDS);
                 if line_mode && telling && !self.out.items().is_empty() {
-                    return Stop::Full;
+                    return HeadStop::Full;
                 }
                 self.half.marks.set_if(line.bare_lf, Marks::BARE_LF);
                 self.at = line.next;
-                return Stop::Blank;
+                return HeadStop::Blank;
             }
-            let Some(reading) = Reading::of(view, self.at, line) else { return Stop::Short };
+            let Some(reading) = HeaderLine::of(view, self.at, line) else { return HeadStop::Short };
             let name = reading.name(view.input);
             let reads = interest.of_name(self.wanted, name);
             if line_mode && reads.any && !self.out.items().is_empty() {
-                return Stop::Full;
+                return HeadStop::Full;
             }
             self.half.line = self.half.line.saturating_add(1);
             reading.note(&mut self.half, view.input, interest, trailer);
@@ -272,8 +272,8 @@ impl Head<'_> {
     /// The line at hand is not complete.
     fn short(
         mut self,
-        state: &mut State,
-        interest: &Interest,
+        state: &mut HttpState,
+        interest: &HeaderInterest,
         trailer: bool,
         before: usize,
     ) -> Step {
@@ -296,12 +296,12 @@ impl Head<'_> {
             return Step::More(more);
         };
         self.at = bytes;
-        self.half.phase = Phase::OpenHeader;
+        self.half.phase = HttpPhase::OpenHeader;
         self.unit(state, false)
     }
 
     /// The blank line was taken.
-    fn end(mut self, state: &mut State, trailer: bool) -> Step {
+    fn end(mut self, state: &mut HttpState, trailer: bool) -> Step {
         if trailer {
             self.half.next_message();
             return self.unit(state, true);
@@ -338,7 +338,7 @@ impl Head<'_> {
     }
 
     /// What was taken so far is a unit.
-    fn unit(&mut self, state: &mut State, last: bool) -> Step {
+    fn unit(&mut self, state: &mut HttpState, last: bool) -> Step {
         *state.half_mut(self.view.from) = self.half;
         Step::Unit { bytes: self.at, first: self.first, last }
     }

@@ -5,8 +5,8 @@
 //!            last one of its line end, continuation lines included.
 //! Never:     unfolds: a folded value keeps its line ends and white space, byte for byte.
 
-use super::scan::{self, Line};
-use super::state::{Half, Marks, NO_FIELD, NO_SLOT, Phase, State};
+use super::scan::{self, LineEnd};
+use super::state::{HttpHalf, HttpPhase, HttpState, Marks, NO_FIELD, NO_SLOT};
 use super::table::{
     BAD_HEADER_NAME, BODY_LENGTH, CONNECTION, CONNECTION_OPTION, CONTENT_LENGTH_HEADER, COOKIE,
     COOKIE_PAIR, HEADER, HEADER_NAME, KNOWN_FIELDS, MALFORMED, RANGE, RANGE_SPEC, REQUEST_LINE,
@@ -16,7 +16,7 @@ use super::{NAME_BYTES_MAX, framing, list};
 use crate::{Direction, Field, FieldId, Fields, Flags, Need, Slot, Span, Step, View, Wanted};
 
 /// What of header lines is read at all: asked once a call, not once a line.
-pub(super) struct Interest {
+pub(super) struct HeaderInterest {
     /// The whole line.
     line: Option<FieldId>,
     /// Every value.
@@ -30,21 +30,21 @@ pub(super) struct Interest {
     /// Every line has to be looked at closely.
     every: bool,
     /// What tells most lines that nobody reads from the others.
-    filter: Filter,
+    filter: NameFilter,
     /// First letters of names that somebody reads or that framing rests on.
     closer: u32,
 }
 
 /// First letters and lengths of names.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Filter {
+pub(super) struct NameFilter {
     /// Bit `letter & 31`.
     starts: u32,
     /// Bit `n`: `n` bytes (63: that many or more).
     lengths: u64,
 }
 
-impl Filter {
+impl NameFilter {
     pub(super) fn add(&mut self, name: &[u8]) {
         self.starts |= Self::start(name.first().copied().unwrap_or(0));
         self.lengths |= Self::length(name.len());
@@ -63,14 +63,14 @@ impl Filter {
 const LENGTH_MAX: usize = 63;
 
 /// What of one line is read.
-pub(super) struct Reads {
+pub(super) struct LineReads {
     /// Anything.
     pub any: bool,
     key: Option<Slot>,
     known: Option<FieldId>,
 }
 
-impl Interest {
+impl HeaderInterest {
     pub(super) fn of(wanted: &Wanted, from: Direction, trailer: bool) -> Self {
         let whole_line = match from {
             Direction::Request => REQUEST_LINE,
@@ -85,7 +85,7 @@ impl Interest {
         let grammar = wanted.has(BAD_HEADER_NAME) || wanted.has(MALFORMED);
         let every = line.is_some() || value_of_each.is_some() || name || grammar;
         let (starts, lengths) = wanted.key_filter();
-        let mut filter = Filter { starts, lengths };
+        let mut filter = NameFilter { starts, lengths };
         if known && !every {
             add_known(wanted, &mut filter);
         }
@@ -98,7 +98,7 @@ impl Interest {
             grammar,
             every,
             filter,
-            closer: filter.starts | framing::starts(Filter::start),
+            closer: filter.starts | framing::starts(NameFilter::start),
         }
     }
 
@@ -118,7 +118,7 @@ impl Interest {
         while let Some(rest) = input.get(at..)
             && let Some(first) = rest.first()
             && first.is_ascii_alphabetic()
-            && (self.closer & Filter::start(*first) == 0 || !self.may_matter(rest))
+            && (self.closer & NameFilter::start(*first) == 0 || !self.may_matter(rest))
             && let Some(end) = scan::low(rest)
             && let Some([b'\r', b'\n', next, ..]) = rest.get(end..)
             && !matches!(next, b' ' | b'\t')
@@ -133,7 +133,9 @@ impl Interest {
     #[inline]
     fn may_matter(&self, rest: &[u8]) -> bool {
         framing::may_begin(rest)
-            || (rest.first().is_none_or(|first| self.filter.starts & Filter::start(*first) != 0)
+            || (rest
+                .first()
+                .is_none_or(|first| self.filter.starts & NameFilter::start(*first) != 0)
                 && self.may_be_read(rest))
     }
 
@@ -141,12 +143,12 @@ impl Interest {
     fn may_be_read(&self, rest: &[u8]) -> bool {
         let Some(colon) = scan::colon(rest, 0, rest.len(), LENGTH_MAX) else { return true };
         let last = colon.checked_sub(1).and_then(|last| rest.get(last));
-        self.filter.lengths & Filter::length(colon) != 0
+        self.filter.lengths & NameFilter::length(colon) != 0
             || matches!(last, None | Some(b' ' | b'\t'))
     }
 
     #[inline]
-    pub(super) fn of_name(&self, wanted: &Wanted, name: &[u8]) -> Reads {
+    pub(super) fn of_name(&self, wanted: &Wanted, name: &[u8]) -> LineReads {
         let key = self.keys.and_then(|field| wanted.key(field, name));
         let known = if self.known { known(name) } else { None };
         let known = known.filter(|&field| {
@@ -160,12 +162,12 @@ impl Interest {
                 }
         });
         let all = self.line.is_some() || self.value.is_some() || self.name;
-        Reads { any: all || key.is_some() || known.is_some(), key, known }
+        LineReads { any: all || key.is_some() || known.is_some(), key, known }
     }
 }
 
 /// One complete line with its continuation lines.
-pub(super) struct Reading {
+pub(super) struct HeaderLine {
     start: usize,
     /// The bytes before the colon; of a line without one, all.
     name: (usize, usize),
@@ -180,10 +182,10 @@ pub(super) struct Reading {
     bare_cr: bool,
 }
 
-impl Reading {
+impl HeaderLine {
     /// The line at `start`; `None` if the byte behind it, which may continue it, is not there yet.
     #[inline]
-    pub(super) fn of(view: View<'_>, start: usize, line: Line) -> Option<Self> {
+    pub(super) fn of(view: View<'_>, start: usize, line: LineEnd) -> Option<Self> {
         let colon = scan::colon(view.input, start, line.end, NAME_BYTES_MAX);
         let mut reading = Self {
             start,
@@ -227,7 +229,13 @@ impl Reading {
 
     /// What the line says of framing, and what is wrong with it.
     #[inline]
-    pub(super) fn note(&self, half: &mut Half, input: &[u8], interest: &Interest, trailer: bool) {
+    pub(super) fn note(
+        &self,
+        half: &mut HttpHalf,
+        input: &[u8],
+        interest: &HeaderInterest,
+        trailer: bool,
+    ) {
         let raw = input.get(self.name.0..self.name.1).unwrap_or_default();
         let may_frame = |raw: &[u8]| {
             !raw.first().is_some_and(u8::is_ascii_alphabetic)
@@ -254,8 +262,8 @@ impl Reading {
     pub(super) fn emit(
         &self,
         wanted: &Wanted,
-        interest: &Interest,
-        reads: &Reads,
+        interest: &HeaderInterest,
+        reads: &LineReads,
         input: &[u8],
         group: u16,
         out: &mut Fields,
@@ -343,7 +351,7 @@ const fn tokens() -> [bool; 256] {
 }
 
 /// A fold, or a CR alone, is a line end to some servers and not to others.
-fn note_line_ends(half: &mut Half, bare_lf: bool, bare_cr: bool, folded: bool) {
+fn note_line_ends(half: &mut HttpHalf, bare_lf: bool, bare_cr: bool, folded: bool) {
     half.marks.set_if(bare_lf, Marks::BARE_LF);
     half.marks.set_if(bare_cr, Marks::BARE_CR);
     half.marks.set_if(folded, Marks::OBS_FOLD.with(Marks::AMBIGUOUS));
@@ -379,8 +387,8 @@ pub(super) fn skip_white_space(input: &[u8], from: usize, end: usize) -> usize {
 /// complete.
 pub(super) fn open(
     wanted: &Wanted,
-    interest: &Interest,
-    half: &mut Half,
+    interest: &HeaderInterest,
+    half: &mut HttpHalf,
     view: View<'_>,
     trailer: bool,
     out: &mut Fields,
@@ -424,13 +432,13 @@ pub(super) fn open(
 /// Goes on inside an opened line.
 pub(super) fn proceed(
     wanted: &Wanted,
-    state: &mut State,
+    state: &mut HttpState,
     view: View<'_>,
     out: &mut Fields,
 ) -> Step {
     let input = view.input;
     let mut half = *state.half(view.from);
-    let line = scan::line(input, 0, view.ended).and_then(|line| Reading::of(view, 0, line));
+    let line = scan::line(input, 0, view.ended).and_then(|line| HeaderLine::of(view, 0, line));
     let bytes = match line {
         None => {
             let certain = without_line_end(input);
@@ -445,7 +453,7 @@ pub(super) fn proceed(
             piece(wanted, &mut half, input, (0, line.end), Some(line.next), out);
             let trailer = half.marks.has(Marks::TRAILER);
             half.marks.unset(Marks::OPENED.with(Marks::TRAILER));
-            half.phase = if trailer { Phase::Trailers } else { Phase::Headers };
+            half.phase = if trailer { HttpPhase::Trailers } else { HttpPhase::Headers };
             line.next
         }
     };
@@ -466,7 +474,7 @@ fn without_line_end(input: &[u8]) -> usize {
 /// A piece of an opened value; the last one has the line's `next`. White space before the value goes with the first.
 fn piece(
     wanted: &Wanted,
-    half: &mut Half,
+    half: &mut HttpHalf,
     input: &[u8],
     (from, end): (usize, usize),
     next: Option<usize>,

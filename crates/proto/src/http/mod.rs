@@ -11,9 +11,9 @@ mod framing;
 mod head;
 mod line;
 mod list;
+mod prefilter;
 mod reply;
 mod scan;
-mod sift;
 mod start;
 mod state;
 mod table;
@@ -22,12 +22,12 @@ mod tests;
 
 use crate::schema::{Protocol, Transport};
 use crate::{
-    Decoder, Direction, Fields, Flags, Need, Refusal, Refused, Span, Step, View, Wanted,
-    state as connection,
+    Decoder, DecoderState, Direction, Fields, Flags, Need, Refusal, Refused, Span, Step, View,
+    Wanted,
 };
-use head::Head;
-pub use state::State;
-use state::{Marks, Phase};
+use head::HeadWalk;
+pub use state::HttpState;
+use state::{HttpPhase, Marks};
 use table::FILE_DATA;
 
 /// A method, a header name, a chunk-size line, a line that framing rests on: what may be waited for although the caller asks for
@@ -53,18 +53,18 @@ impl Decoder for Http {
         &PROTOCOL
     }
 
-    fn start(&self) -> connection::State {
-        connection::State::Http(State::new())
+    fn start(&self) -> DecoderState {
+        DecoderState::Http(HttpState::new())
     }
 
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut connection::State,
+        state: &mut DecoderState,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let connection::State::Http(state) = state else { return Step::NotThisProtocol };
+        let DecoderState::Http(state) = state else { return Step::NotThisProtocol };
         if view.input.is_empty() {
             return Step::More(Need::Bytes(1));
         }
@@ -78,31 +78,31 @@ impl Decoder for Http {
         step
     }
 
-    fn sift(
+    fn stream_prefiltered(
         &self,
         wanted: &Wanted,
-        state: &mut connection::State,
+        state: &mut DecoderState,
         view: View<'_>,
         upto: usize,
         out: &mut Fields,
     ) -> Option<Step> {
-        let connection::State::Http(state) = state else { return None };
-        sift::head(wanted, state, view, upto, out)
+        let DecoderState::Http(state) = state else { return None };
+        prefilter::head(wanted, state, view, upto, out)
     }
 
-    fn owed(&self, state: &connection::State) -> Option<u32> {
-        let connection::State::Http(state) = state else { return None };
-        state.owed()
+    fn outstanding_responses(&self, state: &DecoderState) -> Option<u32> {
+        let DecoderState::Http(state) = state else { return None };
+        state.outstanding_responses()
     }
 
-    fn may_answer_for(&self, state: &connection::State) -> bool {
-        let connection::State::Http(state) = state else { return false };
-        state.owed_for_body()
+    fn may_answer_for(&self, state: &DecoderState) -> bool {
+        let DecoderState::Http(state) = state else { return false };
+        state.awaits_body_of_only_request()
     }
 
-    fn withdraw(&self, state: &mut connection::State) {
-        if let connection::State::Http(state) = state {
-            state.withdraw();
+    fn cancel_request(&self, state: &mut DecoderState) {
+        if let DecoderState::Http(state) = state {
+            state.cancel_request();
         }
     }
 
@@ -110,8 +110,14 @@ impl Decoder for Http {
         reply::refuse(what, which, view, out)
     }
 
-    fn literal(&self, what: Refused, reply: &[u8], view: View<'_>, out: &mut Vec<u8>) -> Refusal {
-        reply::literal(what, reply, view, out)
+    fn shape_custom_reply(
+        &self,
+        what: Refused,
+        reply: &[u8],
+        view: View<'_>,
+        out: &mut Vec<u8>,
+    ) -> Refusal {
+        reply::shape_custom_reply(what, reply, view, out)
     }
 }
 
@@ -125,33 +131,33 @@ fn suspect_data(wanted: &Wanted, marks: &mut Marks, data: Span, out: &mut Fields
     }
 }
 
-fn unit(wanted: &Wanted, state: &mut State, view: View<'_>, out: &mut Fields) -> Step {
+fn unit(wanted: &Wanted, state: &mut HttpState, view: View<'_>, out: &mut Fields) -> Step {
     let half = *state.half(view.from);
-    let boundary = matches!(half.phase, Phase::Start | Phase::Ignored | Phase::Done);
+    let boundary = matches!(half.phase, HttpPhase::Start | HttpPhase::Ignored | HttpPhase::Done);
     // Once requests and responses are out of step, a response nobody reads tells the request side nothing more.
     let unread = view.from == Direction::Response && state.unpaired && wanted.is_empty();
-    if boundary && (state.tunnel || unread || half.phase == Phase::Done) {
-        state.half_mut(view.from).phase = Phase::Done;
+    if boundary && (state.tunnel || unread || half.phase == HttpPhase::Done) {
+        state.half_mut(view.from).phase = HttpPhase::Done;
         return Step::SkipRest;
     }
-    let walk = |out| Head { wanted, view, half, out, at: 0, first: false };
+    let walk = |out| HeadWalk { wanted, view, half, out, at: 0, first: false };
     match half.phase {
-        Phase::Start if half.marks.has(Marks::DISTRUSTED) => suspect(wanted, state, view, out),
-        Phase::Start => walk(out).start(state),
-        Phase::OpenUri => walk(out).continue_target(state),
-        Phase::Headers | Phase::Trailers => walk(out).lines(state),
-        Phase::OpenHeader => line::proceed(wanted, state, view, out),
-        Phase::Ignored => ignored(state, view),
-        Phase::Body | Phase::ChunkData => body::counted(wanted, state, view, out),
-        Phase::UntilClose => body::until_close(wanted, state, view, out),
-        Phase::ChunkSize => body::chunk_line(wanted, state, view, out),
-        Phase::ChunkEnd => body::chunk_end(wanted, state, view, out),
-        Phase::Done => Step::SkipRest,
+        HttpPhase::Start if half.marks.has(Marks::DISTRUSTED) => suspect(wanted, state, view, out),
+        HttpPhase::Start => walk(out).start(state),
+        HttpPhase::OpenUri => walk(out).continue_target(state),
+        HttpPhase::Headers | HttpPhase::Trailers => walk(out).lines(state),
+        HttpPhase::OpenHeader => line::proceed(wanted, state, view, out),
+        HttpPhase::Ignored => ignored(state, view),
+        HttpPhase::Body | HttpPhase::ChunkData => body::counted(wanted, state, view, out),
+        HttpPhase::UntilClose => body::until_close(wanted, state, view, out),
+        HttpPhase::ChunkSize => body::chunk_line(wanted, state, view, out),
+        HttpPhase::ChunkEnd => body::chunk_end(wanted, state, view, out),
+        HttpPhase::Done => Step::SkipRest,
     }
 }
 
 /// A line that may begin a message, or may be part of the body of an earlier one.
-fn suspect(wanted: &Wanted, state: &mut State, view: View<'_>, out: &mut Fields) -> Step {
+fn suspect(wanted: &Wanted, state: &mut HttpState, view: View<'_>, out: &mut Fields) -> Step {
     let window = view.input.get(..start::LOOKS_BYTES_MAX).unwrap_or(view.input);
     let line_end = memchr::memchr(b'\n', window);
     if line_end.is_none() && window.len() < start::LOOKS_BYTES_MAX && !view.ended {
@@ -166,21 +172,21 @@ fn suspect(wanted: &Wanted, state: &mut State, view: View<'_>, out: &mut Fields)
     };
     if begins {
         let half = *state.half(view.from);
-        return Head { wanted, view, half, out, at: 0, first: false }.start(state);
+        return HeadWalk { wanted, view, half, out, at: 0, first: false }.start(state);
     }
     ignored(state, view)
 }
 
 /// The rest of a line without fields.
-fn ignored(state: &mut State, view: View<'_>) -> Step {
+fn ignored(state: &mut HttpState, view: View<'_>) -> Step {
     let half = state.half_mut(view.from);
     let line_end = memchr::memchr(b'\n', view.input);
     let in_head = !half.marks.has(Marks::DISTRUSTED);
     half.phase = match line_end {
-        None => Phase::Ignored,
+        None => HttpPhase::Ignored,
         // The long phrase of a status line has ended.
-        Some(_) if in_head => Phase::Headers,
-        Some(_) => Phase::Start,
+        Some(_) if in_head => HttpPhase::Headers,
+        Some(_) => HttpPhase::Start,
     };
     let bytes = line_end.map_or(view.input.len(), |end| end.saturating_add(1));
     Step::Unit { bytes, first: false, last: false }

@@ -29,7 +29,7 @@ pub(super) const REFUSALS: &[&str] = &[
 
 /// Status lines, and the header field that a status cannot go without, in the order of [`REFUSALS`].
 const RESPONSES: &[&str] = &[
-    "400 Bad Request",
+    "400 Bad RefusedRequest",
     "403 Forbidden",
     "404 Not Found",
     //= https://www.rfc-editor.org/rfc/rfc9110#section-10.2.1
@@ -40,7 +40,7 @@ const RESPONSES: &[&str] = &[
     "414 URI Too Long",
     "416 Range Not Satisfiable",
     "422 Unprocessable Content",
-    "431 Request Header Fields Too Large",
+    "431 RefusedRequest Header Fields Too Large",
     "500 Internal Server Error",
     "501 Not Implemented",
     "503 Service Unavailable",
@@ -52,7 +52,7 @@ pub(super) fn refuse(what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>
     if view.from == Direction::Response {
         return Refusal::Silence;
     }
-    let request = Request::read(view.input);
+    let request = RefusedRequest::read(view.input);
     let ends = what == Refused::Connection || !request.lives_on;
     let connection = if ends { "Connection: close\r\n" } else { "" };
     for part in ["HTTP/1.1 ", response, "\r\nContent-Length: 0\r\n", connection, "\r\n"] {
@@ -62,12 +62,17 @@ pub(super) fn refuse(what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>
 }
 
 /// The same with the patch's own response.
-pub(super) fn literal(_what: Refused, reply: &[u8], view: View<'_>, out: &mut Vec<u8>) -> Refusal {
+pub(super) fn shape_custom_reply(
+    _what: Refused,
+    reply: &[u8],
+    view: View<'_>,
+    out: &mut Vec<u8>,
+) -> Refusal {
     if view.from == Direction::Response {
         return Refusal::Silence;
     }
-    let request = Request::read(view.input);
-    let response = Head::read(reply);
+    let request = RefusedRequest::read(view.input);
+    let response = ReplyHead::read(reply);
     //= https://www.rfc-editor.org/rfc/rfc9112#section-6.3
     //# Any response to a HEAD request [...] is always terminated by the first empty line after the header fields
     let bytes = if request.is_head { response.bytes } else { reply.len() };
@@ -81,14 +86,14 @@ pub(super) fn literal(_what: Refused, reply: &[u8], view: View<'_>, out: &mut Ve
 }
 
 /// A request, as far as the answer to it depends on it.
-struct Request {
+struct RefusedRequest {
     /// Its method is HEAD.
     is_head: bool,
     /// Its sender expects to ask more on this connection.
     lives_on: bool,
 }
 
-impl Request {
+impl RefusedRequest {
     fn read(input: &[u8]) -> Self {
         let empty = input.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let input = input.get(empty..).unwrap_or_default();
@@ -97,7 +102,7 @@ impl Request {
         let (from, to) = start::method(line).unwrap_or_default();
         let (_, version) = start::target_end(line, to, line.len());
         let version = version.and_then(|(from, to)| line.get(from..to));
-        let head = Head::read(input);
+        let head = ReplyHead::read(input);
         //= https://www.rfc-editor.org/rfc/rfc9112#section-9.3
         //# If the received protocol is HTTP/1.1 (or later), the connection will persist after the
         //# current response
@@ -110,7 +115,7 @@ impl Request {
 }
 
 /// A head, as far as the end of its message, and of the connection, depends on it.
-struct Head {
+struct ReplyHead {
     /// Where the message's content begins.
     bytes: usize,
     /// It ends with an empty line.
@@ -121,7 +126,7 @@ struct Head {
     is_framed: bool,
 }
 
-impl Head {
+impl ReplyHead {
     fn read(input: &[u8]) -> Self {
         let mut head =
             Self { bytes: input.len(), is_whole: false, closes: false, is_framed: false };
@@ -158,7 +163,7 @@ mod tests {
         let view = View { input, from: Direction::Request, open: false, ended: false };
         let mut out = Vec::new();
         let refusal = match reply {
-            Some(reply) => literal(Refused::Message, reply.as_bytes(), view, &mut out),
+            Some(reply) => shape_custom_reply(Refused::Message, reply.as_bytes(), view, &mut out),
             None => refuse(Refused::Message, 0, view, &mut out),
         };
         assert_eq!((refusal, String::from_utf8_lossy(&out).as_ref()), want, "{request:?}");
@@ -166,8 +171,9 @@ mod tests {
 
     #[test]
     fn the_connection_lives_as_long_as_the_request_wants() {
-        let plain = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
-        let last = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let plain = "HTTP/1.1 400 Bad RefusedRequest\r\nContent-Length: 0\r\n\r\n";
+        let last =
+            "HTTP/1.1 400 Bad RefusedRequest\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         for request in [
             "GET / HTTP/1.1\r\n\r\n",
             "\r\nHEAD /a b HTTP/1.2\nHost: x\n\n",

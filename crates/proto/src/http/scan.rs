@@ -8,7 +8,7 @@ use wide::u8x16;
 
 /// Where a line ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct LineEnd {
     /// One past the last byte before the line end.
     pub end: usize,
     /// Where the next line begins.
@@ -21,21 +21,21 @@ pub(super) struct Line {
 
 /// The line that begins at `from`. `None`: its end is not in `input`. `ended`: no byte follows, the input's end is one.
 #[inline]
-pub(super) fn line(input: &[u8], from: usize, ended: bool) -> Option<Line> {
+pub(super) fn line(input: &[u8], from: usize, ended: bool) -> Option<LineEnd> {
     let rest = input.get(from..)?;
     let stop = memchr::memchr2(b'\r', b'\n', rest).map(|at| from.wrapping_add(at));
     // Nearly every line.
     if let Some(end) = stop
         && let Some([b'\r', b'\n', ..]) = input.get(end..)
     {
-        return Some(Line { end, next: end.wrapping_add(2), bare_lf: false, bare_cr: false });
+        return Some(LineEnd { end, next: end.wrapping_add(2), bare_lf: false, bare_cr: false });
     }
     odd_line(input, from, ended)
 }
 
 /// A line that ends otherwise, or does not end.
 #[cold]
-fn odd_line(input: &[u8], from: usize, ended: bool) -> Option<Line> {
+fn odd_line(input: &[u8], from: usize, ended: bool) -> Option<LineEnd> {
     let rest = input.get(from..)?;
     let lf = memchr::memchr(b'\n', rest);
     let (text, next) = match lf {
@@ -48,7 +48,7 @@ fn odd_line(input: &[u8], from: usize, ended: bool) -> Option<Line> {
         _ => (text, false),
     };
     let bare_cr = memchr::memchr(b'\r', text).is_some();
-    Some(Line { end: from.saturating_add(text.len()), next, bare_lf: !crlf, bare_cr })
+    Some(LineEnd { end: from.saturating_add(text.len()), next, bare_lf: !crlf, bare_cr })
 }
 
 /// A CR in `input[from..end]` that no LF follows.
@@ -201,21 +201,23 @@ mod tests {
     use super::*;
 
     /// The same, a byte at a time, as the definition says it.
-    fn plainly(input: &[u8], from: usize, ended: bool) -> Option<Line> {
+    fn plainly(input: &[u8], from: usize, ended: bool) -> Option<LineEnd> {
         let mut at = from;
         let mut bare_cr = false;
         while at < input.len() {
             match input[at..] {
                 [b'\r', b'\n', ..] => {
-                    return Some(Line { end: at, next: at + 2, bare_lf: false, bare_cr });
+                    return Some(LineEnd { end: at, next: at + 2, bare_lf: false, bare_cr });
                 }
-                [b'\n', ..] => return Some(Line { end: at, next: at + 1, bare_lf: true, bare_cr }),
+                [b'\n', ..] => {
+                    return Some(LineEnd { end: at, next: at + 1, bare_lf: true, bare_cr });
+                }
                 [b'\r', ..] => bare_cr = true,
                 _ => {}
             }
             at += 1;
         }
-        (ended && from < at).then_some(Line { end: at, next: at, bare_lf: true, bare_cr })
+        (ended && from < at).then_some(LineEnd { end: at, next: at, bare_lf: true, bare_cr })
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!            space before it, is not given away before it is known.
 //! Never:     waits for more than [`NAME_BYTES_MAX`] bytes of an opened line.
 
-use super::state::{Half, Kind, Marks};
+use super::state::{HttpHalf, Marks, RequestKind};
 use super::table::{
     CODE, METHOD, PARAMETER, PATH, PHRASE, QUERY, REQUEST_FLAG, REQUEST_LINE_FIELDS,
     REQUEST_VERSION, RESPONSE_FLAG, RESPONSE_VERSION, STATUS_LINE_FIELDS, URI,
@@ -115,7 +115,7 @@ pub(super) fn looks_binary(line: &[u8]) -> bool {
 /// A complete request line `input[start..end]`.
 pub(super) fn request_line(
     wanted: &Wanted,
-    half: &mut Half,
+    half: &mut HttpHalf,
     input: &[u8],
     (start, end): (usize, usize),
     out: &mut Fields,
@@ -137,15 +137,15 @@ pub(super) fn request_line(
 /// The fields up to the method.
 pub(super) fn begin_request(
     wanted: &Wanted,
-    half: &mut Half,
+    half: &mut HttpHalf,
     input: &[u8],
     (start, end): (usize, usize),
     out: &mut Fields,
 ) {
     half.kind = match input.get(start..end) {
-        Some(b"HEAD") => Kind::Head,
-        Some(b"CONNECT") => Kind::Connect,
-        _ => Kind::Plain,
+        Some(b"HEAD") => RequestKind::Head,
+        Some(b"CONNECT") => RequestKind::Connect,
+        _ => RequestKind::Plain,
     };
     if wanted.has(REQUEST_FLAG) {
         out.number(REQUEST_FLAG.0, Span::new(start, start), 1);
@@ -158,7 +158,7 @@ pub(super) fn begin_request(
 /// The rest of a request line, complete at `end`: from behind the method, or from where an opened target goes on.
 pub(super) fn end_request_line(
     wanted: &Wanted,
-    half: &mut Half,
+    half: &mut HttpHalf,
     input: &[u8],
     (from, end): (usize, usize),
     out: &mut Fields,
@@ -184,7 +184,7 @@ pub(super) fn end_request_line(
 /// `from` is behind the method, or 0.
 pub(super) fn open_target(
     wanted: &Wanted,
-    half: &mut Half,
+    half: &mut HttpHalf,
     input: &[u8],
     from: usize,
     out: &mut Fields,
@@ -205,7 +205,7 @@ pub(super) fn open_target(
 /// The target, or a piece of it. The white space before it goes away with the first piece.
 fn target(
     wanted: &Wanted,
-    half: &mut Half,
+    half: &mut HttpHalf,
     input: &[u8],
     (from, end): (usize, usize),
     closed: bool,
@@ -274,7 +274,7 @@ pub(super) fn path_start(target: &[u8]) -> usize {
 /// A status line: its version and code are there; the phrase only if the line is complete. `false`: it is none.
 pub(super) fn status_line(
     wanted: &Wanted,
-    half: &mut Half,
+    half: &mut HttpHalf,
     input: &[u8],
     (start, end): (usize, usize),
     complete: bool,

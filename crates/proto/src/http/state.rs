@@ -1,7 +1,7 @@
 //! What is remembered of an HTTP connection between units.
 //!
 //! Holds:     per direction where in a message it stands, and a short queue of what the requests under way were.
-//! Promises:  64 bytes, plain. A queue that overflows or falls out of step says so ([`State::unpaired`]) and is never
+//! Promises:  64 bytes, plain. A queue that overflows or falls out of step says so ([`HttpState::unpaired`]) and is never
 //!            believed again.
 //! Never:     holds bytes of the stream.
 
@@ -9,7 +9,7 @@ use crate::{Direction, FieldId, Slot};
 
 /// Where a direction stands; the next byte begins this.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum HttpPhase {
     /// A start line, or the empty lines before it.
     #[default]
     Start,
@@ -39,7 +39,7 @@ pub(super) enum Phase {
 
 /// What a request was, as far as its response's framing depends on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum RequestKind {
     /// Any other.
     #[default]
     Plain,
@@ -126,7 +126,7 @@ impl Marks {
 
 /// One direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Half {
+pub(super) struct HttpHalf {
     /// Content-Length while the head is read; bytes still to come inside a body or chunk.
     pub left: u64,
     pub marks: Marks,
@@ -138,9 +138,9 @@ pub(super) struct Half {
     pub key: Slot,
     /// The open header line's own field, or [`NO_FIELD`].
     pub known: FieldId,
-    pub phase: Phase,
+    pub phase: HttpPhase,
     /// Method (requests).
-    pub kind: Kind,
+    pub kind: RequestKind,
 }
 
 /// No slot.
@@ -148,7 +148,7 @@ pub(super) const NO_SLOT: Slot = Slot::MAX;
 /// No field.
 pub(super) const NO_FIELD: FieldId = FieldId(u16::MAX);
 
-impl Half {
+impl HttpHalf {
     const fn new() -> Self {
         Self {
             left: 0,
@@ -157,8 +157,8 @@ impl Half {
             status: 0,
             key: NO_SLOT,
             known: NO_FIELD,
-            phase: Phase::Start,
-            kind: Kind::Plain,
+            phase: HttpPhase::Start,
+            kind: RequestKind::Plain,
         }
     }
 
@@ -180,9 +180,9 @@ const REQUESTS_MAX: u8 = 32;
 
 /// A connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct State {
-    pub(super) request: Half,
-    pub(super) response: Half,
+pub struct HttpState {
+    pub(super) request: HttpHalf,
+    pub(super) response: HttpHalf,
     /// Two bits a request, the oldest lowest.
     kinds: u64,
     waiting: u8,
@@ -193,12 +193,12 @@ pub struct State {
     pub(super) tunnel: bool,
 }
 
-impl State {
+impl HttpState {
     /// A new connection.
     pub(super) const fn new() -> Self {
         Self {
-            request: Half::new(),
-            response: Half::new(),
+            request: HttpHalf::new(),
+            response: HttpHalf::new(),
             kinds: 0,
             waiting: 0,
             unpaired: false,
@@ -206,14 +206,14 @@ impl State {
         }
     }
 
-    pub(super) const fn half(&self, from: Direction) -> &Half {
+    pub(super) const fn half(&self, from: Direction) -> &HttpHalf {
         match from {
             Direction::Request => &self.request,
             Direction::Response => &self.response,
         }
     }
 
-    pub(super) fn half_mut(&mut self, from: Direction) -> &mut Half {
+    pub(super) fn half_mut(&mut self, from: Direction) -> &mut HttpHalf {
         match from {
             Direction::Request => &mut self.request,
             Direction::Response => &mut self.response,
@@ -221,31 +221,31 @@ impl State {
     }
 
     /// A request's head has ended.
-    pub(super) fn asked(&mut self, kind: Kind) {
+    pub(super) fn asked(&mut self, kind: RequestKind) {
         if self.waiting >= REQUESTS_MAX {
             self.unpaired = true;
             return;
         }
         let bits = match kind {
-            Kind::Plain => 0_u64,
-            Kind::Head => 1,
-            Kind::Connect => 2,
-            Kind::Upgrade => 3,
+            RequestKind::Plain => 0_u64,
+            RequestKind::Head => 1,
+            RequestKind::Connect => 2,
+            RequestKind::Upgrade => 3,
         };
         self.kinds |= bits.wrapping_shl(u32::from(self.waiting).saturating_mul(2));
         self.waiting = self.waiting.saturating_add(1);
     }
 
     /// The request that the next response answers.
-    pub(super) const fn oldest(&self) -> Option<Kind> {
+    pub(super) const fn oldest(&self) -> Option<RequestKind> {
         if self.waiting == 0 {
             return None;
         }
         Some(match self.kinds & 3 {
-            0 => Kind::Plain,
-            1 => Kind::Head,
-            2 => Kind::Connect,
-            _ => Kind::Upgrade,
+            0 => RequestKind::Plain,
+            1 => RequestKind::Head,
+            2 => RequestKind::Connect,
+            _ => RequestKind::Upgrade,
         })
     }
 
@@ -259,48 +259,60 @@ impl State {
     //# A server MAY process a sequence of pipelined requests in parallel if they all have safe
     //# methods, but it MUST send the corresponding responses in the same order that the requests were received.
     /// Final responses that have not come to their end.
-    pub(super) fn owed(&self) -> Option<u32> {
+    pub(super) fn outstanding_responses(&self) -> Option<u32> {
         if self.unpaired || self.tunnel {
             return None;
         }
         let waiting = u32::from(self.waiting);
         Some(match self.response.phase {
-            Phase::Start => waiting,
-            Phase::Headers | Phase::OpenHeader | Phase::Ignored | Phase::OpenUri
+            HttpPhase::Start => waiting,
+            HttpPhase::Headers
+            | HttpPhase::OpenHeader
+            | HttpPhase::Ignored
+            | HttpPhase::OpenUri
                 if !self.response.marks.has(Marks::TRAILER) =>
             {
                 // One that nobody asked for is under way, too.
                 waiting.max(1)
             }
             // Its request counts as answered since its head ended.
-            Phase::Headers
-            | Phase::OpenHeader
-            | Phase::Ignored
-            | Phase::OpenUri
-            | Phase::Trailers
-            | Phase::Body
-            | Phase::UntilClose
-            | Phase::ChunkSize
-            | Phase::ChunkData
-            | Phase::ChunkEnd
-            | Phase::Done => waiting.saturating_add(1),
+            HttpPhase::Headers
+            | HttpPhase::OpenHeader
+            | HttpPhase::Ignored
+            | HttpPhase::OpenUri
+            | HttpPhase::Trailers
+            | HttpPhase::Body
+            | HttpPhase::UntilClose
+            | HttpPhase::ChunkSize
+            | HttpPhase::ChunkData
+            | HttpPhase::ChunkEnd
+            | HttpPhase::Done => waiting.saturating_add(1),
         })
     }
 
     /// The one response owed is to the request whose body comes, and has not begun.
-    pub(super) fn owed_for_body(&self) -> bool {
+    pub(super) fn awaits_body_of_only_request(&self) -> bool {
         // Before the end of its head a request does not count: what is owed then is owed to another.
         let in_body = matches!(
             self.request.phase,
-            Phase::Body | Phase::ChunkSize | Phase::ChunkData | Phase::ChunkEnd | Phase::Trailers
+            HttpPhase::Body
+                | HttpPhase::ChunkSize
+                | HttpPhase::ChunkData
+                | HttpPhase::ChunkEnd
+                | HttpPhase::Trailers
         );
-        in_body && self.response.phase == Phase::Start && self.owed() == Some(1)
+        in_body
+            && self.response.phase == HttpPhase::Start
+            && self.outstanding_responses() == Some(1)
     }
 
     /// The newest request never reaches the server.
-    pub(super) fn withdraw(&mut self) {
+    pub(super) fn cancel_request(&mut self) {
         let phase = self.request.phase;
-        if matches!(phase, Phase::Headers | Phase::OpenHeader | Phase::Ignored | Phase::OpenUri) {
+        if matches!(
+            phase,
+            HttpPhase::Headers | HttpPhase::OpenHeader | HttpPhase::Ignored | HttpPhase::OpenUri
+        ) {
             // What is left of its head could still turn out to announce anything.
             self.unpaired = true;
         } else if !self.unpaired {
@@ -310,7 +322,7 @@ impl State {
     }
 }
 
-const _: () = assert!(size_of::<State>() <= 64, "it is kept for every connection");
+const _: () = assert!(size_of::<HttpState>() <= 64, "it is kept for every connection");
 
 #[cfg(test)]
 mod tests {
@@ -318,8 +330,9 @@ mod tests {
 
     #[test]
     fn the_queue_keeps_order_and_says_when_it_overflows() {
-        let mut state = State::new();
-        let kinds = [Kind::Plain, Kind::Head, Kind::Connect, Kind::Upgrade];
+        let mut state = HttpState::new();
+        let kinds =
+            [RequestKind::Plain, RequestKind::Head, RequestKind::Connect, RequestKind::Upgrade];
         for n in 0..32 {
             state.asked(kinds[n % 4]);
         }
@@ -329,18 +342,25 @@ mod tests {
             state.answered();
         }
         assert_eq!(state.oldest(), None);
-        state.asked(Kind::Head);
-        state.asked(Kind::Connect);
-        assert_eq!(state.owed(), Some(2));
-        state.withdraw();
-        assert_eq!((state.owed(), state.oldest()), (Some(1), Some(Kind::Head)));
-        state.asked(Kind::Plain);
+        state.asked(RequestKind::Head);
+        state.asked(RequestKind::Connect);
+        assert_eq!(state.outstanding_responses(), Some(2));
+        state.cancel_request();
+        assert_eq!(
+            (state.outstanding_responses(), state.oldest()),
+            (Some(1), Some(RequestKind::Head))
+        );
+        state.asked(RequestKind::Plain);
         state.answered();
-        assert_eq!(state.oldest(), Some(Kind::Plain), "nothing is left of what was withdrawn");
+        assert_eq!(
+            state.oldest(),
+            Some(RequestKind::Plain),
+            "nothing is left of what was cancelled"
+        );
         for _ in 0..33 {
-            state.asked(Kind::Head);
+            state.asked(RequestKind::Head);
         }
         assert!(state.unpaired);
-        assert_eq!(state.owed(), None);
+        assert_eq!(state.outstanding_responses(), None);
     }
 }

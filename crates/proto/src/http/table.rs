@@ -4,17 +4,17 @@
 //! Promises:  a number always names the row it was written beside: one macro makes both.
 //! Never:     looks at a message.
 
-use super::line::Filter;
-use crate::{Direction, Editable, FieldDef, FieldId, Kind, Repr, Wanted};
+use super::line::NameFilter;
+use crate::{Direction, Editable, FieldDef, FieldId, FieldKind, Repr, Wanted};
 
 macro_rules! table {
     ($($id:ident = $def:expr;)+) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "they number constants of the same names")]
-        enum Number { $($id,)+ }
+        enum HttpFieldNumber { $($id,)+ }
 
         $(
             #[allow(clippy::as_conversions, reason = "the number of a fieldless enum")]
-            pub(super) const $id: FieldId = FieldId(Number::$id as u16);
+            pub(super) const $id: FieldId = FieldId(HttpFieldNumber::$id as u16);
         )+
 
         /// The rows.
@@ -45,14 +45,14 @@ table! {
     REQUEST_VERSION = FieldDef { name: "http.request.version", direction: REQUEST, help: "HTTP/1.1; absent from an HTTP/0.9 request.", ..FieldDef::TEXT };
     RESPONSE_FLAG = FieldDef { name: "http.response", direction: RESPONSE, help: "A response begins.", ..FieldDef::BOOL };
     RESPONSE_VERSION = FieldDef { name: "http.response.version", direction: RESPONSE, help: "HTTP/1.1.", ..FieldDef::TEXT };
-    CODE = FieldDef { name: "http.response.code", kind: Kind::Uint(16), repr: Repr::Decimal, direction: RESPONSE, help: "The status code.", ..FieldDef::BYTES };
+    CODE = FieldDef { name: "http.response.code", kind: FieldKind::Uint(16), repr: Repr::Decimal, direction: RESPONSE, help: "The status code.", ..FieldDef::BYTES };
     PHRASE = FieldDef { name: "http.response.phrase", direction: RESPONSE, help: "The reason phrase.", ..FieldDef::TEXT };
     REQUEST_LINE = FieldDef { name: "http.request.line", direction: REQUEST, help: "A header line of a request with its line end.", ..LIST_ITEM };
     RESPONSE_LINE = FieldDef { name: "http.response.line", direction: RESPONSE, help: "A header line of a response with its line end.", ..LIST_ITEM };
     HEADER = FieldDef { name: "http.header", keyed: true, help: "The value of each header, or of those of one name.", ..HEADER_LINE };
     HEADER_NAME = FieldDef { name: "http.header.name", help: "The name of each header, without white space around it.", ..LIST_ITEM };
     TRAILER = FieldDef { name: "http.trailer", keyed: true, help: "The value of each trailer after a chunked body, or of those of one name.", ..HEADER_LINE };
-    BODY_LENGTH = FieldDef { name: "http.content_length", kind: Kind::Uint(64), repr: Repr::Decimal, editable: Editable::No, repeated: true, element: true, help: "Content-Length as a number.", ..FieldDef::BYTES };
+    BODY_LENGTH = FieldDef { name: "http.content_length", kind: FieldKind::Uint(64), repr: Repr::Decimal, editable: Editable::No, repeated: true, element: true, help: "Content-Length as a number.", ..FieldDef::BYTES };
     ACCEPT = FieldDef { name: "http.accept", help: "Accept: media types the client takes.", ..REQUEST_HEADER };
     ACCEPT_ENCODING = FieldDef { name: "http.accept_encoding", help: "Accept-Encoding: content codings the client takes.", ..REQUEST_HEADER };
     ACCEPT_LANGUAGE = FieldDef { name: "http.accept_language", help: "Accept-Language: languages the client prefers.", ..REQUEST_HEADER };
@@ -87,7 +87,7 @@ table! {
     CONNECTION_OPTION = FieldDef { name: "http.connection.option", help: "One option of a Connection header.", ..LIST_ITEM };
     COOKIE_PAIR = FieldDef { name: "http.cookie_pair", direction: REQUEST, help: "One name and value of a Cookie header.", ..LIST_ITEM };
     RANGE_SPEC = FieldDef { name: "http.range.spec", direction: REQUEST, help: "One range of a Range header, after the unit.", ..LIST_ITEM };
-    CHUNK_SIZE = FieldDef { name: "http.chunk_size", kind: Kind::Uint(64), repr: Repr::Hex, editable: Editable::No, help: "The size a chunk's first line claims.", ..FieldDef::BYTES };
+    CHUNK_SIZE = FieldDef { name: "http.chunk_size", kind: FieldKind::Uint(64), repr: Repr::Hex, editable: Editable::No, help: "The size a chunk's first line claims.", ..FieldDef::BYTES };
     CHUNK_EXTENSION = FieldDef { name: "http.chunk_extension", element: true, help: "What follows the size in a chunk's first line; its element includes the semicolon.", ..FieldDef::TEXT };
     CHUNK_BOUNDARY = FieldDef { name: "http.chunk_boundary", editable: Editable::SameLength, help: "The two bytes after a chunk's data: CR and LF, or else.", ..FieldDef::BYTES };
     FILE_DATA = FieldDef { name: "http.file_data", streams: true, endless: true, editable: Editable::SameLength, repeated: true, help: "The body, still in its content coding; of a chunked body each chunk's data.", ..FieldDef::BYTES };
@@ -151,7 +151,7 @@ static KNOWN: &[(&[u8], FieldId)] = &[
 ];
 
 /// Adds the names of the headers whose own fields are read.
-pub(super) fn add_known(wanted: &Wanted, filter: &mut Filter) {
+pub(super) fn add_known(wanted: &Wanted, filter: &mut NameFilter) {
     for (name, field) in KNOWN {
         if wanted.has(*field) {
             filter.add(name);

@@ -4,22 +4,23 @@
 use super::*;
 use crate::Direction::{Request as Q, Response as S};
 use crate::corpus::{all_survive, payloads};
-use crate::replay::{Cut, Turns, noise, replay, survives};
-use crate::{Edits, Field, FieldId, Kind};
+use crate::replay::{ReplayCuts, ReplayTurns, noise, replay, survives};
+use crate::{Edits, Field, FieldId, FieldKind};
 
 #[track_caller]
-fn check(names: &[&str], turns: Turns<'_>, want: &[&str]) {
+fn check(names: &[&str], turns: ReplayTurns<'_>, want: &[&str]) {
     let bytes: usize = turns.iter().map(|(_, bytes)| bytes.len()).sum();
     let whole: Vec<&str> = names.iter().copied().chain(["whole"]).collect();
     let streams = |name: &&str| {
         let (_, def) = PROTOCOL.field(name.split('[').next().unwrap()).unwrap();
-        def.streams || def.kind == Kind::Bool || !def.repeated
+        def.streams || def.kind == FieldKind::Bool || !def.repeated
     };
     for (names, mode) in [(names, "line"), (&whole[..], "whole")] {
         // A rule on a field that does not stream makes the caller hold: such fields are not asked for opened.
         let opened = mode == "line" && names.iter().all(streams);
         for open in [false, true].into_iter().filter(|open| !open || opened) {
-            let cuts = (0..bytes).map(Cut::At).chain([Cut::Nowhere, Cut::Everywhere]);
+            let cuts =
+                (0..bytes).map(ReplayCuts::At).chain([ReplayCuts::Nowhere, ReplayCuts::Everywhere]);
             for cut in cuts {
                 let found = replay(&Http, names, turns, cut, open);
                 assert_eq!(found, want, "{cut:?}, open {open}, {mode} mode");
@@ -53,7 +54,7 @@ fn a_request_line_and_its_parts() {
     check(&parts, &[(Q, GET)], &want);
     let target = |line: &str| {
         let names = ["http.request.uri", "http.request.uri.path", "http.request.version"];
-        replay(&Http, &names, &[(Q, line.as_bytes())], Cut::Nowhere, false).join("|")
+        replay(&Http, &names, &[(Q, line.as_bytes())], ReplayCuts::Nowhere, false).join("|")
     };
     assert_eq!(
         target("GET http://h:8/p?q HTTP/1.0\r\n\r\n"),
@@ -208,7 +209,7 @@ fn bodies_are_walked_and_pipelined_messages_found() {
 
 #[test]
 fn a_response_is_framed_by_the_request_it_answers() {
-    let turns: Turns<'_> = &[
+    let turns: ReplayTurns<'_> = &[
         (Q, b"HEAD /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\nGET /3 HTTP/1.1\r\n\r\nGET /4 HTTP/1.1\r\n\r\nGET /5 HTTP/1.0\r\n\r\n"),
         (S, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHTTP/1.1 103 Early\r\n\r\nHTTP/1.1 304\r\nContent-Length: 4\r\n\r\n"),
         (S, b"HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"),
@@ -593,9 +594,9 @@ fn every_cut_of_anything_finds_the_same() {
             .collect();
         for from in [Q, S] {
             for open in [false, true] {
-                let turns: Turns<'_> = &[(from, &text)];
-                let want = replay(&Http, &names, turns, Cut::Nowhere, open);
-                for cut in (0..text.len()).map(Cut::At).chain([Cut::Everywhere]) {
+                let turns: ReplayTurns<'_> = &[(from, &text)];
+                let want = replay(&Http, &names, turns, ReplayCuts::Nowhere, open);
+                for cut in (0..text.len()).map(ReplayCuts::At).chain([ReplayCuts::Everywhere]) {
                     let found = replay(&Http, &names, turns, cut, open);
                     assert_eq!(found, want, "{cut:?} of {}, open {open}", text.escape_ascii());
                 }
@@ -646,12 +647,12 @@ fn the_corpora_read_the_same_however_they_are_cut() {
     for set in SETS {
         let from = if set.ends_with("c2s") { Q } else { S };
         for payload in payloads(set).into_iter().flatten() {
-            let turns: Turns<'_> = &[(from, &payload)];
+            let turns: ReplayTurns<'_> = &[(from, &payload)];
             for open in [false, true] {
-                let want = replay(&Http, &names, turns, Cut::Nowhere, open);
+                let want = replay(&Http, &names, turns, ReplayCuts::Nowhere, open);
                 let step = payload.len() / 12 + 1;
-                let cuts = (1..payload.len()).step_by(step).map(Cut::At);
-                for cut in cuts.chain([Cut::Everywhere]) {
+                let cuts = (1..payload.len()).step_by(step).map(ReplayCuts::At);
+                for cut in cuts.chain([ReplayCuts::Everywhere]) {
                     let found = replay(&Http, &names, turns, cut, open);
                     assert_eq!(
                         found,
@@ -667,13 +668,13 @@ fn the_corpora_read_the_same_however_they_are_cut() {
 
 #[test]
 fn every_request_is_owed_one_final_response() {
-    use crate::replay::Turn::{Answers, Asks, Refused};
-    use crate::replay::check_owed_held;
+    use crate::replay::ReplayTurn::{Answers, Asks, Refused};
+    use crate::replay::check_outstanding_held;
     let get: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
     let post: &[u8] = b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nabcde";
     let chunked: &[u8] =
         b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
-    check_owed_held(
+    check_outstanding_held(
         &Http,
         &[
             Asks(b"", Some(0)),
@@ -694,10 +695,13 @@ fn every_request_is_owed_one_final_response() {
             Answers(b"HTTP/1.1 200 OK\r\n\r\nto the end", Some(1)),
         ],
     );
-    check_owed_held(&Http, &[Answers(b"HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n", None)]);
+    check_outstanding_held(
+        &Http,
+        &[Answers(b"HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n", None)],
+    );
     let both = b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n";
-    check_owed_held(&Http, &[Refused(both, None)]);
-    check_owed_held(
+    check_outstanding_held(&Http, &[Refused(both, None)]);
+    check_outstanding_held(
         &Http,
         &[
             Asks(b"GET / HTTP/1.1\r\nUpgrade: x\r\n\r\n", Some(1)),

@@ -19,7 +19,7 @@ use super::table::{
     TOPIC_ALIAS, TOPIC_LEN, UNSUBACK_REASON, USERNAME, USERNAME_LEN, VER, WILL_MSG, WILL_MSG_LEN,
     WILL_TOPIC, WILL_TOPIC_LEN,
 };
-use super::{CONNACK, CONNECT, Header, PUBLISH, SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE};
+use super::{CONNACK, CONNECT, MqttHeader, PUBLISH, SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE};
 
 /// A number in one to four bytes of seven bits (MQTT 5.0 section 1.5.5), and how many bytes it has.
 pub(super) fn variable(input: &[u8]) -> Option<(u32, usize)> {
@@ -35,7 +35,11 @@ pub(super) fn variable(input: &[u8]) -> Option<(u32, usize)> {
 
 /// Where the message of a PUBLISH begins; `Err`: so many bytes are needed to tell. One whose parts do not fit has its message
 /// right behind what can be read.
-pub(super) fn publish_head(header: &Header, version: u8, view: View<'_>) -> Result<usize, usize> {
+pub(super) fn publish_head(
+    header: &MqttHeader,
+    version: u8,
+    view: View<'_>,
+) -> Result<usize, usize> {
     let (start, end) = (header.bytes, header.end());
     let need = |at: usize| {
         let at = at.min(end);
@@ -70,10 +74,10 @@ pub(super) fn publish_head(header: &Header, version: u8, view: View<'_>) -> Resu
 }
 
 /// A packet being read; `bytes` begins with its fixed header.
-pub(super) struct Packet<'a> {
+pub(super) struct PacketReader<'a> {
     wanted: &'a Wanted,
     bytes: &'a [u8],
-    header: Header,
+    header: MqttHeader,
     version: u8,
     at: usize,
     malformed: bool,
@@ -82,11 +86,11 @@ pub(super) struct Packet<'a> {
     out: &'a mut Fields,
 }
 
-impl<'a> Packet<'a> {
+impl<'a> PacketReader<'a> {
     pub(super) fn new(
         wanted: &'a Wanted,
         bytes: &'a [u8],
-        header: Header,
+        header: MqttHeader,
         version: u8,
         out: &'a mut Fields,
     ) -> Self {

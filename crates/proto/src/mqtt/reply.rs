@@ -2,7 +2,7 @@
 
 use crate::decoder::Refusal;
 
-use super::{CONNACK, CONNECT, Header, PUBLISH, SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE};
+use super::{CONNACK, CONNECT, MqttHeader, PUBLISH, SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE};
 
 /// Names of the replies, in the order of `refuse`'s numbers.
 pub(super) const NAMES: &[&str] = &[
@@ -37,7 +37,7 @@ const fn codes(which: u8) -> Option<(u8, u8, u8)> {
 
 /// How many bytes behind the fixed header an answer is made from: up to the version of a CONNECT, all of what has filters. (Of
 /// a PUBLISH it is what stands before its message.)
-pub(super) fn made_from(header: &Header, input: &[u8]) -> usize {
+pub(super) fn made_from(header: &MqttHeader, input: &[u8]) -> usize {
     match header.kind() {
         CONNECT => match input.get(header.bytes..).and_then(<[u8]>::first_chunk) {
             Some([high, low]) => usize::from(u16::from_be_bytes([*high, *low])).saturating_add(3),
@@ -49,7 +49,7 @@ pub(super) fn made_from(header: &Header, input: &[u8]) -> usize {
 }
 
 /// Answers the packet in `input`, whose fixed header is `header`.
-pub(super) fn refuse(which: u8, header: &Header, input: &[u8], out: &mut Vec<u8>) -> Refusal {
+pub(super) fn refuse(which: u8, header: &MqttHeader, input: &[u8], out: &mut Vec<u8>) -> Refusal {
     let body = input.get(header.bytes..header.end().min(input.len())).unwrap_or_default();
     let accepted = which == ACCEPTED;
     let start = out.len();

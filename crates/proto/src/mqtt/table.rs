@@ -4,7 +4,7 @@
 //! Promises:  a number always names the row it was written beside: one macro makes both.
 //! Never:     looks at a packet.
 
-use crate::schema::{Editable, FieldDef, FieldId, Kind, Protocol, Repr, Transport};
+use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 use crate::{Direction, Wanted};
 
 use super::reply;
@@ -12,11 +12,11 @@ use super::reply;
 macro_rules! table {
     ($($id:ident = $def:expr;)+) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "they number constants of the same names")]
-        enum Number { $($id,)+ }
+        enum MqttFieldNumber { $($id,)+ }
 
         $(
             #[allow(clippy::as_conversions, reason = "the number of a fieldless enum")]
-            pub(super) const $id: FieldId = FieldId(Number::$id as u16);
+            pub(super) const $id: FieldId = FieldId(MqttFieldNumber::$id as u16);
         )+
 
         static FIELDS: &[FieldDef] = &[$($def),+];
@@ -30,10 +30,11 @@ const REQUEST: Option<Direction> = Some(Direction::Request);
 const RESPONSE: Option<Direction> = Some(Direction::Response);
 
 /// A number that says how the packet goes on, or how long something is: the decoder's to write.
-const FIXED: FieldDef = FieldDef { kind: Kind::Uint(8), editable: Editable::No, ..FieldDef::UINT };
-const LENGTH: FieldDef = FieldDef { kind: Kind::Uint(16), ..FIXED };
+const FIXED: FieldDef =
+    FieldDef { kind: FieldKind::Uint(8), editable: Editable::No, ..FieldDef::UINT };
+const LENGTH: FieldDef = FieldDef { kind: FieldKind::Uint(16), ..FIXED };
 const CODE: FieldDef =
-    FieldDef { kind: Kind::Uint(8), editable: Editable::SameLength, ..FieldDef::UINT };
+    FieldDef { kind: FieldKind::Uint(8), editable: Editable::SameLength, ..FieldDef::UINT };
 const CONNECT_TEXT: FieldDef = FieldDef { direction: REQUEST, ..FieldDef::TEXT };
 const CONNECT_LENGTH: FieldDef = FieldDef { direction: REQUEST, ..LENGTH };
 /// A property's own length stands before it, and all properties' before that.
@@ -48,12 +49,12 @@ const CONNECT_FLAG: FieldDef = FieldDef { direction: REQUEST, ..FieldDef::BOOL }
 
 table! {
     FIRST = FieldDef { name: "mqtt.first_packet", help: "Nothing came before the packet: of a client it must be a CONNECT.", ..FieldDef::BOOL };
-    MSGTYPE = FieldDef { name: "mqtt.msgtype", kind: Kind::Uint(4), help: "1 CONNECT, 2 CONNACK, 3 PUBLISH, 4 PUBACK, 5 PUBREC, 6 PUBREL, 7 PUBCOMP, 8 SUBSCRIBE, 9 SUBACK, 10 UNSUBSCRIBE, 11 UNSUBACK, 12 PINGREQ, 13 PINGRESP, 14 DISCONNECT, 15 AUTH.", ..bits(4, 15) };
+    MSGTYPE = FieldDef { name: "mqtt.msgtype", kind: FieldKind::Uint(4), help: "1 CONNECT, 2 CONNACK, 3 PUBLISH, 4 PUBACK, 5 PUBREC, 6 PUBREL, 7 PUBCOMP, 8 SUBSCRIBE, 9 SUBACK, 10 UNSUBSCRIBE, 11 UNSUBACK, 12 PINGREQ, 13 PINGRESP, 14 DISCONNECT, 15 AUTH.", ..bits(4, 15) };
     DUP = FieldDef { name: "mqtt.dupflag", help: "A PUBLISH is sent again.", ..FieldDef::BOOL };
-    QOS = FieldDef { name: "mqtt.qos", kind: Kind::Uint(2), help: "Quality of service of a PUBLISH; 3 is malformed.", ..bits(1, 3) };
+    QOS = FieldDef { name: "mqtt.qos", kind: FieldKind::Uint(2), help: "Quality of service of a PUBLISH; 3 is malformed.", ..bits(1, 3) };
     RETAIN = FieldDef { name: "mqtt.retain", help: "The server keeps the message of a PUBLISH.", ..FieldDef::BOOL };
-    RESERVED = FieldDef { name: "mqtt.hdr_reserved", kind: Kind::Uint(4), help: "The low half of the first byte of other packets: 2 in PUBREL, SUBSCRIBE and UNSUBSCRIBE, 0 in the rest.", ..bits(0, 15) };
-    LEN = FieldDef { name: "mqtt.len", kind: Kind::Uint(35), repr: Repr::None, help: "Remaining length: bytes of the packet behind its fixed header.", ..FIXED };
+    RESERVED = FieldDef { name: "mqtt.hdr_reserved", kind: FieldKind::Uint(4), help: "The low half of the first byte of other packets: 2 in PUBREL, SUBSCRIBE and UNSUBSCRIBE, 0 in the rest.", ..bits(0, 15) };
+    LEN = FieldDef { name: "mqtt.len", kind: FieldKind::Uint(35), repr: Repr::None, help: "Remaining length: bytes of the packet behind its fixed header.", ..FIXED };
     PROTO_LEN = FieldDef { name: "mqtt.proto_len", help: "Bytes of the protocol's name.", ..CONNECT_LENGTH };
     PROTO_NAME = FieldDef { name: "mqtt.protoname", editable: Editable::No, help: "MQTT, or MQIsdp in version 3.", ..CONNECT_TEXT };
     VER = FieldDef { name: "mqtt.ver", direction: REQUEST, help: "3 is MQTT 3.1, 4 is 3.1.1, 5 is 5.0.", ..FIXED };
@@ -61,11 +62,11 @@ table! {
     CONFLAG_UNAME = FieldDef { name: "mqtt.conflag.uname", help: "A CONNECT has a user name.", ..CONNECT_FLAG };
     CONFLAG_PASSWD = FieldDef { name: "mqtt.conflag.passwd", help: "It has a password.", ..CONNECT_FLAG };
     CONFLAG_RETAIN = FieldDef { name: "mqtt.conflag.retain", help: "The will is retained.", ..CONNECT_FLAG };
-    CONFLAG_QOS = FieldDef { name: "mqtt.conflag.qos", kind: Kind::Uint(2), direction: REQUEST, help: "Quality of service of the will.", ..bits(3, 3) };
+    CONFLAG_QOS = FieldDef { name: "mqtt.conflag.qos", kind: FieldKind::Uint(2), direction: REQUEST, help: "Quality of service of the will.", ..bits(3, 3) };
     CONFLAG_WILL = FieldDef { name: "mqtt.conflag.willflag", help: "A CONNECT has a will.", ..CONNECT_FLAG };
     CONFLAG_CLEAN = FieldDef { name: "mqtt.conflag.cleansess", help: "Clean session, clean start.", ..CONNECT_FLAG };
     CONFLAG_RESERVED = FieldDef { name: "mqtt.conflag.reserved", help: "Must be clear.", ..CONNECT_FLAG };
-    KALIVE = FieldDef { name: "mqtt.kalive", kind: Kind::Uint(16), direction: REQUEST, help: "Keep alive, in seconds.", ..CODE };
+    KALIVE = FieldDef { name: "mqtt.kalive", kind: FieldKind::Uint(16), direction: REQUEST, help: "Keep alive, in seconds.", ..CODE };
     CLIENT_ID_LEN = FieldDef { name: "mqtt.clientid_len", help: "Bytes of the client identifier.", ..CONNECT_LENGTH };
     CLIENT_ID = FieldDef { name: "mqtt.clientid", help: "The client identifier of a CONNECT.", ..CONNECT_TEXT };
     WILL_TOPIC_LEN = FieldDef { name: "mqtt.willtopic_len", help: "Bytes of the will's topic.", ..CONNECT_LENGTH };
@@ -80,7 +81,7 @@ table! {
     CONACK_SP = FieldDef { name: "mqtt.conack.flags.sp", direction: RESPONSE, help: "Session present.", ..FieldDef::BOOL };
     CONACK_VAL = FieldDef { name: "mqtt.conack.val", direction: RESPONSE, help: "Return code of a CONNACK: 0 accepted.", ..CODE };
     CONNACK_REASON = FieldDef { name: "mqtt.connack.reason_code", direction: RESPONSE, help: "Reason code of a CONNACK of MQTT 5.", ..CODE };
-    MSGID = FieldDef { name: "mqtt.msgid", help: "Packet identifier: joins a packet with its acknowledgement.", ..LENGTH };
+    MSGID = FieldDef { name: "mqtt.msgid", help: "PacketReader identifier: joins a packet with its acknowledgement.", ..LENGTH };
     TOPIC_LEN = FieldDef { name: "mqtt.topic_len", repeated: true, help: "Bytes of a topic or filter.", ..LENGTH };
     TOPIC = FieldDef { name: "mqtt.topic", repeated: true, element: true, help: "The topic of a PUBLISH, or each filter of a SUBSCRIBE or UNSUBSCRIBE; the element is the filter with its options.", ..FieldDef::TEXT };
     SUB_QOS = FieldDef { name: "mqtt.sub.qos", repeated: true, direction: REQUEST, help: "Quality of service asked for with a filter.", ..CODE };
@@ -94,10 +95,10 @@ table! {
     PUBCOMP_REASON = FieldDef { name: "mqtt.pubcomp.reason_code", help: "Reason code of a PUBCOMP.", ..CODE };
     DISCONNECT_REASON = FieldDef { name: "mqtt.disconnect.reason_code", help: "Reason code of a DISCONNECT.", ..CODE };
     AUTH_REASON = FieldDef { name: "mqtt.auth.reason_code", help: "Reason code of an AUTH.", ..CODE };
-    PROPERTY_LEN = FieldDef { name: "mqtt.property_len", kind: Kind::Uint(28), repr: Repr::None, repeated: true, help: "Bytes of all properties, of a packet or of a will.", ..FIXED };
+    PROPERTY_LEN = FieldDef { name: "mqtt.property_len", kind: FieldKind::Uint(28), repr: Repr::None, repeated: true, help: "Bytes of all properties, of a packet or of a will.", ..FIXED };
     PROPERTY_ID = FieldDef { name: "mqtt.property_id", repeated: true, help: "Which property.", ..FIXED };
-    PROP_NUMBER = FieldDef { name: "mqtt.prop_number", kind: Kind::Uint(32), repr: Repr::None, repeated: true, help: "A property that is a number.", ..FIXED };
-    TOPIC_ALIAS = FieldDef { name: "mqtt.property.topic_alias", kind: Kind::Uint(16), repeated: true, help: "A number that stands for a topic from here on.", ..FIXED };
+    PROP_NUMBER = FieldDef { name: "mqtt.prop_number", kind: FieldKind::Uint(32), repr: Repr::None, repeated: true, help: "A property that is a number.", ..FIXED };
+    TOPIC_ALIAS = FieldDef { name: "mqtt.property.topic_alias", kind: FieldKind::Uint(16), repeated: true, help: "A number that stands for a topic from here on.", ..FIXED };
     MAX_QOS = FieldDef { name: "mqtt.property.max_qos", repeated: true, help: "Quality of service that a server grants at most.", ..FIXED };
     CONTENT_TYPE = FieldDef { name: "mqtt.property.content_type", help: "Content type of a message.", ..PROPERTY };
     PROP_STRING = FieldDef { name: "mqtt.prop_string", help: "A property that is text or bytes.", ..PROPERTY };
@@ -142,7 +143,7 @@ mosquitto) is left out.
 - **Remaining length**: four bytes at most; of a length that goes on after four, a fifth is read and ends it, as mqtt-packet (mosca) \
 does, and the packet is malformed. Other servers end the connection there.
 - A string that reaches past its packet makes the packet malformed: it and what follows it in the packet yield no fields. Servers \
-close the connection. Packet types are not held against their direction, and the flags of the fixed header are not checked: there are \
+close the connection. PacketReader types are not held against their direction, and the flags of the fixed header are not checked: there are \
 fields for both.
 - A client that begins with a TLS record is not MQTT: as a CONNECT of three bytes it would be refused by every server.
 - A packet of which rules read more than its fixed header is held whole, a PUBLISH up to its message; one that is longer than may be held \

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::Direction::{Request, Response};
-use crate::replay::{Cut, Turns, check, check_held, check_ids, noise, replay, survives};
+use crate::replay::{
+    ReplayCuts, ReplayTurns, check, check_held, check_ids, noise, replay, survives,
+};
 
 /// A packet around `body`.
 fn packet(first: u8, body: &[u8]) -> Vec<u8> {
@@ -66,7 +68,7 @@ fn a_connect_with_all_its_parts_and_its_answer() {
         text(b"pass"),
     ]
     .concat();
-    let turns: Turns<'_> =
+    let turns: ReplayTurns<'_> =
         &[(Request, &packet(0x10, &body)), (Response, b"\x20\x02\x01\x00"), (Request, b"\xc0\0")];
     check_held(
         &Mqtt,
@@ -116,7 +118,7 @@ fn filters_are_elements_and_answers_have_their_codes() {
     let subscribe =
         packet(0x82, &[b"\0\x07", &text(b"a/+")[..], b"\x01", &text(b"#"), b"\0"].concat());
     let unsubscribe = packet(0xa2, &[b"\0\x08", &text(b"a/+")[..]].concat());
-    let turns: Turns<'_> = &[
+    let turns: ReplayTurns<'_> = &[
         (Request, &connect(4)),
         (Request, &subscribe),
         (Response, b"\x90\x04\0\x07\x01\x80"),
@@ -148,7 +150,7 @@ fn version_5_has_properties() {
     let publish =
         [&text(b"t")[..], b"\0\x09", b"\x0f\x26\0\x01k\0\x02vv\x02\0\0\0\x05\x23", b"\0", b"body"];
     // The last property, a topic alias, has one byte only: it is not one.
-    let turns: Turns<'_> = &[
+    let turns: ReplayTurns<'_> = &[
         (Request, &connect(5)),
         (Response, b"\x20\x06\0\0\x03\x21\0\x14"),
         (Request, &packet(0x32, &publish.concat())),
@@ -191,7 +193,7 @@ fn version_5_has_properties() {
 fn a_message_comes_in_pieces_and_costs_nothing_unread() {
     let publish = packet(0x31, &[&text(b"keep/me")[..], &[b'x'; 300]].concat());
     let all = [&publish[..], b"\xc0\0"].concat();
-    let turns: Turns<'_> = &[(Request, &connect(4)), (Request, &all)];
+    let turns: ReplayTurns<'_> = &[(Request, &connect(4)), (Request, &all)];
     let message = format!(">mqtt.msg={}", "x".repeat(300));
     check(&Mqtt, &["mqtt.msg"], turns, &[&message]);
     check(&Mqtt, &["mqtt.topic", "mqtt.msg"], turns, &[">mqtt.topic=keep/me", &message]);
@@ -265,7 +267,7 @@ fn parts_that_do_not_fit_are_malformed_and_the_next_packet_is_found() {
     ] {
         let mut want = want;
         want.push(">mqtt.topic=ok");
-        let turns: Turns<'_> =
+        let turns: ReplayTurns<'_> =
             &[(Request, &connect(4)), (Request, &broken), (Request, b"\x30\x04\0\x02ok")];
         check_held(&Mqtt, &["mqtt.msgid", "mqtt.topic", "_ws.malformed"], turns, &want);
     }
@@ -289,16 +291,16 @@ fn nothing_is_known_before_a_connect_but_3_1_1_is_read() {
 fn answers_are_owed_until_the_connack() {
     let wanted = Wanted::new(&PROTOCOL);
     let mut state = Mqtt.start();
-    let say = |state: &mut state::State, from, input: &[u8]| {
+    let say = |state: &mut DecoderState, from, input: &[u8]| {
         let view = View { input, from, open: false, ended: false };
         Mqtt.stream(&wanted, state, view, &mut Fields::new());
-        Mqtt.owed(state)
+        Mqtt.outstanding_responses(state)
     };
-    assert_eq!(Mqtt.owed(&state), Some(0));
+    assert_eq!(Mqtt.outstanding_responses(&state), Some(0));
     assert_eq!(say(&mut state, Request, &connect(4)), Some(1));
-    let mut withdrawn = state;
-    Mqtt.withdraw(&mut withdrawn);
-    assert_eq!(Mqtt.owed(&withdrawn), Some(0));
+    let mut cancelled = state;
+    Mqtt.cancel_request(&mut cancelled);
+    assert_eq!(Mqtt.outstanding_responses(&cancelled), Some(0));
     assert_eq!(say(&mut state, Request, b"\xc0\0"), Some(1));
     assert_eq!(say(&mut state, Response, b"\x20\x02\0\0"), Some(0));
     assert_eq!(say(&mut state, Request, b"\xc0\0"), Some(0));
@@ -427,7 +429,8 @@ fn noise_is_survived() {
         framed[1] = 40;
         survives(&Mqtt, &[(Request, &connect(4 + (seed & 1) as u8)), (Request, &framed)]);
         let all = [packet(0x82, &random), connect(5)].concat();
-        let found = replay(&Mqtt, &["mqtt.clientid"], &[(Request, &all)], Cut::Nowhere, false);
+        let found =
+            replay(&Mqtt, &["mqtt.clientid"], &[(Request, &all)], ReplayCuts::Nowhere, false);
         assert_eq!(found, [">mqtt.clientid=id"], "the next packet is found");
     }
 }

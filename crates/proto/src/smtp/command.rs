@@ -9,19 +9,19 @@ pub(super) const COMMAND_BYTES_MAX: usize = 64;
 
 /// Where a command stands in its line, and what follows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct CommandHead {
     pub(super) command: Span,
     /// Behind the first blank after the command.
     pub(super) parameter: Option<usize>,
 }
 
 /// Splits a line at the first blank behind its command.
-pub(super) fn head(text: &[u8]) -> Head {
+pub(super) fn head(text: &[u8]) -> CommandHead {
     let start = text.iter().take_while(|&&byte| is_blank(byte)).count();
     let rest = text.get(start..).unwrap_or_default();
     let length = rest.iter().take_while(|&&byte| !is_blank(byte)).count();
     let end = start.saturating_add(length);
-    Head {
+    CommandHead {
         command: Span::new(start, end),
         parameter: (end < text.len()).then(|| end.saturating_add(1)),
     }
@@ -29,7 +29,7 @@ pub(super) fn head(text: &[u8]) -> Head {
 
 /// `MAIL FROM:<path> parameters`, as spans of the whole line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Path {
+pub(super) struct AddressPath {
     /// Between the angle brackets, or up to the next blank where there are none.
     pub(super) address: Span,
     /// Where ESMTP parameters begin.
@@ -39,7 +39,7 @@ pub(super) struct Path {
 //= https://www.rfc-editor.org/rfc/rfc5321#section-4.1.1.2
 //# mail = "MAIL FROM:" Reverse-path [SP Mail-parameters] CRLF
 /// The address behind `keyword` and a colon, blanks around the colon allowed as most servers do.
-pub(super) fn path(text: &[u8], parameter: usize, keyword: &[u8]) -> Option<Path> {
+pub(super) fn path(text: &[u8], parameter: usize, keyword: &[u8]) -> Option<AddressPath> {
     let mut at = skip_blanks(text, parameter);
     let end = at.checked_add(keyword.len())?;
     if !text.get(at..end)?.eq_ignore_ascii_case(keyword) {
@@ -54,11 +54,14 @@ pub(super) fn path(text: &[u8], parameter: usize, keyword: &[u8]) -> Option<Path
         let rest = text.get(at..).unwrap_or_default();
         let length = rest.iter().take_while(|&&byte| !is_blank(byte)).count();
         let end = at.saturating_add(length);
-        return Some(Path { address: Span::new(at, end), after: end });
+        return Some(AddressPath { address: Span::new(at, end), after: end });
     }
     let start = at.saturating_add(1);
     let end = closing_bracket(text, start);
-    Some(Path { address: Span::new(start, end), after: end.saturating_add(1).min(text.len()) })
+    Some(AddressPath {
+        address: Span::new(start, end),
+        after: end.saturating_add(1).min(text.len()),
+    })
 }
 
 /// The `>` that is not inside a quoted string; the end of the text where none is.
@@ -79,7 +82,7 @@ fn closing_bracket(text: &[u8], start: usize) -> usize {
 
 /// One ESMTP parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Parameter {
+pub(super) struct EsmtpParameter {
     pub(super) keyword: Span,
     /// Behind the `=`; empty where there is none.
     pub(super) value: Span,
@@ -90,7 +93,7 @@ pub(super) struct Parameter {
 //= https://www.rfc-editor.org/rfc/rfc5321#section-4.1.2
 //# esmtp-param = esmtp-keyword ["=" esmtp-value]
 /// The parameters from `after` on.
-pub(super) fn parameters(text: &[u8], after: usize) -> impl Iterator<Item = Parameter> {
+pub(super) fn parameters(text: &[u8], after: usize) -> impl Iterator<Item = EsmtpParameter> {
     let mut at = after;
     core::iter::from_fn(move || {
         let start = skip_blanks(text, at);
@@ -102,13 +105,13 @@ pub(super) fn parameters(text: &[u8], after: usize) -> impl Iterator<Item = Para
         let value = Span::new(keyword_end.saturating_add(1).min(end), end);
         let element = Span::new(at, end);
         at = end;
-        Some(Parameter { keyword: Span::new(start, keyword_end), value, element })
+        Some(EsmtpParameter { keyword: Span::new(start, keyword_end), value, element })
     })
 }
 
 /// The chunk of `BDAT 86 LAST`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Chunk {
+pub(super) struct BdatChunk {
     pub(super) bytes: u64,
     /// Every server reads this size. A sign, or a number past 31 bits, is refused by some and wraps around in others.
     pub(super) is_clear: bool,
@@ -117,7 +120,7 @@ pub(super) struct Chunk {
 //= https://www.rfc-editor.org/rfc/rfc3030#section-2
 //# bdat-cmd = "BDAT" SP chunk-size [ SP end-marker ] CR LF
 /// The size in a parameter of BDAT.
-pub(super) fn chunk(text: &[u8], parameter: usize) -> Option<Chunk> {
+pub(super) fn chunk(text: &[u8], parameter: usize) -> Option<BdatChunk> {
     let rest = text.get(skip_blanks(text, parameter)..)?;
     let (sign, digits) = match rest {
         [sign @ (b'+' | b'-'), digits @ ..] => (Some(*sign), digits),
@@ -136,7 +139,7 @@ pub(super) fn chunk(text: &[u8], parameter: usize) -> Option<Chunk> {
     if sign == Some(b'-') {
         number = number.wrapping_neg();
     }
-    Some(Chunk { bytes: u64::from(number), is_clear })
+    Some(BdatChunk { bytes: u64::from(number), is_clear })
 }
 
 /// The initial response of `AUTH PLAIN dGVzdA==`, if there is one.

@@ -2,18 +2,18 @@
 //!
 //! Holds:     how the client's next line is to be read, and which replies are still to come.
 //! Promises:  a line that the server may read as a command is never read as data only, and the other way round: where the
-//!            server's view is not known, [`Mode::Both`] says so and every rule sees the line.
+//!            server's view is not known, [`SmtpMode::Both`] says so and every rule sees the line.
 //! Never:     trusts the client's word that data begins; the server's 354 decides.
 //!
 //! Replies are matched to commands by their codes first (354 answers DATA and nothing else, 334 AUTH, 220 after the
 //! greeting STARTTLS), and by counting where a refusal has to be told from the reply to a command pipelined before it
-//! (RFC 2920). A wrong count can only leave [`Mode::Both`] standing.
+//! (RFC 2920). A wrong count can only leave [`SmtpMode::Both`] standing.
 
-use super::command::Chunk;
+use super::command::BdatChunk;
 
 /// How the client's next line is to be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(super) enum SmtpMode {
     /// A command.
     #[default]
     Command,
@@ -25,7 +25,7 @@ pub(super) enum Mode {
 
 /// The commands that change how later bytes are read, and those with addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(super) enum SmtpVerb {
     #[default]
     Other,
     Mail,
@@ -36,15 +36,15 @@ pub(super) enum Verb {
     Auth,
 }
 
-impl Verb {
+impl SmtpVerb {
     pub(super) fn of(command: &[u8]) -> Self {
-        const VERBS: &[(&[u8], Verb)] = &[
-            (b"MAIL", Verb::Mail),
-            (b"RCPT", Verb::Rcpt),
-            (b"DATA", Verb::Data),
-            (b"BDAT", Verb::Bdat),
-            (b"STARTTLS", Verb::StartTls),
-            (b"AUTH", Verb::Auth),
+        const VERBS: &[(&[u8], SmtpVerb)] = &[
+            (b"MAIL", SmtpVerb::Mail),
+            (b"RCPT", SmtpVerb::Rcpt),
+            (b"DATA", SmtpVerb::Data),
+            (b"BDAT", SmtpVerb::Bdat),
+            (b"STARTTLS", SmtpVerb::StartTls),
+            (b"AUTH", SmtpVerb::Auth),
         ];
         let found = VERBS.iter().find(|(name, _)| name.eq_ignore_ascii_case(command));
         found.map_or(Self::Other, |&(_, verb)| verb)
@@ -53,7 +53,7 @@ impl Verb {
 
 /// A command whose reply matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Asked {
+enum AwaitedReply {
     #[default]
     No,
     /// Sent; so many replies come before its own.
@@ -64,19 +64,19 @@ enum Asked {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClientLine {
     /// The command, if it is one.
-    pub(super) verb: Verb,
+    pub(super) verb: SmtpVerb,
     /// It consists of one dot.
     pub(super) dot: bool,
     /// It ended with CR LF.
     pub(super) crlf: bool,
     /// BDAT's chunk.
-    pub(super) chunk: Option<Chunk>,
+    pub(super) chunk: Option<BdatChunk>,
 }
 
 /// What is remembered of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Dialogue {
-    mode: Mode,
+    mode: SmtpMode,
     /// The line before ended with CR LF, so a dot is at the beginning of a line for every server.
     after_crlf: bool,
     /// The server's first reply has come.
@@ -85,7 +85,7 @@ pub(super) struct Dialogue {
     in_reply: bool,
     /// Commands whose replies are to come.
     awaited: u32,
-    data: Asked,
+    data: AwaitedReply,
     /// Lines behind an unanswered DATA: each gets a reply only if DATA is refused.
     perhaps_commands: u32,
     /// The end of data came before the reply to DATA.
@@ -93,8 +93,8 @@ pub(super) struct Dialogue {
     /// DATA was sent again before its reply: which 354 belongs to which is anybody's guess, so lines of the mail are read
     /// both ways from here on.
     tangled: bool,
-    starttls: Asked,
-    auth: Asked,
+    starttls: AwaitedReply,
+    auth: AwaitedReply,
     /// The server has sent 334 and owes no other reply: the client's next line answers it.
     challenged: bool,
     /// The server announced CHUNKING (RFC 3030).
@@ -112,10 +112,10 @@ impl Dialogue {
     //= https://www.rfc-editor.org/rfc/rfc5321#section-4.2
     //# Every command MUST generate exactly one reply.
     /// Replies to come; `None` where that is not known, or where the server would not notice that the next line is missing.
-    pub(super) fn owed(&self) -> Option<u32> {
-        let inside = self.mode != Mode::Command || self.challenged;
+    pub(super) fn outstanding_responses(&self) -> Option<u32> {
+        let inside = self.mode != SmtpMode::Command || self.challenged;
         // In AUTH between a challenge and its answer, however that was sent.
-        let in_auth = self.auth != Asked::No && self.awaited == 0;
+        let in_auth = self.auth != AwaitedReply::No && self.awaited == 0;
         let in_chunk = self.chunk_left > 0 && !self.in_clear_chunk();
         if self.lost || self.tangled || self.encrypted || inside || in_auth || in_chunk {
             return None;
@@ -126,25 +126,25 @@ impl Dialogue {
 
     /// The server takes down a mail, and says nothing before its end.
     pub(super) fn in_mail_alone(&self) -> bool {
-        self.mode == Mode::Data && self.awaited == 0 && !self.in_reply && !self.lost
+        self.mode == SmtpMode::Data && self.awaited == 0 && !self.in_reply && !self.lost
     }
 
     /// The command that has just ended never reaches the server.
-    pub(super) fn withdraw(&mut self) {
+    pub(super) fn cancel_request(&mut self) {
         self.awaited = self.awaited.saturating_sub(1);
-        let newest = Asked::Sent(self.awaited);
+        let newest = AwaitedReply::Sent(self.awaited);
         for asked in [&mut self.starttls, &mut self.auth] {
             if *asked == newest {
-                *asked = Asked::No;
+                *asked = AwaitedReply::No;
             }
         }
         if self.data == newest {
-            self.data = Asked::No;
-            self.mode = Mode::Command;
+            self.data = AwaitedReply::No;
+            self.mode = SmtpMode::Command;
         }
     }
 
-    pub(super) fn mode(&self) -> Mode {
+    pub(super) fn mode(&self) -> SmtpMode {
         self.mode
     }
 
@@ -162,12 +162,12 @@ impl Dialogue {
 
     /// The next line answers a challenge of AUTH.
     pub(super) fn challenged(&self) -> bool {
-        self.challenged && self.mode == Mode::Command
+        self.challenged && self.mode == SmtpMode::Command
     }
 
     /// The next line may answer a challenge that has not been seen yet.
     pub(super) fn perhaps_challenged(&self) -> bool {
-        self.auth != Asked::No && self.mode == Mode::Command
+        self.auth != AwaitedReply::No && self.mode == SmtpMode::Command
     }
 
     //= https://www.rfc-editor.org/rfc/rfc3207#section-4.2
@@ -176,14 +176,14 @@ impl Dialogue {
     //# obtained from the client
     /// The next line came behind STARTTLS, before its reply.
     pub(super) fn behind_starttls(&self) -> bool {
-        self.starttls != Asked::No && self.mode != Mode::Data
+        self.starttls != AwaitedReply::No && self.mode != SmtpMode::Data
     }
 
     /// The bytes that follow are a chunk and nothing else.
     pub(super) fn in_clear_chunk(&self) -> bool {
         self.chunk_left > 0
             && self.chunk_is_clear
-            && self.mode == Mode::Command
+            && self.mode == SmtpMode::Command
             && !self.behind_starttls()
     }
 
@@ -200,14 +200,14 @@ impl Dialogue {
     /// The client finished a line.
     pub(super) fn client_line(&mut self, line: ClientLine) {
         match self.mode {
-            Mode::Command => self.command(line),
-            Mode::Data if line.dot => self.dot(line),
-            Mode::Both if line.dot => self.dot(line),
-            Mode::Data => {}
-            Mode::Both => self.perhaps_command(line),
+            SmtpMode::Command => self.command(line),
+            SmtpMode::Data if line.dot => self.dot(line),
+            SmtpMode::Both if line.dot => self.dot(line),
+            SmtpMode::Data => {}
+            SmtpMode::Both => self.perhaps_command(line),
         }
         // The line end of DATA itself counts as one: an empty mail begins with the dot.
-        self.after_crlf = line.crlf || line.verb == Verb::Data;
+        self.after_crlf = line.crlf || line.verb == SmtpVerb::Data;
     }
 
     fn command(&mut self, line: ClientLine) {
@@ -215,22 +215,22 @@ impl Dialogue {
         self.awaited = before.saturating_add(1);
         if core::mem::take(&mut self.challenged) {
             // The reply to this line is another 334 or the last word on AUTH.
-            self.auth = Asked::Sent(before);
+            self.auth = AwaitedReply::Sent(before);
             return;
         }
         match line.verb {
-            Verb::Data => {
-                self.tangled |= self.data != Asked::No;
-                self.data = Asked::Sent(before);
+            SmtpVerb::Data => {
+                self.tangled |= self.data != AwaitedReply::No;
+                self.data = AwaitedReply::Sent(before);
                 self.perhaps_commands = 0;
                 self.data_over = false;
-                self.mode = Mode::Both;
+                self.mode = SmtpMode::Both;
             }
-            Verb::StartTls => self.starttls = Asked::Sent(before),
-            Verb::Auth => self.auth = Asked::Sent(before),
+            SmtpVerb::StartTls => self.starttls = AwaitedReply::Sent(before),
+            SmtpVerb::Auth => self.auth = AwaitedReply::Sent(before),
             // A server without CHUNKING answers 500 and reads what follows as commands.
-            Verb::Bdat if self.chunking => self.chunk(line.chunk),
-            Verb::Bdat | Verb::Mail | Verb::Rcpt | Verb::Other => {}
+            SmtpVerb::Bdat if self.chunking => self.chunk(line.chunk),
+            SmtpVerb::Bdat | SmtpVerb::Mail | SmtpVerb::Rcpt | SmtpVerb::Other => {}
         }
     }
 
@@ -240,34 +240,40 @@ impl Dialogue {
     fn dot(&mut self, line: ClientLine) {
         if !(self.after_crlf && line.crlf) {
             // Some servers stop here, and others do not.
-            self.mode = Mode::Both;
+            self.mode = SmtpMode::Both;
             self.lost = true;
-        } else if self.data == Asked::No {
-            self.mode = Mode::Command;
+        } else if self.data == AwaitedReply::No {
+            self.mode = SmtpMode::Command;
             self.awaited = self.awaited.saturating_add(1);
         } else {
-            self.mode = Mode::Command;
+            self.mode = SmtpMode::Command;
             self.data_over = true;
             self.perhaps_commands = self.perhaps_commands.saturating_add(1);
         }
     }
 
     fn perhaps_command(&mut self, line: ClientLine) {
-        if self.data != Asked::No {
+        if self.data != AwaitedReply::No {
             self.perhaps_commands = self.perhaps_commands.saturating_add(1);
-            self.tangled |= line.verb == Verb::Data;
+            self.tangled |= line.verb == SmtpVerb::Data;
         }
         match line.verb {
-            Verb::StartTls => {
-                self.starttls = Asked::Sent(self.awaited.saturating_add(self.perhaps_commands));
+            SmtpVerb::StartTls => {
+                self.starttls =
+                    AwaitedReply::Sent(self.awaited.saturating_add(self.perhaps_commands));
             }
             // Its bytes are lines of the mail, or a chunk with a command right behind it.
-            Verb::Bdat if self.chunking => self.chunk(line.chunk),
-            Verb::Bdat | Verb::Data | Verb::Auth | Verb::Mail | Verb::Rcpt | Verb::Other => {}
+            SmtpVerb::Bdat if self.chunking => self.chunk(line.chunk),
+            SmtpVerb::Bdat
+            | SmtpVerb::Data
+            | SmtpVerb::Auth
+            | SmtpVerb::Mail
+            | SmtpVerb::Rcpt
+            | SmtpVerb::Other => {}
         }
     }
 
-    fn chunk(&mut self, chunk: Option<Chunk>) {
+    fn chunk(&mut self, chunk: Option<BdatChunk>) {
         self.chunk_left = chunk.map_or(0, |chunk| chunk.bytes);
         self.chunk_is_clear = chunk.is_some_and(|chunk| chunk.is_clear);
         self.lost |= !self.chunk_is_clear;
@@ -290,56 +296,56 @@ impl Dialogue {
         self.lost |= self.awaited == 0;
         self.awaited = self.awaited.saturating_sub(1);
         match Self::answered(&mut self.data, code == Some(354)) {
-            Answer::Granted if core::mem::take(&mut self.data_over) => {
+            SmtpAnswer::Granted if core::mem::take(&mut self.data_over) => {
                 // The dot was the end of the mail, and has its reply to come.
                 self.awaited = self.awaited.saturating_add(1);
             }
-            Answer::Granted if !self.tangled => self.mode = Mode::Data,
-            Answer::Refused if !self.tangled => {
+            SmtpAnswer::Granted if !self.tangled => self.mode = SmtpMode::Data,
+            SmtpAnswer::Refused if !self.tangled => {
                 self.data_over = false;
                 self.awaited = self.awaited.saturating_add(self.perhaps_commands);
-                self.mode = Mode::Command;
+                self.mode = SmtpMode::Command;
             }
-            Answer::ToAnother if code == Some(354) => {
-                self.mode = Mode::Both;
+            SmtpAnswer::ToAnother if code == Some(354) => {
+                self.mode = SmtpMode::Both;
                 self.lost = true;
             }
-            Answer::Granted | Answer::Refused | Answer::ToAnother => {}
+            SmtpAnswer::Granted | SmtpAnswer::Refused | SmtpAnswer::ToAnother => {}
         }
-        if Self::answered(&mut self.starttls, code == Some(220)) == Answer::Granted {
+        if Self::answered(&mut self.starttls, code == Some(220)) == SmtpAnswer::Granted {
             self.encrypted = true;
         }
-        let in_auth = self.auth != Asked::No;
+        let in_auth = self.auth != AwaitedReply::No;
         Self::answered(&mut self.auth, false);
         self.challenged = in_auth && code == Some(334) && self.awaited == 0;
         if in_auth && code == Some(334) {
             // The next reply is to the line that answers it.
-            self.auth = Asked::Sent(0);
+            self.auth = AwaitedReply::Sent(0);
         }
     }
 
     /// Whether a reply answers what was asked.
-    fn answered(asked: &mut Asked, grants: bool) -> Answer {
+    fn answered(asked: &mut AwaitedReply, grants: bool) -> SmtpAnswer {
         match *asked {
-            Asked::No => Answer::ToAnother,
-            Asked::Sent(_) if grants => {
-                *asked = Asked::No;
-                Answer::Granted
+            AwaitedReply::No => SmtpAnswer::ToAnother,
+            AwaitedReply::Sent(_) if grants => {
+                *asked = AwaitedReply::No;
+                SmtpAnswer::Granted
             }
-            Asked::Sent(0) => {
-                *asked = Asked::No;
-                Answer::Refused
+            AwaitedReply::Sent(0) => {
+                *asked = AwaitedReply::No;
+                SmtpAnswer::Refused
             }
-            Asked::Sent(before) => {
-                *asked = Asked::Sent(before.saturating_sub(1));
-                Answer::ToAnother
+            AwaitedReply::Sent(before) => {
+                *asked = AwaitedReply::Sent(before.saturating_sub(1));
+                SmtpAnswer::ToAnother
             }
         }
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
+enum SmtpAnswer {
     /// It answers something else.
     ToAnother,
     Granted,

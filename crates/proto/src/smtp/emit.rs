@@ -1,19 +1,19 @@
 //! From a line to its fields.
 
 use super::command;
-use super::dialogue::Verb;
+use super::dialogue::SmtpVerb;
 use super::table::{
     AUTH_RESPONSE, COMMAND, DATA_LINE, ESMTP, LINE_END, MAIL_FROM, RCPT_TO, UNSTUFFED_DOT,
 };
 use crate::fields::{Field, Fields, Flags, Span};
-use crate::line::{Ending, Line};
+use crate::line::{LineEnding, TextLine};
 use crate::schema::FieldId;
 use crate::wanted::Wanted;
 
 /// Pushes what is wanted of one line, or of a piece of it.
 pub(super) struct Emit<'a, 'o> {
     pub(super) wanted: &'a Wanted,
-    pub(super) line: &'a Line<'a>,
+    pub(super) line: &'a TextLine<'a>,
     /// The line begins here.
     pub(super) begins: bool,
     pub(super) out: &'o mut Fields,
@@ -79,7 +79,7 @@ impl Emit<'_, '_> {
                 self.out.push(Field { slot, value, element, flags, ..Field::default() });
             }
             // Also a dot that stands alone before a bare line end: with CRLF behind it, it would end the mail.
-            let bare = line.ending != Ending::CrLf || cr.is_some();
+            let bare = line.ending != LineEnding::CrLf || cr.is_some();
             let alone = begins && end == start.saturating_add(1) && next > end && bare;
             // Two dots are stuffed already, so that whoever doubles a dot finds nothing left to do in what it wrote.
             let single = matches!(rest, [b'.'] | [b'.', b'\0'..=b'-' | b'/'..=u8::MAX, ..]);
@@ -116,18 +116,18 @@ impl Emit<'_, '_> {
     }
 
     /// What stands in the parameter of a whole line.
-    pub(super) fn parts(&mut self, verb: Verb, parameter: usize) {
+    pub(super) fn parts(&mut self, verb: SmtpVerb, parameter: usize) {
         let text = self.line.text;
         let (keyword, id): (&[u8], _) = match verb {
-            Verb::Mail => (b"FROM", MAIL_FROM),
-            Verb::Rcpt => (b"TO", RCPT_TO),
-            Verb::Auth => {
+            SmtpVerb::Mail => (b"FROM", MAIL_FROM),
+            SmtpVerb::Rcpt => (b"TO", RCPT_TO),
+            SmtpVerb::Auth => {
                 if let Some(response) = command::initial_response(text, parameter) {
                     self.whole(AUTH_RESPONSE, response);
                 }
                 return;
             }
-            Verb::Data | Verb::Bdat | Verb::StartTls | Verb::Other => return,
+            SmtpVerb::Data | SmtpVerb::Bdat | SmtpVerb::StartTls | SmtpVerb::Other => return,
         };
         let Some(path) = command::path(text, parameter, keyword) else { return };
         self.whole(id, path.address);

@@ -1,7 +1,7 @@
 //! SMTP's table: fields, readings, refusals.
 
 use crate::Direction;
-use crate::schema::{Editable, FieldDef, FieldId, Kind, Protocol, Repr, Transport};
+use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 
 pub(super) const REQ: FieldId = FieldId(0);
 pub(super) const COMMAND_LINE: FieldId = FieldId(1);
@@ -31,7 +31,7 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     fields: &[
         FieldDef {
             name: "smtp.req",
-            kind: Kind::Bool,
+            kind: FieldKind::Bool,
             editable: Editable::No,
             help: "The line is a command (or may be read as one).",
             ..CLIENT
@@ -45,32 +45,32 @@ pub(super) static PROTOCOL: Protocol = Protocol {
         },
         FieldDef {
             name: "smtp.req.command",
-            kind: Kind::Text,
+            kind: FieldKind::Text,
             help: "The command in upper case, however it was sent.",
             ..CLIENT
         },
         FieldDef {
             name: "smtp.req.parameter",
-            kind: Kind::Text,
+            kind: FieldKind::Text,
             streams: true,
             help: "Everything between the first blank after the command and the line end.",
             ..CLIENT
         },
         FieldDef {
             name: "smtp.mail_from",
-            kind: Kind::Text,
+            kind: FieldKind::Text,
             help: "The address of MAIL FROM, without its angle brackets.",
             ..CLIENT
         },
         FieldDef {
             name: "smtp.rcpt_to",
-            kind: Kind::Text,
+            kind: FieldKind::Text,
             help: "The address of RCPT TO, without its angle brackets.",
             ..CLIENT
         },
         FieldDef {
             name: "smtp.esmtp",
-            kind: Kind::Text,
+            kind: FieldKind::Text,
             keyed: true,
             repeated: true,
             element: true,
@@ -110,28 +110,28 @@ pub(super) static PROTOCOL: Protocol = Protocol {
         },
         FieldDef {
             name: "smtp.eom",
-            kind: Kind::Bool,
+            kind: FieldKind::Bool,
             editable: Editable::No,
             help: "CRLF.CRLF: the end of the mail for every server.",
             ..CLIENT
         },
         FieldDef {
             name: "smtp.rsp",
-            kind: Kind::Bool,
+            kind: FieldKind::Bool,
             editable: Editable::No,
             help: "The line belongs to a reply.",
             ..SERVER
         },
         FieldDef {
             name: "smtp.response",
-            kind: Kind::Text,
+            kind: FieldKind::Text,
             streams: true,
             help: "A line of a reply without its line end.",
             ..SERVER
         },
         FieldDef {
             name: "smtp.response.code",
-            kind: Kind::Uint(16),
+            kind: FieldKind::Uint(16),
             repr: Repr::Decimal,
             editable: Editable::SameLength,
             help: "Three digits of a reply.",
@@ -139,7 +139,7 @@ pub(super) static PROTOCOL: Protocol = Protocol {
         },
         FieldDef {
             name: "smtp.rsp.parameter",
-            kind: Kind::Text,
+            kind: FieldKind::Text,
             streams: true,
             help: "The text of a reply's line.",
             ..SERVER

@@ -2,8 +2,10 @@ use super::table::{COMMAND, ESMTP, MAIL_FROM, RCPT_TO};
 use super::*;
 use crate::Direction::{Request, Response};
 use crate::corpus::{all_survive, payloads};
-use crate::replay::Turn::{self, Answers, Asks, Refused as RefusedTurn};
-use crate::replay::{Cut, check, check_held, check_ids, check_owed, noise, replay, survives};
+use crate::replay::ReplayTurn::{self, Answers, Asks, Refused as RefusedTurn};
+use crate::replay::{
+    ReplayCuts, check, check_held, check_ids, check_outstanding, noise, replay, survives,
+};
 
 const COMMANDS: &[&str] = &["smtp.req.command", "smtp.req.parameter", "smtp.response.code"];
 const DATA: &[&str] = &[
@@ -187,7 +189,7 @@ fn a_second_data_before_the_reply_hides_nothing() {
         (Response, b"354 go\r\n250 ok\r\n503 no\r\n"),
         (Request, b"VRFY x\r\n"),
     ];
-    let found = replay(&Smtp, COMMANDS, turns, Cut::Nowhere, false);
+    let found = replay(&Smtp, COMMANDS, turns, ReplayCuts::Nowhere, false);
     assert!(found.contains(&">smtp.req.command=VRFY".into()), "{found:?}");
 }
 
@@ -418,7 +420,7 @@ fn canonical(mail: &[u8]) -> Vec<u8> {
     wanted.want(LINE_END);
     let mut state = Smtp.start();
     let mut fields = Fields::new();
-    let mut step = |state: &mut state::State, from, input: &[u8]| {
+    let mut step = |state: &mut DecoderState, from, input: &[u8]| {
         fields.clear();
         let view = View { input, from, open: false, ended: false };
         let Step::Unit { bytes, .. } = Smtp.stream(&wanted, state, view, &mut fields) else {
@@ -550,9 +552,9 @@ fn every_command_is_owed_one_reply() {
         Answers(b"250-CHUNKING\r\n250-SI", Some(1)),
         Answers(b"ZE\r\n250 PIPELINING\r\n", Some(0)),
     ];
-    let after = |more: Vec<Turn<'_>>| {
+    let after = |more: Vec<ReplayTurn<'_>>| {
         let turns: Vec<_> = hello.iter().copied().chain(more).collect();
-        check_owed(&Smtp, &turns);
+        check_outstanding(&Smtp, &turns);
     };
     after(vec![
         RefusedTurn(

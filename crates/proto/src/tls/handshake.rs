@@ -9,7 +9,7 @@ use super::table::{
     LENGTH, RANDOM, SERVER_NAME, SESSION_ID, SESSION_ID_LENGTH, SUITE, SUITES_LENGTH,
     SUPPORTED_GROUP, SUPPORTED_VERSION, TYPE, VERSION,
 };
-use super::{HANDSHAKE, HEADER_BYTES, Header};
+use super::{HANDSHAKE, HEADER_BYTES, RecordHeader};
 use crate::decoder::Need;
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::schema::FieldId;
@@ -20,7 +20,7 @@ const SERVER_HELLO: u64 = 2;
 
 /// Why reading stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Out {
+enum HandshakeStop {
     /// The next record is not here yet.
     More(Need),
     /// There is none: another type follows, or no more bytes may be waited for.
@@ -40,7 +40,7 @@ pub(super) fn messages(
     may_wait: bool,
     out: &mut Fields,
 ) -> Result<(usize, u32), Need> {
-    let mut reader = Reader { input, at: 0, left: 0, position: 0, may_wait, group: 0 };
+    let mut reader = HandshakeReader { input, at: 0, left: 0, position: 0, may_wait, group: 0 };
     if reader.enter().is_err() {
         return Ok((0, carry));
     }
@@ -49,15 +49,19 @@ pub(super) fn messages(
     while reader.left > 0 {
         match message(wanted, &mut reader, out) {
             Ok(short) => lacking = short,
-            Err(Out::More(need)) => return Err(need),
-            Err(Out::NoRecord | Out::Malformed) => break,
+            Err(HandshakeStop::More(need)) => return Err(need),
+            Err(HandshakeStop::NoRecord | HandshakeStop::Malformed) => break,
         }
     }
     Ok((reader.at.saturating_add(reader.left).min(input.len()), lacking))
 }
 
 /// One message. Returns how many of its bytes are to come in later records that nobody has to wait for.
-fn message(wanted: &Wanted, reader: &mut Reader<'_>, out: &mut Fields) -> Result<u32, Out> {
+fn message(
+    wanted: &Wanted,
+    reader: &mut HandshakeReader<'_>,
+    out: &mut Fields,
+) -> Result<u32, HandshakeStop> {
     let open = usize::MAX;
     let (type_at, kind) = reader.uint(1, open)?;
     let (length_at, length) = reader.uint(3, open)?;
@@ -67,12 +71,12 @@ fn message(wanted: &Wanted, reader: &mut Reader<'_>, out: &mut Fields) -> Result
     let end = reader.position.saturating_add(length);
     if matches!(kind, CLIENT_HELLO | SERVER_HELLO) {
         match hello(wanted, reader, end, kind == CLIENT_HELLO, out) {
-            Ok(()) | Err(Out::Malformed) => {}
-            Err(Out::NoRecord) => {
+            Ok(()) | Err(HandshakeStop::Malformed) => {}
+            Err(HandshakeStop::NoRecord) => {
                 let lacking = end.saturating_sub(reader.position);
                 return Ok(u32::try_from(lacking).unwrap_or(u32::MAX));
             }
-            Err(more @ Out::More(_)) => return Err(more),
+            Err(more @ HandshakeStop::More(_)) => return Err(more),
         }
         // What follows the part that was understood belongs to the hello, and is waited for.
         while reader.position < end {
@@ -91,11 +95,11 @@ fn message(wanted: &Wanted, reader: &mut Reader<'_>, out: &mut Fields) -> Result
 /// `ClientHello` or `ServerHello`, up to `end`.
 fn hello(
     wanted: &Wanted,
-    reader: &mut Reader<'_>,
+    reader: &mut HandshakeReader<'_>,
     end: usize,
     of_client: bool,
     out: &mut Fields,
-) -> Result<(), Out> {
+) -> Result<(), HandshakeStop> {
     let (at, version) = reader.uint(2, end)?;
     push(wanted, out, VERSION, at, version, 0);
     reader.bytes(wanted, out, RANDOM, 32, end, 0)?;
@@ -130,11 +134,11 @@ fn hello(
 /// One extension: an element, with its fields in its own group.
 fn extension(
     wanted: &Wanted,
-    reader: &mut Reader<'_>,
+    reader: &mut HandshakeReader<'_>,
     extensions_end: usize,
     of_client: bool,
     out: &mut Fields,
-) -> Result<(), Out> {
+) -> Result<(), HandshakeStop> {
     reader.group = reader.group.saturating_add(1);
     let group = reader.group;
     let (type_at, kind) = reader.uint(2, extensions_end)?;
@@ -145,7 +149,7 @@ fn extension(
     let end = reader.within(length, extensions_end)?;
     match inside(wanted, reader, kind, end, of_client, out) {
         // A malformed inside spoils this extension only.
-        Ok(()) | Err(Out::Malformed) => {}
+        Ok(()) | Err(HandshakeStop::Malformed) => {}
         Err(out) => return Err(out),
     }
     while reader.position < end {
@@ -163,12 +167,12 @@ fn extension(
 /// The extensions whose contents have fields.
 fn inside(
     wanted: &Wanted,
-    reader: &mut Reader<'_>,
+    reader: &mut HandshakeReader<'_>,
     kind: u64,
     end: usize,
     of_client: bool,
     out: &mut Fields,
-) -> Result<(), Out> {
+) -> Result<(), HandshakeStop> {
     let group = reader.group;
     match kind {
         //= https://www.rfc-editor.org/rfc/rfc6066#section-3
@@ -220,7 +224,7 @@ fn push(wanted: &Wanted, out: &mut Fields, id: FieldId, at: Span, number: u64, g
 }
 
 /// The payloads of consecutive handshake records as one run of bytes.
-struct Reader<'a> {
+struct HandshakeReader<'a> {
     input: &'a [u8],
     /// The next byte in `input`.
     at: usize,
@@ -234,15 +238,15 @@ struct Reader<'a> {
     group: u16,
 }
 
-impl Reader<'_> {
+impl HandshakeReader<'_> {
     /// Goes on into the next record that has a payload.
-    fn enter(&mut self) -> Result<(), Out> {
+    fn enter(&mut self) -> Result<(), HandshakeStop> {
         while self.left == 0 {
-            let header = self.input.get(self.at..).and_then(Header::parse);
+            let header = self.input.get(self.at..).and_then(RecordHeader::parse);
             let start = self.at.saturating_add(HEADER_BYTES);
             let Some(header) = header else { return Err(self.lacks(start)) };
             if header.content_type != HANDSHAKE || !header.is_tls() {
-                return Err(Out::NoRecord);
+                return Err(HandshakeStop::NoRecord);
             }
             let end = start.saturating_add(usize::from(header.length));
             // Only the first record may be read in part.
@@ -255,18 +259,22 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn lacks(&self, bytes: usize) -> Out {
-        if self.may_wait { Out::More(Need::Bytes(bytes)) } else { Out::NoRecord }
+    fn lacks(&self, bytes: usize) -> HandshakeStop {
+        if self.may_wait {
+            HandshakeStop::More(Need::Bytes(bytes))
+        } else {
+            HandshakeStop::NoRecord
+        }
     }
 
-    fn byte(&mut self, end: usize) -> Result<u8, Out> {
+    fn byte(&mut self, end: usize) -> Result<u8, HandshakeStop> {
         if self.position >= end {
-            return Err(Out::Malformed);
+            return Err(HandshakeStop::Malformed);
         }
         if self.left == 0 {
             self.enter()?;
         }
-        let byte = *self.input.get(self.at).ok_or(Out::NoRecord)?;
+        let byte = *self.input.get(self.at).ok_or(HandshakeStop::NoRecord)?;
         self.at = self.at.saturating_add(1);
         self.left = self.left.saturating_sub(1);
         self.position = self.position.saturating_add(1);
@@ -274,7 +282,7 @@ impl Reader<'_> {
     }
 
     /// A big-endian number of `bytes` bytes, and where it stands.
-    fn uint(&mut self, bytes: usize, end: usize) -> Result<(Span, u64), Out> {
+    fn uint(&mut self, bytes: usize, end: usize) -> Result<(Span, u64), HandshakeStop> {
         let mut number = u64::from(self.byte(end)?);
         let start = self.at.saturating_sub(1);
         for _ in 1..bytes {
@@ -284,10 +292,10 @@ impl Reader<'_> {
     }
 
     /// Where something of `length` bytes ends that has to end by `end`.
-    fn within(&self, length: u64, end: usize) -> Result<usize, Out> {
+    fn within(&self, length: u64, end: usize) -> Result<usize, HandshakeStop> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let inner = self.position.saturating_add(length);
-        if inner > end { Err(Out::Malformed) } else { Ok(inner) }
+        if inner > end { Err(HandshakeStop::Malformed) } else { Ok(inner) }
     }
 
     /// A run of bytes, as a field; joined in the text arena where a record header cuts through it.
@@ -299,7 +307,7 @@ impl Reader<'_> {
         length: u64,
         end: usize,
         group: u16,
-    ) -> Result<(), Out> {
+    ) -> Result<(), HandshakeStop> {
         let end = self.within(length, end)?;
         if self.left == 0 && self.position < end {
             self.enter()?;
@@ -341,7 +349,7 @@ impl Reader<'_> {
         length: u64,
         end: usize,
         group: u16,
-    ) -> Result<(), Out> {
+    ) -> Result<(), HandshakeStop> {
         let end = self.within(length, end)?;
         while self.position < end {
             let (at, number) = self.uint(size, end)?;

@@ -1,6 +1,6 @@
 //! TLS's table: fields, readings, refusals.
 
-use crate::schema::{Editable, FieldDef, FieldId, Kind, Protocol, Transport};
+use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Transport};
 
 pub(super) const CONTENT_TYPE: FieldId = FieldId(0);
 pub(super) const RECORD_VERSION: FieldId = FieldId(1);
@@ -36,7 +36,7 @@ pub(super) const HEARTBEAT_FIELDS: &[FieldId] = &[HEARTBEAT_TYPE, HEARTBEAT_LENG
 pub(super) const HANDSHAKE_FIELDS: core::ops::RangeInclusive<u16> = TYPE.0..=CIPHER_SPEC_LEN.0;
 
 const fn number(name: &'static str, bits: u8, help: &'static str) -> FieldDef {
-    FieldDef { name, kind: Kind::Uint(bits), editable: Editable::No, help, ..FieldDef::UINT }
+    FieldDef { name, kind: FieldKind::Uint(bits), editable: Editable::No, help, ..FieldDef::UINT }
 }
 
 /// A number outside the handshake hash.

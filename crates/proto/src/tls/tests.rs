@@ -6,7 +6,7 @@ use super::table::{
 use super::*;
 use crate::Direction::{Request, Response};
 use crate::corpus::all_survive;
-use crate::replay::{Cut, check_held, check_ids, noise, replay, survives};
+use crate::replay::{ReplayCuts, check_held, check_ids, noise, replay, survives};
 
 #[test]
 fn the_table_and_its_numbers_agree() {
@@ -312,7 +312,7 @@ fn an_ssl2_hello() {
 #[test]
 fn other_protocols_are_told_apart() {
     for bytes in [&b"GET / HTTP/1.1\r\n"[..], b"\x16\x02\x00\x00\x01x", b"\x17\x03\x03\xff\xffx"] {
-        let found = replay(&Tls, HELLO, &[(Request, bytes)], Cut::Nowhere, false);
+        let found = replay(&Tls, HELLO, &[(Request, bytes)], ReplayCuts::Nowhere, false);
         assert_eq!(found, ["!Request NotThisProtocol="]);
     }
 }

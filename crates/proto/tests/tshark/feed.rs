@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{
-    Decoder, Direction, Dissection, FieldId, Fields, Flags, Kind, Span, State, Step, Transport,
-    View, Wanted,
+    Decoder, DecoderState, Direction, Dissection, FieldId, FieldKind, Fields, Flags, Span, Step,
+    Transport, View, Wanted,
 };
 
 use crate::capture::{Carried, End, Frame};
@@ -50,7 +50,7 @@ pub(crate) struct Feeder<'a> {
     decoder: &'a dyn Decoder,
     wanted: Wanted,
     fields: Fields,
-    states: BTreeMap<(End, End), State>,
+    states: BTreeMap<(End, End), DecoderState>,
     halves: BTreeMap<(End, End), Half>,
     fed: Fed,
 }
@@ -202,14 +202,17 @@ impl Feeder<'_> {
             let bytes = self.fields.value_of(field, input).to_vec();
             let values = found.entry(name).or_default();
             match (def.kind, values.last_mut()) {
-                (Kind::Uint(_) | Kind::Bool, _) => values.push(Value::Number(field.number)),
-                (Kind::Text | Kind::Bytes, Some(Value::Text(whole) | Value::Bytes(whole)))
-                    if field.flags.has(Flags::CONTINUES) =>
-                {
+                (FieldKind::Uint(_) | FieldKind::Bool, _) => {
+                    values.push(Value::Number(field.number))
+                }
+                (
+                    FieldKind::Text | FieldKind::Bytes,
+                    Some(Value::Text(whole) | Value::Bytes(whole)),
+                ) if field.flags.has(Flags::CONTINUES) => {
                     whole.extend(bytes);
                 }
-                (Kind::Text, _) => values.push(Value::Text(bytes)),
-                (Kind::Bytes, _) => values.push(Value::Bytes(bytes)),
+                (FieldKind::Text, _) => values.push(Value::Text(bytes)),
+                (FieldKind::Bytes, _) => values.push(Value::Bytes(bytes)),
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use proto::{Direction, Editable, FieldDef, Kind, Protocol, Transport};
+use proto::{Direction, Editable, FieldDef, FieldKind, Protocol, Transport};
 use serde::Serialize;
 
 use super::{code, manual, ports};
@@ -152,12 +152,12 @@ pub(super) const fn transport_name(transport: Transport) -> &'static str {
 }
 
 /// `uint16`, `text`.
-pub(super) fn kind_name(kind: Kind) -> String {
+pub(super) fn kind_name(kind: FieldKind) -> String {
     match kind {
-        Kind::Bytes => "bytes".to_owned(),
-        Kind::Text => "text".to_owned(),
-        Kind::Uint(bits) => format!("uint{bits}"),
-        Kind::Bool => "bool".to_owned(),
+        FieldKind::Bytes => "bytes".to_owned(),
+        FieldKind::Text => "text".to_owned(),
+        FieldKind::Uint(bits) => format!("uint{bits}"),
+        FieldKind::Bool => "bool".to_owned(),
     }
 }
 

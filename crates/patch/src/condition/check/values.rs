@@ -1,7 +1,7 @@
 //! What yields values: numbers, and the bytes of fields.
 
 use plan::{ByteSource, ByteStep, Operand};
-use proto::{Kind, Slot};
+use proto::{FieldKind, Slot};
 
 use super::{Checker, Sort};
 use crate::condition::lexer::Complaint;
@@ -17,8 +17,8 @@ impl Checker<'_, '_> {
             ExprKind::Field(..) => {
                 let (slot, def) = self.field(expr)?;
                 match def.kind {
-                    Kind::Uint(_) | Kind::Bool => Some(Operand::Field(slot)),
-                    Kind::Bytes | Kind::Text => self.complain(
+                    FieldKind::Uint(_) | FieldKind::Bool => Some(Operand::Field(slot)),
+                    FieldKind::Bytes | FieldKind::Text => self.complain(
                         Complaint::new(expr.at, format!("`{}` is text, not a number", def.name))
                             .help(format!(
                                 "put the other side in quotes, or take len({0}) or decimal({0})",
@@ -94,8 +94,8 @@ impl Checker<'_, '_> {
             ExprKind::Field(..) => {
                 let (slot, def) = self.field(expr)?;
                 match def.kind {
-                    Kind::Bytes | Kind::Text => Some((slot, Vec::new())),
-                    Kind::Uint(_) | Kind::Bool => self.complain(
+                    FieldKind::Bytes | FieldKind::Text => Some((slot, Vec::new())),
+                    FieldKind::Uint(_) | FieldKind::Bool => self.complain(
                         Complaint::new(expr.at, format!("`{}` is a number, not text", def.name))
                             .help("numbers take ==, !=, <, <=, >, >=, in {…} and arithmetic"),
                     ),

@@ -1,11 +1,11 @@
-//! The screen against the fields: what is passed over holds nothing that is watched.
+//! The field prefilter against the fields: what is passed over holds nothing that is watched.
 
 use std::cell::RefCell;
 
 use super::super::Dns;
 use super::*;
 use crate::replay::noise;
-use crate::{Decoder as _, Direction, FieldId, View, Wanted, Watch};
+use crate::{Decoder as _, Direction, FieldId, View, Wanted, WatchedRanges};
 
 const QUERY: &[u8] = b"\x12\x34\x01\x20\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01";
 
@@ -91,14 +91,14 @@ fn all_fields() -> std::ops::Range<u16> {
     0..u16::try_from(Dns.protocol().fields.len()).unwrap()
 }
 
-/// A screen with one watch for each of some fields.
-fn screening(wanted: &Wanted, watches: &[(u16, Watch)]) -> Wanted {
-    let mut all = vec![Watch::default(); usize::from(all_fields().end)];
+/// A prefilter with watched ranges for each of some fields.
+fn with_prefilter(wanted: &Wanted, watches: &[(u16, WatchedRanges)]) -> Wanted {
+    let mut all = vec![WatchedRanges::default(); usize::from(all_fields().end)];
     for (slot, watch) in watches {
         all[usize::from(*slot)] = watch.clone();
     }
     let mut wanted = wanted.clone();
-    wanted.set_screen(all);
+    wanted.set_field_prefilter(all);
     wanted
 }
 
@@ -107,37 +107,39 @@ fn number(field: &Field) -> Option<u64> {
 }
 
 /// Watches the field's value and nothing else of its slot, or anything but it.
-fn watch(field: &Field, exactly: bool) -> Watch {
+fn watch(field: &Field, exactly: bool) -> WatchedRanges {
     let len = field.value_len();
     match (number(field), exactly) {
-        (Some(number), true) => Watch::new(&[], &[(number, number)]),
-        (Some(0), false) => Watch::new(&[], &[(1, u64::MAX)]),
-        (Some(number), false) => Watch::new(&[], &[(0, number - 1), (number + 1, u64::MAX)]),
-        (None, true) => Watch::new(&[(len, len)], &[]),
-        (None, false) if len == 0 => Watch::new(&[(1, usize::MAX)], &[]),
-        (None, false) => Watch::new(&[(0, len - 1), (len + 1, usize::MAX)], &[]),
+        (Some(number), true) => WatchedRanges::new(&[], &[(number, number)]),
+        (Some(0), false) => WatchedRanges::new(&[], &[(1, u64::MAX)]),
+        (Some(number), false) => {
+            WatchedRanges::new(&[], &[(0, number - 1), (number + 1, u64::MAX)])
+        }
+        (None, true) => WatchedRanges::new(&[(len, len)], &[]),
+        (None, false) if len == 0 => WatchedRanges::new(&[(1, usize::MAX)], &[]),
+        (None, false) => WatchedRanges::new(&[(0, len - 1), (len + 1, usize::MAX)], &[]),
     }
 }
 
 fn is_watched(wanted: &Wanted, field: &Field) -> bool {
-    let screen = wanted.screen().unwrap();
+    let prefilter = wanted.field_prefilter().unwrap();
     match number(field) {
-        Some(number) => screen.number(field.slot, field.value_len(), number),
-        None => screen.bytes(field.slot, field.value_len()),
+        Some(number) => prefilter.number(field.slot, field.value_len(), number),
+        None => prefilter.bytes(field.slot, field.value_len()),
     }
 }
 
-/// Nothing of what was passed over is watched, and what was not is as without a screen.
-fn check(wanted: &Wanted, watches: &[(u16, Watch)], input: &[u8], tcp: bool) -> bool {
+/// Nothing of what was passed over is watched, and what was not is as without a prefilter.
+fn check(wanted: &Wanted, watches: &[(u16, WatchedRanges)], input: &[u8], tcp: bool) -> bool {
     let fields = decode(wanted, input, tcp);
-    let screened = screening(wanted, watches);
-    let left = decode(&screened, input, tcp);
+    let prefiltered = with_prefilter(wanted, watches);
+    let left = decode(&prefiltered, input, tcp);
     let quiet = left.len() < fields.len();
     if quiet {
-        let watched = fields.iter().find(|field| is_watched(&screened, field));
+        let watched = fields.iter().find(|field| is_watched(&prefiltered, field));
         for slot in all_fields() {
             let count = fields.iter().filter(|field| field.slot == slot).count();
-            assert!(!screened.screen().unwrap().occurrences(slot, count), "{slot}");
+            assert!(!prefiltered.field_prefilter().unwrap().occurrences(slot, count), "{slot}");
         }
         assert_eq!(watched, None, "passed over in {} with {watches:?}", input.escape_ascii());
     } else {
@@ -165,7 +167,7 @@ fn what_is_passed_over_is_not_watched() {
             for slot in all_fields() {
                 let count = found.iter().filter(|field| field.slot == slot).count();
                 for least in [count.max(2), count.max(1) + 1] {
-                    let watches = [(slot, Watch::default().from_occurrences(least))];
+                    let watches = [(slot, WatchedRanges::default().from_occurrences(least))];
                     quiet += usize::from(check(&everything, &watches, input, tcp));
                 }
             }
@@ -188,7 +190,7 @@ fn ordinary_queries_are_passed_over_whatever_else_is_watched() {
         for slot in all_fields() {
             let mut of_slot = found.iter().filter(|field| field.slot == slot);
             let watch = match (of_slot.next(), of_slot.next()) {
-                (None, _) => Watch::new(&[(0, usize::MAX)], &[(0, u64::MAX)]),
+                (None, _) => WatchedRanges::new(&[(0, usize::MAX)], &[(0, u64::MAX)]),
                 (Some(one), None) => watch(one, false),
                 // The root's name is as long whatever the question's is.
                 (Some(_), Some(_)) => continue,

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 
 use anyhow::{Context as _, Result};
-use proto::{Direction, Field, Fields, Flags, Kind, Protocol, Transport, Wanted};
+use proto::{Direction, Field, FieldKind, Fields, Flags, Protocol, Transport, Wanted};
 use serde::Serializer as _;
 use serde::ser::SerializeMap as _;
 use serde_json::Value;
@@ -64,7 +64,8 @@ impl DecodedMessage {
     }
 
     fn add_one(&mut self, no: u16, field: &Field, value: &[u8]) {
-        let kind = self.about.protocol.def(proto::FieldId(no)).map_or(Kind::Bytes, |def| def.kind);
+        let kind =
+            self.about.protocol.def(proto::FieldId(no)).map_or(FieldKind::Bytes, |def| def.kind);
         let named = match self.fields.iter().position(|named| named.no == no) {
             Some(at) => self.fields.get_mut(at),
             None => {
@@ -78,13 +79,13 @@ impl DecodedMessage {
             return;
         }
         match kind {
-            Kind::Bool => {
+            FieldKind::Bool => {
                 named
                     .parts
                     .push(FieldValue::Bool(!field.flags.has(Flags::NUMBER) || field.number != 0));
             }
-            Kind::Uint(_) => named.parts.push(FieldValue::Number(field.number)),
-            Kind::Bytes | Kind::Text => {
+            FieldKind::Uint(_) => named.parts.push(FieldValue::Number(field.number)),
+            FieldKind::Bytes | FieldKind::Text => {
                 if !field.flags.has(Flags::CONTINUES)
                     || !matches!(named.parts.last(), Some(FieldValue::Bytes(_)))
                 {
@@ -148,11 +149,11 @@ impl DecodedMessage {
     }
 }
 
-fn value(part: &FieldValue, kind: Kind) -> Value {
+fn value(part: &FieldValue, kind: FieldKind) -> Value {
     match part {
         FieldValue::Number(number) => Value::from(*number),
         FieldValue::Bool(yes) => Value::from(*yes),
-        FieldValue::Bytes(bytes) if kind == Kind::Text => Value::from(text(bytes)),
+        FieldValue::Bytes(bytes) if kind == FieldKind::Text => Value::from(text(bytes)),
         FieldValue::Bytes(bytes) => {
             Value::from(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
-use proto::{Direction, Fields, State, Step, View};
+use proto::{DecoderState, Direction, Fields, Step, View};
 use wire::{Seq, Tcp, TcpFlags};
 
 use super::KnownProtocol;
@@ -29,7 +29,7 @@ pub(super) struct CaptureStreams {
 struct CaptureStream {
     /// Which of the known protocols.
     no: usize,
-    state: State,
+    state: DecoderState,
     sides: [HalfStream; 2],
 }
 

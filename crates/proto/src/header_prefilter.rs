@@ -1,58 +1,58 @@
 //! Which occurrences of a side's fields somebody has to look at, in a unit that has none of the bytes the rules call rare:
 //! what lets a decoder pass over a message head without making fields of it.
 //!
-//! Holds:     for every slot, plain or keyed, the lengths, numbers, first and last bytes, and signs anywhere ([`signs`]), that get
+//! Holds:     for every slot, plain or keyed, the lengths, numbers, first and last bytes, and byte hints anywhere ([`byte_hints`]), that get
 //!            past some rule's cheapest necessary condition.
-//! Promises:  an occurrence that is not caught concerns no rule, if the unit has no rare byte: none from [`Sieve::rare_from`] on, and no
+//! Promises:  an occurrence that is not caught concerns no rule, if the unit has no rare byte: none from [`HeaderPrefilter::rare_from`] on, and no
 //!            control byte but HTAB, CR and LF. May catch too many.
 //! Never:     knows what a rule is.
 
-mod signs;
+mod byte_hints;
 
-use signs::Signs;
+use byte_hints::ByteHints;
 
+use crate::field_prefilter::WatchedRanges;
 use crate::wanted::Slot;
-use crate::watch::Watch;
 
 /// What is caught of one slot.
 #[derive(Clone, Debug)]
-pub struct Mesh {
-    watch: Watch,
+pub struct HeaderFieldPrefilter {
+    watch: WatchedRanges,
     /// By length, by first and by last byte of a value: a bit each that says it is caught.
     marks: Box<[u8; 256]>,
     /// An empty value is caught.
     empty: bool,
-    signs: Signs,
-    has_signs: bool,
+    byte_hints: ByteHints,
+    has_byte_hints: bool,
 }
 
-/// Bits of [`Mesh::marks`].
+/// Bits of [`HeaderFieldPrefilter::marks`].
 const LENGTH: u8 = 1;
 const FIRST: u8 = 2;
 const LAST: u8 = 4;
 
-impl Default for Mesh {
+impl Default for HeaderFieldPrefilter {
     /// Catches nothing.
     fn default() -> Self {
-        Self::new(Watch::default())
+        Self::new(WatchedRanges::default())
     }
 }
 
-impl Mesh {
+impl HeaderFieldPrefilter {
     /// So many bytes and pairs can be looked for at the price of a look at every byte.
-    pub const SIGNS_MAX: usize = 32;
+    pub const BYTE_HINTS_MAX: usize = 32;
 
     /// So many beginnings.
     pub const STARTS_MAX: usize = 16;
 
     /// Catches what is watched.
-    pub fn new(watch: Watch) -> Self {
+    pub fn new(watch: WatchedRanges) -> Self {
         let mut marks = Box::new([0; 256]);
         for (length, mark) in marks.iter_mut().enumerate() {
             *mark = if watch.length(length) { LENGTH } else { 0 };
         }
         let empty = watch.length(0);
-        Self { watch, marks, empty, signs: Signs::default(), has_signs: false }
+        Self { watch, marks, empty, byte_hints: ByteHints::default(), has_byte_hints: false }
     }
 
     /// Catches values that begin with one of these, too, or are `empty`.
@@ -79,21 +79,21 @@ impl Mesh {
 
     /// Catches values that have one of these bytes or, ASCII case aside, pairs, or begin with one of these, too.
     #[must_use]
-    pub fn with_signs<'a>(
+    pub fn with_byte_hints<'a>(
         self,
         bytes: impl Iterator<Item = u8>,
         pairs: impl Iterator<Item = [u8; 2]>,
         starts: impl Iterator<Item = &'a [u8]>,
     ) -> Self {
         let bytes: Vec<u8> = bytes.collect();
-        let signs = Signs::new(bytes.iter().copied(), pairs, starts);
-        let mesh = self.with_last(bytes.into_iter(), false);
-        Self { has_signs: !signs.are_none(), signs, ..mesh }
+        let byte_hints = ByteHints::new(bytes.iter().copied(), pairs, starts);
+        let field = self.with_last(bytes.into_iter(), false);
+        Self { has_byte_hints: !byte_hints.are_none(), byte_hints, ..field }
     }
 
     fn is_open(&self) -> bool {
         self.empty
-            || self.has_signs
+            || self.has_byte_hints
             || self.marks.iter().any(|mark| *mark != 0)
             || self.watch.watches_values()
     }
@@ -111,35 +111,39 @@ impl Mesh {
         let length = u8::try_from(value.len()).unwrap_or(u8::MAX);
         let marks = (self.mark(length) & LENGTH) | (self.mark(first) & FIRST);
         marks | (self.mark(last) & LAST) != 0
-            || (self.has_signs && self.signs.are_in(input, from, end))
+            || (self.has_byte_hints && self.byte_hints.are_in(input, from, end))
     }
 }
 
 /// What is caught of every slot of a side.
 #[derive(Clone, Debug, Default)]
-pub struct Sieve {
+pub struct HeaderPrefilter {
     fields: u128,
     counted: u128,
-    /// Whoever sifts leaves units with this byte or a higher one alone.
+    /// A decoder that uses the prefilter leaves units with this byte or a higher one alone.
     rare_from: u8,
     /// By slot.
-    meshes: Box<[Mesh]>,
+    fields_by_slot: Box<[HeaderFieldPrefilter]>,
     lacking: Box<[(Slot, Slot)]>,
 }
 
-impl Sieve {
-    /// One mesh for every slot. `lacking`: a unit with the first slot and without the second concerns somebody.
-    pub fn new(meshes: Vec<Mesh>, lacking: Vec<(Slot, Slot)>, rare_from: u8) -> Self {
-        let bits = |of: fn(&Mesh) -> bool| {
-            let each = meshes.iter().zip(0_u32..128).filter(|(mesh, _)| of(mesh));
+impl HeaderPrefilter {
+    /// One `HeaderFieldPrefilter` for every slot. `lacking`: a unit with the first slot and without the second concerns somebody.
+    pub fn new(
+        fields_by_slot: Vec<HeaderFieldPrefilter>,
+        lacking: Vec<(Slot, Slot)>,
+        rare_from: u8,
+    ) -> Self {
+        let bits = |of: fn(&HeaderFieldPrefilter) -> bool| {
+            let each = fields_by_slot.iter().zip(0_u32..128).filter(|(field, _)| of(field));
             each.fold(0, |bits, (_, slot)| bits | 1_u128.wrapping_shl(slot))
         };
         Self {
-            fields: bits(Mesh::is_open),
-            counted: bits(|mesh| mesh.watch.is_counted()),
+            fields: bits(HeaderFieldPrefilter::is_open),
+            counted: bits(|field| field.watch.is_counted()),
             lacking: lacking.into(),
             rare_from,
-            meshes: meshes.into(),
+            fields_by_slot: fields_by_slot.into(),
         }
     }
 
@@ -170,8 +174,8 @@ impl Sieve {
     /// The value `input[from..end]`, which is no number, is caught.
     #[inline]
     pub fn catches(&self, slot: Slot, input: &[u8], from: usize, end: usize) -> bool {
-        let mesh = self.meshes.get(usize::from(slot));
-        mesh.is_none_or(|mesh| mesh.catches(input, from, end))
+        let field = self.fields_by_slot.get(usize::from(slot));
+        field.is_none_or(|field| field.catches(input, from, end))
     }
 
     /// A number that stands in these bytes is caught.
@@ -183,15 +187,15 @@ impl Sieve {
         (from, end): (usize, usize),
         number: u64,
     ) -> bool {
-        self.meshes.get(usize::from(slot)).is_none_or(|mesh| {
-            mesh.watch.number(end.saturating_sub(from), number) || mesh.catches(input, from, end)
+        self.fields_by_slot.get(usize::from(slot)).is_none_or(|field| {
+            field.watch.number(end.saturating_sub(from), number) || field.catches(input, from, end)
         })
     }
 
     /// So many occurrences in one unit concern somebody.
     #[inline]
     pub fn catches_count(&self, slot: Slot, count: usize) -> bool {
-        self.meshes.get(usize::from(slot)).is_none_or(|mesh| mesh.watch.occurs(count))
+        self.fields_by_slot.get(usize::from(slot)).is_none_or(|field| field.watch.occurs(count))
     }
 }
 
@@ -201,28 +205,28 @@ mod tests {
 
     #[test]
     fn what_is_watched_begins_so_or_is_counted_is_caught() {
-        let sieve = Sieve::new(
+        let prefilter = HeaderPrefilter::new(
             vec![
-                Mesh::default(),
-                Mesh::new(Watch::new(&[(5, 9)], &[(7, 7)]))
+                HeaderFieldPrefilter::default(),
+                HeaderFieldPrefilter::new(WatchedRanges::new(&[(5, 9)], &[(7, 7)]))
                     .with_first([b'a', b'~'].into_iter(), false)
-                    .with_signs(
+                    .with_byte_hints(
                         b",;#=".iter().copied(),
                         [*b"&Q"].into_iter(),
                         [&b"Key"[..]].into_iter(),
                     ),
-                Mesh::default().with_last([b'z'].into_iter(), true),
-                Mesh::new(Watch::default().from_occurrences(3)),
+                HeaderFieldPrefilter::default().with_last([b'z'].into_iter(), true),
+                HeaderFieldPrefilter::new(WatchedRanges::default().from_occurrences(3)),
             ],
             vec![(1, 2)],
             0x7b,
         );
-        assert_eq!((sieve.fields(), sieve.counted()), (0b110, 0b1000));
-        assert_eq!(sieve.lacking(), [(1, 2)]);
+        assert_eq!((prefilter.fields(), prefilter.counted()), (0b110, 0b1000));
+        assert_eq!(prefilter.lacking(), [(1, 2)]);
         let number = |slot, value: &[u8], number| {
-            sieve.catches_number(slot, value, (0, value.len()), number)
+            prefilter.catches_number(slot, value, (0, value.len()), number)
         };
-        let caught = |slot, value: &[u8]| sieve.catches(slot, value, 0, value.len());
+        let caught = |slot, value: &[u8]| prefilter.catches(slot, value, 0, value.len());
         assert!(!caught(0, b"") && !caught(0, b"abcdefgh"));
         assert!(caught(1, b"a") && caught(1, b"~x") && caught(1, b"xxxxx"));
         assert!(!caught(1, b"xa") && !caught(1, b"") && !caught(1, b"!"));
@@ -231,7 +235,7 @@ mod tests {
         assert!(caught(1, b"x#") && caught(1, b"x=") && caught(1, b"x&q"));
         assert!(caught(1, b"KEYx") && !caught(1, b"xKEY") && !caught(1, b"x&"));
         assert!(caught(2, b"") && !caught(2, b"za") && caught(2, b"az"));
-        assert!(sieve.catches_count(3, 3) && !sieve.catches_count(3, 2));
+        assert!(prefilter.catches_count(3, 3) && !prefilter.catches_count(3, 2));
         assert!(caught(9, b""), "what is not known is caught");
     }
 }

@@ -13,7 +13,7 @@ const WINDOW: u16 = u16::MAX;
 
 /// Positions count from the initial sequence number: 0 is the SYN, 1 the first byte.
 #[derive(Debug)]
-pub(super) struct End {
+pub(super) struct Endpoint {
     side: Direction,
     ports: [u16; 2],
     iss: Seq,
@@ -33,7 +33,7 @@ pub(super) struct End {
     peer_finished: Option<usize>,
 }
 
-impl End {
+impl Endpoint {
     pub(super) fn new(side: Direction, server_port: u16, iss: u32, stream: &[u8]) -> Self {
         let ports = match side {
             Direction::Request => [CLIENT_PORT, server_port],

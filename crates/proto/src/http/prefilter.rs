@@ -1,13 +1,13 @@
 //! Heads that nobody has to look at: most of them.
 //!
 //! Holds:     one pass over a complete head in its plainest form (CRLF line ends, no other control byte, a start line without
-//!            oddities, no folds) that knows its framing and yields only what the sieve catches.
+//!            oddities, no folds) that knows its framing and yields only what the prefilter catches.
 //! Promises:  where it answers, the state is what the other way through the head ([`super::head`]) comes to.
 //! Never:     judges an odd head: whatever could be read in two ways goes the other way.
 
 use super::framing::Framing;
 use super::line::skip_white_space;
-use super::state::{Half, Kind, Marks, Phase, State};
+use super::state::{HttpHalf, HttpPhase, HttpState, Marks, RequestKind};
 use super::table::{
     BAD_HEADER_NAME, BODY_LENGTH, CODE, CONNECTION, CONNECTION_OPTION, CONTENT_LENGTH_HEADER,
     COOKIE, COOKIE_PAIR, HEADER, HEADER_NAME, MALFORMED, METHOD, PARAMETER, PATH, PHRASE, QUERY,
@@ -15,7 +15,9 @@ use super::table::{
     RESPONSE_FLAG, RESPONSE_LINE, RESPONSE_VERSION, STATUS_LINE_FIELDS, URI, known, may_be_known,
 };
 use super::{NAME_BYTES_MAX, framing, line, list, scan, start};
-use crate::{Direction, Field, FieldId, Fields, Flags, Sieve, Slot, Span, Step, View, Wanted};
+use crate::{
+    Direction, Field, FieldId, Fields, Flags, HeaderPrefilter, Slot, Span, Step, View, Wanted,
+};
 
 /// Methods are shorter.
 const METHOD_BYTES_MAX: usize = 32;
@@ -31,45 +33,46 @@ const PLAIN: Marks = Marks::GREETED
 /// Those of request lines and status lines.
 const START_LINE_FIELDS: (FieldId, FieldId) = (REQUEST_LINE_FIELDS.0, STATUS_LINE_FIELDS.1);
 
-/// Sifts the head at the front of the input, or what is left of one; in line mode only the lines in front of the byte at `upto`.
+/// Passes over the head at the front of the input, or what is left of one; in line mode only the lines in front of the byte at `upto`.
 /// `None`: it is not complete, or not plain; `state` is as it was.
 pub(super) fn head(
     wanted: &Wanted,
-    state: &mut State,
+    state: &mut HttpState,
     view: View<'_>,
     upto: usize,
     out: &mut Fields,
 ) -> Option<Step> {
-    let sieve = wanted.sieve()?;
+    let prefilter = wanted.header_prefilter()?;
     let half = *state.half(view.from);
-    let first = half.phase == Phase::Start;
-    let rest_of_one = half.phase == Phase::Headers && !wanted.whole();
+    let first = half.phase == HttpPhase::Start;
+    let rest_of_one = half.phase == HttpPhase::Headers && !wanted.whole();
     let allowed = if first { Marks::GREETED } else { PLAIN };
     if state.tunnel || state.unpaired || !half.marks.only(allowed) || !(first || rest_of_one) {
         return None;
     }
-    let odd = scan::Odd::from(sieve.rare_from());
-    let mut sift = Sift { wanted, sieve, odd, input: view.input, half, out, seen: 0 };
+    let odd = scan::Odd::from(prefilter.rare_from());
+    let mut walk =
+        PrefilteredHead { wanted, prefilter, odd, input: view.input, half, out, seen: 0 };
     let mut at = 0;
     if first {
         at = match view.from {
-            Direction::Request => sift.request_line()?,
-            Direction::Response => sift.status_line()?,
+            Direction::Request => walk.request_line()?,
+            Direction::Response => walk.status_line()?,
         };
-        sift.half.marks.set(Marks::GREETED);
-    } else if !sift.lacks_nothing(0, START_LINE_FIELDS) {
+        walk.half.marks.set(Marks::GREETED);
+    } else if !walk.lacks_nothing(0, START_LINE_FIELDS) {
         return None;
     }
-    let lines = sift.lines(at, if wanted.whole() { usize::MAX } else { upto }, view.from)?;
-    let mut half = sift.half;
-    half.phase = Phase::Headers;
+    let lines = walk.lines(at, if wanted.whole() { usize::MAX } else { upto }, view.from)?;
+    let mut half = walk.half;
+    half.phase = HttpPhase::Headers;
     let bytes = match lines {
-        Lines::UpToOne(bytes) if bytes > 0 && bytes <= upto => {
+        HeaderLines::UpToOne(bytes) if bytes > 0 && bytes <= upto => {
             *state.half_mut(view.from) = half;
             return Some(Step::Unit { bytes, first, last: false });
         }
-        Lines::UpToOne(_) => return None,
-        Lines::All(bytes) => bytes,
+        HeaderLines::UpToOne(_) => return None,
+        HeaderLines::All(bytes) => bytes,
     };
     framing::judge(&mut half, view.from);
     let both = Marks::TRANSFER_ENCODING.with(Marks::CONTENT_LENGTH);
@@ -82,19 +85,19 @@ pub(super) fn head(
 }
 
 /// Where header lines end.
-enum Lines {
+enum HeaderLines {
     /// Behind the blank one.
     All(usize),
-    /// In front of one that is not sifted.
+    /// In front of one that the plain walk has to read.
     UpToOne(usize),
 }
 
-struct Sift<'a> {
+struct PrefilteredHead<'a> {
     wanted: &'a Wanted,
-    sieve: &'a Sieve,
+    prefilter: &'a HeaderPrefilter,
     odd: scan::Odd,
     input: &'a [u8],
-    half: Half,
+    half: HttpHalf,
     out: &'a mut Fields,
     /// Header fields that were there, of those somebody counts.
     seen: u128,
@@ -110,10 +113,10 @@ const fn bit(field: FieldId) -> u128 {
     1_u128.wrapping_shl(field.0 as u32)
 }
 
-impl<'a> Sift<'a> {
+impl<'a> PrefilteredHead<'a> {
     #[inline]
     fn has(&self, fields: u128) -> bool {
-        self.sieve.fields() & fields != 0
+        self.prefilter.fields() & fields != 0
     }
 
     #[inline]
@@ -124,7 +127,7 @@ impl<'a> Sift<'a> {
     /// Yields a value, if it is caught.
     #[inline]
     fn value(&mut self, slot: Slot, start: usize, end: usize) {
-        if self.sieve.catches(slot, self.input, start, end) {
+        if self.prefilter.catches(slot, self.input, start, end) {
             self.out.bytes(slot, Span::new(start, end));
         }
     }
@@ -139,7 +142,8 @@ impl<'a> Sift<'a> {
 
     fn number(&mut self, field: FieldId, start: usize, end: usize, number: u64) {
         let place = (start, end);
-        if self.has(bit(field)) && self.sieve.catches_number(field.0, self.input, place, number) {
+        if self.has(bit(field)) && self.prefilter.catches_number(field.0, self.input, place, number)
+        {
             self.out.number(field.0, Span::new(start, end), number);
         }
     }
@@ -147,7 +151,7 @@ impl<'a> Sift<'a> {
     /// Nobody misses a field that the start line lacks. `there`: the start line's fields.
     fn lacks_nothing(&self, there: u128, (first, last): (FieldId, FieldId)) -> bool {
         let is_own = |slot: Slot| slot != PARAMETER.0 && (first.0..=last.0).contains(&slot);
-        self.sieve.lacking().iter().all(|&(given, missing)| {
+        self.prefilter.lacking().iter().all(|&(given, missing)| {
             is_own(given)
                 && is_own(missing)
                 && (there & bit(FieldId(given)) == 0 || there & bit(FieldId(missing)) != 0)
@@ -156,15 +160,15 @@ impl<'a> Sift<'a> {
 
     /// Yields the items of a list; whether so many concern nobody.
     fn items(&mut self, field: FieldId, place: (usize, usize), separator: u8) -> bool {
-        let Self { sieve, input, out, .. } = self;
+        let Self { prefilter, input, out, .. } = self;
         let mut count = 0_usize;
         list::each(input, place, separator, |value, _| {
             count = count.wrapping_add(1);
-            if sieve.catches(field.0, input, index(value.start), index(value.end)) {
+            if prefilter.catches(field.0, input, index(value.start), index(value.end)) {
                 out.push(Field { slot: field.0, value, flags: Flags::NONE, ..Field::default() });
             }
         });
-        !sieve.catches_count(field.0, count)
+        !prefilter.catches_count(field.0, count)
     }
 
     /// A plain request line; where the next line begins.
@@ -178,9 +182,9 @@ impl<'a> Sift<'a> {
             return None;
         }
         self.half.kind = match method {
-            b"HEAD" => Kind::Head,
-            b"CONNECT" => Kind::Connect,
-            _ => Kind::Plain,
+            b"HEAD" => RequestKind::Head,
+            b"CONNECT" => RequestKind::Connect,
+            _ => RequestKind::Plain,
         };
         let from = method_end.checked_add(1)?;
         let [target @ .., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ (b'0' | b'1')] =
@@ -202,8 +206,8 @@ impl<'a> Sift<'a> {
         self.plain(URI, from, target_end);
         let mut there = own | bit(URI) | bit(PATH);
         let parts = bit(PATH) | bit(QUERY) | bit(PARAMETER);
-        let counts = self.sieve.counted() & bit(PARAMETER) != 0;
-        if self.has(parts) || counts || !self.sieve.lacking().is_empty() {
+        let counts = self.prefilter.counted() & bit(PARAMETER) != 0;
+        if self.has(parts) || counts || !self.prefilter.lacking().is_empty() {
             let target = self.text(from, target_end);
             let question = memchr::memchr(b'?', target).map(|at| from.wrapping_add(at));
             let path = from.wrapping_add(start::path_start(target));
@@ -251,7 +255,7 @@ impl<'a> Sift<'a> {
     }
 
     /// Header lines up to the blank one, or to the one with the byte at `upto`.
-    fn lines(&mut self, mut at: usize, upto: usize, from: Direction) -> Option<Lines> {
+    fn lines(&mut self, mut at: usize, upto: usize, from: Direction) -> Option<HeaderLines> {
         let whole_line = match from {
             Direction::Request => REQUEST_LINE,
             Direction::Response => RESPONSE_LINE,
@@ -259,9 +263,9 @@ impl<'a> Sift<'a> {
         let each = bit(whole_line) | bit(HEADER) | bit(HEADER_NAME);
         let (looks_at_each, reads_line) = (self.has(each), self.has(bit(whole_line)));
         let (reads_name, reads_value) = (self.has(bit(HEADER_NAME)), self.has(bit(HEADER)));
-        let counted = self.sieve.counted();
+        let counted = self.prefilter.counted();
         let grammar = self.wanted.has(BAD_HEADER_NAME) || self.wanted.has(MALFORMED);
-        let names = Names::of(self.wanted, self.sieve);
+        let names = WantedNames::of(self.wanted, self.prefilter);
         let mut lines = 0_usize;
         loop {
             let rest = self.input.get(at..)?;
@@ -271,7 +275,7 @@ impl<'a> Sift<'a> {
             let scan::PlainLine { end, colon } = scan::plain_line(self.input, at, self.odd)?;
             let next = end.wrapping_add(2);
             if next > upto {
-                return Some(Lines::UpToOne(at));
+                return Some(HeaderLines::UpToOne(at));
             }
             let name = self.input.get(at..colon)?;
             let (Some(&letter), Some(&last)) = (rest.first(), name.last()) else { return None };
@@ -305,12 +309,13 @@ impl<'a> Sift<'a> {
             self.half.line = self.half.line.saturating_add(1);
             at = next;
         }
-        let many =
-            |field: FieldId| counted & bit(field) != 0 && self.sieve.catches_count(field.0, lines);
+        let many = |field: FieldId| {
+            counted & bit(field) != 0 && self.prefilter.catches_count(field.0, lines)
+        };
         if counted & each != 0 && (many(whole_line) || many(HEADER) || many(HEADER_NAME)) {
             return None;
         }
-        Some(Lines::All(at.wrapping_add(2)))
+        Some(HeaderLines::All(at.wrapping_add(2)))
     }
 
     /// A line that framing may rest on.
@@ -327,11 +332,16 @@ impl<'a> Sift<'a> {
     }
 
     /// A line whose name somebody may read.
-    fn named(&mut self, names: &Names<'_>, name: &[u8], (from, end): (usize, usize)) -> Option<()> {
+    fn named(
+        &mut self,
+        names: &WantedNames<'_>,
+        name: &[u8],
+        (from, end): (usize, usize),
+    ) -> Option<()> {
         let value = skip_white_space(self.input, from, end);
         if let Some(key) = self.wanted.key(HEADER, name) {
             // Those are not remembered one by one.
-            if self.sieve.catches_count(key, usize::MAX.wrapping_sub(1)) {
+            if self.prefilter.catches_count(key, usize::MAX.wrapping_sub(1)) {
                 return None;
             }
             self.value(key, value, end);
@@ -347,14 +357,14 @@ impl<'a> Sift<'a> {
             RANGE => (RANGE_SPEC, b','),
             _ => (known, 0),
         };
-        if (bit(known) | bit(item)) & self.sieve.counted() != 0 {
+        if (bit(known) | bit(item)) & self.prefilter.counted() != 0 {
             if self.seen & bit(known) != 0 {
                 return None;
             }
             self.seen |= bit(known);
         }
         self.plain(known, value, end);
-        if (self.sieve.fields() | self.sieve.counted()) & bit(item) == 0 || item == known {
+        if (self.prefilter.fields() | self.prefilter.counted()) & bit(item) == 0 || item == known {
             return Some(());
         }
         if item == BODY_LENGTH {
@@ -373,15 +383,15 @@ impl<'a> Sift<'a> {
 }
 
 /// Which names are read: a name that is not is told from them by its first letter, its last one and its length.
-struct Names<'a> {
+struct WantedNames<'a> {
     /// The known ones.
     fields: [u64; 2],
     wanted: &'a Wanted,
 }
 
-impl<'a> Names<'a> {
-    fn of(wanted: &'a Wanted, sieve: &Sieve) -> Self {
-        let mut fields = sieve.fields() | sieve.counted();
+impl<'a> WantedNames<'a> {
+    fn of(wanted: &'a Wanted, prefilter: &HeaderPrefilter) -> Self {
+        let mut fields = prefilter.fields() | prefilter.counted();
         for (item, header) in [
             (BODY_LENGTH, CONTENT_LENGTH_HEADER),
             (CONNECTION_OPTION, CONNECTION),

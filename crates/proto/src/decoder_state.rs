@@ -2,7 +2,7 @@
 
 /// One variant a stream protocol. It must stay small: a tracked connection carries one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
+pub enum DecoderState {
     /// A protocol that keeps nothing.
     #[default]
     None,
@@ -12,24 +12,26 @@ pub enum State {
         skip: [u32; 2],
     },
     /// Any stream.
-    Data(crate::data::State),
+    Data(crate::data::DataState),
     /// Hypertext Transfer Protocol.
-    Http(crate::http::State),
+    Http(crate::http::HttpState),
     /// File Transfer Protocol, control connection.
-    Ftp(crate::ftp::State),
+    Ftp(crate::ftp::FtpState),
     /// MQTT.
-    Mqtt(crate::mqtt::State),
+    Mqtt(crate::mqtt::MqttState),
     /// OPC Unified Architecture.
-    OpcUa(crate::opcua::State),
+    OpcUa(crate::opcua::OpcUaState),
     /// Simple Mail Transfer Protocol.
-    Smtp(crate::smtp::State),
+    Smtp(crate::smtp::SmtpState),
     /// Secure Shell, the part in clear.
-    Ssh(crate::ssh::State),
+    Ssh(crate::ssh::SshState),
     /// Apache Thrift.
-    Thrift(crate::thrift::State),
+    Thrift(crate::thrift::ThriftState),
     /// Transport Layer Security.
-    Tls(crate::tls::State),
+    Tls(crate::tls::TlsState),
 }
 
-const _: () =
-    assert!(size_of::<State>() <= 72, "a tracked connection is meant to fit a few cache lines");
+const _: () = assert!(
+    size_of::<DecoderState>() <= 72,
+    "a tracked connection is meant to fit a few cache lines"
+);

@@ -4,9 +4,9 @@
 //! Holds:     for every plain field of a side the lengths and the numbers that get past some rule's cheapest necessary
 //!            condition, as bits.
 //! Promises:  never leaves a value out that a rule could concern; may name too many. A look-up is one load.
-//! Never:     knows what a rule is: whoever fuses the rules says what it watches ([`Wanted::set_screen`]).
+//! Never:     knows what a rule is: whoever fuses the rules says what it watches ([`Wanted::set_field_prefilter`]).
 //!
-//! [`Wanted::set_screen`]: crate::Wanted::set_screen
+//! [`Wanted::set_field_prefilter`]: crate::Wanted::set_field_prefilter
 
 use crate::wanted::Slot;
 
@@ -18,7 +18,7 @@ const NUMBER_LAST_MAX: u64 = 0xffff;
 
 /// The watched values of one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Watch {
+pub struct WatchedRanges {
     lengths: [u64; 4],
     /// The least of the lengths; 256 if there is none.
     least_length: u16,
@@ -26,11 +26,11 @@ pub struct Watch {
     occurrences: usize,
     /// Its last bit stands for that number or more; empty: no number is watched.
     numbers: Box<[u64]>,
-    /// See [`Watch::with_cut`].
+    /// See [`WatchedRanges::with_cut`].
     cut: Option<usize>,
 }
 
-impl Watch {
+impl WatchedRanges {
     /// Watches values whose length or number is in one of these ranges, both ends included.
     pub fn new(lengths: &[(usize, usize)], numbers: &[(u64, u64)]) -> Self {
         let mut watch = Self {
@@ -111,7 +111,7 @@ impl Watch {
     }
 }
 
-impl Default for Watch {
+impl Default for WatchedRanges {
     /// Nothing.
     fn default() -> Self {
         Self::new(&[], &[])
@@ -140,15 +140,15 @@ fn has(bits: &[u64], at: usize) -> bool {
 
 /// What is watched of every plain field of a side.
 #[derive(Clone, Debug, Default)]
-pub struct Screen {
+pub struct FieldPrefilter {
     fields: u128,
     /// By slot.
-    watches: Box<[Watch]>,
+    watches: Box<[WatchedRanges]>,
 }
 
-impl Screen {
+impl FieldPrefilter {
     /// One watch for every plain field.
-    pub(crate) fn new(watches: Vec<Watch>) -> Self {
+    pub(crate) fn new(watches: Vec<WatchedRanges>) -> Self {
         let fields = watches
             .iter()
             .zip(0_u32..128)
@@ -181,7 +181,7 @@ impl Screen {
         self.watches.get(usize::from(slot)).map_or(0, |watch| usize::from(watch.least_length))
     }
 
-    /// How many bytes are left of a value of more, if that is all that becomes of it: see [`Watch::with_cut`].
+    /// How many bytes are left of a value of more, if that is all that becomes of it: see [`WatchedRanges::with_cut`].
     #[inline]
     pub fn cut(&self, slot: Slot) -> Option<usize> {
         self.watches.get(usize::from(slot)).and_then(|watch| watch.cut)
@@ -200,7 +200,8 @@ mod tests {
 
     #[test]
     fn every_value_of_a_range_is_watched_and_few_others() {
-        let watch = Watch::new(&[(3, 3), (130, usize::MAX)], &[(5, 5), (60, 70), (65_534, 65_534)]);
+        let watch =
+            WatchedRanges::new(&[(3, 3), (130, usize::MAX)], &[(5, 5), (60, 70), (65_534, 65_534)]);
         let lengths: Vec<usize> = (0..=131).filter(|&bytes| watch.length(bytes)).collect();
         assert_eq!(lengths, [3, 130, 131]);
         assert!(watch.length(255) && watch.length(1 << 20));
@@ -215,7 +216,7 @@ mod tests {
         for &(from, to) in
             &[(0, 0), (62, 64), (63, 63), (64, 127), (70_000, 70_000), (1 << 40, u64::MAX)]
         {
-            let watch = Watch::new(&[], &[(from, to)]);
+            let watch = WatchedRanges::new(&[], &[(from, to)]);
             assert!(watch.number(0, from) && watch.number(0, to), "{from}..={to}");
             if from > 0 && from < 60_000 {
                 assert!(!watch.number(0, from - 1));
@@ -224,28 +225,30 @@ mod tests {
                 assert!(!watch.number(0, to + 1), "{from}..={to}");
             }
         }
-        let watch = Watch::new(&[(300, 300)], &[]);
+        let watch = WatchedRanges::new(&[(300, 300)], &[]);
         assert!(watch.length(300) && !watch.length(254) && !watch.number(254, 7));
-        assert!(Watch::new(&[], &[]).is_empty() && !watch.is_empty());
+        assert!(WatchedRanges::new(&[], &[]).is_empty() && !watch.is_empty());
     }
 
     #[test]
     fn a_screen_knows_which_fields_are_watched_at_all() {
-        let screen = Screen::new(vec![
-            Watch::new(&[], &[]),
-            Watch::new(&[(0, usize::MAX)], &[]),
-            Watch::new(&[], &[(7, 7)]),
+        let prefilter = FieldPrefilter::new(vec![
+            WatchedRanges::new(&[], &[]),
+            WatchedRanges::new(&[(0, usize::MAX)], &[]),
+            WatchedRanges::new(&[], &[(7, 7)]),
         ]);
-        assert_eq!(screen.fields(), 0b110);
-        assert!(!screen.bytes(0, 5) && screen.bytes(1, 0) && !screen.bytes(2, 2));
-        assert!(screen.number(2, 2, 7) && !screen.number(2, 2, 8));
-        assert_eq!((screen.least_length(0), screen.least_length(1)), (256, 0));
-        let cut = Watch::new(&[(9, usize::MAX)], &[]).with_cut(8);
-        let cuts = Screen::new(vec![Watch::default(), cut]);
+        assert_eq!(prefilter.fields(), 0b110);
+        assert!(!prefilter.bytes(0, 5) && prefilter.bytes(1, 0) && !prefilter.bytes(2, 2));
+        assert!(prefilter.number(2, 2, 7) && !prefilter.number(2, 2, 8));
+        assert_eq!((prefilter.least_length(0), prefilter.least_length(1)), (256, 0));
+        let cut = WatchedRanges::new(&[(9, usize::MAX)], &[]).with_cut(8);
+        let cuts = FieldPrefilter::new(vec![WatchedRanges::default(), cut]);
         assert_eq!((cuts.cut(0), cuts.cut(1), cuts.cut(2)), (None, Some(8), None));
-        let screen = Screen::new(vec![Watch::default().from_occurrences(2)]);
-        assert_eq!(screen.fields(), 1);
-        assert!(screen.occurrences(0, 2) && !screen.occurrences(0, 1) && !screen.bytes(0, 0));
-        assert!(screen.bytes(9, 0), "what is not known is watched");
+        let prefilter = FieldPrefilter::new(vec![WatchedRanges::default().from_occurrences(2)]);
+        assert_eq!(prefilter.fields(), 1);
+        assert!(
+            prefilter.occurrences(0, 2) && !prefilter.occurrences(0, 1) && !prefilter.bytes(0, 0)
+        );
+        assert!(prefilter.bytes(9, 0), "what is not known is watched");
     }
 }

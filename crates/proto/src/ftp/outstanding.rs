@@ -4,12 +4,12 @@
 //! Promises:  what is not certain makes it say that it does not know, for good.
 //! Never:     believes that a server answers an empty line, or that it does not.
 
-use super::{Open, State};
+use super::{FtpState, OpenLine};
 use crate::Direction;
 
-impl State {
+impl FtpState {
     pub(super) fn command_ended(&mut self, blank: bool) {
-        if core::mem::take(&mut self.withdrawn) {
+        if core::mem::take(&mut self.cancelled) {
             return;
         }
         // Some servers answer an empty line, and others skip it.
@@ -37,21 +37,22 @@ impl State {
         self.awaited = self.awaited.saturating_sub(1);
     }
 
-    pub(super) fn owed(&self) -> Option<u32> {
+    pub(super) fn outstanding_responses(&self) -> Option<u32> {
         if self.lost || self.granted || self.encrypted {
             return None;
         }
-        let replying = self.long_reply.is_some() || self.open_of(Direction::Response) != Open::No;
+        let replying =
+            self.long_reply.is_some() || self.open_of(Direction::Response) != OpenLine::No;
         let owed = self.awaited.saturating_add(u32::from(!self.greeted));
         Some(owed.max(u32::from(replying)))
     }
 
     /// The client's line at hand never reaches the server.
-    pub(super) fn withdraw(&mut self) {
-        if self.open_of(Direction::Request) == Open::No {
+    pub(super) fn cancel_request(&mut self) {
+        if self.open_of(Direction::Request) == OpenLine::No {
             self.awaited = self.awaited.saturating_sub(1);
         } else {
-            self.withdrawn = true;
+            self.cancelled = true;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Signs that a value may have what somebody looks for: bytes and pairs of bytes anywhere in it, and how it begins.
+//! Hints that a value may have what somebody looks for: bytes and pairs of bytes anywhere in it, and how it begins.
 //!
 //! Holds:     the bytes, the pairs without case, and up to eight bytes of each beginning without case.
 //! Promises:  says yes of every value that has one of them, but for a byte that is its last: whoever asks knows that one.
@@ -21,7 +21,7 @@ const GROUP: usize = 4;
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Signs {
+pub(super) struct ByteHints {
     bytes: Box<[[u8x16; GROUP]]>,
     pairs: Box<[[[u8x16; 2]; GROUP]]>,
     starts: Box<[Start]>,
@@ -45,7 +45,7 @@ impl Start {
     }
 }
 
-impl Signs {
+impl ByteHints {
     pub(super) fn new<'a>(
         bytes: impl Iterator<Item = u8>,
         pairs: impl Iterator<Item = [u8; 2]>,
@@ -177,15 +177,18 @@ mod tests {
         ];
         let mut yes = 0;
         for (bytes, pairs, starts) in kinds {
-            let signs =
-                Signs::new(bytes.iter().copied(), pairs.iter().copied(), starts.iter().copied());
-            assert_eq!(signs.are_none(), bytes.len() + pairs.len() + starts.len() == 0);
+            let byte_hints = ByteHints::new(
+                bytes.iter().copied(),
+                pairs.iter().copied(),
+                starts.iter().copied(),
+            );
+            assert_eq!(byte_hints.are_none(), bytes.len() + pairs.len() + starts.len() == 0);
             for seed in 0..600 {
                 let noise = crate::replay::noise(seed, 70);
                 let letters = b"bcdnoqrstuvwyz0123456789ABCDEFpP./-%,; \txXaS";
                 let mut input: Vec<u8> =
                     noise.iter().map(|&byte| letters[usize::from(byte) % letters.len()]).collect();
-                // Few of the signs, so that long values have none.
+                // Few of the hints, so that long values have none.
                 for (at, byte) in input.iter_mut().enumerate() {
                     if !(at + seed as usize).is_multiple_of(11) {
                         *byte = b'n';
@@ -201,7 +204,7 @@ mod tests {
                             plainly((&input[from..end], &input[from..]), bytes, pairs, starts);
                         yes += usize::from(want);
                         assert_eq!(
-                            signs.are_in(&input, from, end),
+                            byte_hints.are_in(&input, from, end),
                             want,
                             "{} {from}..{end}",
                             input.escape_ascii()
