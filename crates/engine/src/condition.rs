@@ -7,8 +7,10 @@
 
 mod answer;
 mod chains;
+mod functions;
 mod source;
 
+use plan::condition::StepTraits;
 use plan::{ByteSource, ByteStep, ByteTest, Compare, Condition, Operand, Test};
 use proto::{Field, Fields, Flags, Protocol, Slot, Wanted};
 
@@ -16,7 +18,9 @@ use crate::outcome::Peer;
 pub(crate) use answer::Truth;
 use answer::{Answers, GrowingNumber};
 pub(crate) use chains::{Buffers, Chains};
-use source::{climbs, nesting, stepped};
+pub(crate) use functions::decimal;
+use functions::function;
+use source::stepped;
 
 /// Occurrences, and 64-byte stretches of them, looked at per unit: some rules over 2,000 header lines, but not all rules
 /// over all of them.
@@ -230,9 +234,7 @@ impl<'a> Evaluation<'a, '_> {
                 let value = u64::try_from(count).unwrap_or(u64::MAX);
                 each(self, GrowingNumber { value, at_least: open })
             }
-            Operand::Len(source) => self.measure(source, each, &|bytes| length(bytes)),
-            Operand::Climbs(source) => self.measure(source, each, &|bytes| Some(climbs(bytes))),
-            Operand::Nesting(source) => self.measure(source, each, &|bytes| Some(nesting(bytes))),
+            Operand::Measure(measure, source) => self.measure(source, each, function(*measure)),
             Operand::CountOf(source, pattern) => self.measure(source, each, &|bytes| {
                 let mut count = 0_u64;
                 let mut from = 0;
@@ -242,7 +244,6 @@ impl<'a> Evaluation<'a, '_> {
                 }
                 Some(count)
             }),
-            Operand::Decimal(source) => self.measure(source, each, &decimal),
             Operand::Add(left, right) => self.both(left, right, each, &|left, right| {
                 left.combine(right, left.value.saturating_add(right.value))
             }),
@@ -300,7 +301,8 @@ impl<'a> Evaluation<'a, '_> {
             let Some(value) = measure(bytes) else { continue };
             let at_least = field.flags.has(Flags::OPEN);
             // Each measure but the decimal value grows with the bytes; a slice or a trim may take growth away again.
-            let grows = source.steps.iter().all(|step| matches!(step, ByteStep::Lower));
+            let grows =
+                source.steps.iter().all(|step| matches!(step.traits(), StepTraits::KeepsLiterals));
             let value = if at_least && !grows { 0 } else { value };
             open |= each(self, GrowingNumber { value, at_least });
         }
@@ -331,7 +333,10 @@ impl<'a> Evaluation<'a, '_> {
                     None => Truth::Unknown,
                     Some(bytes) => {
                         let holds = holds(test, bytes, self.subject.peer);
-                        let plain = source.steps.iter().all(|step| matches!(step, ByteStep::Lower));
+                        let plain = source
+                            .steps
+                            .iter()
+                            .all(|step| matches!(step.traits(), StepTraits::KeepsLiterals));
                         if field.flags.has(Flags::OPEN) {
                             still_open(test, holds, plain, bytes)
                         } else {
@@ -393,21 +398,6 @@ impl<'a> Evaluation<'a, '_> {
         }
         if open { Truth::Unknown } else { Truth::False }
     }
-}
-
-fn length(bytes: &[u8]) -> Option<u64> {
-    Some(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
-}
-
-/// ASCII decimal digits; saturates.
-pub(crate) fn decimal(bytes: &[u8]) -> Option<u64> {
-    if bytes.is_empty() {
-        return None;
-    }
-    bytes.iter().try_fold(0_u64, |number, &byte| {
-        let digit = byte.checked_sub(b'0').filter(|&digit| digit <= 9)?;
-        Some(number.saturating_mul(10).saturating_add(u64::from(digit)))
-    })
 }
 
 fn holds(test: &ByteTest, bytes: &[u8], peer: &Peer) -> bool {

@@ -1,9 +1,9 @@
 //! One datagram: dissect, decide, repair.
 
-use plan::{DirectionRules, FailMode, Mode, Module, Reply};
+use plan::{DirectionRules, FailMode, Mode, Module, Reply, Verdict};
 use proto::{Direction, Dissection, Refusal, Refused, Transport, ValueCut, View};
 
-use crate::decide::{Unit, Verdict, decide, verdict_of};
+use crate::decide::{Unit, decide};
 use crate::outcome::{DatagramResult, DatagramVerdict, Peer, Undecided};
 use crate::scratch::Scratch;
 
@@ -75,7 +75,7 @@ fn decided(
     let decision = decide(unit, unit_scratch);
     let enforce = module.mode == Mode::Enforce;
     let rule = decision.verdict.and_then(|no| direction_rules.rule(no));
-    if let Some(verdict) = rule.and_then(|rule| verdict_of(&rule.transform)) {
+    if let Some(verdict) = rule.and_then(|rule| rule.transform.verdict()) {
         unit_scratch.hit_log.commit();
         if enforce {
             result.verdict = match verdict {

@@ -12,7 +12,7 @@ pub(crate) use values::difference;
 
 use core::mem;
 
-use plan::{DirectionRules, Module, Reply, Rule, RuleNo, Transform};
+use plan::{ActsOn, DirectionRules, Module, Rule, RuleNo};
 use proto::{Edits, Field, Fields, Flags, Repair, Repr, Transport, View};
 
 use crate::condition::{Subject, Truth, VISITS_MAX, evaluate};
@@ -42,17 +42,9 @@ const PROGRAM: RuleNo = RuleNo::MAX;
 /// decided these are what the others made of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct UnitDecision {
-    /// The first rule that takes the whole message: [`verdict_of`] says how.
+    /// The first rule that takes the whole message: [`plan::Transform::verdict`] says how.
     pub(crate) verdict: Option<RuleNo>,
     pub(crate) undecided: Option<Undecided>,
-}
-
-/// The message goes no further.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Verdict<'m> {
-    Drop,
-    Refuse(&'m Reply),
-    Close(Option<&'m Reply>),
 }
 
 /// A unit, and whose rules it meets.
@@ -231,7 +223,7 @@ impl<'a> Unit<'a> {
             let truth = self.apply(no, rule, found.open, false, scratch);
             match truth {
                 Truth::True => {
-                    if verdict_of(&rule.transform).is_some() {
+                    if rule.transform.verdict().is_some() {
                         scratch.hit_log.verdict(rule.patch);
                         verdict = Some(no);
                         break;
@@ -270,7 +262,7 @@ impl<'a> Unit<'a> {
         let mut truth = Truth::False;
         for at in chains.of(target) {
             let Some(field) = self.fields.items().get(at) else { continue };
-            let is_verdict = verdict_of(&rule.transform).is_some();
+            let is_verdict = rule.transform.verdict().is_some();
             // Pieces of open fields are the stream's: see `stream::open`.
             if !is_verdict && !is_whole(field) {
                 continue;
@@ -363,25 +355,9 @@ impl<'a> Unit<'a> {
     /// Where a rule's work is done.
     fn place(&self, no: RuleNo, target: proto::Slot) -> WorkPlace {
         let Some(rule) = self.rule(no) else { return WorkPlace::Value };
-        match rule.transform {
-            Transform::Remove
-            | Transform::KeepFirst { .. }
-            | Transform::Dedupe { .. }
-            | Transform::Discard => WorkPlace::Element,
-            Transform::Truncate { .. }
-            | Transform::CutAt { .. }
-            | Transform::Clamp { .. }
-            | Transform::SetNumber(_)
-            | Transform::SetBytes(_)
-            | Transform::Clear { .. }
-            | Transform::Replace { .. }
-            | Transform::Mask { .. }
-            | Transform::MaskPattern { .. }
-            | Transform::Normalize(_)
-            | Transform::Pad { .. }
-            | Transform::Drop
-            | Transform::Refuse(_)
-            | Transform::Close(_) => {
+        match rule.transform.acts_on() {
+            ActsOn::Element => WorkPlace::Element,
+            ActsOn::Value | ActsOn::Message(_) => {
                 let program =
                     self.direction_rules.index.slot(target).and_then(|slot| slot.program());
                 let bit = program
@@ -466,7 +442,7 @@ impl<'a> Unit<'a> {
         while let Some(&no) = scratch.candidates.rules().get(place) {
             place = place.saturating_add(1);
             if let Some(rule) = self.rule(no)
-                && verdict_of(&rule.transform).is_none()
+                && rule.transform.verdict().is_none()
             {
                 self.apply(no, rule, false, true, scratch);
             }
@@ -505,28 +481,4 @@ enum WorkPlace {
     Program(u32),
     Value,
     Element,
-}
-
-/// Whether the transform takes the whole message, and how.
-pub(crate) fn verdict_of(transform: &Transform) -> Option<Verdict<'_>> {
-    match transform {
-        Transform::Drop => Some(Verdict::Drop),
-        Transform::Refuse(reply) => Some(Verdict::Refuse(reply)),
-        Transform::Close(reply) => Some(Verdict::Close(reply.as_ref())),
-        Transform::Truncate { .. }
-        | Transform::CutAt { .. }
-        | Transform::Clamp { .. }
-        | Transform::SetNumber(_)
-        | Transform::SetBytes(_)
-        | Transform::Clear { .. }
-        | Transform::Replace { .. }
-        | Transform::Mask { .. }
-        | Transform::MaskPattern { .. }
-        | Transform::Remove
-        | Transform::KeepFirst { .. }
-        | Transform::Dedupe { .. }
-        | Transform::Normalize(_)
-        | Transform::Pad { .. }
-        | Transform::Discard => None,
-    }
 }

@@ -13,7 +13,7 @@ use plan::{DirectionRules, FailMode, Hold, Mode, Module};
 use proto::{DecoderState, Direction, Edits, Flags, Span, Step, Transport, View};
 
 use crate::conversation::{Conversation, DirectionState, OPEN_FIELDS_MAX};
-use crate::decide::{Unit, decide, verdict_of};
+use crate::decide::{Unit, decide};
 use crate::outcome::{Back, End, HoldKind, Input, Peer, Release, StreamResult, Then, Undecided};
 use crate::scratch::{Scratch, UnitScratch};
 use verdict::VerdictUnit;
@@ -334,7 +334,7 @@ impl StreamRun<'_> {
         };
         let decision = decide(unit, unit_scratch);
         let rule = decision.verdict.and_then(|no| self.direction_rules.rule(no));
-        if let Some(verdict) = rule.and_then(|rule| verdict_of(&rule.transform)) {
+        if let Some(verdict) = rule.and_then(|rule| rule.transform.verdict()) {
             let message = VerdictUnit { at, len: view.input.len(), first, last, went_on };
             return self.verdict(verdict, message, view, rest, &before.0);
         }

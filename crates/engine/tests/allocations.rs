@@ -12,7 +12,7 @@ mod rules;
 
 use engine::{Back, Conversation, Input, Peer, Release, Scratch, Then};
 use lines::{KEY, LineDecoder, NUMBER, VALUE, WORD};
-use plan::{ByteStep, Module, Normalization, Operand, Transform};
+use plan::{ByteStep, Measure, Module, Normalization, Operand, Transform};
 use proto::{Direction::Request, Transport};
 use rules::*;
 
@@ -41,7 +41,10 @@ fn everything(mut b: RulesBuilder, held: bool) -> Module {
         .rule(
             None,
             number(
-                Operand::Climbs(source(x, &[ByteStep::UrlDecode, ByteStep::Lower])),
+                Operand::Measure(
+                    Measure::Climbs,
+                    source(x, &[ByteStep::UrlDecode, ByteStep::Lower]),
+                ),
                 plan::Compare::Greater,
                 5,
             ),

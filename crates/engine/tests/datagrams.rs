@@ -13,7 +13,8 @@ mod rules;
 use engine::{DatagramVerdict, Peer, Scratch, Undecided};
 use lines::{KEY, LENGTH, LineDecoder, NUMBER, SEALED, VALUE};
 use plan::{
-    ByteStep, ByteTest, Compare, Condition, FailMode, Mode, Module, Operand, Reply, Test, Transform,
+    ByteStep, ByteTest, Compare, Condition, FailMode, Measure, Mode, Module, Operand, Reply, Test,
+    Transform,
 };
 use proto::Direction::{Request, Response};
 use proto::{Span, Transport};
@@ -132,11 +133,14 @@ fn the_tests_of_the_language() {
     assert!(pass(&matched, "ab123") && !pass(&matched, "12a3"));
     let peer = on(&[], || ByteTest::IsPeer);
     assert!(pass(&peer, "192.0.2.7") && !pass(&peer, "192.0.2.8") && !pass(&peer, "peer"));
-    let climbs = |slot| number(Operand::Climbs(source(slot, &[])), Compare::Greater, 0);
+    let climbs =
+        |slot| number(Operand::Measure(Measure::Climbs, source(slot, &[])), Compare::Greater, 0);
     assert!(pass(&climbs, "a/../../b") && !pass(&climbs, "a/../b"));
-    let nests = |slot| number(Operand::Nesting(source(slot, &[])), Compare::Greater, 2);
+    let nests =
+        |slot| number(Operand::Measure(Measure::Nesting, source(slot, &[])), Compare::Greater, 2);
     assert!(pass(&nests, "[[[1]]]") && !pass(&nests, "[][][]"));
-    let decimal = |slot| number(Operand::Decimal(source(slot, &[])), Compare::Equal, 7);
+    let decimal =
+        |slot| number(Operand::Measure(Measure::Decimal, source(slot, &[])), Compare::Equal, 7);
     assert!(pass(&decimal, "007") && !pass(&decimal, "7a"));
     let counted =
         |slot| number(Operand::CountOf(source(slot, &[]), literal("../")), Compare::Equal, 2);

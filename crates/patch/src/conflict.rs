@@ -5,137 +5,134 @@
 //!            conditions tell; what it says nothing about may still be two patches that have to be read together.
 #![allow(
     clippy::wildcard_enum_match_arm,
-    reason = "of all pairs of verbs, the few that contradict each other are named"
+    reason = "of all pairs of bounds, the few that contradict each other are named"
 )]
 
 use aho_corasick::AhoCorasick;
-use plan::{ByteTest, Compare, Condition, Operand, Reply, Test, Transform};
+use plan::{
+    Bound, ByteTest, Compare, Condition, Operand, Reply, TakesOut, Test, Transform,
+    TransformTraits, Verdict,
+};
 use proto::Slot;
 
-/// Why two transforms of the same field (or both of the message) contradict each other by their constants. What one writes
-/// and the other takes out is [`written_back`]'s.
+/// Why two transforms of the same field (or both of the message) contradict each other by their bounds. Where one writes
+/// bytes that the other takes out, [`written_back`] finds it.
 pub(crate) fn between(one: &Transform, other: &Transform) -> Option<String> {
-    use Transform as T;
+    let (one, other) = (one.traits().bound, other.traits().bound);
+    exclude(one, other).or_else(|| exclude(other, one))
+}
+
+/// Each pair in one order only.
+fn exclude(one: Bound<'_>, other: Bound<'_>) -> Option<String> {
     match (one, other) {
-        (T::SetNumber(a), T::SetNumber(b)) if a != b => {
+        (Bound::Number(a), Bound::Number(b)) if a != b => {
             Some(format!("one writes {a}, the other {b}"))
         }
-        (T::SetBytes(a), T::SetBytes(b)) if a != b => {
+        (Bound::Bytes(a), Bound::Bytes(b)) if a != b => {
             Some("they write different values".to_owned())
         }
-        (T::Clamp { min, max }, T::Clamp { min: other_min, max: other_max })
-            if other_min > max || min > other_max =>
-        {
-            Some(format!(
-                "no number lies both between {min} and {max} and between {other_min} and {other_max}"
-            ))
-        }
-        (T::SetNumber(number), T::Clamp { min, max })
-        | (T::Clamp { min, max }, T::SetNumber(number))
+        (
+            Bound::NumberBetween { min, max },
+            Bound::NumberBetween { min: other_min, max: other_max },
+        ) if other_min > max || min > other_max => Some(format!(
+            "no number lies both between {min} and {max} and between {other_min} and {other_max}"
+        )),
+        (Bound::Number(number), Bound::NumberBetween { min, max })
             if !(min..=max).contains(&number) =>
         {
             Some(format!("{number} does not lie between {min} and {max}"))
         }
-        (T::SetNumber(number), T::Clear { bits }) | (T::Clear { bits }, T::SetNumber(number))
-            if number & bits != 0 =>
-        {
+        (Bound::Number(number), Bound::BitsClear(bits)) if number & bits != 0 => {
             Some(format!("{number:#x} has bits that the other clears ({bits:#x})"))
         }
-        (T::Clear { bits }, T::Clamp { min, .. }) | (T::Clamp { min, .. }, T::Clear { bits })
-            if min & bits != 0 && *min != 0 && (min & !bits) < *min =>
-        {
+        (Bound::BitsClear(bits), Bound::NumberBetween { min, .. }) if (min & !bits) < min => {
             Some(format!("without the bits {bits:#x}, the least value {min} is not reached"))
         }
-        (T::Truncate { to }, T::Pad { to: padded, .. })
-        | (T::Pad { to: padded, .. }, T::Truncate { to })
-            if padded > to =>
-        {
+        (Bound::LengthAtMost(to), Bound::LengthAtLeast(padded)) if padded > to => {
             Some(format!("one cuts to {to} bytes, the other fills up to {padded}"))
         }
-        (T::Truncate { to }, T::SetBytes(value)) | (T::SetBytes(value), T::Truncate { to })
-            if value.len() > usize::try_from(*to).unwrap_or(usize::MAX) =>
-        {
+        (Bound::LengthAtMost(to), Bound::Bytes(value)) if value.len() > bytes(to) => {
             Some(format!("one cuts to {to} bytes, the other writes {}", value.len()))
         }
-        (T::Pad { to, .. }, T::SetBytes(value)) | (T::SetBytes(value), T::Pad { to, .. })
-            if value.len() < usize::try_from(*to).unwrap_or(usize::MAX) =>
-        {
+        (Bound::LengthAtLeast(to), Bound::Bytes(value)) if value.len() < bytes(to) => {
             Some(format!("one fills up to {to} bytes, the other writes {}", value.len()))
         }
-        (T::Dedupe { keep_last: a }, T::Dedupe { keep_last: b }) if a != b => {
+        (Bound::OneOfEqual { last: a }, Bound::OneOfEqual { last: b }) if a != b => {
             Some("one keeps the first of equal elements, the other the last".to_owned())
         }
-        (T::Refuse(a), T::Refuse(b)) | (T::Close(Some(a)), T::Close(Some(b)))
-            if !same_reply(a, b) =>
-        {
-            Some("they give different answers".to_owned())
-        }
-        (T::Drop, T::Refuse(_)) | (T::Refuse(_), T::Drop) => {
-            Some("one swallows the message in silence, the other answers it".to_owned())
-        }
-        (T::Close(_), T::Refuse(_)) | (T::Refuse(_), T::Close(_)) => {
-            Some("one closes the connection, the other answers and lets it live".to_owned())
-        }
-        (T::Drop, T::Close(_)) | (T::Close(_), T::Drop) => {
-            Some("one closes the connection, the other lets it live".to_owned())
-        }
+        (Bound::Stopped(one), Bound::Stopped(other)) => two_verdicts(one, other),
         _ => None,
     }
+}
+
+fn two_verdicts(one: Verdict<'_>, other: Verdict<'_>) -> Option<String> {
+    let why = match (one, other) {
+        (Verdict::Refuse(a), Verdict::Refuse(b))
+        | (Verdict::Close(Some(a)), Verdict::Close(Some(b)))
+            if !same_reply(a, b) =>
+        {
+            "they give different answers"
+        }
+        (Verdict::Drop, Verdict::Refuse(_)) => {
+            "one swallows the message in silence, the other answers it"
+        }
+        (Verdict::Close(_), Verdict::Refuse(_)) => {
+            "one closes the connection, the other answers and lets it live"
+        }
+        (Verdict::Drop, Verdict::Close(_)) => "one closes the connection, the other lets it live",
+        _ => return None,
+    };
+    Some(why.to_owned())
+}
+
+fn bytes(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 /// Pairs (who takes out, who writes it back), as indices into `transforms`, which all work on the same field. One pass over
 /// what is written, however many patterns there are.
 pub(crate) fn written_back(transforms: &[&Transform]) -> Vec<(usize, usize)> {
+    let rows: Vec<_> = transforms.iter().map(|transform| transform.traits()).collect();
     let mut literals: Vec<&[u8]> = Vec::new();
     let mut owners: Vec<usize> = Vec::new();
     let mut others: Vec<usize> = Vec::new();
-    for (no, keeper) in transforms.iter().enumerate() {
-        match keeper {
-            Transform::CutAt { keep_match: true, .. } => {}
-            Transform::Mask { .. } => others.push(no),
-            _ => match keeper.pattern() {
-                Some(pattern) if pattern.literals.is_empty() => others.push(no),
-                Some(pattern) => {
-                    for literal in &pattern.literals {
-                        literals.push(literal);
-                        owners.push(no);
-                    }
-                }
-                None => {}
-            },
+    for (no, row) in rows.iter().enumerate() {
+        match row.takes_out {
+            TakesOut::Nothing => {}
+            TakesOut::Matches(pattern) if !pattern.literals.is_empty() => {
+                literals.extend(pattern.literals.iter().map(|literal| &**literal));
+                owners.resize(literals.len(), no);
+            }
+            TakesOut::Bytes(_) | TakesOut::Matches(_) => others.push(no),
         }
     }
     // Without case, so that one automaton serves all; whoever is found is asked again.
     let search = AhoCorasick::builder().ascii_case_insensitive(true).build(&literals).ok();
     let mut pairs = Vec::new();
-    for (writer, transform) in transforms.iter().enumerate() {
-        let written: &[u8] = match transform {
-            Transform::Replace { with, .. } | Transform::SetBytes(with) => with,
-            Transform::Pad { with, .. }
-            | Transform::Mask { with, .. }
-            | Transform::MaskPattern { with, .. } => core::slice::from_ref(with),
-            _ => continue,
-        };
+    for (writer, TransformTraits { writes, .. }) in rows.iter().enumerate() {
+        if writes.is_empty() {
+            continue;
+        }
         let mut suspects = others.clone();
         match &search {
             Some(search) => suspects.extend(
                 search
-                    .find_overlapping_iter(written)
+                    .find_overlapping_iter(writes)
                     .filter_map(|found| owners.get(found.pattern().as_usize())),
             ),
             None => suspects.extend(&owners),
         }
         suspects.sort_unstable();
         suspects.dedup();
-        let takes_out = |keeper: &Transform| match keeper {
-            Transform::Mask { set, .. } => written.iter().any(|&byte| set.contains(byte)),
-            _ => keeper.pattern().is_some_and(|pattern| pattern.find(written, 0).is_some()),
+        let takes_out = |row: &TransformTraits<'_>| match row.takes_out {
+            TakesOut::Nothing => false,
+            TakesOut::Bytes(set) => writes.iter().any(|&byte| set.contains(byte)),
+            TakesOut::Matches(pattern) => pattern.find(writes, 0).is_some(),
         };
         pairs.extend(
             suspects
                 .into_iter()
-                .filter(|&keeper| keeper != writer)
-                .filter(|&keeper| transforms.get(keeper).is_some_and(|keeper| takes_out(keeper)))
+                .filter(|&keeper| keeper != writer && rows.get(keeper).is_some_and(takes_out))
                 .map(|keeper| (keeper, writer)),
         );
     }

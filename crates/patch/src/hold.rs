@@ -1,7 +1,7 @@
 //! How much of a unit a rule has to see before it can act: nothing more than is there, the whole unit, or the whole message
 //! head. What the compiler's streaming and hold classes rest on.
 
-use plan::{Compare, Condition, Operand, Scope, Test, Transform};
+use plan::{Bound, Compare, Condition, Measure, Operand, StreamingClass, Test, Transform};
 use proto::{Protocol, Slot, Wanted};
 
 use crate::slots::{self, Use};
@@ -27,27 +27,15 @@ pub(crate) fn of_rule(
 ) -> Need {
     let uses = slots::of(when);
     let name = |slot: Slot| shown(protocol, wanted, slot);
-    match transform {
-        Transform::KeepFirst { .. } | Transform::Dedupe { .. } => {
+    let class = transform.traits().class;
+    match class {
+        StreamingClass::Elements => {
             return Need::Head("elements are counted over the whole message".to_owned());
         }
-        Transform::Drop | Transform::Refuse(_) | Transform::Close(Some(_)) => {
+        StreamingClass::Message => {
             return Need::Head("the message is let through or not as a whole".to_owned());
         }
-        Transform::Truncate { .. }
-        | Transform::CutAt { .. }
-        | Transform::Clamp { .. }
-        | Transform::SetNumber(_)
-        | Transform::SetBytes(_)
-        | Transform::Clear { .. }
-        | Transform::Replace { .. }
-        | Transform::Mask { .. }
-        | Transform::MaskPattern { .. }
-        | Transform::Remove
-        | Transform::Normalize(_)
-        | Transform::Pad { .. }
-        | Transform::Discard
-        | Transform::Close(None) => {}
+        StreamingClass::EachByte | StreamingClass::PartialMatch(_) | StreamingClass::Unit => {}
     }
     if let Some((slot, _)) = uses.iter().find(|(_, what)| *what == Use::Occurrences) {
         return Need::Head(format!("the condition counts `{}`", name(*slot)));
@@ -56,13 +44,13 @@ pub(crate) fn of_rule(
     read.sort_unstable();
     read.dedup();
 
-    let streamed = match transform.scope() {
-        Scope::Bytes => Ok(0),
-        Scope::Window(bytes) => Ok(bytes),
-        Scope::Unit if transform.pattern().is_some() => {
+    let streamed = match class {
+        StreamingClass::EachByte => Ok(0),
+        StreamingClass::PartialMatch(bytes) => Ok(bytes),
+        _ if transform.pattern().is_some() => {
             Err("a match of its pattern may be of any length".to_owned())
         }
-        Scope::Unit => Err("it works on the whole field".to_owned()),
+        _ => Err("it works on the whole field".to_owned()),
     };
     let streamed = streamed.and_then(|window| {
         let slot = target.ok_or_else(|| "it works on the whole unit".to_owned())?;
@@ -130,25 +118,16 @@ pub(crate) fn endless(
 
 /// Bytes of one field that a rule has to see to be decided: `len(x) > 300` needs 301.
 pub(crate) fn field_bytes(when: &Condition, transform: &Transform) -> u64 {
-    let of_transform = match transform {
-        Transform::Truncate { to } => u64::from(*to).saturating_add(1),
-        Transform::Pad { to, .. } => u64::from(*to),
-        Transform::CutAt { .. }
-        | Transform::Clamp { .. }
-        | Transform::SetNumber(_)
-        | Transform::SetBytes(_)
-        | Transform::Clear { .. }
-        | Transform::Replace { .. }
-        | Transform::Mask { .. }
-        | Transform::MaskPattern { .. }
-        | Transform::Remove
-        | Transform::KeepFirst { .. }
-        | Transform::Dedupe { .. }
-        | Transform::Normalize(_)
-        | Transform::Discard
-        | Transform::Drop
-        | Transform::Refuse(_)
-        | Transform::Close(_) => 0,
+    let of_transform = match transform.traits().bound {
+        Bound::LengthAtMost(bytes) => u64::from(bytes).saturating_add(1),
+        Bound::LengthAtLeast(bytes) => u64::from(bytes),
+        Bound::None
+        | Bound::Number(_)
+        | Bound::NumberBetween { .. }
+        | Bound::BitsClear(_)
+        | Bound::Bytes(_)
+        | Bound::OneOfEqual { .. }
+        | Bound::Stopped(_) => 0,
     };
     of_transform.max(condition_bytes(when))
 }
@@ -162,8 +141,10 @@ fn condition_bytes(when: &Condition) -> u64 {
         Condition::Not(inner) => condition_bytes(inner),
         Condition::Test(Test::Number { left, compare, right }) => {
             let (length, bound) = match (left, right) {
-                (Operand::Len(_), Operand::Constant(bound)) => (compare, *bound),
-                (Operand::Constant(bound), Operand::Len(_)) => (compare, *bound),
+                (Operand::Measure(Measure::Len, _), Operand::Constant(bound))
+                | (Operand::Constant(bound), Operand::Measure(Measure::Len, _)) => {
+                    (compare, *bound)
+                }
                 _ => return 0,
             };
             match length {

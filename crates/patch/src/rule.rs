@@ -2,7 +2,7 @@
 
 mod operands;
 
-use plan::{Condition, Transform};
+use plan::{Condition, LengthEffect, Transform};
 use proto::{Direction, Editable, FieldDef, FieldKind, Repr, Slot, Transport};
 
 use crate::condition::{Checker, Known};
@@ -341,27 +341,11 @@ impl RuleReader<'_> {
         if def.editable != Editable::SameLength {
             return Some(());
         }
-        let fixed = |pattern: &plan::Pattern, with: usize| {
-            !pattern.literals.is_empty() && pattern.literals.iter().all(|one| one.len() == with)
-        };
         let binary = matches!(def.repr, Repr::BigEndian { .. } | Repr::LittleEndian);
-        let same = match transform {
-            Transform::Clamp { .. } | Transform::SetNumber(_) | Transform::Clear { .. } => binary,
-            Transform::Replace { pattern, with } => fixed(pattern, with.len()),
-            Transform::Mask { .. }
-            | Transform::MaskPattern { .. }
-            | Transform::Drop
-            | Transform::Refuse(_)
-            | Transform::Close(_) => true,
-            Transform::Truncate { .. }
-            | Transform::CutAt { .. }
-            | Transform::SetBytes(_)
-            | Transform::Remove
-            | Transform::KeepFirst { .. }
-            | Transform::Dedupe { .. }
-            | Transform::Normalize(_)
-            | Transform::Pad { .. }
-            | Transform::Discard => false,
+        let same = match transform.traits().length {
+            LengthEffect::Keeps => true,
+            LengthEffect::KeepsInBinary => binary,
+            LengthEffect::Changes => false,
         };
         if same {
             return Some(());

@@ -47,11 +47,9 @@ fn operand(value: &mut Operand, visit: &mut dyn FnMut(&mut Slot, Use)) {
         Operand::Constant(_) => {}
         Operand::Field(slot) => visit(slot, Use::Content),
         Operand::Count(slot) => visit(slot, Use::Occurrences),
-        Operand::Len(source)
-        | Operand::CountOf(source, _)
-        | Operand::Climbs(source)
-        | Operand::Nesting(source)
-        | Operand::Decimal(source) => visit(&mut source.slot, Use::Content),
+        Operand::Measure(_, source) | Operand::CountOf(source, _) => {
+            visit(&mut source.slot, Use::Content);
+        }
         Operand::Add(left, right)
         | Operand::Sub(left, right)
         | Operand::Mul(left, right)

@@ -72,16 +72,12 @@ pub enum Operand {
     Constant(u64),
     /// A uint or bool field (a bool is 0 or 1).
     Field(Slot),
-    /// `len(x)`, bytes after the steps of `x`.
-    Len(ByteSource),
+    /// A number that the bytes of `x` yield, after its steps: `len(x)`, `nesting(x)`.
+    Measure(Measure, ByteSource),
     /// `count(field)`: occurrences in reach.
     Count(Slot),
-    /// How often a byte of the set occurs in `x` (`count(x, "../")` counts a pattern: see `Matches`).
+    /// `count(x, "../")`: how often the pattern occurs in `x`.
     CountOf(ByteSource, Pattern),
-    /// `depth(x)`: lowest level a path reaches, as how many levels it climbs out of its root (0: never leaves it).
-    Climbs(ByteSource),
-    /// Greatest nesting of brackets.
-    Nesting(ByteSource),
     /// Sum.
     Add(Box<Operand>, Box<Operand>),
     /// Difference, not below 0.
@@ -90,8 +86,41 @@ pub enum Operand {
     Mul(Box<Operand>, Box<Operand>),
     /// Bitwise and.
     And(Box<Operand>, Box<Operand>),
-    /// The value of ASCII decimal digits in `x`; absent if it is no number; saturates.
-    Decimal(ByteSource),
+}
+
+/// A function from a value to a number. `engine::condition::functions` computes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// Bytes.
+    Len,
+    /// How many levels a path climbs out of its root; 0 for one that stays inside.
+    Climbs,
+    /// The greatest depth of brackets.
+    Nesting,
+    /// The value of ASCII decimal digits; absent if the text is no number; saturates.
+    Decimal,
+}
+
+/// What a measure tells of the value: a rule's precondition is derived from it.
+#[derive(Clone, Copy, Debug)]
+pub enum MeasureTraits {
+    /// It is the value's length.
+    CountsBytes,
+    /// It is 0 for a value without this literal.
+    ZeroWithout(&'static [u8]),
+    /// Nothing that can be looked up.
+    Unknown,
+}
+
+impl Measure {
+    /// See [`MeasureTraits`].
+    pub const fn traits(self) -> MeasureTraits {
+        match self {
+            Self::Len => MeasureTraits::CountsBytes,
+            Self::Climbs => MeasureTraits::ZeroWithout(b".."),
+            Self::Nesting | Self::Decimal => MeasureTraits::Unknown,
+        }
+    }
 }
 
 /// Bytes of a field after some steps (`lower(url_decode(http.request.uri))[0:8]`).
@@ -119,6 +148,39 @@ pub enum ByteStep {
     UrlDecode,
     /// Strips leading and trailing SP and HTAB.
     Trim,
+}
+
+/// What a step leaves of a value. None makes it longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepTraits {
+    /// Every byte but for its ASCII case: each literal in the result is one in the value.
+    KeepsLiterals,
+    /// The value, percent-decoded.
+    Decodes,
+    /// A part.
+    Slices {
+        /// The part begins where the value begins.
+        keeps_start: bool,
+        /// The part ends where the value ends.
+        keeps_end: bool,
+    },
+    /// The value without white space at its ends.
+    Trims,
+}
+
+impl ByteStep {
+    /// See [`StepTraits`].
+    #[inline]
+    pub const fn traits(self) -> StepTraits {
+        match self {
+            Self::Slice { start, end } => {
+                StepTraits::Slices { keeps_start: start == 0, keeps_end: end.is_none() }
+            }
+            Self::Lower => StepTraits::KeepsLiterals,
+            Self::UrlDecode => StepTraits::Decodes,
+            Self::Trim => StepTraits::Trims,
+        }
+    }
 }
 
 /// A test on bytes.

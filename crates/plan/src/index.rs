@@ -27,7 +27,7 @@ use proto::{HeaderPrefilter, Slot, Wanted, WatchedRanges};
 
 use crate::condition::Condition;
 use crate::module::{Rule, RuleNo};
-use crate::transform::{ByteSet, Scope, Transform};
+use crate::transform::ByteSet;
 pub use candidates::Candidates;
 use literal_set::widened;
 use precondition::{Atom, AtomKind, Precondition};
@@ -199,12 +199,5 @@ impl Index {
     /// Rules that no precondition was found for (`not http.host`): evaluated for every unit.
     pub fn every_unit(&self) -> &[RuleNo] {
         &self.every_unit
-    }
-}
-
-impl Transform {
-    /// Works on open fields: see [`Scope`].
-    pub fn streams(&self) -> bool {
-        !matches!(self.scope(), Scope::Unit)
     }
 }

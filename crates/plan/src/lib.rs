@@ -24,7 +24,7 @@ pub mod publish;
 pub mod scope;
 pub mod transform;
 
-pub use condition::{ByteSource, ByteStep, ByteTest, Compare, Condition, Operand, Test};
+pub use condition::{ByteSource, ByteStep, ByteTest, Compare, Condition, Measure, Operand, Test};
 pub use index::Index;
 pub use module::{
     DirectionRules, FailMode, GroupInfo, GroupNo, Hold, Mode, Module, ModuleNo, PatchInfo, PatchNo,
@@ -33,4 +33,7 @@ pub use module::{
 pub use pattern::{Pattern, PatternError};
 pub use publish::{Publisher, Subscriber};
 pub use scope::{Endpoint, ScopeMatch, ScopeTable, TUNNEL_PORTS};
-pub use transform::{ByteSet, Normalization, REPLY_BYTES_MAX, Reply, Scope, Transform};
+pub use transform::{
+    ActsOn, Bound, ByteSet, Concerns, LengthEffect, Normalization, REPLY_BYTES_MAX, Reply,
+    StreamingClass, TakesOut, Transform, TransformTraits, Verdict,
+};

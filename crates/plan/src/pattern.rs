@@ -173,6 +173,11 @@ impl Pattern {
         literals
     }
 
+    /// Every match has this many bytes, as far as can be told: those of an expression are not counted.
+    pub(crate) fn is_always_of(&self, bytes: usize) -> bool {
+        !self.literals.is_empty() && self.literals.iter().all(|literal| literal.len() == bytes)
+    }
+
     /// An expression's bytes are bytes.
     fn config(ignore_case: bool) -> syntax::Config {
         syntax::Config::new().unicode(false).utf8(false).case_insensitive(ignore_case)

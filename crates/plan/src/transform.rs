@@ -1,4 +1,11 @@
-//! The verbs.
+//! The verbs, as rules carry them, and the table of their traits.
+//!
+//! Holds:     [`Transform`], and of each verb one row in [`Transform::traits`] and one arm in [`Transform::acts_on`].
+//! Promises:  the index and the compiler ask the table and know no verb by name; where one runs in a way of its own (the
+//!            fused program), it is in `index/program.rs`.
+//! Never:     changes a byte: `engine` has a function for each.
+
+use core::slice::from_ref;
 
 use crate::pattern::Pattern;
 
@@ -168,41 +175,313 @@ pub enum Normalization {
     LineEnds,
 }
 
-/// How much of a unit has to be there before a transform can act: what the compiler's streaming/hold classes rest on.
+/// What a transform acts on.
+#[derive(Clone, Copy, Debug)]
+pub enum ActsOn<'t> {
+    /// A field's value: `engine::value` has a function for each.
+    Value,
+    /// Whole elements, or the rest of the unit.
+    Element,
+    /// The message as a whole.
+    Message(Verdict<'t>),
+}
+
+/// How a whole message is stopped.
+#[derive(Clone, Copy, Debug)]
+pub enum Verdict<'t> {
+    /// In silence.
+    Drop,
+    /// With an answer; the connection lives on.
+    Refuse(&'t Reply),
+    /// With the connection; after an answer, if there is one.
+    Close(Option<&'t Reply>),
+}
+
+/// How much of a message a transform has to see before it can act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Each byte on its own, knowing its offset in the field: works on open fields, no hold.
-    Bytes,
-    /// Up to this many bytes more (a pattern's longest match less one): works on open fields, holds that many.
-    Window(u32),
+pub enum StreamingClass {
+    /// Each byte on its own, at a known offset in the field: works on open fields, holds nothing.
+    EachByte,
+    /// Up to this many bytes that may be the beginning of a match: works on open fields, holds those.
+    PartialMatch(u32),
     /// The whole field, element or unit.
     Unit,
+    /// Every element of the message: it counts or compares them.
+    Elements,
+    /// The message head: it lets the message through as a whole, or not at all.
+    Message,
+}
+
+impl StreamingClass {
+    /// It works on open fields.
+    pub const fn streams(self) -> bool {
+        match self {
+            Self::EachByte | Self::PartialMatch(_) => true,
+            Self::Unit | Self::Elements | Self::Message => false,
+        }
+    }
+}
+
+/// Whether a field keeps its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LengthEffect {
+    /// Always.
+    Keeps,
+    /// Where the field is a number in binary; digits may become more or fewer.
+    KeepsInBinary,
+    /// It may change.
+    Changes,
+}
+
+/// The fields that a transform changes: a necessary condition on one occurrence of its target. The index looks it up, so a
+/// message without such a field costs nothing.
+#[derive(Clone, Copy, Debug)]
+pub enum Concerns<'t> {
+    /// Every occurrence.
+    Any,
+    /// Values of more bytes.
+    LongerThan(u32),
+    /// Numbers below `min` or above `max`.
+    NumbersOutside {
+        /// Lower bound.
+        min: u64,
+        /// Upper bound.
+        max: u64,
+    },
+    /// Values with a match.
+    MatchesOf(&'t Pattern),
+    /// Paths with a segment `.` or `..`, encoded or not.
+    DotSegments,
+    /// Fields that occur more often in the unit.
+    MoreThan(u32),
+}
+
+/// What holds for the field, or for the message, once the transform has run. The compiler refuses two rules whose bounds
+/// exclude each other.
+#[derive(Clone, Copy, Debug)]
+pub enum Bound<'t> {
+    /// Nothing that a constant could contradict.
+    None,
+    /// The number is this one.
+    Number(u64),
+    /// The number lies between these, both included.
+    NumberBetween {
+        /// Lower bound.
+        min: u64,
+        /// Upper bound.
+        max: u64,
+    },
+    /// These bits of the number are 0.
+    BitsClear(u64),
+    /// The value is this one.
+    Bytes(&'t [u8]),
+    /// The value has at most so many bytes.
+    LengthAtMost(u32),
+    /// The value has at least so many bytes.
+    LengthAtLeast(u32),
+    /// Of equal elements one is left: the first, or the last.
+    OneOfEqual {
+        /// The last.
+        last: bool,
+    },
+    /// The message goes no further.
+    Stopped(Verdict<'t>),
+}
+
+/// What a transform takes out of a value, wherever it is.
+#[derive(Clone, Copy, Debug)]
+pub enum TakesOut<'t> {
+    /// Nothing that can be named.
+    Nothing,
+    /// Every byte of the set.
+    Bytes(&'t ByteSet),
+    /// Every match.
+    Matches(&'t Pattern),
+}
+
+/// What the compiler has to know of a transform: the row of its verb.
+#[derive(Clone, Copy, Debug)]
+pub struct TransformTraits<'t> {
+    /// How much it has to see.
+    pub class: StreamingClass,
+    /// Whether the field keeps its length.
+    pub length: LengthEffect,
+    /// Which fields it changes.
+    pub concerns: Concerns<'t>,
+    /// What holds afterwards.
+    pub bound: Bound<'t>,
+    /// What it takes out.
+    pub takes_out: TakesOut<'t>,
+    /// The bytes that it writes: another rule may take them out.
+    pub writes: &'t [u8],
+}
+
+impl<'t> TransformTraits<'t> {
+    /// Needs the whole field, and may change all of it: rows name what is different.
+    const WHOLE_FIELD: Self = Self {
+        class: StreamingClass::Unit,
+        length: LengthEffect::Changes,
+        concerns: Concerns::Any,
+        bound: Bound::None,
+        takes_out: TakesOut::Nothing,
+        writes: &[],
+    };
+
+    /// Looks for `pattern`.
+    fn of_pattern(pattern: &'t Pattern) -> Self {
+        Self {
+            class: pattern.match_bytes_max.map_or(StreamingClass::Unit, |longest| {
+                StreamingClass::PartialMatch(longest.saturating_sub(1))
+            }),
+            concerns: Concerns::MatchesOf(pattern),
+            takes_out: TakesOut::Matches(pattern),
+            ..Self::WHOLE_FIELD
+        }
+    }
+
+    /// Takes the message as a whole.
+    const fn of_verdict(verdict: Verdict<'t>, class: StreamingClass) -> Self {
+        Self {
+            class,
+            length: LengthEffect::Keeps,
+            bound: Bound::Stopped(verdict),
+            ..Self::WHOLE_FIELD
+        }
+    }
 }
 
 impl Transform {
-    /// See [`Scope`].
-    pub fn scope(&self) -> Scope {
+    /// The table of the verbs: one row each.
+    pub fn traits(&self) -> TransformTraits<'_> {
+        use TransformTraits as Row;
         match self {
-            Self::Truncate { .. } | Self::Mask { .. } => Scope::Bytes,
-            Self::Replace { pattern, .. } | Self::MaskPattern { pattern, .. } => pattern
-                .match_bytes_max
-                .map_or(Scope::Unit, |max| Scope::Window(max.saturating_sub(1))),
-            Self::CutAt { pattern, .. } => pattern
-                .match_bytes_max
-                .map_or(Scope::Unit, |max| Scope::Window(max.saturating_sub(1))),
-            Self::Clamp { .. }
+            Self::Truncate { to } => Row {
+                class: StreamingClass::EachByte,
+                concerns: Concerns::LongerThan(*to),
+                bound: Bound::LengthAtMost(*to),
+                ..Row::WHOLE_FIELD
+            },
+            Self::CutAt { pattern, keep_match: false } => Row::of_pattern(pattern),
+            Self::CutAt { pattern, keep_match: true } => {
+                Row { takes_out: TakesOut::Nothing, ..Row::of_pattern(pattern) }
+            }
+            Self::Clamp { min, max } => Row {
+                length: LengthEffect::KeepsInBinary,
+                concerns: Concerns::NumbersOutside { min: *min, max: *max },
+                bound: Bound::NumberBetween { min: *min, max: *max },
+                ..Row::WHOLE_FIELD
+            },
+            Self::SetNumber(number) => Row {
+                length: LengthEffect::KeepsInBinary,
+                bound: Bound::Number(*number),
+                ..Row::WHOLE_FIELD
+            },
+            Self::SetBytes(value) => {
+                Row { bound: Bound::Bytes(value), writes: value, ..Row::WHOLE_FIELD }
+            }
+            Self::Clear { bits } => Row {
+                length: LengthEffect::KeepsInBinary,
+                bound: Bound::BitsClear(*bits),
+                ..Row::WHOLE_FIELD
+            },
+            Self::Replace { pattern, with } => Row {
+                length: if pattern.is_always_of(with.len()) {
+                    LengthEffect::Keeps
+                } else {
+                    LengthEffect::Changes
+                },
+                writes: with,
+                ..Row::of_pattern(pattern)
+            },
+            Self::Mask { set, with } => Row {
+                class: StreamingClass::EachByte,
+                length: LengthEffect::Keeps,
+                takes_out: TakesOut::Bytes(set),
+                writes: from_ref(with),
+                ..Row::WHOLE_FIELD
+            },
+            Self::MaskPattern { pattern, with } => Row {
+                length: LengthEffect::Keeps,
+                writes: from_ref(with),
+                ..Row::of_pattern(pattern)
+            },
+            Self::Remove | Self::Discard => Row::WHOLE_FIELD,
+            Self::KeepFirst { count } => Row {
+                class: StreamingClass::Elements,
+                concerns: Concerns::MoreThan(*count),
+                ..Row::WHOLE_FIELD
+            },
+            Self::Dedupe { keep_last } => Row {
+                class: StreamingClass::Elements,
+                concerns: Concerns::MoreThan(1),
+                bound: Bound::OneOfEqual { last: *keep_last },
+                ..Row::WHOLE_FIELD
+            },
+            Self::Normalize(Normalization::Path) => {
+                Row { concerns: Concerns::DotSegments, ..Row::WHOLE_FIELD }
+            }
+            Self::Normalize(Normalization::WhiteSpace | Normalization::LineEnds) => {
+                Row::WHOLE_FIELD
+            }
+            Self::Pad { to, with } => {
+                Row { bound: Bound::LengthAtLeast(*to), writes: from_ref(with), ..Row::WHOLE_FIELD }
+            }
+            Self::Drop => Row::of_verdict(Verdict::Drop, StreamingClass::Message),
+            Self::Refuse(reply) => Row::of_verdict(Verdict::Refuse(reply), StreamingClass::Message),
+            Self::Close(Some(reply)) => {
+                Row::of_verdict(Verdict::Close(Some(reply)), StreamingClass::Message)
+            }
+            Self::Close(None) => Row::of_verdict(Verdict::Close(None), StreamingClass::Unit),
+        }
+    }
+
+    /// What it acts on. Not in the row: the engine asks for every message that a rule concerns.
+    #[inline]
+    pub const fn acts_on(&self) -> ActsOn<'_> {
+        match self {
+            Self::Truncate { .. }
+            | Self::CutAt { .. }
+            | Self::Clamp { .. }
             | Self::SetNumber(_)
             | Self::SetBytes(_)
             | Self::Clear { .. }
-            | Self::Remove
-            | Self::KeepFirst { .. }
-            | Self::Dedupe { .. }
+            | Self::Replace { .. }
+            | Self::Mask { .. }
+            | Self::MaskPattern { .. }
             | Self::Normalize(_)
-            | Self::Pad { .. }
-            | Self::Discard
-            | Self::Drop
-            | Self::Refuse(_)
-            | Self::Close(_) => Scope::Unit,
+            | Self::Pad { .. } => ActsOn::Value,
+            Self::Remove | Self::KeepFirst { .. } | Self::Dedupe { .. } | Self::Discard => {
+                ActsOn::Element
+            }
+            Self::Drop => ActsOn::Message(Verdict::Drop),
+            Self::Refuse(reply) => ActsOn::Message(Verdict::Refuse(reply)),
+            Self::Close(reply) => ActsOn::Message(Verdict::Close(reply.as_ref())),
         }
+    }
+
+    /// How it stops the message, if it does.
+    #[inline]
+    pub const fn verdict(&self) -> Option<Verdict<'_>> {
+        match self.acts_on() {
+            ActsOn::Message(verdict) => Some(verdict),
+            ActsOn::Value | ActsOn::Element => None,
+        }
+    }
+
+    /// The pattern that it looks for.
+    pub fn pattern(&self) -> Option<&Pattern> {
+        match self.traits().concerns {
+            Concerns::MatchesOf(pattern) => Some(pattern),
+            Concerns::Any
+            | Concerns::LongerThan(_)
+            | Concerns::NumbersOutside { .. }
+            | Concerns::DotSegments
+            | Concerns::MoreThan(_) => None,
+        }
+    }
+
+    /// It works on open fields.
+    pub fn streams(&self) -> bool {
+        self.traits().class.streams()
     }
 }

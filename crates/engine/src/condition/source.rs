@@ -1,4 +1,4 @@
-//! The bytes a test looks at: a field's value after the steps of its source; and what is counted in paths and brackets.
+//! The bytes that a test looks at: a field's value after the steps of its source.
 
 use core::ops::Range;
 
@@ -77,36 +77,6 @@ fn narrow(step: ByteStep, bytes: &[u8]) -> Range<usize> {
     }
 }
 
-/// How many levels a path climbs out of its root at its lowest: 0 for one that stays inside.
-pub(crate) fn climbs(path: &[u8]) -> u64 {
-    let mut above = 0_u64;
-    let mut below = 0_u64;
-    for segment in path.split(|&byte| byte == b'/' || byte == b'\\') {
-        match segment {
-            b"" | b"." => {}
-            b".." if below > 0 => below = below.saturating_sub(1),
-            b".." => above = above.saturating_add(1),
-            _ => below = below.saturating_add(1),
-        }
-    }
-    above
-}
-
-/// The greatest nesting of `()`, `[]` and `{}`.
-pub(crate) fn nesting(bytes: &[u8]) -> u64 {
-    let mut depth = 0_u64;
-    let mut greatest = 0_u64;
-    for byte in bytes {
-        match byte {
-            b'(' | b'[' | b'{' => depth = depth.saturating_add(1),
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        greatest = greatest.max(depth);
-    }
-    greatest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,15 +115,5 @@ mod tests {
         let lower = [b'a'; 100];
         let unchanged = stepped(&[ByteStep::Lower, ByteStep::UrlDecode], &lower, &mut buffer);
         assert_eq!(unchanged, Some(&lower[..]), "there is nothing to rewrite");
-    }
-
-    #[test]
-    fn paths_and_brackets_are_counted() {
-        assert_eq!(climbs(b"/a/../b"), 0);
-        assert_eq!(climbs(b"/a/../../b"), 1);
-        assert_eq!(climbs(b"..\\../a/../.."), 3);
-        assert_eq!(climbs(b"/.../a"), 0);
-        assert_eq!(nesting(b"a(b[c]{d})e("), 2);
-        assert_eq!(nesting(b"))("), 1);
     }
 }

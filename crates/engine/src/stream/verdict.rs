@@ -5,12 +5,11 @@
 //! Where the decoder cannot tell what is owed, or the server has seen the beginning of the message, only a reset is left; or,
 //! for `close`, an answer in the place of the one that the server has yet to begin.
 
-use plan::Reply;
+use plan::{Reply, Verdict};
 use proto::{DecoderState, Direction, Refusal, Refused, Span, View};
 
 use super::{StreamRun, UnitEnd};
 use crate::conversation::OPEN_FIELDS_MAX;
-use crate::decide::Verdict;
 use crate::outcome::Back;
 
 /// Bytes that the answers of one call may have. A patch's own reply is never longer.

@@ -3,7 +3,7 @@
 
 use plan::{
     ByteSet, ByteSource, ByteStep, ByteTest, Compare, Condition, DirectionRules, FailMode, GroupNo,
-    Hold, Mode, Module, Operand, PatchNo, Pattern, Rule, Test, Transform,
+    Hold, Measure, Mode, Module, Operand, PatchNo, Pattern, Rule, Test, Transform,
 };
 use proto::{Decoder, Direction, FieldId, Slot, Transport, Wanted};
 
@@ -139,7 +139,7 @@ pub(crate) fn number(left: Operand, compare: Compare, right: u64) -> Condition {
 }
 
 pub(crate) fn len(slot: Slot) -> Operand {
-    Operand::Len(source(slot, &[]))
+    Operand::Measure(Measure::Len, source(slot, &[]))
 }
 
 pub(crate) fn all(conditions: Vec<Condition>) -> Condition {

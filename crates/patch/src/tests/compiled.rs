@@ -1,8 +1,8 @@
 //! Good patches and the plans they become.
 
 use plan::{
-    ByteSource, ByteStep, ByteTest, Compare, Condition, Hold, Normalization, Operand, Reply, Test,
-    Transform,
+    ByteSource, ByteStep, ByteTest, Compare, Condition, Hold, Measure, Normalization, Operand,
+    Reply, Test, Transform,
 };
 use proto::{Direction, Transport};
 
@@ -69,10 +69,10 @@ fn conditions_compile_to_what_they_say() {
         "len(lower(toy.name)[2:4]) + 1 * 2 < toy.opcode",
         &number(
             Operand::Add(
-                Operand::Len(source(
-                    2,
-                    &[ByteStep::Lower, ByteStep::Slice { start: 2, end: Some(6) }],
-                ))
+                Operand::Measure(
+                    Measure::Len,
+                    source(2, &[ByteStep::Lower, ByteStep::Slice { start: 2, end: Some(6) }]),
+                )
                 .into(),
                 Operand::Mul(Operand::Constant(1).into(), Operand::Constant(2).into()).into(),
             ),
@@ -116,7 +116,11 @@ fn conditions_compile_to_what_they_say() {
     means("duplicate(toy.record)", &test(Test::Duplicate(6)));
     means(
         "climbs(toy.name)",
-        &number(Operand::Climbs(source(2, &[])), Compare::NotEqual, Operand::Constant(0)),
+        &number(
+            Operand::Measure(Measure::Climbs, source(2, &[])),
+            Compare::NotEqual,
+            Operand::Constant(0),
+        ),
     );
     means(
         "count(toy.record) > 3",

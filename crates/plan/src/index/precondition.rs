@@ -7,10 +7,12 @@ use std::sync::Arc;
 use proto::Slot;
 use regex_automata::dfa::regex::Regex;
 
-use crate::condition::{ByteSource, ByteStep, ByteTest, Compare, Condition, Operand, Test};
+use crate::condition::{
+    ByteSource, ByteTest, Compare, Condition, Measure, MeasureTraits, Operand, StepTraits, Test,
+};
 use crate::module::Rule;
 use crate::pattern::{Pattern, Search};
-use crate::transform::{ByteSet, Normalization, Transform};
+use crate::transform::{ByteSet, Concerns, Transform};
 
 /// A necessary condition of a rule.
 #[derive(Clone, Debug)]
@@ -94,20 +96,18 @@ impl SourceEffect {
             Self { decodings: Some(0), keeps_start: true, keeps_end: true, trims: false };
         let mut sliced = false;
         for step in &source.steps {
-            match step {
-                ByteStep::Lower => {}
-                ByteStep::UrlDecode => {
+            match step.traits() {
+                StepTraits::KeepsLiterals => {}
+                StepTraits::Decodes => {
                     effect.decodings = effect.decodings.filter(|_| !sliced);
                     effect.decodings = effect.decodings.and_then(|count| count.checked_add(1));
                 }
-                ByteStep::Slice { start, end } => {
+                StepTraits::Slices { keeps_start, keeps_end } => {
                     sliced = true;
-                    effect.keeps_start &= *start == 0;
-                    effect.keeps_end &= end.is_none();
+                    effect.keeps_start &= keeps_start;
+                    effect.keeps_end &= keeps_end;
                 }
-                ByteStep::Trim => {
-                    effect.trims = true;
-                }
+                StepTraits::Trims => effect.trims = true,
             }
         }
         effect
@@ -141,33 +141,21 @@ impl Precondition {
     /// Rules with a target need an occurrence of it; some need more. What the fused program changes is looked for again
     /// after edits, so an earlier rule's edit cannot hide a later rule's work.
     fn of_transform(transform: &Transform, target: Slot) -> Self {
-        match transform {
-            Transform::Truncate { to } => {
-                Self::one(target, AtomKind::LongerThan(usize::try_from(*to).unwrap_or(usize::MAX)))
-            }
-            Transform::Clamp { min, max } => Self::Any(vec![
-                Atom { slot: target, kind: AtomKind::NumberAbove(*max) },
-                Atom { slot: target, kind: AtomKind::NumberBelow(*min) },
+        match transform.traits().concerns {
+            Concerns::Any => Self::one(target, AtomKind::Present),
+            Concerns::LongerThan(bytes) => Self::one(
+                target,
+                AtomKind::LongerThan(usize::try_from(bytes).unwrap_or(usize::MAX)),
+            ),
+            Concerns::NumbersOutside { min, max } => Self::Any(vec![
+                Atom { slot: target, kind: AtomKind::NumberAbove(max) },
+                Atom { slot: target, kind: AtomKind::NumberBelow(min) },
             ]),
-            Transform::CutAt { pattern, .. }
-            | Transform::Replace { pattern, .. }
-            | Transform::MaskPattern { pattern, .. } => Self::of_pattern(pattern, target),
-            Transform::Normalize(Normalization::Path) => Self::of_dot_segments(target),
-            Transform::SetNumber(_)
-            | Transform::SetBytes(_)
-            | Transform::Clear { .. }
-            | Transform::Mask { .. }
-            | Transform::Remove
-            | Transform::Normalize(_)
-            | Transform::Pad { .. }
-            | Transform::Discard
-            | Transform::Drop
-            | Transform::Refuse(_)
-            | Transform::Close(_) => Self::one(target, AtomKind::Present),
-            Transform::KeepFirst { count } => {
-                Self::more_than(target, usize::try_from(*count).unwrap_or(usize::MAX))
+            Concerns::MatchesOf(pattern) => Self::of_pattern(pattern, target),
+            Concerns::DotSegments => Self::of_dot_segments(target),
+            Concerns::MoreThan(count) => {
+                Self::more_than(target, usize::try_from(count).unwrap_or(usize::MAX))
             }
-            Transform::Dedupe { .. } => Self::more_than(target, 1),
         }
     }
 
@@ -340,17 +328,8 @@ impl Precondition {
                 };
                 Self::one(*slot, kind)
             }
-            // No step of a source makes it longer.
-            Operand::Len(source) => {
-                let than = match compare {
-                    Compare::Greater => Some(constant),
-                    Compare::GreaterOrEqual | Compare::Equal => constant.checked_sub(1),
-                    Compare::Less | Compare::LessOrEqual | Compare::NotEqual => None,
-                };
-                let kind = than.map_or(AtomKind::Present, |than| {
-                    AtomKind::LongerThan(usize::try_from(than).unwrap_or(usize::MAX))
-                });
-                Self::one(source.slot, kind)
+            Operand::Measure(measure, source) => {
+                Self::of_measure(*measure, source, compare, constant)
             }
             // An absent field counts 0.
             Operand::Count(slot) if compare.holds(0, constant) => {
@@ -382,22 +361,38 @@ impl Precondition {
                     ),
                 )
             }
-            // A path that climbs has two dots in a row.
-            Operand::Climbs(source) if !compare.holds(0, constant) => {
-                match SourceEffect::of(source).decodings {
-                    Some(count) => Self::literals([&b".."[..]].into_iter(), source.slot, count),
-                    None => Self::of_operand(operand),
-                }
-            }
             Operand::Constant(_)
             | Operand::CountOf(..)
-            | Operand::Climbs(_)
-            | Operand::Nesting(_)
             | Operand::Add(..)
             | Operand::Sub(..)
             | Operand::Mul(..)
-            | Operand::And(..)
-            | Operand::Decimal(_) => Self::of_operand(operand),
+            | Operand::And(..) => Self::of_operand(operand),
+        }
+    }
+
+    /// `measure(source) compare constant`.
+    fn of_measure(measure: Measure, source: &ByteSource, compare: Compare, constant: u64) -> Self {
+        let present = || Self::one(source.slot, AtomKind::Present);
+        match measure.traits() {
+            // No step of a source makes it longer.
+            MeasureTraits::CountsBytes => {
+                let than = match compare {
+                    Compare::Greater => Some(constant),
+                    Compare::GreaterOrEqual | Compare::Equal => constant.checked_sub(1),
+                    Compare::Less | Compare::LessOrEqual | Compare::NotEqual => None,
+                };
+                let kind = than.map_or(AtomKind::Present, |than| {
+                    AtomKind::LongerThan(usize::try_from(than).unwrap_or(usize::MAX))
+                });
+                Self::one(source.slot, kind)
+            }
+            MeasureTraits::ZeroWithout(literal) if !compare.holds(0, constant) => {
+                match SourceEffect::of(source).decodings {
+                    Some(count) => Self::literals([literal].into_iter(), source.slot, count),
+                    None => present(),
+                }
+            }
+            MeasureTraits::ZeroWithout(_) | MeasureTraits::Unknown => present(),
         }
     }
 
@@ -406,11 +401,9 @@ impl Precondition {
         match operand {
             Operand::Constant(_) | Operand::Count(_) => Self::Unknown,
             Operand::Field(slot) => Self::one(*slot, AtomKind::Present),
-            Operand::Len(source)
-            | Operand::Climbs(source)
-            | Operand::Nesting(source)
-            | Operand::CountOf(source, _)
-            | Operand::Decimal(source) => Self::one(source.slot, AtomKind::Present),
+            Operand::Measure(_, source) | Operand::CountOf(source, _) => {
+                Self::one(source.slot, AtomKind::Present)
+            }
             Operand::Add(left, right)
             | Operand::Sub(left, right)
             | Operand::Mul(left, right)

@@ -16,7 +16,7 @@ use regex_automata::dfa::{dense, regex::Regex};
 
 use crate::condition::Condition;
 use crate::module::{Rule, RuleNo};
-use crate::pattern::{Pattern, Search};
+use crate::pattern::Search;
 use crate::transform::{ByteSet, Transform};
 
 /// Automata one slot may run: literals with and without case, and one regular expression. An open field remembers the state
@@ -216,32 +216,6 @@ impl Program {
     /// It does nothing but shorten values, and all of them.
     pub(super) fn only_cuts(&self) -> bool {
         self.masks.is_none() && self.automata.is_empty() && self.conditional.is_empty()
-    }
-}
-
-impl Transform {
-    /// The pattern it looks for.
-    pub fn pattern(&self) -> Option<&Pattern> {
-        match self {
-            Self::CutAt { pattern, .. }
-            | Self::Replace { pattern, .. }
-            | Self::MaskPattern { pattern, .. } => Some(pattern),
-            Self::Truncate { .. }
-            | Self::Clamp { .. }
-            | Self::SetNumber(_)
-            | Self::SetBytes(_)
-            | Self::Clear { .. }
-            | Self::Mask { .. }
-            | Self::Remove
-            | Self::KeepFirst { .. }
-            | Self::Dedupe { .. }
-            | Self::Normalize(_)
-            | Self::Pad { .. }
-            | Self::Discard
-            | Self::Drop
-            | Self::Refuse(_)
-            | Self::Close(_) => None,
-        }
     }
 }
 

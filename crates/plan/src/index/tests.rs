@@ -1,9 +1,10 @@
 use proto::schema::{FieldDef, FieldId, Protocol};
 
 use super::*;
-use crate::condition::{ByteSource, ByteStep, ByteTest, Compare, Operand, Test};
+use crate::condition::{ByteSource, ByteStep, ByteTest, Compare, Measure, Operand, Test};
 use crate::module::PatchNo;
 use crate::pattern::Pattern;
+use crate::transform::Transform;
 
 static PROTOCOL: Protocol = Protocol {
     name: "t",
@@ -72,7 +73,7 @@ fn each_kind_of_test_is_looked_up() {
             ByteTest::StartsWith(b"evil".as_slice().into()),
         )),
         drop(bytes(&[], ByteTest::Equal(b"GET".as_slice().into()))),
-        drop(number(Operand::Len(text(&[])), Compare::Greater, 10)),
+        drop(number(Operand::Measure(Measure::Len, text(&[])), Compare::Greater, 10)),
         drop(number(field(), Compare::Equal, 7)),
         drop(number(field(), Compare::Greater, 100)),
         drop(number(field(), Compare::LessOrEqual, 2)),

@@ -1,6 +1,6 @@
 //! What yields values: numbers, and the bytes of fields.
 
-use plan::{ByteSource, ByteStep, Operand};
+use plan::{ByteSource, ByteStep, Measure, Operand};
 use proto::{FieldKind, Slot};
 
 use super::{Checker, Sort};
@@ -52,10 +52,10 @@ impl Checker<'_, '_> {
                 let [inner] = self.arguments(name, at, arguments)?;
                 let source = self.source(inner)?;
                 Some(match name {
-                    "len" => Operand::Len(source),
-                    "climbs" => Operand::Climbs(source),
-                    "nesting" => Operand::Nesting(source),
-                    _ => Operand::Decimal(source),
+                    "len" => Operand::Measure(Measure::Len, source),
+                    "climbs" => Operand::Measure(Measure::Climbs, source),
+                    "nesting" => Operand::Measure(Measure::Nesting, source),
+                    _ => Operand::Measure(Measure::Decimal, source),
                 })
             }
             "count" if arguments.len() == 2 => {
