@@ -16,7 +16,8 @@ use offline::ConnectionSide;
 use offline::load::{Load, MANY_PATCHES, PatchFiles, TrafficKind};
 use patch::{Group, Options, Patch};
 use plan::Subscriber;
-use proto::{Decoder, Direction, Fields, Step, View, Wanted};
+use proto::{Decoder, Fields, Step, View, Wanted};
+use stage::Direction;
 
 /// Bursts of a row of the journey.
 const BURSTS: usize = 64;

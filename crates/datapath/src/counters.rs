@@ -6,7 +6,7 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use plan::{ModuleNo, PatchNo, Plan};
-use proto::Direction;
+use stage::Direction;
 
 use crate::limits;
 use crate::nic::PortNo;

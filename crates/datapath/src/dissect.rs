@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use engine::{DatagramResult, DatagramVerdict, Peer, Undecided};
 use plan::{FailMode, Mode, Module, ScopeMatch};
-use proto::Direction;
+use stage::Direction;
 
 use crate::classify::Packet;
 use crate::core::Parts;

@@ -55,7 +55,6 @@ pub use crate::transmit::Outgoing;
 
 // Types of the waist that stand in this interface, for crates above that have no other business with it.
 pub use plan::{ModuleNo, PatchNo, Publisher};
-pub use proto::Direction;
 
 #[cfg(test)]
 mod tests;

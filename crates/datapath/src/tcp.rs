@@ -7,16 +7,16 @@
 mod build;
 mod conversations;
 mod deadlines;
+mod engine_stage;
 mod interned;
 mod quote;
-mod stage;
 mod track;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-use flow::{FlowId, Key, KeyHash, Outcome, Outputs, SegmentIn, Stores, Table, To, Way};
+use flow::{FlowId, Key, KeyHash, Outcome, Outputs, SegmentIn, Stores, Table, To};
 use plan::{Endpoint, Mode, Module, ModuleNo, ScopeMatch};
-use proto::Direction;
+use stage::Direction;
 use wire::{IpVersion, Layers, Tcp, TcpFlags};
 
 use crate::active_plan::ActivePlan;
@@ -33,8 +33,8 @@ use build::{Absent, LinkHeader, Template};
 use conversations::{Conversations, Kept};
 use deadlines::Deadlines;
 pub(crate) use deadlines::overdue;
+use engine_stage::EngineStage;
 pub(crate) use quote::translate;
-use stage::EngineStage;
 use track::{reset_both, track};
 
 /// Entries looked at for idle connections, each turn: a full table of 2^18 is gone through in 16,384 turns, well under a
@@ -75,7 +75,7 @@ struct Plans {
 pub(crate) struct FlowLookup {
     hash: KeyHash,
     /// Which way its packet goes, if the key is in the table.
-    way: Way,
+    way: Direction,
 }
 
 /// What stands beside a connection's entry.
@@ -97,7 +97,7 @@ impl ConnectionSlot {
     fn send<P: FramePool>(
         &self,
         outputs: &Outputs,
-        (key, way, link): (&Key, Way, LinkLayer),
+        (key, way, link): (&Key, Direction, LinkLayer),
         copy: impl Fn(To, u32, &mut [u8]) -> usize,
         (pool, work): (&mut P, &mut Vec<u8>),
         (out, counters): (&mut Outgoing<P::Frame>, &CoreCounters),
@@ -108,8 +108,8 @@ impl ConnectionSlot {
                 To::Sender => (way.opposite(), outputs.back_options()),
             };
             let port = match way {
-                Way::ToServer => self.server_port,
-                Way::ToClient => self.client_port,
+                Direction::Request => self.server_port,
+                Direction::Response => self.client_port,
             };
             let absent = Absent { header: &self.link, link, key, way };
             absent.send(
@@ -192,7 +192,7 @@ impl TcpState {
         let enforced = module.is_some_and(|module| module.mode == Mode::Enforce);
         let goes_on = enforced && connection.state() == flow::State::Open;
         if goes_on || connection.is_needed(&self.stores) {
-            let way = Way::ToServer;
+            let way = Direction::Request;
             connection.reset(way, flow_tick(now), &mut self.stores, &mut self.outputs);
             if let Some(slot) = self.slots.get(id.index()) {
                 let nothing = |_, _, _: &mut [u8]| 0;
@@ -248,13 +248,13 @@ impl TcpState {
     /// look-ups.
     pub(crate) fn lookup(&self, packet: &Packet, found: Option<&ScopeMatch>) -> FlowLookup {
         let way = match found.map(|found| found.direction) {
-            Some(Direction::Request) | None => Way::ToServer,
-            Some(Direction::Response) => Way::ToClient,
+            Some(Direction::Request) | None => Direction::Request,
+            Some(Direction::Response) => Direction::Response,
         };
         FlowLookup { hash: self.table.hash(&key_of(packet, way)), way }
     }
 
-    fn find(&self, packet: &Packet, lookup: &FlowLookup) -> Option<(FlowId, Way)> {
+    fn find(&self, packet: &Packet, lookup: &FlowLookup) -> Option<(FlowId, Direction)> {
         let FlowLookup { hash, way } = *lookup;
         let first = self.table.find_hashed(&key_of(packet, way), hash).map(|id| (id, way));
         // Between two servers the scope may take either for the other's client.
@@ -355,8 +355,8 @@ pub(crate) fn segment<P: FramePool>(
     };
 
     let (client, server) = match way {
-        Way::ToServer => (packet.source, packet.destination),
-        Way::ToClient => (packet.destination, packet.source),
+        Direction::Request => (packet.source, packet.destination),
+        Direction::Response => (packet.destination, packet.source),
     };
     let TcpState { table, stores, outputs, slots, conversations, plans, deadlines, .. } =
         &mut *parts.tcp;
@@ -384,7 +384,7 @@ pub(crate) fn segment<P: FramePool>(
     };
     let flags = segment.tcp.flags();
     let outcome = connection.take(way, &segment, stores, &mut stage, now, outputs);
-    let answers = way == Way::ToClient && flags.has(TcpFlags::SYN.with(TcpFlags::ACK));
+    let answers = way == Direction::Response && flags.has(TcpFlags::SYN.with(TcpFlags::ACK));
     if answers && parts.lane.from == slot.server_port {
         slot.link = LinkHeader::of(bytes, layers, parts.config.link, way);
     }
@@ -394,7 +394,7 @@ pub(crate) fn segment<P: FramePool>(
         && connection.state() == flow::State::Dead;
     if ended {
         let link = parts.config.link;
-        let elsewhere = way == Way::ToServer && slot.link.leads_elsewhere(bytes, link);
+        let elsewhere = way == Direction::Request && slot.link.leads_elsewhere(bytes, link);
         if elsewhere || may_be_lost(bytes, layers) {
             let key = key(client, server, vlan_key(layers));
             let nothing = |_, _, _: &mut [u8]| 0;
@@ -480,11 +480,11 @@ fn found_of(key: &Key, active_plan: &ActivePlan) -> Option<ScopeMatch> {
 }
 
 /// The key of a packet's connection, if the packet goes `way`.
-fn key_of(packet: &Packet, way: Way) -> Key {
+fn key_of(packet: &Packet, way: Direction) -> Key {
     let realm = vlan_key(&packet.layers);
     match way {
-        Way::ToServer => key(packet.source, packet.destination, realm),
-        Way::ToClient => key(packet.destination, packet.source, realm),
+        Direction::Request => key(packet.source, packet.destination, realm),
+        Direction::Response => key(packet.destination, packet.source, realm),
     }
 }
 

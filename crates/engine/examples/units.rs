@@ -11,12 +11,13 @@
 //! query as resolvers send it (with an OPT record and a cookie), `dns-edns` it and the two rules of `dns`, `http` a request head with 100 keyed rules none of which fires, line by line,
 //! `http-whole` the same held whole, `http-cut` with one that does.
 
-use engine::{Back, Conversation, Input, Peer, Release, Scratch};
+use engine::{Conversation, Peer, Scratch};
 use plan::{
     Compare, Condition, DirectionRules, FailMode, GroupNo, Hold, Mode, Module, Operand, PatchNo,
     Rule, Test, Transform,
 };
-use proto::{Direction, Slot, Transport, Wanted};
+use proto::{Slot, Transport, Wanted};
+use stage::{Direction, InspectContext};
 
 const HEAD: &[u8] = b"GET /index.html?page=12 HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\nAccept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\nReferer: http://www.example.com/start.html\r\nCookie: session=0123456789abcdef; theme=dark\r\nConnection: keep-alive\r\nUpgrade-Insecure-Requests: 1\r\n\r\n";
 
@@ -120,10 +121,9 @@ fn main() {
     for _ in 0..count {
         if stream {
             let bytes = std::hint::black_box(HEAD);
-            let input =
-                Input { bytes, held: 0, ended: false, release: Release::Nothing, back: Back::Open };
             let conversation = &mut conversation;
-            engine::stream(&module, Direction::Request, conversation, input, &peer, &mut scratch);
+            let (from, context) = (Direction::Request, InspectContext::FRESH);
+            engine::stream(&module, from, conversation, bytes, context, &peer, &mut scratch);
         } else {
             let input = std::hint::black_box(datagram);
             engine::datagram(&module, Direction::Request, input, &peer, &mut scratch);

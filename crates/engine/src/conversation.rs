@@ -1,7 +1,8 @@
 //! What the engine remembers about a TCP connection between calls: both directions, small, plain.
 
 use plan::{DirectionRules, Hold, Module};
-use proto::{DecoderState, Direction, Need, Slot};
+use proto::{DecoderState, Need, Slot};
+use stage::Direction;
 
 use crate::fused::Resume;
 

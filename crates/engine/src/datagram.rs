@@ -1,7 +1,8 @@
 //! One datagram: dissect, decide, repair.
 
 use plan::{DirectionRules, FailMode, Mode, Module, Reply, Verdict};
-use proto::{Direction, Dissection, Refusal, Refused, Transport, ValueCut, View};
+use proto::{Dissection, Refusal, Refused, Transport, ValueCut, View};
+use stage::Direction;
 
 use crate::decide::{Unit, decide};
 use crate::outcome::{DatagramResult, DatagramVerdict, Peer, Undecided};

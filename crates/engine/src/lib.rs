@@ -29,9 +29,6 @@ mod value;
 
 pub use conversation::{Conversation, Resting};
 pub use datagram::datagram;
-pub use outcome::{
-    Back, DatagramResult, DatagramVerdict, End, Hit, HoldKind, Input, Peer, Release, StreamResult,
-    Then, Undecided,
-};
+pub use outcome::{DatagramResult, DatagramVerdict, Hit, Peer, StreamResult, Undecided};
 pub use scratch::Scratch;
 pub use stream::stream;

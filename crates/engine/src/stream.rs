@@ -10,11 +10,14 @@ mod unaffected;
 mod verdict;
 
 use plan::{DirectionRules, FailMode, Hold, Mode, Module};
-use proto::{DecoderState, Direction, Edits, Flags, Span, Step, Transport, View};
+use proto::{DecoderState, Edits, Flags, Span, Step, Transport, View};
+use stage::{
+    ConnectionEnd, Deadline, Direction, HoldKind, InspectContext, Inspected, Next, ReverseState,
+};
 
 use crate::conversation::{Conversation, DirectionState, OPEN_FIELDS_MAX};
 use crate::decide::{Unit, decide};
-use crate::outcome::{Back, End, HoldKind, Input, Peer, Release, StreamResult, Then, Undecided};
+use crate::outcome::{Peer, StreamResult, Undecided};
 use crate::scratch::{Scratch, UnitScratch};
 use verdict::VerdictUnit;
 
@@ -26,12 +29,13 @@ pub fn stream(
     module: &Module,
     from: Direction,
     conversation: &mut Conversation,
-    input: Input<'_>,
+    input: &[u8],
+    context: InspectContext,
     peer: &Peer,
     scratch: &mut Scratch,
 ) -> StreamResult {
     scratch.clear();
-    let Input { bytes: input, held, ended, release, back } = input;
+    let InspectContext { held, ended, deadline, reverse } = context;
     let direction_rules = module.direction(from);
     let Conversation { state, directions: [request, response] } = conversation;
     let lost = request.given_up || response.given_up;
@@ -40,8 +44,8 @@ pub fn stream(
         Direction::Response => response,
     };
     mine.belong_to(direction_rules);
-    if !ended && release != Release::Unit && mine.still_waits(direction_rules, input, held) {
-        return StreamRun::result(0, Then::Hold(HoldKind::Unit));
+    if !ended && deadline != Deadline::Unit && mine.still_waits(direction_rules, input, held) {
+        return StreamRun::result(0, Next::Hold(HoldKind::Unit));
     }
     mine.need = None;
     let mut run = StreamRun {
@@ -50,9 +54,9 @@ pub fn stream(
         from,
         peer,
         ended,
-        release: release == Release::Window,
-        overdue: release == Release::Unit,
-        back,
+        release: deadline == Deadline::PartialMatch,
+        overdue: deadline == Deadline::Unit,
+        reverse,
         lost,
         state,
         mine,
@@ -78,7 +82,7 @@ struct StreamRun<'a> {
     /// A unit that is not complete is not waited for any more.
     overdue: bool,
     /// How the other direction stands.
-    back: Back,
+    reverse: ReverseState,
     /// The decoder has not seen all that was said.
     lost: bool,
     state: &'a mut DecoderState,
@@ -113,35 +117,30 @@ enum UnitEnd {
 }
 
 impl StreamRun<'_> {
-    fn result(decided: usize, then: Then) -> StreamResult {
-        StreamResult {
-            decided,
-            then,
-            answer: false,
-            end: End::GoesOn,
-            undecided: None,
-            messages: 0,
-        }
+    /// The result of a call that decided nothing about the connection.
+    fn result(decided: usize, next: Next) -> StreamResult {
+        let end = ConnectionEnd::GoesOn;
+        let inspected = Inspected { decided, next, answer: false, end };
+        StreamResult { inspected, undecided: None, messages: 0 }
     }
 
-    fn done(&self, decided: usize, then: Then) -> StreamResult {
-        StreamResult {
-            answer: self.answer,
-            undecided: self.undecided,
-            messages: self.messages,
-            ..Self::result(decided, then)
-        }
+    fn done(&self, decided: usize, next: Next) -> StreamResult {
+        self.ending(decided, next, self.answer, ConnectionEnd::GoesOn)
     }
 
     fn close(&self, decided: usize) -> StreamResult {
-        let then = Then::SkipRest { discard: true };
-        StreamResult { end: End::Reset, answer: false, ..self.done(decided, then) }
+        self.ending(decided, Next::SkipRest { discard: true }, false, ConnectionEnd::Reset)
     }
 
     /// An answer was given, and is the last.
     fn finished(&self, decided: usize) -> StreamResult {
-        let then = Then::SkipRest { discard: true };
-        StreamResult { end: End::Finished, ..self.done(decided, then) }
+        let next = Next::SkipRest { discard: true };
+        self.ending(decided, next, self.answer, ConnectionEnd::Finished)
+    }
+
+    fn ending(&self, decided: usize, next: Next, answer: bool, end: ConnectionEnd) -> StreamResult {
+        let inspected = Inspected { decided, next, answer, end };
+        StreamResult { inspected, undecided: self.undecided, messages: self.messages }
     }
 
     /// Notes that a rule could not be decided; whether the fail mode closes the connection.
@@ -183,15 +182,15 @@ impl StreamRun<'_> {
                         }
                         UnitEnd::Pending => {
                             (*self.state, *self.mine) = before;
-                            return self.done(at, Then::Hold(HoldKind::Window));
+                            return self.done(at, Next::Hold(HoldKind::PartialMatch));
                         }
                         UnitEnd::Full => {
                             (*self.state, *self.mine) = before;
-                            return self.done(at, Then::Inspect);
+                            return self.done(at, Next::Inspect);
                         }
                         UnitEnd::AwaitsResponses => {
                             (*self.state, *self.mine) = before;
-                            return self.done(at, Then::Hold(HoldKind::Answers));
+                            return self.done(at, Next::Hold(HoldKind::Answers));
                         }
                         UnitEnd::Finished => return self.finished(input.len()),
                         UnitEnd::Close => return self.close(at),
@@ -205,27 +204,27 @@ impl StreamRun<'_> {
                     let end = at.saturating_add(here);
                     if discard && !self.scratch.edits.delete(Span::new(at, end)) {
                         (*self.state, *self.mine) = before;
-                        return self.done(at, Then::Inspect);
+                        return self.done(at, Next::Inspect);
                     }
                     at = end;
                     let beyond = bytes.saturating_sub(u64::try_from(here).unwrap_or(u64::MAX));
                     if beyond > 0 {
-                        return self.done(at, Then::Skip { bytes: beyond, discard });
+                        return self.done(at, Next::Skip { bytes: beyond, discard });
                     }
                 }
                 Step::SkipRest => {
                     let discard = self.mine.discarding && self.enforces();
                     if discard && !self.scratch.edits.delete(Span::new(at, input.len())) {
                         (*self.state, *self.mine) = before;
-                        return self.done(at, Then::Inspect);
+                        return self.done(at, Next::Inspect);
                     }
-                    return self.done(input.len(), Then::SkipRest { discard });
+                    return self.done(input.len(), Next::SkipRest { discard });
                 }
                 Step::More(_) if self.ended && view.input.len() == rest.len() => {
                     // Nobody can act on a unit that will never be complete.
                     let discard = self.mine.discarding && self.enforces();
                     if discard && !self.scratch.edits.delete(Span::new(at, input.len())) {
-                        return self.done(at, Then::Inspect);
+                        return self.done(at, Next::Inspect);
                     }
                     at = input.len();
                 }
@@ -235,7 +234,7 @@ impl StreamRun<'_> {
                 }
                 Step::More(need) if !self.overdue && !self.too_long(view.input.len()) => {
                     self.mine.wait_for(need);
-                    return self.done(at, Then::Hold(HoldKind::Unit));
+                    return self.done(at, Next::Hold(HoldKind::Unit));
                 }
                 Step::More(_) => return self.give_up(Undecided::UnitTooLong, at, input.len()),
                 Step::NotThisProtocol | Step::Unit { .. } | Step::Skip { .. } => {
@@ -243,7 +242,7 @@ impl StreamRun<'_> {
                 }
             }
         }
-        self.done(at, Then::Inspect)
+        self.done(at, Next::Inspect)
     }
 
     /// The rest of the half-stream cannot be read.
@@ -252,7 +251,7 @@ impl StreamRun<'_> {
             return self.close(at);
         }
         self.mine.given_up = true;
-        self.done(end, Then::SkipRest { discard: false })
+        self.done(end, Next::SkipRest { discard: false })
     }
 
     fn bound(&self) -> usize {

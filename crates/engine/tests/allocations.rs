@@ -10,11 +10,12 @@
 mod lines;
 mod rules;
 
-use engine::{Back, Conversation, Input, Peer, Release, Scratch, Then};
+use engine::{Conversation, Peer, Scratch};
 use lines::{KEY, LineDecoder, NUMBER, VALUE, WORD};
 use plan::{ByteStep, Measure, Module, Normalization, Operand, Transform};
-use proto::{Direction::Request, Transport};
+use proto::Transport;
 use rules::*;
+use stage::{Direction::Request, InspectContext, Next};
 
 static LINES: LineDecoder = LineDecoder;
 
@@ -101,19 +102,18 @@ fn streams_allocate_nothing() {
                         &module,
                         Request,
                         &mut conversation,
-                        Input {
-                            bytes: &buffer,
-                            held,
-                            ended: false,
-                            release: Release::Nothing,
-                            back: Back::Open,
-                        },
+                        &buffer,
+                        InspectContext { held, ..InspectContext::FRESH },
                         &Peer::default(),
                         &mut scratch,
                     );
                     hits += scratch.hits().len();
-                    buffer.drain(..result.decided);
-                    held = if matches!(result.then, Then::Hold(_)) { buffer.len() } else { 0 };
+                    buffer.drain(..result.inspected.decided);
+                    held = if matches!(result.inspected.next, Next::Hold(_)) {
+                        buffer.len()
+                    } else {
+                        0
+                    };
                 }
             });
             assert_eq!(count, 0, "held {held}, pieces of {step}");
@@ -143,13 +143,18 @@ fn answers_allocate_nothing() {
         let mut conversation = Conversation::start(&module);
         let mut bytes = input.as_bytes();
         for _ in 0..10 {
-            let look =
-                Input { bytes, held: 0, ended: false, release: Release::Nothing, back: Back::Open };
-            let peer = Peer::default();
-            let result =
-                engine::stream(&module, Request, &mut conversation, look, &peer, &mut scratch);
+            let (peer, fresh) = (Peer::default(), InspectContext::FRESH);
+            let result = engine::stream(
+                &module,
+                Request,
+                &mut conversation,
+                bytes,
+                fresh,
+                &peer,
+                &mut scratch,
+            );
             answered += scratch.reply().len();
-            bytes = &bytes[result.decided..];
+            bytes = &bytes[result.inspected.decided..];
         }
         assert!(bytes.is_empty());
     });

@@ -12,8 +12,8 @@ mod talk;
 
 use engine::Scratch;
 use plan::{Mode, Module, Reply, Transform};
-use proto::Direction::{Request as Q, Response as S};
 use rules::*;
+use stage::Direction::{Request as Q, Response as S};
 use talk::{TalkEnd, TalkOutcome, TalkTurns, every_way};
 
 /// `field` contains "bad": `bad`. It contains "worse": `worse`.

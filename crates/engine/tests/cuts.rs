@@ -13,7 +13,8 @@ use drive::CaseRandom;
 use engine::{DatagramResult, Hit, Peer, Scratch};
 use patch::{Group, Options, Patch};
 use plan::Plan;
-use proto::{Direction, Span, WatchedRanges};
+use proto::{Span, WatchedRanges};
+use stage::Direction;
 
 /// What came of a datagram.
 #[derive(Debug, PartialEq)]

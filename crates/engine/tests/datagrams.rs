@@ -16,9 +16,9 @@ use plan::{
     ByteStep, ByteTest, Compare, Condition, FailMode, Measure, Mode, Module, Operand, Reply, Test,
     Transform,
 };
-use proto::Direction::{Request, Response};
 use proto::{Span, Transport};
 use rules::*;
+use stage::Direction::{Request, Response};
 
 static LINES: LineDecoder = LineDecoder;
 

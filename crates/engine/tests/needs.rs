@@ -28,7 +28,7 @@ fn the_decoder_is_not_asked_before_its_need_is_met() {
     let mut scratch = Scratch::new();
     let input = format!("a: {}\nb: c\n\n", "x ".repeat(4000));
     let bytes: Vec<&[u8]> = input.as_bytes().chunks(1).collect();
-    let got = drive::run(&module, proto::Direction::Request, &bytes, &mut scratch);
+    let got = drive::run(&module, stage::Direction::Request, &bytes, &mut scratch);
     assert_eq!(got.text().len(), input.len() - 1);
     assert!(CALLS.load(Relaxed) < 10, "{}", CALLS.load(Relaxed));
 }

@@ -15,7 +15,8 @@ use drive::{CaseRandom, DriverOutput, run};
 use engine::{DatagramVerdict, Peer, Scratch};
 use patch::{Group, Options, Patch};
 use plan::{Index, Module, Plan};
-use proto::{Direction, Transport, WatchedRanges};
+use proto::{Transport, WatchedRanges};
+use stage::Direction;
 
 /// Messages made of every test case's.
 const VARIANTS: usize = 16;

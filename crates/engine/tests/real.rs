@@ -13,9 +13,9 @@ mod rules;
 use drive::{CaseRandom, StreamDriver, every_way, run};
 use engine::{DatagramVerdict, Peer, Scratch};
 use plan::{Compare, Module, Normalization, Operand, Transform};
-use proto::Direction::{Request, Response};
 use proto::{FieldId, Span, Transport};
 use rules::*;
+use stage::Direction::{Request, Response};
 
 fn on(protocol: &str) -> RulesBuilder {
     RulesBuilder::new(proto::by_name(protocol).unwrap_or_else(|| panic!("{protocol}")))

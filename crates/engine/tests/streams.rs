@@ -15,8 +15,8 @@ use drive::{CaseRandom, StreamDriver, every_way, run};
 use engine::{Scratch, Undecided};
 use lines::{BITS, KEY, LENGTH, LineDecoder, NUMBER, PINNED, REVERSED, SEALED, VALUE, WORD};
 use plan::{ByteTest, Compare, Condition, FailMode, Mode, Normalization, Operand, Test, Transform};
-use proto::Direction::Request;
 use rules::*;
+use stage::Direction::Request;
 
 static LINES: LineDecoder = LineDecoder;
 

@@ -16,7 +16,7 @@ use crate::blocks::len32;
 use crate::commit::Lost;
 use crate::flight::Stores;
 use crate::half::{Facts, Half};
-use crate::stage::Back;
+use stage::ReverseState;
 use wire::Seq;
 
 /// Copied bytes to send: where they stand, where they are in the copy, how many.
@@ -29,16 +29,16 @@ pub(crate) struct Run {
 
 impl Half {
     /// Whether an answer may be put in at the edge.
-    pub(crate) fn back(&self, stores: &Stores) -> Back {
+    pub(crate) fn reverse_state(&self, stores: &Stores) -> ReverseState {
         if self.is(Facts::FIN_SEEN) || self.is(Facts::FINISHED) {
-            return Back::Over;
+            return ReverseState::Over;
         }
         let whole = self.is(Facts::KNOWN) && self.skip_left() == 0 && self.held(stores) == 0;
         let room = match stores.flight(self.flight()) {
             Some(flight) => flight.copy.len() < stores.bounds.in_flight_bytes,
             None => stores.has_flight_left(),
         };
-        if whole && room { Back::Open } else { Back::Busy }
+        if whole && room { ReverseState::Open } else { ReverseState::Busy }
     }
 
     /// Puts an answer in at the edge; it is sent with the backlog.

@@ -9,7 +9,7 @@ use crate::data::Turn;
 use crate::half::Facts;
 use crate::limits::STAGE_TURNS_MAX;
 use crate::seq_map::Kind;
-use crate::stage::{End, HoldKind, Look, Release, Stage, Then};
+use stage::{ConnectionEnd, Deadline, HoldKind, InspectContext, Next, Stage};
 
 /// What a run of the stage decided.
 pub(crate) struct Decision {
@@ -35,7 +35,7 @@ impl<S: Stage> Turn<'_, S> {
         input: &[u8],
         mut held: usize,
         ended: bool,
-        release: Release,
+        deadline: Deadline,
         from_frame: bool,
     ) -> Result<Decision, Lost> {
         let mut decision =
@@ -73,14 +73,15 @@ impl<S: Stage> Turn<'_, S> {
                 continue;
             }
             if turn >= STAGE_TURNS_MAX {
-                decision.hold = Some(HoldKind::Window);
+                decision.hold = Some(HoldKind::PartialMatch);
                 break;
             }
-            let look = Look { held, ended, release, back: self.other.back(self.stores) };
-            let answer = self.stage.inspect(self.way, rest, look);
+            let reverse = self.other.reverse_state(self.stores);
+            let context = InspectContext { held, ended, deadline, reverse };
+            let answer = self.stage.inspect(self.way, rest, context);
             let decided = answer.decided.min(rest.len());
             let front = rest.get(..decided).unwrap_or_default();
-            if answer.end == End::Reset {
+            if answer.end == ConnectionEnd::Reset {
                 decision.close = true;
                 break;
             }
@@ -89,29 +90,29 @@ impl<S: Stage> Turn<'_, S> {
             if answer.answer {
                 self.other.put_answer(self.stores, self.stage.answer())?;
             }
-            if answer.end == End::Finished {
+            if answer.end == ConnectionEnd::Finished {
                 self.other.finish();
                 self.skip(u64::MAX, true);
                 continue;
             }
             // What is left over and not held again counts as just come.
             held = 0;
-            match answer.then {
-                Then::Skip { bytes, discard } if bytes > 0 => self.skip(bytes, discard),
-                Then::SkipRest { discard } => self.skip(u64::MAX, discard),
-                Then::Skip { .. } | Then::Inspect if decided > 0 => {}
-                Then::Hold(kind) if !ended || kind == HoldKind::Answers => {
+            match answer.next {
+                Next::Skip { bytes, discard } if bytes > 0 => self.skip(bytes, discard),
+                Next::SkipRest { discard } => self.skip(u64::MAX, discard),
+                Next::Skip { .. } | Next::Inspect if decided > 0 => {}
+                Next::Hold(kind) if !ended || kind == HoldKind::Answers => {
                     decision.hold = Some(kind);
                     break;
                 }
-                Then::Hold(_) => {
+                Next::Hold(_) => {
                     // Nothing follows that could release it.
                     let left = input.get(decision.at..).unwrap_or_default();
                     self.commit_same(left)?;
                     decision.at = input.len();
                 }
-                Then::Skip { .. } | Then::Inspect => {
-                    decision.hold = Some(HoldKind::Window);
+                Next::Skip { .. } | Next::Inspect => {
+                    decision.hold = Some(HoldKind::PartialMatch);
                     break;
                 }
             }

@@ -4,6 +4,7 @@
 //! Promises:  every segment has an [`Outcome`]; a connection whose numbers were moved is never let go silently.
 //! Never:     believes a segment's flags further than its state: a stray SYN or RST does not end the bookkeeping.
 
+use crate::Tick;
 use crate::acked::Acked;
 use crate::blocks::len32;
 use crate::data::{Taken, Turn};
@@ -12,9 +13,8 @@ use crate::half::{Facts, Half};
 use crate::limits::{DEAD_IDLE_MS, HALF_OPEN_MS, SEGMENT_BYTES_MIN, TRANSITORY_IDLE_MS};
 use crate::options;
 use crate::segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
-use crate::stage::{Back, Stage};
-use crate::{Tick, Way};
 pub use reset::reset_untracked;
+use stage::{Direction, ReverseState, Stage};
 use stamps::{is_too_old, note_stamps};
 use wire::{Seq, TcpFlags};
 
@@ -101,25 +101,25 @@ impl Connection {
     /// there were.
     pub fn copy_out(
         &self,
-        (way, to): (Way, To),
+        (way, to): (Direction, To),
         stores: &Stores,
         at: u32,
         out: &mut [u8],
     ) -> usize {
         let [server, client] = &self.halves;
         let half = match (way, to) {
-            (Way::ToServer, To::Receiver) | (Way::ToClient, To::Sender) => server,
-            (Way::ToClient, To::Receiver) | (Way::ToServer, To::Sender) => client,
+            (Direction::Request, To::Receiver) | (Direction::Response, To::Sender) => server,
+            (Direction::Response, To::Receiver) | (Direction::Request, To::Sender) => client,
         };
         stores.flight(half.flight()).map_or(0, |flight| flight.copy.read(&stores.pool, at, out))
     }
 
     /// The sequence and acknowledgement number that the sender of a segment travelling `way` gave it, which left here with these.
-    pub fn quoted(&self, way: Way, stores: &Stores, seq: Seq, ack: Seq) -> (Seq, Seq) {
+    pub fn quoted(&self, way: Direction, stores: &Stores, seq: Seq, ack: Seq) -> (Seq, Seq) {
         let [server, client] = &self.halves;
         let (half, other) = match way {
-            Way::ToServer => (server, client),
-            Way::ToClient => (client, server),
+            Direction::Request => (server, client),
+            Direction::Response => (client, server),
         };
         (half.to_original(stores, seq), other.to_edited(stores, ack))
     }
@@ -134,7 +134,7 @@ impl Connection {
     /// Takes one segment that travels `way`; `out` says what is to be sent for it.
     pub fn take<S: Stage>(
         &mut self,
-        way: Way,
+        way: Direction,
         segment: &SegmentIn<'_>,
         stores: &mut Stores,
         stage: &mut S,
@@ -199,7 +199,7 @@ impl Connection {
     #[inline]
     pub fn take_plainly(
         &mut self,
-        way: Way,
+        way: Direction,
         segment: &SegmentIn<'_>,
         stores: &mut Stores,
         now: Tick,
@@ -221,18 +221,18 @@ impl Connection {
         true
     }
 
-    fn pair(&mut self, way: Way) -> (&mut Half, &mut Half) {
+    fn pair(&mut self, way: Direction) -> (&mut Half, &mut Half) {
         let [server, client] = &mut self.halves;
         match way {
-            Way::ToServer => (server, client),
-            Way::ToClient => (client, server),
+            Direction::Request => (server, client),
+            Direction::Response => (client, server),
         }
     }
 
     /// Everything but SYN.
     fn take_in_order<S: Stage>(
         &mut self,
-        way: Way,
+        way: Direction,
         segment: &SegmentIn<'_>,
         stores: &mut Stores,
         stage: &mut S,
@@ -280,7 +280,10 @@ impl Connection {
             taken = turn.take_end();
         }
         let (half, other) = self.pair(way);
-        if half.is(Facts::HOLDS_ANSWERS) && acked.news && other.back(stores) != Back::Busy {
+        if half.is(Facts::HOLDS_ANSWERS)
+            && acked.news
+            && other.reverse_state(stores) != ReverseState::Busy
+        {
             // The answer that was waited for may be out: its receiver has acknowledged something.
             out.chunk = chunk_bytes(half, segment);
             let (start, payload) = (half.edge_o(), [].as_slice());

@@ -5,6 +5,7 @@
 //!            what was just put into it.
 //! Never:     touches acknowledgement numbers: those are the other half's.
 
+use crate::Tick;
 use crate::blocks::{index, len32};
 use crate::commit::Decision;
 use crate::flight::Stores;
@@ -12,9 +13,9 @@ use crate::half::{Facts, Half};
 use crate::limits::{AHEAD_LEAVES_FREE, GROWTH_RESERVE_BYTES, WAITING_BYTES_MAX, WAITING_RUNS_MAX};
 use crate::segment::{Outcome, Outputs, Payload};
 use crate::seq_map::Kind;
-use crate::stage::{Release, Stage};
 use crate::waiting::Put;
-use crate::{Tick, Way};
+use stage::Direction;
+use stage::{Deadline, Stage};
 use wire::Seq;
 
 /// What a segment's bytes led to, besides outputs.
@@ -63,7 +64,7 @@ pub(crate) struct Turn<'a, S> {
     pub(crate) stores: &'a mut Stores,
     pub(crate) stage: &'a mut S,
     pub(crate) out: &'a mut Outputs,
-    pub(crate) way: Way,
+    pub(crate) way: Direction,
     pub(crate) now: Tick,
     /// Position of the payload's first byte.
     pub(crate) start: Seq,
@@ -105,7 +106,7 @@ impl<S: Stage> Turn<'_, S> {
         } else if end.is_after(held_end) {
             self.take_fresh(edge, held, end)
         } else if held > self.half.shown(self.stores) || self.ends_within(held_end) {
-            self.inspect_waiting(Release::Nothing)
+            self.inspect_waiting(Deadline::Nothing)
         } else {
             Taken::answered(Outcome::Rebuilt)
         };
@@ -119,7 +120,7 @@ impl<S: Stage> Turn<'_, S> {
                 break;
             }
             let edge = self.half.edge_o();
-            let more = self.inspect_waiting(Release::Nothing);
+            let more = self.inspect_waiting(Deadline::Nothing);
             taken.close |= more.close;
             if more.outcome == Outcome::Edited || more.close {
                 taken.outcome = more.outcome;
@@ -140,20 +141,21 @@ impl<S: Stage> Turn<'_, S> {
         if self.half.held(self.stores) == 0 {
             return Taken::nothing();
         }
-        let taken = self.inspect_waiting(Release::Nothing);
+        let taken = self.inspect_waiting(Deadline::Nothing);
         self.go_on(taken)
     }
 
     /// The deadline of what is held has come: it is let go.
     pub(crate) fn release(&mut self) -> Taken {
         let window = self.half.is(Facts::HOLDS_WINDOW);
-        let taken = self.inspect_waiting(if window { Release::Window } else { Release::Unit });
+        let taken =
+            self.inspect_waiting(if window { Deadline::PartialMatch } else { Deadline::Unit });
         self.go_on(taken)
     }
 
     /// The receiver's answers that were waited for may be out.
     pub(crate) fn ask_again(&mut self) -> Taken {
-        let taken = self.inspect_waiting(Release::Nothing);
+        let taken = self.inspect_waiting(Deadline::Nothing);
         self.go_on(taken)
     }
 
@@ -304,7 +306,7 @@ impl<S: Stage> Turn<'_, S> {
         };
         if flight.waiting.is_empty() {
             let ended = self.half.is(Facts::FIN_SEEN) && end == self.half.fin_o;
-            return self.run(fresh, 0, ended, Release::Nothing, Source::Frame(old));
+            return self.run(fresh, 0, ended, Deadline::Nothing, Source::Frame(old));
         }
         let skip = index(edge.advance(held).bytes_after(self.start));
         let room = index(WAITING_BYTES_MAX.saturating_sub(held));
@@ -318,7 +320,7 @@ impl<S: Stage> Turn<'_, S> {
             Put::NoRoom => return Taken::with(Outcome::AheadDropped),
             Put::NoBlocks => return Taken::with(Outcome::NoBlocks),
         }
-        self.inspect_waiting(Release::Nothing)
+        self.inspect_waiting(Deadline::Nothing)
     }
 
     /// There is room for everything a decision about `bytes` more may need, or nothing is decided.
@@ -364,7 +366,7 @@ impl<S: Stage> Turn<'_, S> {
     /// rest.
     ///
     /// 105 KiB wait, a gap before them having closed, and 96 KiB of the pool are free: 64 KiB are shown first, for 32 must stay.
-    fn inspect_waiting(&mut self, mut release: Release) -> Taken {
+    fn inspect_waiting(&mut self, mut deadline: Deadline) -> Taken {
         let edge = self.half.edge_o();
         let held = self.half.shown(self.stores);
         let mut front = self.half.held(self.stores);
@@ -382,8 +384,8 @@ impl<S: Stage> Turn<'_, S> {
                 return Taken::with(Outcome::InFlightFull);
             }
             (front, ended) = (room, false);
-            if release == Release::Window {
-                release = Release::Nothing;
+            if deadline == Deadline::PartialMatch {
+                deadline = Deadline::Nothing;
             }
         }
         let mut work = core::mem::take(&mut self.stores.work);
@@ -393,7 +395,7 @@ impl<S: Stage> Turn<'_, S> {
         if let Some(flight) = self.stores.flight(self.half.flight()) {
             flight.waiting.read(&self.stores.pool, edge, &mut work);
         }
-        let taken = self.run(&work, index(held.min(front)), ended, release, Source::Work);
+        let taken = self.run(&work, index(held.min(front)), ended, deadline, Source::Work);
         self.stores.work = work;
         taken
     }
@@ -404,12 +406,13 @@ impl<S: Stage> Turn<'_, S> {
         input: &[u8],
         held: usize,
         ended: bool,
-        release: Release,
+        deadline: Deadline,
         source: Source,
     ) -> Taken {
         let (before_o, before_e) = (self.half.next_o, self.half.next_e);
         self.half.hold(None);
-        let decision = self.decide(input, held, ended, release, matches!(source, Source::Frame(_)));
+        let decision =
+            self.decide(input, held, ended, deadline, matches!(source, Source::Frame(_)));
         let Ok(Decision { at, edited, hold, passed, close }) = decision else {
             return Taken { close: true, ..Taken::with(Outcome::Broken) };
         };

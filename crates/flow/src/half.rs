@@ -17,7 +17,7 @@ use crate::Tick;
 use crate::flight::{FlightId, NO_FLIGHT, Stores};
 use crate::limits::{SKIP_AHEAD_BYTES_MAX, WINDOW_AHEAD_BYTES_MAX};
 use crate::seq_map::shifted;
-use crate::stage::HoldKind;
+use stage::HoldKind;
 use wire::Seq;
 
 /// Yes-or-no facts about a half-stream.
@@ -308,7 +308,7 @@ impl Half {
     /// as much. It is not taken back: a sender that fills it has the last bytes dropped by the receiver, and resends them.
     ///
     /// The receiver says "83306, window 536"; one byte is held and acknowledged: 83307 with a window of 536, right edge
-    /// 83843. Then the receiver, full, says "83842, window 0", and the sender is told "83842, window 1".
+    /// 83843. Next the receiver, full, says "83842, window 0", and the sender is told "83842, window 1".
     pub(crate) fn tell_window(&mut self, stores: &Stores) -> u16 {
         let scale = self.scale.min(14);
         let unit = 1_u32 << scale;
@@ -420,7 +420,7 @@ impl Half {
         match kind {
             None => {}
             Some(HoldKind::Unit) => self.note(Facts::HOLDS_UNIT),
-            Some(HoldKind::Window) => self.note(Facts::HOLDS_WINDOW),
+            Some(HoldKind::PartialMatch) => self.note(Facts::HOLDS_WINDOW),
             Some(HoldKind::Answers) => {
                 self.note(Facts::HOLDS_UNIT);
                 self.note(Facts::HOLDS_ANSWERS);

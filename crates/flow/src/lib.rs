@@ -1,7 +1,7 @@
 //! The TCP stream editor: flow table, assembly, sequence maps, custody. Sans-I/O.
 //!
 //! Holds:     a [`Table`] of [`Connection`]s, and the [`Stores`] their bytes wait in. A caller hands a connection one segment
-//!            and a [`Stage`] that decides about bytes; the answer is a list of segments to send, on to the receiver or back to
+//!            and a [`stage::Stage`] that decides about bytes; the answer is a list of segments to send, on to the receiver or back to
 //!            the sender.
 //! Promises:  in inspected ranges the receiver sees one stream, whatever is lost, repeated, reordered or contradicted:
 //!            the first data wins, and what is sent again is sent from the copy. Both ends always make progress: whoever waits
@@ -31,7 +31,6 @@ pub mod limits;
 mod options;
 mod segment;
 mod seq_map;
-mod stage;
 mod table;
 mod waiting;
 
@@ -41,7 +40,6 @@ pub use flight::Stores;
 pub use options::OptionBytes;
 pub use segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
 pub use seq_map::{Kind, SeqMap};
-pub use stage::{Back, Edit, End, HoldKind, Inspected, Look, Release, Stage, Then};
 pub use table::{Entry, FlowId, Key, KeyHash, Table};
 
 /// A moment, in milliseconds from any origin; it wraps after 49 days. The caller reads the clock.
@@ -53,33 +51,5 @@ impl Tick {
     pub const fn since(self, earlier: Self) -> u32 {
         let span = self.0.wrapping_sub(earlier.0);
         if span.cast_signed() < 0 { 0 } else { span }
-    }
-}
-
-/// Which way bytes travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Way {
-    /// From the client.
-    ToServer,
-    /// From the server.
-    ToClient,
-}
-
-impl Way {
-    /// 0 to the server, 1 to the client.
-    pub const fn index(self) -> usize {
-        match self {
-            Self::ToServer => 0,
-            Self::ToClient => 1,
-        }
-    }
-
-    /// The other way.
-    #[must_use]
-    pub const fn opposite(self) -> Self {
-        match self {
-            Self::ToServer => Self::ToClient,
-            Self::ToClient => Self::ToServer,
-        }
     }
 }

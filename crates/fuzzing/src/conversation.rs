@@ -7,7 +7,7 @@
 
 mod endpoint;
 
-use datapath::Direction;
+use stage::Direction;
 use wire::{Seq, TcpFlags};
 
 use crate::library::{Shelf, library, own};

@@ -5,9 +5,9 @@ mod edit;
 mod prefilter;
 
 use proto::{
-    Decoder, Direction, Dissection, FieldDef, FieldId, FieldKind, Fields, Span, Transport, View,
-    Wanted,
+    Decoder, Dissection, FieldDef, FieldId, FieldKind, Fields, Span, Transport, View, Wanted,
 };
+use stage::Direction;
 
 use crate::recipe::{Recipe, RecipeRandom};
 use caller::{Finding, HoldPolicy, converse};

@@ -1,6 +1,6 @@
 //! Frames as they come off a wire: the parse step on its own, and the whole journey under the whole library.
 
-use datapath::Direction;
+use stage::Direction;
 use wire::tunnel::{self, Walk};
 use wire::{Layers, checksum};
 

@@ -3,7 +3,7 @@
 //! Fixed places for the choices, so that a fuzzer that changes one of them changes one thing; and markers between the turns of a
 //! conversation rather than lengths, so that bytes put in or taken out anywhere leave the rest as it was.
 
-use proto::Direction;
+use stage::Direction;
 
 /// Two bytes no text has, then `>` (towards the server) or `<`: whose bytes follow.
 pub(crate) const MARKER: [u8; 2] = [0xf5, 0xf6];

@@ -11,10 +11,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use datapath::{
-    Core, CoreConfig, CoreCounters, Direction, Frame, FrameFate, FramePool, Limits, LinkLayer, Nic,
-    PortNo, Reason, turn,
+    Core, CoreConfig, CoreCounters, Frame, FrameFate, FramePool, Limits, LinkLayer, Nic, PortNo,
+    Reason, turn,
 };
 use plan::Subscriber;
+use stage::Direction;
 use wire::{Layers, Transport, checksum};
 
 use crate::library::Shelf;

@@ -5,9 +5,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use datapath::{Direction, LinkLayer, Reason};
+use datapath::{LinkLayer, Reason};
 use fuzzing::{library::library, rig::Rig};
 use offline::pcap::{Capture, CaptureItem, link_of};
+use stage::Direction;
 use wire::Layers;
 
 #[test]

@@ -10,7 +10,8 @@ use plan::{
     Condition, DirectionRules, FailMode, GroupInfo, GroupNo, Hold, Mode, Module, PatchInfo,
     PatchNo, Plan, Rule, Transform,
 };
-use proto::{Direction, Slot, Transport, Wanted, limits};
+use proto::{Slot, Transport, Wanted, limits};
+use stage::Direction;
 
 use crate::conflict::{self, Facts};
 use crate::diagnostic::Diagnostic;

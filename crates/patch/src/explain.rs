@@ -3,8 +3,9 @@
 use std::fmt;
 
 use plan::{DirectionRules, FailMode, Hold, Mode, Module, Plan, Reply, Transform};
-use proto::{Direction, Transport};
+use proto::Transport;
 use serde::Serialize;
+use stage::Direction;
 
 use crate::bytes::show;
 use crate::hold::{self, Need};

@@ -46,7 +46,7 @@ pub fn protocols() -> impl Iterator<Item = &'static str> {
 }
 
 // Types of the waist that stand in this interface, for crates above that have no other business with it.
-pub use proto::{Direction, Transport};
+pub use proto::Transport;
 
 #[cfg(test)]
 mod tests;

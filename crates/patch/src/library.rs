@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use proto::{Decoder, Direction, Protocol, Transport, Wanted};
+use proto::{Decoder, Protocol, Transport, Wanted};
+use stage::Direction;
 
 use crate::condition::Known;
 use crate::diagnostic::{Diagnostic, Place, SourceFile};

@@ -1,6 +1,7 @@
 //! Names of fields and functions, and what is said when one is wrong.
 
-use proto::{Direction, FieldKind, Protocol};
+use proto::{FieldKind, Protocol};
+use stage::Direction;
 
 use crate::spelling::nearest;
 

@@ -3,7 +3,8 @@
 mod operands;
 
 use plan::{Condition, LengthEffect, Transform};
-use proto::{Direction, Editable, FieldDef, FieldKind, Repr, Slot, Transport};
+use proto::{Editable, FieldDef, FieldKind, Repr, Slot, Transport};
+use stage::Direction;
 
 use crate::condition::{Checker, Known};
 use crate::diagnostic::{Diagnostic, Place, SourceFile};

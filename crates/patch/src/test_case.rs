@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use proto::{Direction, Transport};
+use proto::Transport;
+use stage::Direction;
 
 use crate::bytes::ByteString;
 use crate::diagnostic::{Diagnostic, Place, SourceFile};

@@ -1,6 +1,7 @@
 //! Plans, modules, their directions and rules.
 
-use proto::{Decoder, Direction, Slot, Transport, Wanted};
+use proto::{Decoder, Slot, Transport, Wanted};
+use stage::Direction;
 
 use crate::condition::Condition;
 use crate::index::Index;

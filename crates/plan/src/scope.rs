@@ -9,7 +9,8 @@
 //! Ports that are named by the same set of modules share a class, so a module of all 65,535 ports takes no more entries than
 //! a module of one.
 
-use proto::{Direction, Transport};
+use proto::Transport;
+use stage::Direction;
 
 use crate::module::{GroupInfo, Module, ModuleNo};
 

@@ -7,7 +7,8 @@
 //!
 //! The difference between two counts, by the difference of messages, leaves the start of the process out.
 
-use proto::{Decoder as _, Direction, Fields, View, Wanted};
+use proto::{Decoder as _, Fields, View, Wanted};
+use stage::Direction;
 
 /// `www.example.com`, type A, with an EDNS OPT record as every resolver sends it.
 const QUERY: &[u8] = b"\x12\x34\x01\x20\0\x01\0\0\0\0\0\x01\x03www\x07example\x03com\0\0\x01\0\x01\

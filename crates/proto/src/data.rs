@@ -6,9 +6,10 @@
 
 use crate::schema::{FieldDef, FieldId, FieldKind, Protocol, Transport};
 use crate::{
-    Decoder, DecoderState, Direction, Dissection, Editable, Field, Fields, Flags, Need, Repr, Span,
-    Step, View, Wanted,
+    Decoder, DecoderState, Dissection, Editable, Field, Fields, Flags, Need, Repr, Span, Step,
+    View, Wanted,
 };
+use stage::Direction;
 
 /// The decoder.
 pub struct Data;
@@ -103,8 +104,8 @@ impl Decoder for Data {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Direction::{Request, Response};
     use crate::replay::check;
+    use stage::Direction::{Request, Response};
 
     #[test]
     fn a_stream_is_one_field_a_direction() {

@@ -12,11 +12,12 @@
 //! [`crate::Flags::CONTINUES`]. Only fields whose table entry says `streams` may be opened.
 
 use crate::DecoderState;
+use crate::Transport;
 use crate::edits::{Edits, ValueCut};
 use crate::fields::{Field, Fields};
 use crate::schema::Protocol;
 use crate::wanted::{Slot, Wanted};
-use crate::{Direction, Transport};
+use stage::Direction;
 
 /// The bytes a decoder may look at, and what it may do at their end.
 #[derive(Clone, Copy, Debug)]

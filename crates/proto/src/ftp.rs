@@ -7,12 +7,13 @@
 
 mod outstanding;
 
+use crate::DecoderState;
 use crate::decoder::{Decoder, Need, Refusal, Refused, Step, View};
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::line::{self, LineEnds, TextLine};
 use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 use crate::wanted::Wanted;
-use crate::{DecoderState, Direction};
+use stage::Direction;
 
 /// The decoder.
 pub struct Ftp;

@@ -55,33 +55,3 @@ pub use header_prefilter::{HeaderFieldPrefilter, HeaderPrefilter};
 pub use registry::{DECODERS, by_name};
 pub use schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 pub use wanted::{Slot, Wanted};
-
-/// Which way bytes travel, by scope: towards the server's port, or from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Direction {
-    /// Towards the server.
-    Request,
-    /// From the server.
-    Response,
-}
-
-impl Direction {
-    /// Both, request first; the order of every `[T; 2]` indexed by direction.
-    pub const BOTH: [Self; 2] = [Self::Request, Self::Response];
-
-    /// 0 for request, 1 for response.
-    pub const fn index(self) -> usize {
-        match self {
-            Self::Request => 0,
-            Self::Response => 1,
-        }
-    }
-
-    /// The other way.
-    pub const fn opposite(self) -> Self {
-        match self {
-            Self::Request => Self::Response,
-            Self::Response => Self::Request,
-        }
-    }
-}

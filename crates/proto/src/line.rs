@@ -105,7 +105,7 @@ fn line(text: &[u8], bytes: usize, ending: LineEnding) -> TextLine<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Direction;
+    use stage::Direction;
 
     /// Every line of `input`, fed whole, byte by byte and split at every point; opened ones are put together again.
     #[track_caller]

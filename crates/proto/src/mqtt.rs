@@ -9,12 +9,13 @@ mod packet;
 mod reply;
 mod table;
 
+use crate::DecoderState;
 use crate::decoder::{Decoder, Need, Refusal, Refused, Repair, Step, View};
 use crate::edits::Edits;
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::schema::{FieldId, FieldKind, Protocol, Transport};
 use crate::wanted::Wanted;
-use crate::{DecoderState, Direction};
+use stage::Direction;
 
 use packet::PacketReader;
 use table::{HEADER, MSG, PROTOCOL, reads_content};

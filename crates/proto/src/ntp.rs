@@ -349,7 +349,8 @@ impl NtpMessage<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Direction, FieldId};
+    use crate::FieldId;
+    use stage::Direction;
 
     fn view(input: &[u8]) -> View<'_> {
         View { input, from: Direction::Request, open: false, ended: false }

@@ -4,11 +4,12 @@
 //! Promises:  a chunk is found by the size its header claims, whatever is in it.
 //! Never:     looks behind the header.
 
+use crate::DecoderState;
 use crate::decoder::{Decoder, Need, Step, View};
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 use crate::wanted::Wanted;
-use crate::{DecoderState, Direction};
+use stage::Direction;
 
 /// The decoder.
 pub struct OpcUa;
@@ -136,8 +137,8 @@ impl Decoder for OpcUa {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Direction::{Request, Response};
     use crate::replay::{check, check_ids, noise, survives};
+    use stage::Direction::{Request, Response};
 
     #[test]
     fn headers_one_behind_the_other() {

@@ -3,9 +3,8 @@
 //! Plays the caller's part as the interface describes it: contiguous bytes from a unit's start, held while the decoder
 //! asks for more, each direction on its own, one state for both.
 
-use crate::{
-    Decoder, DecoderState, Direction, FieldId, FieldKind, Fields, Flags, Step, View, Wanted,
-};
+use crate::{Decoder, DecoderState, FieldId, FieldKind, Fields, Flags, Step, View, Wanted};
+use stage::Direction;
 
 /// Who says what, in this order.
 pub(crate) type ReplayTurns<'a> = &'a [(Direction, &'a [u8])];

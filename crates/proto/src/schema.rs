@@ -1,6 +1,6 @@
 //! The tables that describe protocols and their fields: read by the compiler, the manual and `wirepatch fields`.
 
-use crate::Direction;
+use stage::Direction;
 
 /// A field's number: its index in its protocol's [`Protocol::fields`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -9,12 +9,13 @@ mod dialogue;
 mod emit;
 mod table;
 
+use crate::DecoderState;
 use crate::decoder::{Decoder, Need, Refusal, Refused, Step, View};
 use crate::fields::{Fields, Span};
 use crate::line::{self, LineEnding, LineEnds};
 use crate::schema::Protocol;
 use crate::wanted::Wanted;
-use crate::{DecoderState, Direction};
+use stage::Direction;
 
 use command::{COMMAND_BYTES_MAX, CommandHead};
 use dialogue::{ClientLine, Dialogue, SmtpMode, SmtpVerb};

@@ -4,11 +4,12 @@
 //! Promises:  nothing is offered for editing: all of it is under the hash of the key exchange.
 //! Never:     decrypts, or reads SSH 1.
 
+use crate::DecoderState;
 use crate::decoder::{Decoder, Need, Step, View};
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 use crate::wanted::Wanted;
-use crate::{DecoderState, Direction};
+use stage::Direction;
 
 /// The decoder.
 pub struct Ssh;
@@ -314,8 +315,8 @@ fn push(wanted: &Wanted, id: FieldId, value: Span, number: Option<u64>, out: &mu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Direction::{Request, Response};
     use crate::replay::{ReplayTurns, check, check_held, check_ids, noise, survives};
+    use stage::Direction::{Request, Response};
 
     const ALL: &[&str] = &[
         "ssh.identification",

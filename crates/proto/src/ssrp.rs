@@ -182,7 +182,7 @@ fn response_data(input: &[u8]) -> Option<Span> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Direction;
+    use stage::Direction;
 
     fn view(input: &[u8]) -> View<'_> {
         View { input, from: Direction::Request, open: false, ended: false }

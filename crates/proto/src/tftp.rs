@@ -194,7 +194,7 @@ fn options(wanted: &Wanted, input: &[u8], mut at: usize, out: &mut Fields) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Direction;
+    use stage::Direction;
 
     fn view(input: &[u8]) -> View<'_> {
         View { input, from: Direction::Request, open: false, ended: false }

@@ -344,8 +344,8 @@ impl ThriftWalk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Direction::{Request, Response};
     use crate::replay::{check_held, check_ids, noise, survives};
+    use stage::Direction::{Request, Response};
 
     const ALL: &[&str] = &[
         "thrift.mtype",

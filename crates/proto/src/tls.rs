@@ -7,11 +7,12 @@
 mod handshake;
 mod table;
 
+use crate::DecoderState;
 use crate::decoder::{Decoder, Need, Refusal, Refused, Step, View};
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::schema::{FieldId, Protocol};
 use crate::wanted::Wanted;
-use crate::{DecoderState, Direction};
+use stage::Direction;
 
 use table::{
     ALERT_DESC, ALERT_FIELDS, ALERT_LEVEL, CIPHER_SPEC_LEN, CONTENT_TYPE, HANDSHAKE_FIELDS,

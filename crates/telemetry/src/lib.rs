@@ -13,12 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datapath::counters::{Cell, UNDECIDED};
 use datapath::{
-    ActivePlan, CoreCounters, Direction, FrameFate, JourneyStage, ModuleNo, PatchNo, PortNo,
-    Publisher, Reason,
+    ActivePlan, CoreCounters, FrameFate, JourneyStage, ModuleNo, PatchNo, PortNo, Publisher, Reason,
 };
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder as _, Registry, TextEncoder};
+use stage::Direction;
 
 pub use families::{Family, Kind};
 

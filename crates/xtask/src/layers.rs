@@ -4,16 +4,17 @@
 const LAYERS: &[(&str, &[&str])] = &[
     ("dpdk-sys", &[]),
     ("capsule", &["dpdk-sys"]),
+    ("stage", &[]),
     ("wire", &[]),
-    ("proto", &[]),
-    ("plan", &["proto"]),
-    ("patch", &["plan", "proto"]),
-    ("engine", &["plan", "proto"]),
-    ("flow", &["wire"]),
-    ("datapath", &["engine", "flow", "plan", "proto", "wire"]),
-    ("telemetry", &["datapath"]),
+    ("proto", &["stage"]),
+    ("plan", &["proto", "stage"]),
+    ("patch", &["plan", "proto", "stage"]),
+    ("engine", &["plan", "proto", "stage"]),
+    ("flow", &["stage", "wire"]),
+    ("datapath", &["engine", "flow", "plan", "proto", "stage", "wire"]),
+    ("telemetry", &["datapath", "stage"]),
     ("control", &["patch", "plan"]),
-    ("offline", &["datapath", "patch", "plan", "wire"]),
+    ("offline", &["datapath", "patch", "plan", "stage", "wire"]),
     // Development only: nothing of the product may name it.
     ("sim", &["datapath", "flow", "offline", "patch", "plan", "wire"]),
     (
@@ -27,6 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "patch",
             "plan",
             "proto",
+            "stage",
             "telemetry",
             "wire",
         ],
@@ -34,9 +36,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
     (
         "fuzzing",
-        &["control", "datapath", "engine", "flow", "offline", "patch", "plan", "proto", "wire"],
+        &[
+            "control", "datapath", "engine", "flow", "offline", "patch", "plan", "proto", "stage",
+            "wire",
+        ],
     ),
-    ("benches", &["datapath", "engine", "flow", "offline", "patch", "plan", "proto", "wire"]),
+    (
+        "benches",
+        &["datapath", "engine", "flow", "offline", "patch", "plan", "proto", "stage", "wire"],
+    ),
 ];
 
 /// The workspace crates `from` may depend on, or `None` for a crate the table does not know.

@@ -1,7 +1,8 @@
 //! Frames out of `flow`'s outputs. The frame that came is the template: link header, tags, IP header and options of what goes on
 //! are its own; what goes back has fresh headers, with the addresses swapped.
 
-use flow::{Key, Outcome, Output, Outputs, Payload, To, Way};
+use flow::{Key, Outcome, Output, Outputs, Payload, To};
+use stage::Direction;
 use wire::{IpVersion, Layers, TcpFlags, TcpMut, Transport, checksum, number};
 
 use crate::classify::Packet;
@@ -31,14 +32,19 @@ pub(super) struct LinkHeader {
 
 impl LinkHeader {
     /// That of a frame which travels `way`.
-    pub(super) fn of(frame: &[u8], layers: &Layers, link: parse::LinkLayer, way: Way) -> Self {
+    pub(super) fn of(
+        frame: &[u8],
+        layers: &Layers,
+        link: parse::LinkLayer,
+        way: Direction,
+    ) -> Self {
         let mut header = Self { bytes: [0; limits::LINK_BYTES_MAX], len: 0 };
         let source = frame.get(..layers.ip).unwrap_or_default();
         if let Some(place) = header.bytes.get_mut(..source.len()) {
             place.copy_from_slice(source);
             header.len = u8::try_from(source.len()).unwrap_or(0);
         }
-        if way == Way::ToClient {
+        if way == Direction::Response {
             swap_ends(&mut header.bytes, link);
         }
         header
@@ -256,7 +262,7 @@ pub(super) struct Absent<'a> {
     pub(super) header: &'a LinkHeader,
     pub(super) link: parse::LinkLayer,
     pub(super) key: &'a Key,
-    pub(super) way: Way,
+    pub(super) way: Direction,
 }
 
 impl Absent<'_> {
@@ -292,12 +298,12 @@ impl Absent<'_> {
         let client = (&key.client, key.client_port);
         let server = (&key.server, key.server_port);
         let (source, destination) = match way {
-            Way::ToServer => (client, server),
-            Way::ToClient => (server, client),
+            Direction::Request => (client, server),
+            Direction::Response => (server, client),
         };
         work.clear();
         work.extend_from_slice(header.as_slice());
-        if way == Way::ToClient {
+        if way == Direction::Response {
             swap_ends(work, link);
         }
         let ip = work.len();

@@ -9,9 +9,10 @@
 use std::collections::VecDeque;
 
 use flow::limits::LOOK_AGAIN_MS;
-use flow::{FlowId, Outcome, Tick, Way};
+use flow::{FlowId, Outcome, Tick};
+use stage::Direction;
 
-use super::stage::EngineStage;
+use super::engine_stage::EngineStage;
 use super::{TcpState, choose, flow_tick, found_of};
 use crate::core::Parts;
 use crate::nic::FramePool;
@@ -23,7 +24,7 @@ const OVERDUE_PER_TURN: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct Deadlines {
-    queue: VecDeque<(Tick, FlowId, Way)>,
+    queue: VecDeque<(Tick, FlowId, Direction)>,
     /// By number of the connection: bit 0 to the server, bit 1 to the client.
     queued: Box<[u8]>,
 }
@@ -36,7 +37,7 @@ impl Deadlines {
     }
 
     /// The half-stream is looked at again in a while.
-    pub(super) fn add(&mut self, id: FlowId, way: Way, now: Tick) {
+    pub(super) fn add(&mut self, id: FlowId, way: Direction, now: Tick) {
         let Some(queued) = self.queued.get_mut(id.index()) else { return };
         if *queued & bit(way) == 0 && self.queue.len() < self.queue.capacity() {
             *queued |= bit(way);
@@ -45,7 +46,7 @@ impl Deadlines {
     }
 
     /// A half-stream that was added a while ago. It is not in the queue any more, and its connection may be another by now.
-    pub(super) fn next(&mut self, now: Tick) -> Option<(FlowId, Way)> {
+    pub(super) fn next(&mut self, now: Tick) -> Option<(FlowId, Direction)> {
         let &(since, id, way) = self.queue.front()?;
         if now.since(since) < LOOK_AGAIN_MS {
             return None;
@@ -58,10 +59,10 @@ impl Deadlines {
     }
 }
 
-const fn bit(way: Way) -> u8 {
+const fn bit(way: Direction) -> u8 {
     match way {
-        Way::ToServer => 1,
-        Way::ToClient => 2,
+        Direction::Request => 1,
+        Direction::Response => 2,
     }
 }
 
@@ -122,15 +123,15 @@ mod tests {
     fn each_waits_once_and_in_order() {
         let id = |at| FlowId::at(at).unwrap();
         let mut deadlines = Deadlines::new(4);
-        deadlines.add(id(1), Way::ToServer, Tick(0));
-        deadlines.add(id(1), Way::ToServer, Tick(5));
-        deadlines.add(id(1), Way::ToClient, Tick(10));
+        deadlines.add(id(1), Direction::Request, Tick(0));
+        deadlines.add(id(1), Direction::Request, Tick(5));
+        deadlines.add(id(1), Direction::Response, Tick(10));
         assert_eq!(deadlines.next(Tick(LOOK_AGAIN_MS - 1)), None);
-        assert_eq!(deadlines.next(Tick(LOOK_AGAIN_MS)), Some((id(1), Way::ToServer)));
+        assert_eq!(deadlines.next(Tick(LOOK_AGAIN_MS)), Some((id(1), Direction::Request)));
         assert_eq!(deadlines.next(Tick(LOOK_AGAIN_MS)), None);
-        deadlines.add(id(1), Way::ToServer, Tick(LOOK_AGAIN_MS));
-        assert_eq!(deadlines.next(Tick(LOOK_AGAIN_MS + 10)), Some((id(1), Way::ToClient)));
-        assert_eq!(deadlines.next(Tick(2 * LOOK_AGAIN_MS)), Some((id(1), Way::ToServer)));
+        deadlines.add(id(1), Direction::Request, Tick(LOOK_AGAIN_MS));
+        assert_eq!(deadlines.next(Tick(LOOK_AGAIN_MS + 10)), Some((id(1), Direction::Response)));
+        assert_eq!(deadlines.next(Tick(2 * LOOK_AGAIN_MS)), Some((id(1), Direction::Request)));
         assert_eq!(deadlines.next(Tick(u32::MAX / 4)), None);
     }
 }

@@ -11,8 +11,8 @@
 //! a router says "fragmentation needed, MTU 1280" and quotes 4988; the client is told 5000
 //! ```
 
-use flow::Way;
 use plan::Endpoint;
+use stage::Direction;
 use wire::{IpVersion, Layers, Seq, checksum, number};
 
 use super::{TcpState, key, vlan_key};
@@ -28,9 +28,10 @@ pub(crate) fn translate(state: &TcpState, frame: &mut [u8], layers: &Layers) -> 
     let Some(quoted) = parse_quote(frame, layers) else { return false };
     let realm = vlan_key(layers);
     let (source, destination) = (quoted.source, quoted.destination);
-    let found = state.table.find(&key(source, destination, realm)).map(|id| (id, Way::ToServer));
+    let found =
+        state.table.find(&key(source, destination, realm)).map(|id| (id, Direction::Request));
     let found = found.or_else(|| {
-        state.table.find(&key(destination, source, realm)).map(|id| (id, Way::ToClient))
+        state.table.find(&key(destination, source, realm)).map(|id| (id, Direction::Response))
     });
     let Some((connection, way)) = found.and_then(|(id, way)| Some((state.table.get(id)?, way)))
     else {

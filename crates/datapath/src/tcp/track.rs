@@ -5,9 +5,9 @@
 //! Never:     gives up a connection whose numbers were moved.
 
 use engine::Conversation;
-use flow::{Connection, FlowId, Outcome, SegmentIn, Way};
+use flow::{Connection, FlowId, Outcome, SegmentIn};
 use plan::{FailMode, ScopeMatch};
-use proto::Direction;
+use stage::Direction;
 use wire::{Tcp, TcpFlags};
 
 use super::build::{LinkHeader, Template};
@@ -29,7 +29,7 @@ pub(super) fn track(
     segment: &SegmentIn<'_>,
     found: Option<ScopeMatch>,
     bytes: &[u8],
-) -> Result<(FlowId, Way), Reason> {
+) -> Result<(FlowId, Direction), Reason> {
     let known = parts.tcp.find(packet, lookup);
     let begins_again = |id| {
         let connection = parts.tcp.table.get(id);
@@ -73,15 +73,15 @@ fn begin(
     bytes: &[u8],
     connection: Connection,
     opens: bool,
-) -> Result<(FlowId, Way), Reason> {
+) -> Result<(FlowId, Direction), Reason> {
     let Some(module) = parts.module(found.module) else { return Err(Reason::NotInPlan) };
     let (way, client, server) = match found.direction {
-        Direction::Request => (Way::ToServer, packet.source, packet.destination),
-        Direction::Response => (Way::ToClient, packet.destination, packet.source),
+        Direction::Request => (Direction::Request, packet.source, packet.destination),
+        Direction::Response => (Direction::Response, packet.destination, packet.source),
     };
     let (client_port, server_port) = match way {
-        Way::ToServer => (parts.lane.from, parts.lane.to),
-        Way::ToClient => (parts.lane.to, parts.lane.from),
+        Direction::Request => (parts.lane.from, parts.lane.to),
+        Direction::Response => (parts.lane.to, parts.lane.from),
     };
     let conversation =
         if opens { Conversation::start(module) } else { Conversation::picked_up(module) };

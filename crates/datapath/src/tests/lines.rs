@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use plan::{FailMode, Mode, ModuleNo, PatchNo, Transform};
-use proto::Direction;
+use stage::Direction;
 
 use super::lab::{module, plan};
 use crate::active_plan::ActivePlan;

@@ -6,11 +6,11 @@
 //! for `close`, an answer in the place of the one that the server has yet to begin.
 
 use plan::{Reply, Verdict};
-use proto::{DecoderState, Direction, Refusal, Refused, Span, View};
+use proto::{DecoderState, Refusal, Refused, Span, View};
+use stage::{Direction, ReverseState};
 
 use super::{StreamRun, UnitEnd};
 use crate::conversation::OPEN_FIELDS_MAX;
-use crate::outcome::Back;
 
 /// Bytes that the answers of one call may have. A patch's own reply is never longer.
 const ANSWER_BYTES_MAX: usize = plan::REPLY_BYTES_MAX;
@@ -85,9 +85,9 @@ impl StreamRun<'_> {
         // Nobody answers a response.
         let reply = reply.filter(|_| self.from == Direction::Request);
         let owed = self.owed(before).filter(|_| !message.went_on);
-        match (reply, owed, self.back) {
+        match (reply, owed, self.reverse) {
             // The first part of the message is with the server, which waits for the rest: its answer may be foreseen.
-            (Some(reply), None, Back::Open) if closes && self.may_answer_for(before) => {
+            (Some(reply), None, ReverseState::Open) if closes && self.may_answer_for(before) => {
                 self.refuse(reply, true, message, view, rest)
             }
             // Without its end the first part must not stay there.
@@ -96,13 +96,13 @@ impl StreamRun<'_> {
             (None, _, _) => self.swallow(message, before),
             (Some(_), None, _) => UnitEnd::Close,
             // Nobody would read an answer.
-            (Some(_), Some(_), Back::Over) if closes => UnitEnd::Close,
-            (Some(_), Some(_), Back::Over) => self.swallow(message, before),
-            (Some(reply), Some(0), Back::Open) => {
+            (Some(_), Some(_), ReverseState::Over) if closes => UnitEnd::Close,
+            (Some(_), Some(_), ReverseState::Over) => self.swallow(message, before),
+            (Some(reply), Some(0), ReverseState::Open) => {
                 self.module.decoder.cancel_request(self.state);
                 self.refuse(reply, closes, message, view, rest)
             }
-            (Some(_), Some(_), Back::Open | Back::Busy) => UnitEnd::AwaitsResponses,
+            (Some(_), Some(_), ReverseState::Open | ReverseState::Busy) => UnitEnd::AwaitsResponses,
         }
     }
 

@@ -1,9 +1,12 @@
 //! Plays the caller: hands bytes in as segments, applies the edits, holds, skips and releases as it is told.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
-use engine::{Back, Conversation, End, HoldKind, Input, Peer, Release, Scratch, Then, Undecided};
+use engine::{Conversation, Peer, Scratch, Undecided};
 use plan::Module;
-use proto::{Direction, Span};
+use proto::Span;
+use stage::{
+    ConnectionEnd, Deadline, Direction, HoldKind, InspectContext, Inspected, Next, ReverseState,
+};
 
 /// What came out of a half-stream.
 #[derive(Debug, Default, PartialEq, Eq, Clone)]
@@ -81,53 +84,54 @@ impl<'a> StreamDriver<'a> {
                 self.module,
                 self.from,
                 &mut self.conversation,
-                Input {
-                    bytes: &input,
+                &input,
+                InspectContext {
                     held,
                     ended,
-                    release: if release { Release::Window } else { Release::Nothing },
-                    back: Back::Open,
+                    deadline: if release { Deadline::PartialMatch } else { Deadline::Nothing },
+                    reverse: ReverseState::Open,
                 },
                 &Peer::default(),
                 self.scratch,
             );
+            let Inspected { decided, next, end, .. } = result.inspected;
             self.output.undecided.extend(result.undecided);
             self.output.messages += result.messages;
             for hit in self.scratch.hits() {
                 self.output.edits += hit.edits;
                 self.output.verdicts += hit.verdicts;
             }
-            if result.end == End::Reset {
+            if end == ConnectionEnd::Reset {
                 self.output.closed = true;
                 return;
             }
-            assert!(result.decided <= input.len());
+            assert!(decided <= input.len());
             let edits = self.scratch.edits();
-            assert!(edits.list().iter().all(|edit| edit.at.range().end <= result.decided));
-            let decided = Span::new(0, result.decided);
-            assert!(edits.current(&input, decided, &mut self.output.bytes));
-            let rest = input.split_off(result.decided);
+            assert!(edits.list().iter().all(|edit| edit.at.range().end <= decided));
+            let all = Span::new(0, decided);
+            assert!(edits.current(&input, all, &mut self.output.bytes));
+            let rest = input.split_off(decided);
             input = rest;
             held = 0;
-            match result.then {
-                Then::Inspect if input.is_empty() => return,
-                Then::Inspect => assert!(result.decided > 0, "an output table was full"),
-                Then::Hold(kind) => {
+            match next {
+                Next::Inspect if input.is_empty() => return,
+                Next::Inspect => assert!(decided > 0, "an output table was full"),
+                Next::Hold(kind) => {
                     // A server that never speaks owes its greeting for ever.
                     let answers = kind == HoldKind::Answers;
                     assert!(!ended || answers, "nothing else is held at the end");
-                    assert!(!(release && kind == HoldKind::Window), "a release releases");
+                    assert!(!(release && kind == HoldKind::PartialMatch), "a release releases");
                     self.output.held_max = self.output.held_max.max(input.len());
                     self.held = input;
                     return;
                 }
-                Then::Skip { bytes, discard } => {
+                Next::Skip { bytes, discard } => {
                     assert!(input.is_empty() && bytes > 0);
                     self.skip = bytes;
                     self.discard = discard;
                     return;
                 }
-                Then::SkipRest { discard } => {
+                Next::SkipRest { discard } => {
                     assert!(input.is_empty());
                     self.skip_rest = true;
                     self.discard = discard;

@@ -4,9 +4,10 @@
 
 use proto::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr};
 use proto::{
-    Decoder, DecoderState, Direction, Dissection, Edits, Field, Fields, Flags, Need, Refusal,
-    Refused, Repair, Slot, Span, Step, Transport, View, Wanted,
+    Decoder, DecoderState, Dissection, Edits, Field, Fields, Flags, Need, Refusal, Refused, Repair,
+    Slot, Span, Step, Transport, View, Wanted,
 };
+use stage::Direction;
 
 pub(crate) const KEY: FieldId = FieldId(0);
 pub(crate) const VALUE: FieldId = FieldId(1);

@@ -5,7 +5,8 @@ use plan::{
     ByteSet, ByteSource, ByteStep, ByteTest, Compare, Condition, DirectionRules, FailMode, GroupNo,
     Hold, Measure, Mode, Module, Operand, PatchNo, Pattern, Rule, Test, Transform,
 };
-use proto::{Decoder, Direction, FieldId, Slot, Transport, Wanted};
+use proto::{Decoder, FieldId, Slot, Transport, Wanted};
+use stage::Direction;
 
 /// Gathers the rules of one side.
 pub(crate) struct RulesBuilder {

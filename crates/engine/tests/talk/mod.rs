@@ -1,9 +1,10 @@
 //! Plays the caller for both directions of one connection: holds, skips and deletes as it is told, and puts answers in.
 
-use engine::{Back, Conversation, End, HoldKind, Input, Peer, Release, Scratch, Then};
+use engine::{Conversation, Peer, Scratch};
 use plan::Module;
-use proto::Direction::{self, Request, Response};
 use proto::Span;
+use stage::Direction::{self, Request, Response};
+use stage::{ConnectionEnd, Deadline, HoldKind, InspectContext, Inspected, Next, ReverseState};
 
 /// How a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +38,13 @@ struct TalkDirection {
 }
 
 impl TalkDirection {
-    fn back(&self) -> Back {
+    fn reverse_state(&self) -> ReverseState {
         if self.ended {
-            Back::Over
+            ReverseState::Over
         } else if self.held.is_empty() && self.skip == 0 && !self.skip_rest {
-            Back::Open
+            ReverseState::Open
         } else {
-            Back::Busy
+            ReverseState::Busy
         }
     }
 }
@@ -67,7 +68,7 @@ impl TalkRun<'_> {
         let other = if from == Request { Response } else { Request };
         let waiting = &self.directions[other.index()];
         if waiting.waits == Some(HoldKind::Answers)
-            && self.directions[from.index()].back() != Back::Busy
+            && self.directions[from.index()].reverse_state() != ReverseState::Busy
         {
             let ended = waiting.ended;
             self.hand_in(other, b"", ended);
@@ -78,7 +79,7 @@ impl TalkRun<'_> {
         if self.end != TalkEnd::GoesOn {
             return;
         }
-        let back = self.directions[1 - from.index()].back();
+        let reverse = self.directions[1 - from.index()].reverse_state();
         let way = &mut self.directions[from.index()];
         way.ended |= ended;
         let mut segment = segment;
@@ -101,50 +102,52 @@ impl TalkRun<'_> {
         for _ in 0..1_000 {
             let ended = self.directions[from.index()].ended;
             // An answer that was put in does not close the way for the next.
-            let look = Input { bytes: &input, held, ended, release: Release::Nothing, back };
+            let context = InspectContext { held, ended, deadline: Deadline::Nothing, reverse };
             let result = engine::stream(
                 self.module,
                 from,
                 &mut self.conversation,
-                look,
+                &input,
+                context,
                 &Peer::default(),
                 self.scratch,
             );
+            let Inspected { decided, next, answer, end } = result.inspected;
             self.messages += result.messages;
             self.verdicts += self.scratch.hits().iter().map(|hit| hit.verdicts).sum::<u32>();
-            if result.end == End::Reset {
+            if end == ConnectionEnd::Reset {
                 self.end = TalkEnd::Reset;
                 return;
             }
-            let decided = Span::new(0, result.decided);
+            let all = Span::new(0, decided);
             let way = &mut self.directions[from.index()];
-            assert!(self.scratch.edits().current(&input, decided, &mut way.output));
-            if result.answer {
-                assert_eq!(back, Back::Open, "answers are given where they may be");
+            assert!(self.scratch.edits().current(&input, all, &mut way.output));
+            if answer {
+                assert_eq!(reverse, ReverseState::Open, "answers are given where they may be");
                 assert!(!self.scratch.reply().is_empty());
                 self.directions[1 - from.index()].output.extend_from_slice(self.scratch.reply());
             }
-            if result.end == End::Finished {
+            if end == ConnectionEnd::Finished {
                 self.end = TalkEnd::Finished;
                 return;
             }
-            input.drain(..result.decided);
+            input.drain(..decided);
             held = 0;
             let way = &mut self.directions[from.index()];
-            match result.then {
-                Then::Inspect if input.is_empty() => return,
-                Then::Inspect => assert!(result.decided > 0, "it makes progress"),
-                Then::Hold(kind) => {
+            match next {
+                Next::Inspect if input.is_empty() => return,
+                Next::Inspect => assert!(decided > 0, "it makes progress"),
+                Next::Hold(kind) => {
                     assert!(kind == HoldKind::Answers || !ended, "nothing else is held at the end");
                     way.held = input;
                     way.waits = Some(kind);
                     return;
                 }
-                Then::Skip { bytes, discard } => {
+                Next::Skip { bytes, discard } => {
                     (way.skip, way.discard) = (bytes, discard);
                     return;
                 }
-                Then::SkipRest { discard } => {
+                Next::SkipRest { discard } => {
                     (way.skip_rest, way.discard) = (true, discard);
                     return;
                 }

@@ -6,18 +6,18 @@
 
 use super::stamps::{note_first_stamp, note_stamps};
 use super::{Connection, State, pass};
-use crate::Way;
 use crate::flight::Stores;
 use crate::half::{Facts, Half};
 use crate::options::{self, SynOptions};
 use crate::segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
+use stage::Direction;
 use wire::{Seq, TcpFlags};
 
 impl Connection {
     /// The handshake: first numbers, options, and no data.
     pub(super) fn take_syn(
         &mut self,
-        way: Way,
+        way: Direction,
         segment: &SegmentIn<'_>,
         stores: &mut Stores,
         out: &mut Outputs,
@@ -44,7 +44,7 @@ impl Connection {
         let (found, without) = options::of_a_syn(tcp.option_bytes());
         // Who asks for signatures is not believed before the server signs, too: a server that was not told a key drops the SYN (or
         // does not know the option), and its connection would go on unpatched.
-        if found.signed && way == Way::ToClient {
+        if found.signed && way == Direction::Response {
             self.state = State::Signed;
             pass(segment, out);
             return Outcome::Signed;
@@ -89,7 +89,7 @@ impl Connection {
     /// its stream begins.
     pub(super) fn take_early(
         &mut self,
-        way: Way,
+        way: Direction,
         segment: &SegmentIn<'_>,
         out: &mut Outputs,
     ) -> Option<Outcome> {
@@ -113,7 +113,7 @@ impl Connection {
     /// A SYN in the middle of a connection: its receiver challenges it, and nothing changes here.
     fn take_stray_syn(
         &mut self,
-        way: Way,
+        way: Direction,
         segment: &SegmentIn<'_>,
         stores: &Stores,
         out: &mut Outputs,

@@ -12,6 +12,7 @@
 //! ```
 
 use super::{Connection, State, back, send_end};
+use crate::Tick;
 use crate::data::Turn;
 use crate::flight::{Resend, Stores};
 use crate::half::Facts;
@@ -19,17 +20,16 @@ use crate::half::Half;
 use crate::limits::{RESEND_DOUBLINGS_MAX, RESEND_MS, SEGMENT_BYTES_MIN};
 use crate::options;
 use crate::segment::{Outcome, Outputs};
-use crate::stage::Stage;
-use crate::{Tick, Way};
+use stage::{Direction, Stage};
 use wire::TcpFlags;
 
 impl Connection {
     /// [`Self::overdue`] is to be asked about this way, every [`crate::limits::LOOK_AGAIN_MS`].
-    pub fn waits(&self, way: Way, stores: &Stores) -> bool {
+    pub fn waits(&self, way: Direction, stores: &Stores) -> bool {
         let [server, client] = &self.halves;
         let half = match way {
-            Way::ToServer => server,
-            Way::ToClient => client,
+            Direction::Request => server,
+            Direction::Response => client,
         };
         half.has_flight() && (half.held_since(stores).is_some() || half.owes(stores))
     }
@@ -39,7 +39,7 @@ impl Connection {
     /// the copy only, and `out` has all options of a segment made here.
     pub fn overdue<S: Stage>(
         &mut self,
-        way: Way,
+        way: Direction,
         stores: &mut Stores,
         stage: &mut S,
         now: Tick,

@@ -5,18 +5,19 @@
 //! Never:     believes one at another number than those (RFC 5961 section 3).
 
 use super::{Connection, State, finish, push_empty};
+use crate::Tick;
 use crate::acked::Acked;
 use crate::blocks::len32;
 use crate::flight::Stores;
 use crate::half::{Facts, Half};
 use crate::segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
-use crate::{Tick, Way};
+use stage::Direction;
 use wire::{Seq, TcpFlags};
 
 impl Connection {
     /// Resets towards the server and towards the client, for a connection that has to go: those of `To::Receiver` travel `way`. Any
     /// other number than the expected one would be challenged (RFC 5961 section 3). From `now` on it answers stragglers.
-    pub fn reset(&mut self, way: Way, now: Tick, stores: &mut Stores, out: &mut Outputs) {
+    pub fn reset(&mut self, way: Direction, now: Tick, stores: &mut Stores, out: &mut Outputs) {
         out.clear();
         self.seen = now;
         self.let_go(stores);
@@ -34,7 +35,7 @@ impl Connection {
     /// One that an end sent. `binds`: what is believed ends the connection.
     pub(super) fn take_reset(
         &mut self,
-        (way, binds): (Way, bool),
+        (way, binds): (Direction, bool),
         segment: &SegmentIn<'_>,
         acked: &Acked,
         stores: &mut Stores,
@@ -68,7 +69,7 @@ impl Connection {
     /// Both ends are reset; what still comes is answered by [`Self::answer_dead`].
     pub(super) fn close(
         &mut self,
-        way: Way,
+        way: Direction,
         segment: &SegmentIn<'_>,
         out: &mut Outputs,
         stores: &mut Stores,

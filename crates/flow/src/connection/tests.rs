@@ -7,8 +7,8 @@ mod stages;
 
 use super::*;
 use crate::limits::{Bounds, LOOK_AGAIN_MS, RESEND_MS, WINDOW_HOLD_MS};
-use crate::stage::{Edit, End, Inspected, Look, Then};
 use endpoint::{Endpoint, Network, Profile, Wire};
+use stage::{ConnectionEnd, Edit, InspectContext, Inspected, Next};
 use stages::{Frames, Tokens, Untouched};
 
 /// A number generator small enough to read.
@@ -75,7 +75,7 @@ fn play<S: Stage>(run: &Run, stage: &mut S) -> [Vec<u8>; 2] {
                 ends[1 - from].receive(now, &wire);
                 continue;
             }
-            let way = if from == 0 { Way::ToServer } else { Way::ToClient };
+            let way = if from == 0 { Direction::Request } else { Direction::Response };
             let tcp = wire::Tcp::parse(&wire.header).unwrap();
             let segment = SegmentIn { tcp, payload: &wire.payload };
             let outcome = connection.take(way, &segment, &mut stores, stage, Tick(now), &mut out);
@@ -103,7 +103,7 @@ fn play<S: Stage>(run: &Run, stage: &mut S) -> [Vec<u8>; 2] {
             }
         }
         let mut look = None;
-        for (from, way) in [Way::ToServer, Way::ToClient].into_iter().enumerate() {
+        for (from, way) in [Direction::Request, Direction::Response].into_iter().enumerate() {
             if !connection.waits(way, &stores) {
                 continue;
             }
@@ -142,7 +142,7 @@ fn made(
     output: &Output,
     out: &Outputs,
     connection: &Connection,
-    way: Way,
+    way: Direction,
     stores: &Stores,
 ) -> Wire {
     let nothing = Wire::new((0, 0), TcpFlags::ACK, 0, &[], b"");
@@ -257,12 +257,12 @@ fn an_idle_connection_is_small() {
 struct Swallows;
 
 impl Stage for Swallows {
-    fn inspect(&mut self, _: Way, _: &[u8], _: Look) -> Inspected {
+    fn inspect(&mut self, _: Direction, _: &[u8], _: InspectContext) -> Inspected {
         Inspected {
             decided: 0,
-            then: Then::SkipRest { discard: true },
+            next: Next::SkipRest { discard: true },
             answer: false,
-            end: End::GoesOn,
+            end: ConnectionEnd::GoesOn,
         }
     }
 
@@ -284,10 +284,13 @@ fn an_acknowledgement_made_before_the_server_has_sent_data_carries_the_stamp_of_
     };
     let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
     let handshake = [
-        (Way::ToServer, Wire::new((99, 0), syn, 1000, &stamps(7, 0), b"")),
-        (Way::ToClient, Wire::new((499, 100), syn.with(ack), 1000, &stamps(692_308_891, 7), b"")),
-        (Way::ToServer, Wire::new((100, 500), ack, 1000, &stamps(8, 692_308_891), b"")),
-        (Way::ToServer, Wire::new((100, 500), ack, 1000, &stamps(9, 692_308_891), b"data")),
+        (Direction::Request, Wire::new((99, 0), syn, 1000, &stamps(7, 0), b"")),
+        (
+            Direction::Response,
+            Wire::new((499, 100), syn.with(ack), 1000, &stamps(692_308_891, 7), b""),
+        ),
+        (Direction::Request, Wire::new((100, 500), ack, 1000, &stamps(8, 692_308_891), b"")),
+        (Direction::Request, Wire::new((100, 500), ack, 1000, &stamps(9, 692_308_891), b"data")),
     ];
     let mut stores = Stores::new(512, 4, Bounds::default());
     let mut connection = Connection::new(Tick(0));
@@ -316,12 +319,12 @@ fn an_acknowledgement_made_here_carries_the_latest_stamp_though_an_older_one_cam
     // The server's clock wraps between two acknowledgements, and the later one comes first.
     let (one, three) = (u32::MAX, 1);
     let segments = [
-        (Way::ToServer, Wire::new((99, 0), syn, 1000, &stamps(7, 0), b"")),
-        (Way::ToClient, Wire::new((499, 100), syn.with(ack), 1000, &stamps(one - 1, 7), b"")),
-        (Way::ToServer, Wire::new((100, 500), ack, 1000, &stamps(8, one), b"")),
-        (Way::ToClient, Wire::new((500, 100), ack, 1000, &stamps(three, 8), b"")),
-        (Way::ToClient, Wire::new((500, 100), ack, 1000, &stamps(one, 8), b"")),
-        (Way::ToServer, Wire::new((100, 500), ack, 1000, &stamps(9, one), b"data")),
+        (Direction::Request, Wire::new((99, 0), syn, 1000, &stamps(7, 0), b"")),
+        (Direction::Response, Wire::new((499, 100), syn.with(ack), 1000, &stamps(one - 1, 7), b"")),
+        (Direction::Request, Wire::new((100, 500), ack, 1000, &stamps(8, one), b"")),
+        (Direction::Response, Wire::new((500, 100), ack, 1000, &stamps(three, 8), b"")),
+        (Direction::Response, Wire::new((500, 100), ack, 1000, &stamps(one, 8), b"")),
+        (Direction::Request, Wire::new((100, 500), ack, 1000, &stamps(9, one), b"data")),
     ];
     let mut stores = Stores::new(512, 4, Bounds::default());
     let mut connection = Connection::new(Tick(0));
@@ -352,16 +355,16 @@ impl<S: Stage> Alone<S> {
             (Stores::new(512, 4, Bounds::default()), Connection::new(Tick(0)));
         let mut alone = Self { stores, connection, out: Outputs::new(), stage };
         let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
-        alone.take(0, Way::ToServer, (99, 0), syn, b"");
-        alone.take(0, Way::ToClient, (499, 100), syn.with(ack), b"");
-        alone.take(0, Way::ToServer, (100, 500), ack, b"");
+        alone.take(0, Direction::Request, (99, 0), syn, b"");
+        alone.take(0, Direction::Response, (499, 100), syn.with(ack), b"");
+        alone.take(0, Direction::Request, (100, 500), ack, b"");
         alone
     }
 
     fn take(
         &mut self,
         now: u32,
-        way: Way,
+        way: Direction,
         numbers: (u32, u32),
         flags: TcpFlags,
         payload: &[u8],
@@ -376,11 +379,11 @@ impl<S: Stage> Alone<S> {
 
     fn overdue(&mut self, now: u32) -> Option<Sent> {
         let Self { stores, connection, out, stage } = self;
-        connection.overdue(Way::ToServer, stores, stage, Tick(now), out)?;
-        Some(self.sent(Way::ToServer, &Wire::new((0, 0), TcpFlags::ACK, 0, &[], b"")))
+        connection.overdue(Direction::Request, stores, stage, Tick(now), out)?;
+        Some(self.sent(Direction::Request, &Wire::new((0, 0), TcpFlags::ACK, 0, &[], b"")))
     }
 
-    fn sent(&self, way: Way, wire: &Wire) -> Sent {
+    fn sent(&self, way: Direction, wire: &Wire) -> Sent {
         let mut sent = Sent::default();
         for output in self.out.list() {
             let built = Wire::build(output, &self.out, wire, |at, len| {
@@ -400,14 +403,14 @@ impl<S: Stage> Alone<S> {
 fn a_keep_alive_of_who_said_what_is_held_acknowledges_as_well() {
     let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;
-    alone.take(1, Way::ToServer, (100, 500), ack, b"TOK");
+    alone.take(1, Direction::Request, (100, 500), ack, b"TOK");
     // The server's window is known, and that it has got nothing.
-    alone.take(2, Way::ToClient, (500, 100), ack, b"");
-    let [onward, back] = alone.take(3, Way::ToServer, (102, 500), ack, b"\0");
+    alone.take(2, Direction::Response, (500, 100), ack, b"");
+    let [onward, back] = alone.take(3, Direction::Request, (102, 500), ack, b"\0");
     assert_eq!(onward, [(99, 500, vec![]), (100, 500, vec![])]);
     assert_eq!(back, []);
     // It challenged something, and still is in SYN-RECEIVED.
-    let [_, back] = alone.take(4, Way::ToClient, (499, 100), ack.with(TcpFlags::SYN), b"");
+    let [_, back] = alone.take(4, Direction::Response, (499, 100), ack.with(TcpFlags::SYN), b"");
     assert_eq!(back, [(100, 500, vec![])]);
 }
 
@@ -421,7 +424,7 @@ fn what_waits_behind_a_gap_is_decided_in_a_pool_that_could_not_hold_it_twice() {
     let mut sent = Vec::new();
     for n in 1..COUNT {
         let at = 100 + n * SEGMENT;
-        let [onward, _] = alone.take(n, Way::ToServer, (at, 500), TcpFlags::ACK, &bytes(n));
+        let [onward, _] = alone.take(n, Direction::Request, (at, 500), TcpFlags::ACK, &bytes(n));
         assert!(onward.iter().all(|(.., bytes)| bytes.is_empty()), "{onward:?}");
     }
     // A quarter of the pool, 16 blocks of 2 KiB, is left to what is in order: of 90 kB ahead of the gap, some was dropped.
@@ -429,13 +432,13 @@ fn what_waits_behind_a_gap_is_decided_in_a_pool_that_could_not_hold_it_twice() {
     let mut acknowledged = 100;
     while n < COUNT && sent.len() < 1_000 {
         let at = 100 + n * SEGMENT;
-        let [onward, _] = alone.take(n, Way::ToServer, (at, 500), TcpFlags::ACK, &bytes(n));
+        let [onward, _] = alone.take(n, Direction::Request, (at, 500), TcpFlags::ACK, &bytes(n));
         assert!(onward.iter().any(|(.., bytes)| !bytes.is_empty()), "segment {n} goes nowhere");
         for (seq, _, bytes) in onward {
             acknowledged = acknowledged.max(seq + u32::try_from(bytes.len()).unwrap());
             sent.push(bytes);
         }
-        alone.take(n, Way::ToClient, (500, acknowledged), TcpFlags::ACK, b"");
+        alone.take(n, Direction::Response, (500, acknowledged), TcpFlags::ACK, b"");
         n = (acknowledged - 100) / SEGMENT;
     }
     let whole: Vec<u8> = (0..COUNT).flat_map(bytes).collect();
@@ -446,13 +449,13 @@ fn what_waits_behind_a_gap_is_decided_in_a_pool_that_could_not_hold_it_twice() {
 fn the_beginning_of_a_pattern_is_let_go_after_its_deadline_and_sent_until_it_arrives() {
     let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;
-    let [onward, back] = alone.take(10, Way::ToServer, (100, 500), ack, b"TOK");
+    let [onward, back] = alone.take(10, Direction::Request, (100, 500), ack, b"TOK");
     assert_eq!(onward, [(100, 500, vec![])], "its acknowledgement goes on, and no byte");
     assert_eq!(back, [(500, 103, vec![])], "its sender may go on");
     // The server has not heard it, and is still in SYN-RECEIVED; the client sends nothing again.
-    let [_, back] = alone.take(11, Way::ToClient, (499, 100), ack.with(TcpFlags::SYN), b"");
+    let [_, back] = alone.take(11, Direction::Response, (499, 100), ack.with(TcpFlags::SYN), b"");
     assert_eq!(back, [(100, 500, vec![])]);
-    assert!(alone.connection.waits(Way::ToServer, &alone.stores));
+    assert!(alone.connection.waits(Direction::Request, &alone.stores));
     assert_eq!(alone.overdue(9 + WINDOW_HOLD_MS), None);
     let due = 10 + WINDOW_HOLD_MS;
     let lost = vec![(100, 500, b"TOK".to_vec())];
@@ -462,11 +465,11 @@ fn the_beginning_of_a_pattern_is_let_go_after_its_deadline_and_sent_until_it_arr
     assert_eq!(alone.overdue(due + RESEND_MS), Some([lost.clone(), vec![]]));
     assert_eq!(alone.overdue(due + 3 * RESEND_MS - 1), None);
     assert_eq!(alone.overdue(due + 3 * RESEND_MS), Some([lost, vec![]]), "twice as long");
-    let [to_client, _] = alone.take(due + 4_000, Way::ToClient, (500, 103), ack, b"");
+    let [to_client, _] = alone.take(due + 4_000, Direction::Response, (500, 103), ack, b"");
     assert_eq!(to_client, [(500, 103, vec![])]);
-    assert!(!alone.connection.waits(Way::ToServer, &alone.stores));
+    assert!(!alone.connection.waits(Direction::Request, &alone.stores));
     // What would complete the pattern now is taken away.
-    let [onward, _] = alone.take(due + 5_000, Way::ToServer, (103, 500), ack, b"ENx");
+    let [onward, _] = alone.take(due + 5_000, Direction::Request, (103, 500), ack, b"ENx");
     assert_eq!(onward, [(103, 500, b"x".to_vec())]);
 }
 
@@ -474,12 +477,12 @@ fn the_beginning_of_a_pattern_is_let_go_after_its_deadline_and_sent_until_it_arr
 fn a_pattern_whose_middle_is_late_is_not_let_go() {
     let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;
-    alone.take(0, Way::ToServer, (100, 500), ack, b"aTO");
-    alone.take(1, Way::ToClient, (500, 101), ack, b"");
+    alone.take(0, Direction::Request, (100, 500), ack, b"aTO");
+    alone.take(1, Direction::Response, (500, 101), ack, b"");
     // "KE" is lost; its sender will send it again, whenever that is.
-    alone.take(2, Way::ToServer, (105, 500), ack, b"Nb");
+    alone.take(2, Direction::Request, (105, 500), ack, b"Nb");
     assert_eq!(alone.overdue(60_000), None);
-    let [onward, _] = alone.take(60_001, Way::ToServer, (103, 500), ack, b"KE");
+    let [onward, _] = alone.take(60_001, Direction::Request, (103, 500), ack, b"KE");
     assert_eq!(onward, [(101, 500, b"b".to_vec())]);
 }
 
@@ -497,8 +500,8 @@ fn bytes_under_an_old_timestamp_are_not_what_was_said_first() {
         let tcp = wire::Tcp::parse(&wire.header).unwrap();
         let segment = SegmentIn { tcp, payload };
         let Alone { stores, connection, out, stage } = alone;
-        let outcome = connection.take(Way::ToServer, &segment, stores, stage, Tick(0), out);
-        (outcome, alone.sent(Way::ToServer, &wire)[0].clone())
+        let outcome = connection.take(Direction::Request, &segment, stores, stage, Tick(0), out);
+        (outcome, alone.sent(Direction::Request, &wire)[0].clone())
     };
     assert_eq!(send(&mut alone, 100, 700, b"abc").1, [(100, 500, b"abc".to_vec())]);
     assert_eq!(send(&mut alone, 103, 698, b"decoy"), (Outcome::TooOld, vec![]));
@@ -512,18 +515,18 @@ fn bytes_under_an_old_timestamp_are_not_what_was_said_first() {
 fn an_acknowledgement_outside_the_window_moves_nothing() {
     let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;
-    alone.take(0, Way::ToClient, (500, 100), ack, b"hello");
-    let [onward, _] = alone.take(1, Way::ToServer, (100, 505), ack, b"aTOKENb");
+    alone.take(0, Direction::Response, (500, 100), ack, b"hello");
+    let [onward, _] = alone.take(1, Direction::Request, (100, 505), ack, b"aTOKENb");
     assert_eq!(onward, [(100, 505, b"ab".to_vec())]);
     // Nobody who does not see the connection knows the server's numbers.
     for blind in [900_000, 0x8000_0000, 400] {
-        alone.take(2, Way::ToClient, (blind, 102), ack, b"");
+        alone.take(2, Direction::Response, (blind, 102), ack, b"");
     }
-    alone.take(2, Way::ToClient, (505, 1_000_000), ack, b"");
-    let [onward, _] = alone.take(3, Way::ToServer, (100, 505), ack, b"aTOKENb");
+    alone.take(2, Direction::Response, (505, 1_000_000), ack, b"");
+    let [onward, _] = alone.take(3, Direction::Request, (100, 505), ack, b"aTOKENb");
     assert_eq!(onward, [(100, 505, b"ab".to_vec())], "still unacknowledged");
-    let [onward, _] = alone.take(4, Way::ToClient, (505, 102), ack, b"");
+    let [onward, _] = alone.take(4, Direction::Response, (505, 102), ack, b"");
     assert_eq!(onward, [(505, 107, vec![])]);
-    let [onward, _] = alone.take(5, Way::ToServer, (100, 505), ack, b"aTOKENb");
+    let [onward, _] = alone.take(5, Direction::Request, (100, 505), ack, b"aTOKENb");
     assert!(onward.iter().all(|(_, _, bytes)| bytes.is_empty()), "{onward:?}");
 }

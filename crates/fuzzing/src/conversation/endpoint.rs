@@ -1,6 +1,6 @@
 //! One end of a connection: its stream, what it has of the other's, and frames right in every checksum.
 
-use datapath::Direction;
+use stage::Direction;
 use wire::{Layers, Seq, Tcp, TcpFlags, checksum};
 
 /// An address of each end (RFC 5737).

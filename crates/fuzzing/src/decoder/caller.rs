@@ -1,9 +1,9 @@
 //! The caller's part, as the interface of decoders describes it: contiguous bytes, one state, each direction on its own.
 
 use proto::{
-    Decoder, DecoderState, Direction, Field, FieldId, Fields, Flags, Need, Step, Transport, View,
-    Wanted,
+    Decoder, DecoderState, Field, FieldId, Fields, Flags, Need, Step, Transport, View, Wanted,
 };
+use stage::Direction;
 
 use super::{edit, sound};
 use crate::recipe::{Recipe, pieces};

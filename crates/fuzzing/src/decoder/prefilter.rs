@@ -1,9 +1,10 @@
 //! With or without the header prefilter, a decoder comes to the same state at the same byte, and catches the same.
 
 use proto::{
-    Decoder, DecoderState, Direction, Fields, HeaderFieldPrefilter, HeaderPrefilter, Slot, Step,
-    View, Wanted, WatchedRanges,
+    Decoder, DecoderState, Fields, HeaderFieldPrefilter, HeaderPrefilter, Slot, Step, View, Wanted,
+    WatchedRanges,
 };
+use stage::Direction;
 
 use crate::recipe::{Recipe, RecipeRandom};
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use patch::{Direction, Expect, TestCase, TestStep};
+use patch::{Expect, TestCase, TestStep};
+use stage::Direction;
 use wire::{Layers, checksum, number};
 
 use super::mismatch::{Mismatch, around};

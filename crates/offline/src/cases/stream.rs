@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use patch::{Direction, Expect, TestCase, TestStep};
+use patch::{Expect, TestCase, TestStep};
+use stage::Direction;
 use wire::number;
 
 use super::ideal_host::{IN_FLIGHT_BYTES_MAX, IdealHost, OutgoingSegment};

@@ -3,7 +3,8 @@
 mod values;
 
 use plan::{ByteTest, Compare, Condition, Operand, Test};
-use proto::{Direction, FieldDef, FieldKind, Protocol, Slot, Wanted};
+use proto::{FieldDef, FieldKind, Protocol, Slot, Wanted};
+use stage::Direction;
 
 use super::lexer::Complaint;
 use super::parser::parse;

@@ -1,7 +1,8 @@
 //! From a verb's operands to its transform.
 
 use plan::{Normalization, REPLY_BYTES_MAX, Reply, Transform};
-use proto::{Direction, FieldDef, FieldKind, Transport};
+use proto::{FieldDef, FieldKind, Transport};
+use stage::Direction;
 
 use super::{RuleReader, VALUE_BYTES_MAX, kind_words};
 use crate::bytes::{Literal, show};

@@ -4,7 +4,8 @@ use plan::{
     ByteSource, ByteStep, ByteTest, Compare, Condition, Hold, Measure, Normalization, Operand,
     Reply, Test, Transform,
 };
-use proto::{Direction, Transport};
+use proto::Transport;
+use stage::Direction;
 
 use super::ground::{good, patch_text, plan};
 use crate::{Answer, Expect, Group, Options, compile, explain};

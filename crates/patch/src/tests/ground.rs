@@ -1,8 +1,7 @@
 //! A protocol with a field of every kind, over both transports, and one of another name.
 
-use proto::{
-    Decoder, DecoderState, Direction, Editable, FieldDef, FieldKind, Protocol, Repr, Transport,
-};
+use proto::{Decoder, DecoderState, Editable, FieldDef, FieldKind, Protocol, Repr, Transport};
+use stage::Direction;
 
 use crate::{Diagnostic, Group, Options, Patch, compile, render};
 

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::fields::Flags;
-use crate::{Direction, FieldId, FieldKind};
+use crate::{FieldId, FieldKind};
+use stage::Direction;
 
 /// Labels of a dotted name, without the root.
 fn labels(name: &str) -> Vec<u8> {

@@ -5,7 +5,7 @@
 //! Never:     believes that a server answers an empty line, or that it does not.
 
 use super::{FtpState, OpenLine};
-use crate::Direction;
+use stage::Direction;
 
 impl FtpState {
     pub(super) fn command_ended(&mut self, blank: bool) {

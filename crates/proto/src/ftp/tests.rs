@@ -1,8 +1,8 @@
 use super::*;
-use crate::Direction::{Request, Response};
 use crate::corpus::all_survive;
 use crate::replay::ReplayTurn::{Answers, Asks, Refused as RefusedTurn};
 use crate::replay::{check, check_held, check_ids, check_outstanding, noise, survives};
+use stage::Direction::{Request, Response};
 
 const ALL: &[&str] =
     &["ftp.request.command", "ftp.request.arg", "ftp.response.code", "ftp.response.arg"];

@@ -6,7 +6,7 @@
 
 use super::list;
 use super::state::{HttpHalf, HttpPhase, HttpState, Marks, RequestKind};
-use crate::Direction;
+use stage::Direction;
 
 /// The headers framing rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,8 @@ use super::table::{
     TE_UNKNOWN, VERDICT_FIELDS,
 };
 use super::{NAME_BYTES_MAX, framing, suspect_data};
-use crate::{Direction, Fields, Need, Span, Step, View, Wanted};
+use crate::{Fields, Need, Span, Step, View, Wanted};
+use stage::Direction;
 
 /// Why a walk stopped.
 enum HeadStop {

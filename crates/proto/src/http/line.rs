@@ -13,7 +13,8 @@ use super::table::{
     RESPONSE_LINE, TRAILER, add_known, known,
 };
 use super::{NAME_BYTES_MAX, framing, list};
-use crate::{Direction, Field, FieldId, Fields, Flags, Need, Slot, Span, Step, View, Wanted};
+use crate::{Field, FieldId, Fields, Flags, Need, Slot, Span, Step, View, Wanted};
+use stage::Direction;
 
 /// What of header lines is read at all: asked once a call, not once a line.
 pub(super) struct HeaderInterest {

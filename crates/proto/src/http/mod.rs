@@ -22,10 +22,10 @@ mod tests;
 
 use crate::schema::{Protocol, Transport};
 use crate::{
-    Decoder, DecoderState, Direction, Fields, Flags, Need, Refusal, Refused, Span, Step, View,
-    Wanted,
+    Decoder, DecoderState, Fields, Flags, Need, Refusal, Refused, Span, Step, View, Wanted,
 };
 use head::HeadWalk;
+use stage::Direction;
 pub use state::HttpState;
 use state::{HttpPhase, Marks};
 use table::FILE_DATA;

@@ -15,9 +15,8 @@ use super::table::{
     RESPONSE_FLAG, RESPONSE_LINE, RESPONSE_VERSION, STATUS_LINE_FIELDS, URI, known, may_be_known,
 };
 use super::{NAME_BYTES_MAX, framing, line, list, scan, start};
-use crate::{
-    Direction, Field, FieldId, Fields, Flags, HeaderPrefilter, Slot, Span, Step, View, Wanted,
-};
+use crate::{Field, FieldId, Fields, Flags, HeaderPrefilter, Slot, Span, Step, View, Wanted};
+use stage::Direction;
 
 /// Methods are shorter.
 const METHOD_BYTES_MAX: usize = 32;

@@ -8,7 +8,8 @@
 
 use super::framing::{self, Framing};
 use super::{scan, start};
-use crate::{Direction, Refusal, Refused, View};
+use crate::{Refusal, Refused, View};
+use stage::Direction;
 
 /// Names of the responses, in the order of `refuse`'s numbers.
 pub(super) const REFUSALS: &[&str] = &[

@@ -5,7 +5,8 @@
 //!            believed again.
 //! Never:     holds bytes of the stream.
 
-use crate::{Direction, FieldId, Slot};
+use crate::{FieldId, Slot};
+use stage::Direction;
 
 /// Where a direction stands; the next byte begins this.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

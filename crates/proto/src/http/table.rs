@@ -5,7 +5,8 @@
 //! Never:     looks at a message.
 
 use super::line::NameFilter;
-use crate::{Direction, Editable, FieldDef, FieldId, FieldKind, Repr, Wanted};
+use crate::{Editable, FieldDef, FieldId, FieldKind, Repr, Wanted};
+use stage::Direction;
 
 macro_rules! table {
     ($($id:ident = $def:expr;)+) => {

@@ -2,10 +2,10 @@
 //! whole mode, finds the same.
 
 use super::*;
-use crate::Direction::{Request as Q, Response as S};
 use crate::corpus::{all_survive, payloads};
 use crate::replay::{ReplayCuts, ReplayTurns, noise, replay, survives};
 use crate::{Edits, Field, FieldId, FieldKind};
+use stage::Direction::{Request as Q, Response as S};
 
 #[track_caller]
 fn check(names: &[&str], turns: ReplayTurns<'_>, want: &[&str]) {

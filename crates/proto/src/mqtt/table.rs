@@ -4,8 +4,9 @@
 //! Promises:  a number always names the row it was written beside: one macro makes both.
 //! Never:     looks at a packet.
 
+use crate::Wanted;
 use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
-use crate::{Direction, Wanted};
+use stage::Direction;
 
 use super::reply;
 

@@ -1,10 +1,10 @@
 //! Packets, conversations, repairs and answers.
 
 use super::*;
-use crate::Direction::{Request, Response};
 use crate::replay::{
     ReplayCuts, ReplayTurns, check, check_held, check_ids, noise, replay, survives,
 };
+use stage::Direction::{Request, Response};
 
 /// A packet around `body`.
 fn packet(first: u8, body: &[u8]) -> Vec<u8> {

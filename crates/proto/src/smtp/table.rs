@@ -1,7 +1,7 @@
 //! SMTP's table: fields, readings, refusals.
 
-use crate::Direction;
 use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
+use stage::Direction;
 
 pub(super) const REQ: FieldId = FieldId(0);
 pub(super) const COMMAND_LINE: FieldId = FieldId(1);

@@ -1,11 +1,11 @@
 use super::table::{COMMAND, ESMTP, MAIL_FROM, RCPT_TO};
 use super::*;
-use crate::Direction::{Request, Response};
 use crate::corpus::{all_survive, payloads};
 use crate::replay::ReplayTurn::{self, Answers, Asks, Refused as RefusedTurn};
 use crate::replay::{
     ReplayCuts, check, check_held, check_ids, check_outstanding, noise, replay, survives,
 };
+use stage::Direction::{Request, Response};
 
 const COMMANDS: &[&str] = &["smtp.req.command", "smtp.req.parameter", "smtp.response.code"];
 const DATA: &[&str] = &[

@@ -4,9 +4,9 @@ use super::table::{
     SUPPORTED_VERSION,
 };
 use super::*;
-use crate::Direction::{Request, Response};
 use crate::corpus::all_survive;
 use crate::replay::{ReplayCuts, check_held, check_ids, noise, replay, survives};
+use stage::Direction::{Request, Response};
 
 #[test]
 fn the_table_and_its_numbers_agree() {

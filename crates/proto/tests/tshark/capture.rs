@@ -4,7 +4,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use proto::{Direction, Transport};
+use proto::Transport;
+use stage::Direction;
 
 use crate::cases::Case;
 

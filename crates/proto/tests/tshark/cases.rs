@@ -1,6 +1,6 @@
 //! Which protocols are compared, on which captures, and every difference that is meant, with its reason.
 
-use proto::Direction::{self, Request, Response};
+use stage::Direction::{self, Request, Response};
 
 use crate::feed::Value;
 use crate::{Mismatch, same, streams};

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{
-    Decoder, DecoderState, Direction, Dissection, FieldId, FieldKind, Fields, Flags, Span, Step,
-    Transport, View, Wanted,
+    Decoder, DecoderState, Dissection, FieldId, FieldKind, Fields, Flags, Span, Step, Transport,
+    View, Wanted,
 };
+use stage::Direction;
 
 use crate::capture::{Carried, End, Frame};
 

@@ -3,9 +3,8 @@
 
 use std::path::Path;
 
-use proto::{
-    Decoder, Direction, Edits, FieldId, Fields, Refused, Repair, Span, Transport, View, Wanted,
-};
+use proto::{Decoder, Edits, FieldId, Fields, Refused, Repair, Span, Transport, View, Wanted};
+use stage::Direction;
 
 use crate::capture::{self, Carried};
 

@@ -11,7 +11,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use datapath::LinkLayer;
 use offline::pcap::{Capture, CaptureFormat, CaptureItem, PacketRecord, link_of};
-use proto::{Decoder, Direction, Dissection, Fields, Transport, View, Wanted};
+use proto::{Decoder, Dissection, Fields, Transport, View, Wanted};
+use stage::Direction;
 use wire::{Layers, Tcp, Transport as Layer4};
 
 use super::{code, ports};

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use proto::{Direction, Editable, FieldDef, FieldKind, Protocol, Transport};
+use proto::{Editable, FieldDef, FieldKind, Protocol, Transport};
 use serde::Serialize;
+use stage::Direction;
 
 use super::{code, manual, ports};
 use crate::cli::FieldsArgs;

@@ -1,7 +1,9 @@
 //! Messages that are answered from here, among a server's own.
 
 use super::{Alone, Dice, Run, length, play, profile};
-use crate::{Back, Edit, End, HoldKind, Inspected, Look, Stage, Then, Way};
+use stage::{
+    ConnectionEnd, Direction, Edit, HoldKind, InspectContext, Inspected, Next, ReverseState, Stage,
+};
 use wire::TcpFlags;
 
 /// Frames of two bytes (kind and length) and a body, both ways. The client's [`REFUSED`] ones are answered from here by an
@@ -49,41 +51,41 @@ fn frames(mut stream: &[u8]) -> Vec<&[u8]> {
 }
 
 impl Stage for Answers {
-    fn inspect(&mut self, way: Way, input: &[u8], look: Look) -> Inspected {
+    fn inspect(&mut self, way: Direction, input: &[u8], context: InspectContext) -> Inspected {
         self.edits.clear();
         self.answer.clear();
         let mut at = 0;
-        let mut end = End::GoesOn;
-        let then = loop {
+        let mut end = ConnectionEnd::GoesOn;
+        let next = loop {
             let &[kind, len, ref after @ ..] = &input[at..] else {
-                break if at == input.len() { Then::Inspect } else { Then::Hold(HoldKind::Unit) };
+                break if at == input.len() { Next::Inspect } else { Next::Hold(HoldKind::Unit) };
             };
             let body = body_bytes(kind, len);
             if kind == SKIPPED && body > 0 {
                 at += 2;
-                break Then::Skip { bytes: body as u64, discard: false };
+                break Next::Skip { bytes: body as u64, discard: false };
             }
-            let Some(body) = after.get(..body) else { break Then::Hold(HoldKind::Unit) };
+            let Some(body) = after.get(..body) else { break Next::Hold(HoldKind::Unit) };
             let next = at + 2 + body.len();
-            if way == Way::ToServer && matches!(kind, REFUSED | LAST) {
-                match look.back {
-                    Back::Busy => break Then::Hold(HoldKind::Answers),
-                    Back::Over => self.unread += 1,
-                    Back::Open => {
+            if way == Direction::Request && matches!(kind, REFUSED | LAST) {
+                match context.reverse {
+                    ReverseState::Busy => break Next::Hold(HoldKind::Answers),
+                    ReverseState::Over => self.unread += 1,
+                    ReverseState::Open => {
                         self.answer.extend([ANSWER, len]);
                         self.answer.extend(body);
                     }
                 }
                 self.edits.push((at, next));
-                if kind == LAST && look.back == Back::Open {
-                    end = End::Finished;
+                if kind == LAST && context.reverse == ReverseState::Open {
+                    end = ConnectionEnd::Finished;
                     at = next;
-                    break Then::Inspect;
+                    break Next::Inspect;
                 }
             }
             at = next;
         };
-        Inspected { decided: at, then, answer: !self.answer.is_empty(), end }
+        Inspected { decided: at, next, answer: !self.answer.is_empty(), end }
     }
 
     fn edit(&self, nth: usize) -> Option<Edit<'_>> {
@@ -166,16 +168,16 @@ fn behind_a_last_answer_both_ends_are_over() {
 fn what_the_server_still_sends_stands_behind_an_end_told_from_here() {
     let mut alone = Alone::new(Answers::default());
     let (ack, reset) = (TcpFlags::ACK, TcpFlags::RST.with(TcpFlags::ACK));
-    let [onward, back] = alone.take(0, Way::ToServer, (100, 500), ack, &[LAST, 1, 7]);
+    let [onward, back] = alone.take(0, Direction::Request, (100, 500), ack, &[LAST, 1, 7]);
     // The answer is 500..503, the end 503: the client goes on with 504, the server with 500.
     assert_eq!(onward, [(100, 500, vec![])]);
     assert_eq!(back, [(500, 103, vec![ANSWER, 1, 7])]);
-    alone.take(1, Way::ToServer, (103, 504), ack, b"");
-    let [onward, _] = alone.take(2, Way::ToClient, (500, 100), ack, b"");
+    alone.take(1, Direction::Request, (103, 504), ack, b"");
+    let [onward, _] = alone.take(2, Direction::Response, (500, 100), ack, b"");
     assert_eq!(onward, [(504, 103, vec![])]);
     // A keep-alive must be before it, or nobody would answer.
-    let [onward, _] = alone.take(3, Way::ToClient, (499, 100), ack, b"");
+    let [onward, _] = alone.take(3, Direction::Response, (499, 100), ack, b"");
     assert_eq!(onward, [(503, 103, vec![])]);
-    let [onward, _] = alone.take(4, Way::ToClient, (500, 100), reset, b"");
+    let [onward, _] = alone.take(4, Direction::Response, (500, 100), reset, b"");
     assert_eq!(onward, [(504, 103, vec![])]);
 }

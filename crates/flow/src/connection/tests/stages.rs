@@ -1,7 +1,9 @@
 //! Stages that decide in a few lines, and the same edits made on a whole stream.
 
 use super::Dice;
-use crate::{Edit, End, HoldKind, Inspected, Look, Release, Stage, Then, Way};
+use stage::{
+    ConnectionEnd, Deadline, Direction, Edit, HoldKind, InspectContext, Inspected, Next, Stage,
+};
 
 /// Passes everything; with `rest`, without looking at it.
 pub(super) struct Untouched {
@@ -9,10 +11,10 @@ pub(super) struct Untouched {
 }
 
 impl Stage for Untouched {
-    fn inspect(&mut self, _: Way, input: &[u8], _: Look) -> Inspected {
-        let then = if self.rest { Then::SkipRest { discard: false } } else { Then::Inspect };
+    fn inspect(&mut self, _: Direction, input: &[u8], _: InspectContext) -> Inspected {
+        let next = if self.rest { Next::SkipRest { discard: false } } else { Next::Inspect };
         let decided = if self.rest { 0 } else { input.len() };
-        Inspected { decided, then, answer: false, end: End::GoesOn }
+        Inspected { decided, next, answer: false, end: ConnectionEnd::GoesOn }
     }
 
     fn edit(&self, _: usize) -> Option<Edit<'_>> {
@@ -115,37 +117,37 @@ impl Frames {
 }
 
 impl Stage for Frames {
-    fn inspect(&mut self, way: Way, input: &[u8], look: Look) -> Inspected {
-        let held = look.held;
+    fn inspect(&mut self, way: Direction, input: &[u8], context: InspectContext) -> Inspected {
+        let held = context.held;
         self.edits.clear();
         let seen = &mut self.seen[way.index()];
         assert_eq!(&input[..held], &seen[..held], "held bytes come back as they were");
         let mut at = 0;
-        let then = loop {
+        let next = loop {
             let &[kind, len, ref after @ ..] = &input[at..] else {
-                break if at == input.len() { Then::Inspect } else { Then::Hold(HoldKind::Unit) };
+                break if at == input.len() { Next::Inspect } else { Next::Hold(HoldKind::Unit) };
             };
             match fate(kind, len) {
                 Fate::Skip(bytes) => {
                     at += 2;
                     if bytes > 0 {
-                        break Then::Skip { bytes, discard: false };
+                        break Next::Skip { bytes, discard: false };
                     }
                 }
                 Fate::Discard(bytes) => {
                     at += 2;
                     if bytes > 0 {
-                        break Then::Skip { bytes, discard: true };
+                        break Next::Skip { bytes, discard: true };
                     }
                 }
-                Fate::SkipRest => break Then::SkipRest { discard: false },
+                Fate::SkipRest => break Next::SkipRest { discard: false },
                 Fate::DiscardRest => {
                     at += 2;
-                    break Then::SkipRest { discard: true };
+                    break Next::SkipRest { discard: true };
                 }
                 Fate::Body(edit) => {
                     let Some(body) = after.get(..usize::from(len)) else {
-                        break Then::Hold(HoldKind::Unit);
+                        break Next::Hold(HoldKind::Unit);
                     };
                     let start = at + 2;
                     let end = start + body.len();
@@ -163,7 +165,7 @@ impl Stage for Frames {
             }
         };
         *seen = input[at..].to_vec();
-        Inspected { decided: at, then, answer: false, end: End::GoesOn }
+        Inspected { decided: at, next, answer: false, end: ConnectionEnd::GoesOn }
     }
 
     fn edit(&self, nth: usize) -> Option<Edit<'_>> {
@@ -196,13 +198,13 @@ impl Tokens {
 }
 
 impl Stage for Tokens {
-    fn inspect(&mut self, way: Way, input: &[u8], look: Look) -> Inspected {
-        let Look { ended, .. } = look;
-        let release = look.release == Release::Window;
+    fn inspect(&mut self, way: Direction, input: &[u8], context: InspectContext) -> Inspected {
+        let InspectContext { ended, .. } = context;
+        let release = context.deadline == Deadline::PartialMatch;
         self.edits.clear();
         let way = way.index();
         let mut at = 0;
-        let mut then = Then::Inspect;
+        let mut next = Next::Inspect;
         while at < input.len() {
             let rest = &TOKEN[self.open[way]..];
             if input[at..].starts_with(rest) {
@@ -211,7 +213,7 @@ impl Stage for Tokens {
                 self.open[way] = 0;
             } else if rest.starts_with(&input[at..]) && !ended {
                 if !release {
-                    then = Then::Hold(HoldKind::Window);
+                    next = Next::Hold(HoldKind::PartialMatch);
                     break;
                 }
                 self.open[way] += input.len() - at;
@@ -225,7 +227,7 @@ impl Stage for Tokens {
                 at += 1;
             }
         }
-        Inspected { decided: at, then, answer: false, end: End::GoesOn }
+        Inspected { decided: at, next, answer: false, end: ConnectionEnd::GoesOn }
     }
 
     fn edit(&self, nth: usize) -> Option<Edit<'_>> {

@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use super::super::Dns;
 use super::*;
 use crate::replay::noise;
-use crate::{Decoder as _, Direction, FieldId, View, Wanted, WatchedRanges};
+use crate::{Decoder as _, FieldId, View, Wanted, WatchedRanges};
+use stage::Direction;
 
 const QUERY: &[u8] = b"\x12\x34\x01\x20\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01";
 

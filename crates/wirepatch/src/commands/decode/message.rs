@@ -4,10 +4,11 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 
 use anyhow::{Context as _, Result};
-use proto::{Direction, Field, FieldKind, Fields, Flags, Protocol, Transport, Wanted};
+use proto::{Field, FieldKind, Fields, Flags, Protocol, Transport, Wanted};
 use serde::Serializer as _;
 use serde::ser::SerializeMap as _;
 use serde_json::Value;
+use stage::Direction;
 
 use crate::commands::fields::transport_name;
 

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
-use proto::{DecoderState, Direction, Fields, Step, View};
+use proto::{DecoderState, Fields, Step, View};
+use stage::Direction;
 use wire::{Seq, Tcp, TcpFlags};
 
 use super::KnownProtocol;

@@ -3,9 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use engine::{Peer, Scratch, Undecided};
-use flow::{Back, Edit, End, HoldKind, Inspected, Look, Release, Stage, Then, Way};
 use plan::{FailMode, Mode, Module, ModuleNo};
-use proto::Direction;
+use stage::{ConnectionEnd, Direction, Edit, InspectContext, Inspected, Next, Stage};
 
 use super::conversations::{Conversations, Kept};
 use crate::counters::{CoreCounters, PlanCounters};
@@ -26,40 +25,32 @@ pub(super) struct EngineStage<'a> {
 
 const UNINSPECTED: Inspected = Inspected {
     decided: 0,
-    then: Then::SkipRest { discard: false },
+    next: Next::SkipRest { discard: false },
     answer: false,
-    end: End::GoesOn,
+    end: ConnectionEnd::GoesOn,
 };
 
 impl Stage for EngineStage<'_> {
-    fn inspect(&mut self, way: Way, input: &[u8], look: Look) -> Inspected {
+    fn inspect(
+        &mut self,
+        direction: Direction,
+        input: &[u8],
+        context: InspectContext,
+    ) -> Inspected {
         self.broken = true;
         let Some((no, module)) = self.module else { return UNINSPECTED };
-        let from = direction(way);
         let peer = Peer { address: self.client };
-        let Look { held, ended, release, back } = look;
-        let back = match back {
-            Back::Open => engine::Back::Open,
-            Back::Busy => engine::Back::Busy,
-            Back::Over => engine::Back::Over,
-        };
-        let release = match release {
-            Release::Nothing => engine::Release::Nothing,
-            Release::Window => engine::Release::Window,
-            Release::Unit => engine::Release::Unit,
-        };
-        let input = engine::Input { bytes: input, held, ended, release, back };
         let scratch = &mut *self.scratch;
         let result = self.conversations.with(self.kept, |conversation| {
             catch_unwind(AssertUnwindSafe(|| {
-                engine::stream(module, from, conversation, input, &peer, scratch)
+                engine::stream(module, direction, conversation, input, context, &peer, scratch)
             }))
         });
         let Ok(result) = result else {
             // A panicking module costs this connection its patching, not the box.
             self.counters.count_undecided(Undecided::Panicked);
             let closes = module.mode == Mode::Enforce && module.fail == FailMode::Closed;
-            let end = if closes { End::Reset } else { End::GoesOn };
+            let end = if closes { ConnectionEnd::Reset } else { ConnectionEnd::GoesOn };
             return Inspected { end, ..UNINSPECTED };
         };
         self.broken = false;
@@ -67,25 +58,12 @@ impl Stage for EngineStage<'_> {
             self.counters.count_undecided(why);
         }
         if let Some(plan_counters) = self.plan_counters {
-            if let Some(cells) = plan_counters.module(no, from) {
+            if let Some(cells) = plan_counters.module(no, direction) {
                 cells.messages.add(result.messages.into());
             }
             plan_counters.count_hits(module.mode, self.scratch.hits());
         }
-        let then = match result.then {
-            engine::Then::Inspect => Then::Inspect,
-            engine::Then::Hold(engine::HoldKind::Unit) => Then::Hold(HoldKind::Unit),
-            engine::Then::Hold(engine::HoldKind::Window) => Then::Hold(HoldKind::Window),
-            engine::Then::Hold(engine::HoldKind::Answers) => Then::Hold(HoldKind::Answers),
-            engine::Then::Skip { bytes, discard } => Then::Skip { bytes, discard },
-            engine::Then::SkipRest { discard } => Then::SkipRest { discard },
-        };
-        let end = match result.end {
-            engine::End::GoesOn => End::GoesOn,
-            engine::End::Reset => End::Reset,
-            engine::End::Finished => End::Finished,
-        };
-        Inspected { decided: result.decided, then, answer: result.answer, end }
+        result.inspected
     }
 
     fn enforces(&self) -> bool {
@@ -104,12 +82,5 @@ impl Stage for EngineStage<'_> {
 
     fn answer(&self) -> &[u8] {
         if self.broken { &[] } else { self.scratch.reply() }
-    }
-}
-
-const fn direction(way: Way) -> Direction {
-    match way {
-        Way::ToServer => Direction::Request,
-        Way::ToClient => Direction::Response,
     }
 }
