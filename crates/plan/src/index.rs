@@ -11,6 +11,7 @@
 mod candidates;
 
 mod byte_hints;
+mod end_bytes;
 mod literal_set;
 mod ngram_filter;
 mod precondition;
@@ -26,22 +27,18 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use proto::{HeaderPrefilter, Slot, Wanted, WatchedRanges};
 
 use crate::condition::Condition;
-use crate::module::{Rule, RuleNo};
+use crate::rule::{Rule, RuleNo};
 use crate::transform::ByteSet;
 pub use candidates::Candidates;
 use literal_set::widened;
 use precondition::{Atom, AtomKind, Precondition};
 use program::StreamedRules;
 pub use program::{
-    AUTOMATA_MAX, Automaton, LiteralAutomaton, LiteralState, MaskTable, Owner,
-    PARTIAL_MATCH_BYTES_MAX, Program,
+    AUTOMATA_MAX, Automaton, CONDITIONAL_RULES_MAX, LiteralAutomaton, LiteralState, MaskTable,
+    Owner, PARTIAL_MATCH_BYTES_MAX, Program,
 };
 use ranges::ByteRanges;
 pub use slot::SlotIndex;
-
-/// Streamable rules with a condition that one slot's program takes in: a bit each in an open field's state. Those past it
-/// are run on whole fields only.
-pub const CONDITIONAL_RULES_MAX: usize = 32;
 
 /// Built once from a side's rules, immutable in use.
 #[derive(Debug, Default)]

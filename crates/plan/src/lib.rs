@@ -20,18 +20,19 @@ pub mod decode;
 pub mod index;
 pub mod module;
 pub mod pattern;
+pub mod plan;
 pub mod publish;
+pub mod rule;
 pub mod scope;
 pub mod transform;
 
 pub use condition::{ByteSource, ByteStep, ByteTest, Compare, Condition, Measure, Operand, Test};
 pub use index::Index;
-pub use module::{
-    DirectionRules, FailMode, GroupInfo, GroupNo, Hold, Mode, Module, ModuleNo, PatchInfo, PatchNo,
-    Plan, Rule, RuleNo,
-};
+pub use module::{DirectionRules, FailMode, GroupInfo, GroupNo, Hold, Mode, Module, ModuleNo};
 pub use pattern::{Pattern, PatternError};
+pub use plan::{PatchInfo, Plan};
 pub use publish::{Publisher, Subscriber};
+pub use rule::{PatchNo, Rule, RuleNo};
 pub use scope::{Endpoint, ScopeMatch, ScopeTable, TUNNEL_PORTS};
 pub use transform::{
     ActsOn, Bound, ByteSet, Concerns, LengthEffect, Normalization, REPLY_BYTES_MAX, Reply,

@@ -1,27 +1,18 @@
-//! Plans, modules, their directions and rules.
+//! A module, its two directions, and the server group that it belongs to.
 
-use proto::{Decoder, Slot, Transport, Wanted};
+use proto::{Decoder, Transport, Wanted};
 use stage::Direction;
 
-use crate::condition::Condition;
 use crate::index::Index;
-use crate::scope::ScopeTable;
-use crate::transform::Transform;
+use crate::rule::{PatchNo, Rule, RuleNo};
 
-/// Index into [`Plan::patches`], the label of a patch's counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PatchNo(pub u16);
-
-/// Index into [`Plan::modules`].
+/// Index into [`crate::Plan::modules`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModuleNo(pub u16);
 
-/// Index into [`Plan::groups`].
+/// Index into [`crate::Plan::groups`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupNo(pub u16);
-
-/// Index into [`DirectionRules::rules`].
-pub type RuleNo = u16;
 
 /// Edit, or only count what would have been edited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,53 +32,6 @@ pub enum FailMode {
     Open,
     /// The datagram is dropped, the connection reset, counted.
     Closed,
-}
-
-/// Everything a core runs.
-#[derive(Debug, Default)]
-pub struct Plan {
-    /// One for each protocol of each server group that has patches.
-    pub modules: Box<[Module]>,
-    /// Every loaded patch.
-    pub patches: Box<[PatchInfo]>,
-    /// Every server group.
-    pub groups: Box<[GroupInfo]>,
-    /// Which module a packet concerns; built from the three above.
-    pub scope: ScopeTable,
-    /// Counts up by one with every plan that is put in force.
-    pub generation: u64,
-}
-
-impl Plan {
-    /// The only way to get one whose scope look-up agrees with its modules. `generation` is the publisher's to set.
-    pub fn new(modules: Vec<Module>, patches: Vec<PatchInfo>, groups: Vec<GroupInfo>) -> Self {
-        let scope = ScopeTable::new(&modules, &groups);
-        Self {
-            modules: modules.into(),
-            patches: patches.into(),
-            groups: groups.into(),
-            scope,
-            generation: 0,
-        }
-    }
-
-    /// The module of that number.
-    pub fn module(&self, no: ModuleNo) -> Option<&Module> {
-        self.modules.get(usize::from(no.0))
-    }
-}
-
-/// What the outside wants to know of a patch.
-#[derive(Clone, Debug, Default)]
-pub struct PatchInfo {
-    /// Its `patch:` name.
-    pub name: Box<str>,
-    /// Its `cve:` list.
-    pub cve: Box<[Box<str>]>,
-    /// Unix seconds of `vendor_fix.released`.
-    pub released: Option<i64>,
-    /// Unix seconds of `postpone_until`.
-    pub postpone_until: Option<i64>,
 }
 
 /// Addresses (and ports) behind the box that share patches and a mode.
@@ -182,17 +126,4 @@ impl DirectionRules {
     pub fn rule(&self, no: RuleNo) -> Option<&Rule> {
         self.rules.get(usize::from(no))
     }
-}
-
-/// One `when` and one transform on one field.
-#[derive(Debug)]
-pub struct Rule {
-    /// Whose.
-    pub patch: PatchNo,
-    /// The field the transform works on. For `drop`, `refuse` and `close` without a target: `None`.
-    pub target: Option<Slot>,
-    /// When it applies. Tests on the target, and on fields of the target's own element, speak of the occurrence at hand.
-    pub when: Condition,
-    /// What it does.
-    pub transform: Transform,
 }

@@ -6,9 +6,9 @@
 
 use proto::HeaderFieldPrefilter;
 
+use super::end_bytes::EndByteRules;
 use super::literal_set::Waiter;
 use super::precondition::LiteralPlace;
-use super::slot::SlotIndex;
 use crate::transform::ByteSet;
 
 /// Bytes that are not rare and stand for a literal alone, the least frequent in text first.
@@ -106,17 +106,23 @@ impl ByteHints {
         hints
     }
 
-    /// The slot's part of the header prefilter.
-    pub(super) fn header_prefilter_part(&self, slot: &SlotIndex) -> HeaderFieldPrefilter {
-        let few = self.bytes.len().saturating_add(self.pairs.len())
-            <= HeaderFieldPrefilter::BYTE_HINTS_MAX;
-        let (first, first_empty) = slot.first_bytes();
-        let (last, last_empty) = slot.last_bytes();
+    /// So few that a header prefilter can look for each.
+    pub(super) fn are_few(&self) -> bool {
+        self.bytes.len().saturating_add(self.pairs.len()) <= HeaderFieldPrefilter::BYTE_HINTS_MAX
+    }
+
+    /// Adds them, and the first and last bytes that rules wait for, to a slot's part of the header prefilter.
+    pub(super) fn add_to(
+        &self,
+        part: HeaderFieldPrefilter,
+        first: &EndByteRules,
+        last: &EndByteRules,
+    ) -> HeaderFieldPrefilter {
+        let few = self.are_few();
         let bytes = self.bytes.iter().filter(|_| few);
         let pairs = self.pairs.iter().copied().filter(|_| few);
-        HeaderFieldPrefilter::new(slot.watched_besides_text(!few))
-            .with_first(first.union(&self.first).iter(), first_empty)
-            .with_last(last.union(&self.last).iter(), last_empty)
+        part.with_first(first.any.union(&self.first).iter(), first.any_empty)
+            .with_last(last.any.union(&self.last).iter(), last.any_empty)
             .with_byte_hints(bytes, pairs, self.starts.iter().map(|start| &**start))
     }
 }

@@ -1,6 +1,6 @@
 //! The candidates for one message, and the other scratch of a look-up.
 
-use crate::module::RuleNo;
+use crate::rule::RuleNo;
 
 /// The rules that may concern one message: the caller's scratch, allocated once.
 #[derive(Debug)]

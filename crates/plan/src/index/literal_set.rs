@@ -12,12 +12,12 @@ use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, MatchKind};
 use regex_automata::dfa::regex::Regex;
 
-use super::Candidates;
+use super::candidates::Candidates;
 use super::ngram_filter::NgramFilter;
 use super::precondition::LiteralPlace;
 use super::table::TransitionTable;
 use crate::decode::url_decode;
-use crate::module::RuleNo;
+use crate::rule::RuleNo;
 use crate::transform::ByteSet;
 
 /// Up to so many literals are looked for by a table of all transitions.

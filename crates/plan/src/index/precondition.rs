@@ -10,8 +10,8 @@ use regex_automata::dfa::regex::Regex;
 use crate::condition::{
     ByteSource, ByteTest, Compare, Condition, Measure, MeasureTraits, Operand, StepTraits, Test,
 };
-use crate::module::Rule;
 use crate::pattern::{Pattern, Search};
+use crate::rule::Rule;
 use crate::transform::{ByteSet, Concerns, Transform};
 
 /// A necessary condition of a rule.

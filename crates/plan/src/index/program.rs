@@ -15,13 +15,17 @@ use aho_corasick::{AhoCorasick, Anchored, MatchKind};
 use regex_automata::dfa::{dense, regex::Regex};
 
 use crate::condition::Condition;
-use crate::module::{Rule, RuleNo};
 use crate::pattern::Search;
+use crate::rule::{Rule, RuleNo};
 use crate::transform::{ByteSet, Transform};
 
 /// Automata one slot may run: literals with and without case, and one regular expression. An open field remembers the state
 /// of each. Expressions past it are run on whole fields only.
 pub const AUTOMATA_MAX: usize = 3;
+
+/// Streamable rules with a condition that one slot's program takes in: a bit each in an open field's state. The rest run on
+/// whole fields only.
+pub const CONDITIONAL_RULES_MAX: usize = 32;
 
 /// Longest match that is looked for across pieces of a field.
 pub const PARTIAL_MATCH_BYTES_MAX: u32 = 4096;
@@ -129,7 +133,7 @@ impl StreamedRules {
         let regexes = self.regexes.saturating_add(regex);
         let takes = rule.transform.streams()
             && short
-            && conditional <= super::CONDITIONAL_RULES_MAX
+            && conditional <= CONDITIONAL_RULES_MAX
             && regexes <= AUTOMATA_MAX.saturating_sub(2);
         if takes {
             self.rules.push(no);

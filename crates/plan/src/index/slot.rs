@@ -11,13 +11,14 @@ use regex_automata::dfa::regex::Regex;
 
 use super::byte_hints::ByteHints;
 use super::candidates::Candidates;
+use super::end_bytes::EndByteRules;
 use super::literal_set::{LiteralSet, Waiter, are_rare, rare_bytes};
 use super::ngram_filter::ValueFilter;
 use super::precondition::{AtomKind, LiteralAtom};
 use super::program::{Program, StreamedRules};
 use super::ranges::ByteRanges;
 use crate::condition::Condition;
-use crate::module::{Rule, RuleNo};
+use crate::rule::{Rule, RuleNo};
 use crate::transform::ByteSet;
 
 /// See the module.
@@ -73,42 +74,13 @@ pub struct SlotIndex {
     waiting: Box<[RuleNo]>,
 }
 
-/// Rules that wait for a first (or last) byte.
-#[derive(Debug, Default)]
-struct EndByteRules {
-    /// Any of the sets has it.
-    any: ByteSet,
-    /// Any of the rules waits for an empty value.
-    any_empty: bool,
-    rules: Box<[(ByteSet, bool, RuleNo)]>,
-}
-
-impl EndByteRules {
-    fn new(rules: Vec<(ByteSet, bool, RuleNo)>) -> Self {
-        Self {
-            any: rules.iter().fold(ByteSet::new(), |any, (set, ..)| any.union(set)),
-            any_empty: rules.iter().any(|(_, empty, _)| *empty),
-            rules: rules.into(),
-        }
-    }
-
-    #[inline]
-    fn waits_for(&self, end: Option<&u8>) -> bool {
-        end.map_or(self.any_empty, |&byte| self.any.contains(byte))
-    }
-
-    #[inline]
-    fn look_up(&self, end: Option<&u8>, out: &mut Candidates) {
-        if self.rules.is_empty() {
-            return;
-        }
-        if self.waits_for(end) {
-            let waits = |set: &ByteSet, empty: bool| end.map_or(empty, |&byte| set.contains(byte));
-            for &(_, _, rule) in self.rules.iter().filter(|(set, empty, _)| waits(set, *empty)) {
-                out.add(rule);
-            }
-        }
-    }
+/// By what, besides its length and its number, a value is told to concern a rule.
+#[derive(Clone, Copy)]
+struct ValueTraits {
+    /// By its first or its last byte.
+    ends: bool,
+    /// By a literal or a byte in it.
+    text: bool,
 }
 
 impl SlotIndex {
@@ -158,7 +130,7 @@ impl SlotIndex {
         }
         slot.covered = !slot.rare.is_empty();
         slot.has_text = slot.literals.is_some() || !slot.masked.is_empty();
-        let ends = !slot.last.rules.is_empty() || !slot.any_byte.is_empty();
+        let ends = !slot.last.is_empty() || !slot.any_byte.is_empty();
         let numbers = [&slot.equal, &slot.above, &slot.below].iter().any(|list| !list.is_empty());
         let texts = !slot.bytes.is_empty() || !slot.expressions.is_empty();
         slot.has_more = ends || numbers || texts || !slot.present.is_empty();
@@ -276,24 +248,17 @@ impl SlotIndex {
         !self.more.is_empty()
     }
 
-    /// What somebody has to look at in a unit without [`SlotIndex::rare_hints`].
+    /// The slot's part of the header prefilter: the values that a rule may concern in a unit without
+    /// [`SlotIndex::rare_hints`].
     pub(super) fn header_prefilter_part(&self) -> HeaderFieldPrefilter {
-        self.byte_hints.header_prefilter_part(self)
+        let by_text = !self.byte_hints.are_few();
+        let watched = self.watched_values_by(ValueTraits { ends: false, text: by_text });
+        self.byte_hints.add_to(HeaderFieldPrefilter::new(watched), &self.first, &self.last)
     }
 
     /// See [`SlotIndex::header_prefilter_part`].
     pub(super) fn rare_hints(&self) -> ByteSet {
         self.byte_hints.rare
-    }
-
-    /// First bytes some rule waits for, and whether one waits for an empty value.
-    pub(super) fn first_bytes(&self) -> (ByteSet, bool) {
-        (self.first.any, self.first.any_empty)
-    }
-
-    /// The same of last bytes.
-    pub(super) fn last_bytes(&self) -> (ByteSet, bool) {
-        (self.last.any, self.last.any_empty)
     }
 
     /// The values that are watched.
@@ -331,16 +296,11 @@ impl SlotIndex {
 
     /// What gets past some precondition, or the program may change; in a unit without a rare byte (`plain`), or in any.
     fn watched_values(&self, plain: bool) -> WatchedRanges {
-        let ends = !self.first.rules.is_empty() || !self.last.rules.is_empty();
-        self.watched_by(ends, !plain)
+        let ends = !self.first.is_empty() || !self.last.is_empty();
+        self.watched_values_by(ValueTraits { ends, text: !plain })
     }
 
-    /// The same without what is known by first and last bytes; what is known by a literal or a byte of it only if `text`.
-    pub(super) fn watched_besides_text(&self, text: bool) -> WatchedRanges {
-        self.watched_by(false, text)
-    }
-
-    fn watched_by(&self, ends: bool, text: bool) -> WatchedRanges {
+    fn watched_values_by(&self, ValueTraits { ends, text }: ValueTraits) -> WatchedRanges {
         const ANY: (usize, usize) = (0, usize::MAX);
         let mut lengths = Vec::new();
         let mut numbers = Vec::new();
@@ -394,7 +354,7 @@ impl SlotIndex {
     #[inline]
     pub fn watches_in_plain(&self, unit: &[u8], at: Span) -> bool {
         self.watched_without_first.length(usize::try_from(at.len()).unwrap_or(usize::MAX))
-            || (!self.first.rules.is_empty() && self.first.waits_for(at.of(unit).first()))
+            || (!self.first.is_empty() && self.first.waits_for(at.of(unit).first()))
     }
 
     /// The same of an occurrence in a unit that is plain or not: see [`super::Index::is_plain`].

@@ -2,8 +2,8 @@ use proto::schema::{FieldDef, FieldId, Protocol};
 
 use super::*;
 use crate::condition::{ByteSource, ByteStep, ByteTest, Compare, Measure, Operand, Test};
-use crate::module::PatchNo;
 use crate::pattern::Pattern;
+use crate::rule::PatchNo;
 use crate::transform::Transform;
 
 static PROTOCOL: Protocol = Protocol {

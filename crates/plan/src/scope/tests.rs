@@ -1,5 +1,6 @@
 use super::*;
-use crate::module::{DirectionRules, FailMode, GroupNo, Mode, Plan};
+use crate::module::{DirectionRules, FailMode, GroupNo, Mode};
+use crate::plan::Plan;
 use proto::{Decoder, Protocol};
 
 struct Nothing;

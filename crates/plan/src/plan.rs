@@ -1,0 +1,51 @@
+//! Everything a core runs: modules, patches, groups, and the scope look-up over them.
+
+use crate::module::{GroupInfo, Module, ModuleNo};
+use crate::scope::ScopeTable;
+
+/// Everything a core runs.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// One for each protocol of each server group that has patches.
+    pub modules: Box<[Module]>,
+    /// Every loaded patch.
+    pub patches: Box<[PatchInfo]>,
+    /// Every server group.
+    pub groups: Box<[GroupInfo]>,
+    /// Which module a packet concerns; built from the three above.
+    pub scope: ScopeTable,
+    /// Counts up by one with every plan that is put in force.
+    pub generation: u64,
+}
+
+impl Plan {
+    /// The only way to get one whose scope look-up agrees with its modules. `generation` is the publisher's to set.
+    pub fn new(modules: Vec<Module>, patches: Vec<PatchInfo>, groups: Vec<GroupInfo>) -> Self {
+        let scope = ScopeTable::new(&modules, &groups);
+        Self {
+            modules: modules.into(),
+            patches: patches.into(),
+            groups: groups.into(),
+            scope,
+            generation: 0,
+        }
+    }
+
+    /// The module of that number.
+    pub fn module(&self, no: ModuleNo) -> Option<&Module> {
+        self.modules.get(usize::from(no.0))
+    }
+}
+
+/// What the outside wants to know of a patch.
+#[derive(Clone, Debug, Default)]
+pub struct PatchInfo {
+    /// Its `patch:` name.
+    pub name: Box<str>,
+    /// Its `cve:` list.
+    pub cve: Box<[Box<str>]>,
+    /// Unix seconds of `vendor_fix.released`.
+    pub released: Option<i64>,
+    /// Unix seconds of `postpone_until`.
+    pub postpone_until: Option<i64>,
+}
