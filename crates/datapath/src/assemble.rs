@@ -12,6 +12,7 @@ use wire::{Fragment, IpVersion, Layers, checksum};
 
 use crate::core::{Lane, Tick};
 use crate::counters::CoreCounters;
+use crate::events::Event;
 use crate::limits::Limits;
 use crate::nic::Frame;
 use crate::parse::{LinkLayer, parse};
@@ -155,7 +156,7 @@ impl<F: Frame> Fragments<F> {
         let overlaps =
             slot.pieces.iter().any(|held| held.start < piece.end && piece.start < held.end);
         if past_end || before_held_end || overlaps {
-            counters.count_many(Reason::FragmentOverlaps, count(slot.pieces.len()));
+            counters.count_events(Event::FragmentsDiscarded, count(slot.pieces.len()));
             self.held = held.saturating_sub(slot.pieces.len());
             slot.pieces.clear();
             slot.spoilt = true;
@@ -212,7 +213,7 @@ impl<F: Frame> Fragments<F> {
             if now.saturating_sub(slot.born) < self.timeout_ms {
                 continue;
             }
-            counters.count_many(Reason::FragmentTimedOut, count(slot.pieces.len()));
+            counters.count_events(Event::FragmentTimedOut, count(slot.pieces.len()));
             self.held = self.held.saturating_sub(slot.pieces.len());
             slot.pieces.clear();
             self.free(self.sweep_cursor);

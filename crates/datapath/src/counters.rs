@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use plan::{ModuleNo, PatchNo, Plan};
 use stage::Direction;
 
+use crate::events::Event;
 use crate::limits;
 use crate::nic::PortNo;
 use crate::reasons::Reason;
@@ -63,6 +64,7 @@ pub const UNDECIDED: [&str; 7] = [
 #[repr(align(128))]
 pub struct CoreCounters {
     reasons: [Cell; Reason::ALL.len()],
+    events: [Cell; Event::ALL.len()],
     ports: [PortCells; limits::PORTS_MAX],
     undecided: [Cell; UNDECIDED.len()],
     /// Turns taken.
@@ -93,6 +95,7 @@ impl Default for CoreCounters {
     fn default() -> Self {
         Self {
             reasons: core::array::from_fn(|_| Cell::default()),
+            events: Default::default(),
             ports: Default::default(),
             undecided: Default::default(),
             turns: Cell::default(),
@@ -123,6 +126,18 @@ impl CoreCounters {
         }
     }
 
+    /// Something happened that is not the end of a received frame.
+    pub fn count_event(&self, event: Event) {
+        self.count_events(event, 1);
+    }
+
+    /// It happened so often.
+    pub fn count_events(&self, event: Event, times: u64) {
+        if let Some(cell) = self.events.get(event.index()) {
+            cell.add(times);
+        }
+    }
+
     /// A message could not be decided.
     pub fn count_undecided(&self, why: engine::Undecided) {
         use engine::Undecided::{
@@ -146,6 +161,11 @@ impl CoreCounters {
     /// Frames that left for this reason.
     pub fn reason(&self, reason: Reason) -> u64 {
         self.reasons.get(reason.index()).map_or(0, Cell::load)
+    }
+
+    /// How often the event happened.
+    pub fn event(&self, event: Event) -> u64 {
+        self.events.get(event.index()).map_or(0, Cell::load)
     }
 
     /// Messages that could not be decided, in the order of [`UNDECIDED`].

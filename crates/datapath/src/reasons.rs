@@ -1,6 +1,11 @@
-//! Why a frame left the journey, and what became of it. One table: code, metric and manual read it.
+//! Why a frame left the journey, and its fate. One table: code, metric and manual read it.
+//!
+//! Holds:     [`Reason`], one a row, and [`FrameFate`].
+//! Promises:  every received frame is counted under exactly one reason, so the sum of all reasons is the number of received
+//!            frames. A fact that is not the end of a received frame is an [`Event`](crate::Event).
+//! Never:     steers a frame: a fate is what the metric and the manual say, and no step of the journey branches on it.
 
-/// What became of the frame.
+/// The end of a frame in the journey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FrameFate {
     /// Sent on, exactly as it came.
@@ -46,7 +51,7 @@ macro_rules! reasons {
                 match self { $(Self::$name => $label,)+ }
             }
 
-            /// What became of the frame.
+            /// The end of its frames.
             pub const fn fate(self) -> FrameFate {
                 match self { $(Self::$name => FrameFate::$fate,)+ }
             }
@@ -76,18 +81,15 @@ reasons! {
     BadChecksum "bad_checksum" Untouched "In scope, with a wrong UDP or TCP checksum, so the server discards it; sent on untouched, not inspected.";
     FragmentHeld "fragment_held" Held "A fragment that waits for the rest of its datagram; the one that completes it is counted under what becomes of the whole.";
     FragmentRepeated "fragment_repeated" Dropped "An exact copy of a fragment that is held already.";
-    FragmentTimedOut "fragment_timed_out" Dropped "The rest of its datagram did not come in time.";
-    FragmentOverlaps "fragment_overlaps" Dropped "Overlaps another fragment of its datagram, which is dropped whole (RFC 5722).";
+    FragmentOverlaps "fragment_overlaps" Dropped "Overlaps another fragment of its datagram, which is dropped whole (RFC 5722), or came after such a fragment.";
     FragmentImpossible "fragment_impossible" Dropped "A fragment that cannot belong to any datagram: past 65,535 bytes, or of an odd length before the end.";
     FragmentsFull "fragments_full" Dropped "No room to hold another fragment.";
     FragmentsTooLong "fragments_too_long" Dropped "A TCP segment in fragments that is longer than one frame when whole.";
     // Track and assemble (TCP).
     TcpUntracked "tcp_untracked" Untouched "A TCP segment in scope whose connection was not seen to begin; sent on untouched, not inspected.";
-    TcpPickedUp "tcp_picked_up" Changed "No frame: a connection that was not seen to begin is tracked from here on (`midstream: pick_up`).";
     TcpMidstreamReset "tcp_midstream_reset" Dropped "A TCP segment in scope whose connection was not seen to begin; both its ends were reset (`midstream: reset`).";
     FlowTableFull "flow_table_full" Untouched "No room to track a new connection, and the fail mode is open: it is sent on untouched, not inspected.";
     FlowTableFullClosed "flow_table_full_closed" Dropped "No room to track a new connection, and the fail mode is closed: its client tries again.";
-    FlowEvicted "flow_evicted" Changed "No frame: a half-open connection made room for a new one in a full table.";
     TcpSigned "tcp_signed" Untouched "The connection signs its segments (TCP-MD5, TCP-AO), so none may be edited; sent on untouched.";
     TcpMoved "tcp_moved" Changed "Only numbers of the header changed, because bytes before it were edited.";
     TcpRebuilt "tcp_rebuilt" Changed "Brought again what was sent before: sent again out of the copy, or answered with an acknowledgement.";
@@ -106,10 +108,6 @@ reasons! {
     TcpClosed "tcp_closed" Changed "A patch, or the fail mode, ended the connection: both ends were reset.";
     TcpBroken "tcp_broken" Changed "An edit could not be kept for resending: both ends were reset.";
     TcpAfterReset "tcp_after_reset" Dropped "Belongs to a connection that was reset, by an end or from here; answered with a reset.";
-    TcpIdleReset "tcp_idle_reset" Changed "No frame: a connection was silent for more than two hours and was reset at both ends; what they said next would not be patched.";
-    TcpHoldEnded "tcp_hold_ended" Changed "No frame: what might have begun a pattern was held for its longest, and sent on.";
-    TcpHoldReset "tcp_hold_reset" Changed "No frame: the rest of a message was waited for its longest (or the fail mode said so when a hold ended), and both ends were reset.";
-    TcpResent "tcp_resent" Changed "No frame: bytes its sender believes delivered were not acknowledged in time, and were sent again.";
     IcmpMoved "icmp_moved" Changed "An ICMP error quoted a segment of an edited connection; it goes on with the numbers that the segment's sender sent.";
     // Decide.
     Unchanged "unchanged" Untouched "Inspected, and within every bound.";
@@ -120,43 +118,12 @@ reasons! {
     FailedClosed "failed_closed" Dropped "Could not be decided, and the group fails closed.";
     // Repair.
     CannotFragment "cannot_fragment" Dropped "Edited to more than the MTU, behind headers that leave no room to fragment.";
-    TcpFrameless "tcp_frameless" Dropped "No frame: the pool was empty when a segment was to be made for which none had come; most are due again.";
     NoFrames "no_frames" Dropped "The frame pool was empty when a new frame was needed.";
-    // Transmit.
-    TxQueueFull "tx_queue_full" Dropped "The port's queue stayed full; the frame has been counted under another reason before.";
-}
-
-impl Reason {
-    /// It says what became of earlier frames, or of none: the frame at hand, if there is one, is counted under another reason as
-    /// well.
-    pub const fn counts_no_arrival(self) -> bool {
-        matches!(
-            self,
-            Self::FragmentTimedOut
-                | Self::FragmentOverlaps
-                | Self::TcpPickedUp
-                | Self::FlowEvicted
-                | Self::TcpIdleReset
-                | Self::TcpHoldEnded
-                | Self::TcpHoldReset
-                | Self::TcpResent
-                | Self::TcpFrameless
-                | Self::TxQueueFull
-        )
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_counted_without_a_frame_says_so() {
-        for &reason in Reason::ALL {
-            let says = reason.help().starts_with("No frame");
-            assert!(!says || reason.counts_no_arrival(), "{}", reason.label());
-        }
-    }
 
     #[test]
     fn the_table_is_in_order_and_its_labels_are_unique() {

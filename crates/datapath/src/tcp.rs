@@ -23,10 +23,11 @@ use crate::active_plan::ActivePlan;
 use crate::classify::Packet;
 use crate::core::{Parts, Tick};
 use crate::counters::CoreCounters;
+use crate::events::Event;
 use crate::limits::Limits;
 use crate::nic::{FramePool, Nic, PortNo};
 use crate::parse::LinkLayer;
-use crate::reasons::{FrameFate, Reason};
+use crate::reasons::Reason;
 use crate::transmit::Outgoing;
 
 use build::{Absent, LinkHeader, Template};
@@ -35,7 +36,7 @@ use deadlines::Deadlines;
 pub(crate) use deadlines::overdue;
 use engine_stage::EngineStage;
 pub(crate) use quote::translate;
-use track::{reset_both, track};
+use track::{Untracked, reset_both, track};
 
 /// Entries looked at for idle connections, each turn: a full table of 2^18 is gone through in 16,384 turns, well under a
 /// second on a busy core.
@@ -198,7 +199,7 @@ impl TcpState {
                 let nothing = |_, _, _: &mut [u8]| 0;
                 slot.send(&self.outputs, (&key, way, link), nothing, (pool, work), (out, counters));
             }
-            counters.count(Reason::TcpIdleReset);
+            counters.count_event(Event::TcpIdleReset);
             // It is forgotten later, as any that was reset.
             return;
         }
@@ -343,15 +344,12 @@ pub(crate) fn segment<P: FramePool>(
     let segment = SegmentIn { tcp, payload: layers.payload_of(bytes) };
     let (id, way) = match track(parts, (packet, lookup), &segment, found, bytes) {
         Ok(tracked) => tracked,
-        Err(reason) => {
-            if reason == Reason::TcpMidstreamReset {
-                return reset_both(parts, pool, frame, packet, out);
-            }
-            if reason.fate() == FrameFate::Untouched {
-                out.send(parts.lane.to, frame);
-            }
+        Err(Untracked::Pass(reason)) => {
+            out.send(parts.lane.to, frame);
             return reason;
         }
+        Err(Untracked::Drop(reason)) => return reason,
+        Err(Untracked::Reset) => return reset_both(parts, pool, frame, packet, out),
     };
 
     let (client, server) = match way {

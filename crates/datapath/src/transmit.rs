@@ -2,9 +2,9 @@
 
 use crate::core::Bridge;
 use crate::counters::CoreCounters;
+use crate::events::Event;
 use crate::limits;
 use crate::nic::{Frame, Nic, PortNo};
-use crate::reasons::Reason;
 
 /// Frames that may wait in one queue: the backlog, and all that one burst can cause.
 const QUEUE_FRAMES_MAX: usize = limits::BACKLOG_FRAMES_MAX
@@ -89,5 +89,5 @@ pub(crate) fn transmit<N: Nic>(
     let over = queue.frames.len().saturating_sub(limits::BACKLOG_FRAMES_MAX);
     queue.frames.truncate(limits::BACKLOG_FRAMES_MAX);
     let lost = core::mem::take(&mut queue.refused).wrapping_add(u64::try_from(over).unwrap_or(0));
-    counters.count_many(Reason::TxQueueFull, lost);
+    counters.count_events(Event::TxQueueFull, lost);
 }

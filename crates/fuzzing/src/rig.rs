@@ -180,18 +180,12 @@ impl Rig {
     /// The one reason that was given since the last frame.
     fn reason(&mut self) -> Reason {
         let mut given = Vec::new();
-        let mut of_others = Vec::new();
         for (reason, before) in Reason::ALL.iter().zip(&mut self.counted) {
             let now = self.core.counters().reason(*reason);
             let more = now - std::mem::replace(before, now);
-            let list = if reason.counts_no_arrival() { &mut of_others } else { &mut given };
-            list.extend((0..more).map(|_| *reason));
+            given.extend((0..more).map(|_| *reason));
         }
-        // A fragment that overlaps is counted together with those it spoils.
-        if given.is_empty() && of_others.contains(&Reason::FragmentOverlaps) {
-            return Reason::FragmentOverlaps;
-        }
-        assert!(given.len() == 1, "one frame went in: {given:?}, {of_others:?}");
+        assert!(given.len() == 1, "one frame went in: {given:?}");
         given.first().copied().unwrap_or(Reason::NotIp)
     }
 

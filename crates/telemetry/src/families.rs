@@ -48,8 +48,9 @@ families! {
     PortPackets "wirepatch_port_packets_total" Counter ["port", "direction"] "Frames received and transmitted.";
     PortBytes "wirepatch_port_bytes_total" Counter ["port", "direction"] "Bytes of those frames, without the check sequence.";
     PortUp "wirepatch_port_up" Gauge ["port"] "Whether the link is up.";
-    Packets "wirepatch_packets_total" Counter ["reason", "fate"] "Received frames by the reason they left the journey with, and what became of them.";
-    Drops "wirepatch_drops_total" Counter ["cause"] "Frames lost, by cause: reasons whose fate is dropped, and what drivers and rings lost.";
+    Packets "wirepatch_packets_total" Counter ["reason", "fate"] "Received frames by the reason they left the journey with, and their fate. Series with the fate `event` are no frames: they repeat wirepatch_events_total under the names of older releases, and go with the next release.";
+    Events "wirepatch_events_total" Counter ["event"] "What happened besides the frames that left: connections reset in silence, holds that ended, frames lost after they had their reason.";
+    Drops "wirepatch_drops_total" Counter ["cause"] "Frames lost, by cause: reasons whose fate is dropped, events that lose frames, and what drivers and rings lost.";
     Undecided "wirepatch_undecided_messages_total" Counter ["cause"] "Messages whose rules could not be decided, so that the group's fail mode did.";
     PatchMessages "wirepatch_patch_messages_total" Counter ["patch"] "Messages the patch has looked at.";
     PatchEdits "wirepatch_patch_edits_total" Counter ["patch"] "Edits the patch has made.";

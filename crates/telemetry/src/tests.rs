@@ -73,6 +73,8 @@ fn cores_are_summed() {
     let (telemetry, publisher, cores) = telemetry(&["a", "b"]);
     for (at, core) in cores.iter().enumerate() {
         core.count_many(Reason::DroppedByPatch, 1 + at as u64);
+        core.count_event(Event::TcpIdleReset);
+        core.count_events(Event::TxQueueFull, 4);
         core.port(PortNo(0)).unwrap().rx_bytes.add(100);
         core.flows.set(7 + at as u64);
         core.stage(JourneyStage::Patch).add(500 + at as u64);
@@ -92,6 +94,10 @@ fn cores_are_summed() {
     for (series, want) in [
         ("wirepatch_packets_total{reason=\"dropped_by_patch\",fate=\"dropped\"}", 3.0),
         ("wirepatch_drops_total{cause=\"dropped_by_patch\"}", 3.0),
+        ("wirepatch_events_total{event=\"tcp_idle_reset\"}", 2.0),
+        ("wirepatch_packets_total{reason=\"tcp_idle_reset\",fate=\"event\"}", 2.0),
+        ("wirepatch_events_total{event=\"tx_queue_full\"}", 8.0),
+        ("wirepatch_drops_total{cause=\"tx_queue_full\"}", 8.0),
         ("wirepatch_port_bytes_total{port=\"outside\",direction=\"rx\"}", 200.0),
         ("wirepatch_port_bytes_total{port=\"in\\\"side\\\\\",direction=\"tx\"}", 0.0),
         ("wirepatch_flows{worker=\"1\"}", 8.0),
@@ -157,6 +163,7 @@ fn every_family_has_help_and_unit() {
         "_verdicts",
         "_edit",
         "_drops",
+        "_events",
         "_reloads",
         "_made",
         "_plans",
@@ -177,6 +184,7 @@ fn every_family_has_help_and_unit() {
                 "direction",
                 "reason",
                 "fate",
+                "event",
                 "cause",
                 "patch",
                 "worker",

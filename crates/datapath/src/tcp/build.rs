@@ -8,10 +8,10 @@ use wire::{IpVersion, Layers, TcpFlags, TcpMut, Transport, checksum, number};
 use crate::classify::Packet;
 use crate::core::Lane;
 use crate::counters::CoreCounters;
+use crate::events::Event;
 use crate::limits;
 use crate::nic::{Frame, FramePool, PortNo};
 use crate::parse;
-use crate::reasons::Reason;
 use crate::repair::write_ip_len;
 use crate::transmit::Outgoing;
 
@@ -278,7 +278,7 @@ impl Absent<'_> {
         self.build(output, options, copy, work);
         match pool.alloc().and_then(|mut frame| frame.load(work).then_some(frame)) {
             Some(frame) => out.send(port, frame),
-            None => counters.count(Reason::TcpFrameless),
+            None => counters.count_event(Event::TcpFrameless),
         }
     }
 

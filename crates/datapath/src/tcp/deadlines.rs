@@ -15,8 +15,8 @@ use stage::Direction;
 use super::engine_stage::EngineStage;
 use super::{TcpState, choose, flow_tick, found_of};
 use crate::core::Parts;
+use crate::events::Event;
 use crate::nic::FramePool;
-use crate::reasons::Reason;
 use crate::transmit::Outgoing;
 
 /// Half-streams looked at each turn.
@@ -102,12 +102,12 @@ pub(crate) fn overdue<P: FramePool>(
         let Some(outcome) = connection.overdue(way, stores, &mut stage, now, outputs) else {
             continue;
         };
-        parts.counters.count(if outcome == Outcome::Rebuilt {
-            Reason::TcpResent
+        parts.counters.count_event(if outcome == Outcome::Rebuilt {
+            Event::TcpResent
         } else if matches!(outcome, Outcome::Closed | Outcome::Broken) {
-            Reason::TcpHoldReset
+            Event::TcpHoldReset
         } else {
-            Reason::TcpHoldEnded
+            Event::TcpHoldEnded
         });
         let copy = |to, at, room: &mut [u8]| connection.copy_out((way, to), stores, at, room);
         let (room, sent) = ((&mut *pool, &mut *parts.work), (&mut *out, parts.counters));

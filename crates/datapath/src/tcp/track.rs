@@ -14,6 +14,7 @@ use super::build::{LinkHeader, Template};
 use super::{ConnectionSlot, FlowLookup, flow_tick, key, vlan_key};
 use crate::classify::Packet;
 use crate::core::Parts;
+use crate::events::Event;
 use crate::limits::Midstream;
 use crate::nic::FramePool;
 use crate::reasons::Reason;
@@ -22,14 +23,24 @@ use crate::transmit::Outgoing;
 /// Entries looked at for a half-open connection when the table is full. Under a flood of SYNs nearly every entry is one.
 const EVICT_LOOKS: usize = 64;
 
-/// The connection a segment belongs to; a SYN in scope begins one.
+/// The way of a segment that has no connection.
+pub(super) enum Untracked {
+    /// It goes on as it came.
+    Pass(Reason),
+    /// It goes no further.
+    Drop(Reason),
+    /// It goes no further, and both ends of its connection are reset.
+    Reset,
+}
+
+/// The connection that a segment belongs to; a SYN in scope begins one.
 pub(super) fn track(
     parts: &mut Parts<'_>,
     (packet, lookup): (&Packet, &FlowLookup),
     segment: &SegmentIn<'_>,
     found: Option<ScopeMatch>,
     bytes: &[u8],
-) -> Result<(FlowId, Direction), Reason> {
+) -> Result<(FlowId, Direction), Untracked> {
     let known = parts.tcp.find(packet, lookup);
     let begins_again = |id| {
         let connection = parts.tcp.table.get(id);
@@ -41,7 +52,7 @@ pub(super) fn track(
     if let Some((id, _)) = known {
         let_go(parts, id);
     }
-    let found = found.ok_or(Reason::TcpUntracked)?;
+    let found = found.ok_or(Untracked::Pass(Reason::TcpUntracked))?;
     let flags = segment.tcp.flags();
     let ends = TcpFlags::RST.with(TcpFlags::FIN);
     let opens = flags.has(TcpFlags::SYN) && !flags.has_any(ends.with(TcpFlags::ACK));
@@ -52,15 +63,15 @@ pub(super) fn track(
         let goes_on = flags.has(TcpFlags::ACK) && !flags.has_any(ends.with(TcpFlags::SYN));
         match parts.config.limits.midstream {
             Midstream::PickUp if goes_on => Connection::picked_up(now),
-            Midstream::Reset if !flags.has(TcpFlags::RST) => return Err(Reason::TcpMidstreamReset),
+            Midstream::Reset if !flags.has(TcpFlags::RST) => return Err(Untracked::Reset),
             Midstream::Pass | Midstream::PickUp | Midstream::Reset => {
-                return Err(Reason::TcpUntracked);
+                return Err(Untracked::Pass(Reason::TcpUntracked));
             }
         }
     };
     begin(parts, packet, found, bytes, connection, opens).inspect(|_| {
         if !opens {
-            parts.counters.count(Reason::TcpPickedUp);
+            parts.counters.count_event(Event::TcpPickedUp);
         }
     })
 }
@@ -73,8 +84,10 @@ fn begin(
     bytes: &[u8],
     connection: Connection,
     opens: bool,
-) -> Result<(FlowId, Direction), Reason> {
-    let Some(module) = parts.module(found.module) else { return Err(Reason::NotInPlan) };
+) -> Result<(FlowId, Direction), Untracked> {
+    let Some(module) = parts.module(found.module) else {
+        return Err(Untracked::Pass(Reason::NotInPlan));
+    };
     let (way, client, server) = match found.direction {
         Direction::Request => (Direction::Request, packet.source, packet.destination),
         Direction::Response => (Direction::Response, packet.destination, packet.source),
@@ -91,13 +104,13 @@ fn begin(
         && let Some(id) = parts.tcp.table.next_half_open(&parts.tcp.stores, now, EVICT_LOOKS)
     {
         let_go(parts, id);
-        parts.counters.count(Reason::FlowEvicted);
+        parts.counters.count_event(Event::FlowEvicted);
     }
     let key = key(client, server, vlan_key(&packet.layers));
     let Some(id) = parts.tcp.table.insert(&key, connection) else {
         return Err(match fail {
-            FailMode::Open => Reason::FlowTableFull,
-            FailMode::Closed => Reason::FlowTableFullClosed,
+            FailMode::Open => Untracked::Pass(Reason::FlowTableFull),
+            FailMode::Closed => Untracked::Drop(Reason::FlowTableFullClosed),
         });
     };
     let slot = ConnectionSlot {

@@ -58,8 +58,6 @@ fn passes_unchanged(plan: Plan) {
     }
     let received = lab.core.counters().port(LEFT).unwrap().rx_packets.load();
     assert_eq!(received, frames.len() as u64);
-    let counted: u64 = crate::Reason::ALL.iter().map(|&reason| lab.count(reason)).sum();
-    assert_eq!(counted, received, "each frame has one reason");
 }
 
 #[test]

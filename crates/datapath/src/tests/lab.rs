@@ -14,6 +14,7 @@ use wire::{Layers, checksum};
 use crate::active_plan::ActivePlan;
 use crate::core::{Core, CoreConfig};
 use crate::counters::CoreCounters;
+use crate::events::Event;
 use crate::journey::turn;
 use crate::memory::{MemoryFrame, MemoryNic};
 use crate::nic::PortNo;
@@ -119,12 +120,26 @@ impl Lab {
         while !self.nic.is_idle() {
             turn(&mut self.nic, &mut self.core, self.now);
         }
+        self.every_frame_has_its_reason();
         let mut sent = |port| self.nic.sent(port).map(MemoryFrame::into_bytes).collect::<Vec<_>>();
         if port == LEFT { (sent(RIGHT), sent(LEFT)) } else { (sent(LEFT), sent(RIGHT)) }
     }
 
     pub(super) fn count(&self, reason: Reason) -> u64 {
         self.core.counters().reason(reason)
+    }
+
+    pub(super) fn events(&self, event: Event) -> u64 {
+        self.core.counters().event(event)
+    }
+
+    /// Every frame that came has one reason.
+    #[track_caller]
+    pub(super) fn every_frame_has_its_reason(&self) {
+        let counters = self.core.counters();
+        let came = |port| counters.port(port).unwrap().rx_packets.load();
+        let reasons: u64 = Reason::ALL.iter().map(|&reason| counters.reason(reason)).sum();
+        assert_eq!(reasons, came(LEFT) + came(RIGHT), "the sum of the reasons, and the frames");
     }
 }
 

@@ -3,6 +3,7 @@
 use plan::{Reply, Transform};
 
 use super::lab::*;
+use crate::events::Event;
 use crate::journey::turn;
 use crate::limits::BACKLOG_FRAMES_MAX;
 use crate::memory::MemoryFrame;
@@ -51,7 +52,8 @@ fn a_full_queue_keeps_a_backlog_and_loses_the_rest_counted() {
     lab.nic.transmit_frames_max = usize::MAX;
     turn(&mut lab.nic, &mut lab.core, 0);
     let out: Vec<Vec<u8>> = lab.nic.sent(RIGHT).map(MemoryFrame::into_bytes).collect();
-    let lost = lab.count(Reason::TxQueueFull) as usize;
+    lab.every_frame_has_its_reason();
+    let lost = lab.events(Event::TxQueueFull) as usize;
     assert_eq!(out.len() + lost, sent.len());
     assert!(out.len() >= BACKLOG_FRAMES_MAX.min(sent.len()));
     assert!(out.is_sorted_by_key(|frame| payload(frame)), "what is sent is sent in order");

@@ -9,6 +9,7 @@ use wire::{Layers, Tcp, checksum};
 
 use super::lab::{LEFT, Lab, MACS, RIGHT, payload, plan};
 use crate::core::CoreConfig;
+use crate::events::Event;
 use crate::journey::turn;
 use crate::limits::Midstream;
 use crate::reasons::Reason;
@@ -140,13 +141,13 @@ fn a_connection_that_was_there_before_passes_is_picked_up_or_is_reset() {
     let mut picks = lab(FailMode::Open, |config| config.limits.midstream = Midstream::PickUp);
     let [onward, _] = picks.tcp(Ok(4_000), (100, 500), ACK, b"aTOKENb");
     assert_eq!(onward, [(100, 500, ACK, b"ab".to_vec())]);
-    assert_eq!(picks.count(Reason::TcpPickedUp), 1);
+    assert_eq!(picks.events(Event::TcpPickedUp), 1);
     // The server has 102 of 107, and says something of its own.
     let [onward, _] = picks.tcp(Err(4_000), (500, 102), ACK, b"TOKENc");
     assert_eq!(onward, [(500, 107, ACK, b"c".to_vec())]);
     let [onward, _] = picks.tcp(Ok(4_000), (107, 501), ACK, b"d");
     assert_eq!(onward, [(102, 506, ACK, b"d".to_vec())]);
-    assert_eq!(picks.count(Reason::TcpPickedUp), 1);
+    assert_eq!(picks.events(Event::TcpPickedUp), 1);
 
     let mut resets = lab(FailMode::Open, |config| config.limits.midstream = Midstream::Reset);
     let [onward, back] = resets.tcp(Err(4_000), (500, 102), ACK, b"four");
@@ -168,12 +169,12 @@ fn a_flood_of_half_open_connections_takes_nothing_from_the_open_ones() {
     }
     assert_eq!(lab.core.tcp.flows(), 64);
     assert_eq!(lab.count(Reason::FlowTableFull), 2_000 - 56);
-    assert_eq!(lab.count(Reason::FlowEvicted), 0, "a handshake may take a second");
+    assert_eq!(lab.events(Event::FlowEvicted), 0, "a handshake may take a second");
     lab.now += 2_000;
     for port in 3_000..5_000 {
         lab.tcp(Ok(port), (7, 0), SYN, b"");
     }
-    assert_eq!(lab.count(Reason::FlowEvicted), 56, "each half-open one made room once");
+    assert_eq!(lab.events(Event::FlowEvicted), 56, "each half-open one made room once");
     lab.now += 2_000;
     // A new connection finds room, and the old ones are patched as ever.
     lab.handshake(9);
@@ -207,12 +208,12 @@ fn a_message_whose_rest_does_not_come_ends_the_connection_undecided_or_is_only_o
         if mode == Mode::Enforce {
             assert_eq!(onward, [(100, 500, RST_ACK, vec![])]);
             assert_eq!(back, [(500, 100, RST_ACK, vec![])]);
-            assert_eq!(lab.count(Reason::TcpHoldReset), 1);
+            assert_eq!(lab.events(Event::TcpHoldReset), 1);
             let [.., slow] = lab.core.counters().undecided();
             assert_eq!(slow, 1);
         } else {
             assert_eq!(onward, [(100, 500, ACK | 8, half.to_vec())]);
-            assert_eq!((back.len(), lab.count(Reason::TcpHoldEnded)), (0, 1));
+            assert_eq!((back.len(), lab.events(Event::TcpHoldEnded)), (0, 1));
         }
     }
 }
@@ -244,16 +245,16 @@ fn a_connection_that_is_silent_for_too_long_cannot_go_on_unpatched() {
     // One of the ends missed it.
     let [onward, back] = lab.tcp(Err(1), (500, 100), ACK, b"more");
     assert_eq!((onward, back), (vec![], vec![(100, 0, 4, vec![])]));
-    assert_eq!((lab.count(Reason::TcpIdleReset), lab.core.tcp.flows()), (1, 1));
+    assert_eq!((lab.events(Event::TcpIdleReset), lab.core.tcp.flows()), (1, 1));
     lab.now += u64::from(flow::limits::DEAD_IDLE_MS) + 1;
     assert_eq!(idle_turns(&mut lab), <[SeenSegments; 2]>::default());
-    assert_eq!((lab.count(Reason::TcpIdleReset), lab.core.tcp.flows()), (1, 0));
+    assert_eq!((lab.events(Event::TcpIdleReset), lab.core.tcp.flows()), (1, 0));
 
     let mut observing = Lab::new(whole_heads(Mode::Observe, FailMode::Open));
     observing.handshake(1);
     observing.now += idle + 1;
     assert_eq!(idle_turns(&mut observing), <[SeenSegments; 2]>::default());
-    assert_eq!((observing.count(Reason::TcpIdleReset), observing.core.tcp.flows()), (0, 0));
+    assert_eq!((observing.events(Event::TcpIdleReset), observing.core.tcp.flows()), (0, 0));
 }
 
 #[test]

@@ -16,6 +16,7 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 use wire::{Layers, Tcp, TcpFlags, checksum};
 
 use super::lab::{LEFT, Lab, RIGHT, plan};
+use crate::events::Event;
 use crate::memory::MemoryFrame;
 use crate::reasons::Reason;
 
@@ -311,7 +312,7 @@ fn replaced(bytes: &[u8], with: &str) -> Vec<u8> {
 fn check_tokens(case: &StreamCase, with: &str, seed: u64) {
     let (server, client, lab) = play(case, data(with.as_bytes()), seed);
     // Where a beginning was held for its longest and let go, its rest is deleted; without loss none is.
-    let ended = lab.count(Reason::TcpHoldEnded);
+    let ended = lab.events(Event::TcpHoldEnded);
     assert!(ended == 0 || case.loss_percent > 0, "seed {seed}: {ended}");
     if ended == 0 {
         assert!(server == replaced(&case.request, with), "seed {seed}");
@@ -371,7 +372,7 @@ fn what_may_begin_a_pattern_arrives_though_nothing_follows() {
             let (server, _, lab) = play_from(client, &case, data(b""), seed);
             assert_eq!(server.received, case.request);
             assert!(server.received_at < 90_000, "seed {seed}: {}", server.received_at);
-            assert_eq!(lab.count(Reason::TcpHoldEnded), 1, "seed {seed}");
+            assert_eq!(lab.events(Event::TcpHoldEnded), 1, "seed {seed}");
             assert!(loss_percent > 0 || server.received_at < 1_000, "{}", server.received_at);
         }
     }

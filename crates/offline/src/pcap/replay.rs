@@ -1,11 +1,12 @@
 //! A capture through one core.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::ops::Range;
 
 use datapath::counters::{Cell, UNDECIDED};
 use datapath::{
-    ActivePlan, Core, Frame, FramePool, LinkLayer, Nic, PlanCounters, PortNo, Reason, limits, turn,
+    ActivePlan, Core, Event, Frame, FramePool, LinkLayer, Nic, PlanCounters, PortNo, Reason,
+    limits, turn,
 };
 use plan::{PatchNo, Plan};
 use wire::Layers;
@@ -134,20 +135,32 @@ pub fn replay(
         CaptureFormat::PcapNg => "pcapng",
         CaptureFormat::Unknown => "unknown",
     };
-    let reasons = Reason::ALL.iter().map(|reason| reason.label()).zip(before.0.iter().zip(after.0));
-    report.reasons = reasons
-        .filter(|(_, (before, after))| after > before)
-        .map(|(label, (b, a))| (label, a - b))
-        .collect();
-    let undecided = UNDECIDED.into_iter().zip(before.1.iter().zip(after.1));
-    report.undecided = undecided
-        .filter(|(_, (before, after))| after > before)
-        .map(|(label, (b, a))| (label, a - b))
-        .collect();
+    let reasons = Reason::ALL.iter().map(|reason| reason.label());
+    report.reasons = risen(reasons, &before.reasons, &after.reasons);
+    let events = Event::ALL.iter().map(|event| event.label());
+    report.events = risen(events, &before.events, &after.events);
+    report.undecided = risen(UNDECIDED.into_iter(), &before.undecided, &after.undecided);
     complete(&mut report, &items, &places);
     let output = write(input, &items, &places);
     progress(input.len());
     ReplayOutcome { output, report }
+}
+
+/// The core's counters at one time, in the order of their tables.
+struct Counted {
+    reasons: Vec<u64>,
+    events: Vec<u64>,
+    undecided: Vec<u64>,
+}
+
+/// The counters that are higher than before, with the difference.
+fn risen(
+    labels: impl Iterator<Item = &'static str>,
+    before: &[u64],
+    after: &[u64],
+) -> BTreeMap<&'static str, u64> {
+    let counts = before.iter().zip(after).map(|(before, after)| after.saturating_sub(*before));
+    labels.zip(counts).filter(|&(_, more)| more > 0).collect()
 }
 
 struct ReplaySession<'a> {
@@ -182,10 +195,13 @@ impl<'a> ReplaySession<'a> {
         }
     }
 
-    fn counted(&self) -> (Vec<u64>, [u64; UNDECIDED.len()]) {
+    fn counted(&self) -> Counted {
         let counters = self.core.counters();
-        let reasons = Reason::ALL.iter().map(|&reason| counters.reason(reason)).collect();
-        (reasons, counters.undecided())
+        Counted {
+            reasons: Reason::ALL.iter().map(|&reason| counters.reason(reason)).collect(),
+            events: Event::ALL.iter().map(|&event| counters.event(event)).collect(),
+            undecided: counters.undecided().to_vec(),
+        }
     }
 
     fn packet(&mut self, record: &PacketRecord) {

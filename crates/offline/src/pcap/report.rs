@@ -23,6 +23,9 @@ pub struct ReplayReport {
     pub other_links: u64,
     /// Packets by the reason they left the journey with.
     pub reasons: BTreeMap<&'static str, u64>,
+    /// Events that are not the end of a packet, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub events: BTreeMap<&'static str, u64>,
     /// Messages that could not be decided, by cause.
     pub undecided: BTreeMap<&'static str, u64>,
     /// Every edit and verdict, in the order of the packets; and every packet that came out other than it went in.

@@ -295,9 +295,7 @@ impl<'a> SimWorld<'a> {
         for (reason, before) in Reason::ALL.iter().zip(&mut self.counted) {
             let now = self.core.counters().reason(*reason);
             let more = now - std::mem::replace(before, now);
-            if !reason.counts_no_arrival() {
-                given.extend((0..more).map(|_| *reason));
-            }
+            given.extend((0..more).map(|_| *reason));
         }
         if given.len() != usize::from(came) {
             let what = format!("{} frames came, counted under {given:?}", u8::from(came));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use datapath::{ActivePlan, CoreCounters, Limits, Publisher, Reason};
+use datapath::{ActivePlan, CoreCounters, Event, Limits, Publisher, Reason};
 use offline::load::{Load, TrafficKind};
 use patch::{Group, Options, Patch};
 use plan::Plan;
@@ -360,9 +360,11 @@ impl RowResult {
     }
 }
 
-/// Every reason's frames, as they stand.
+/// The counts of all reasons and of all events, which must not happen here.
 pub(super) fn reasons(counters: &CoreCounters) -> BTreeMap<&'static str, u64> {
-    Reason::ALL.iter().map(|&reason| (reason.label(), counters.reason(reason))).collect()
+    let reasons = Reason::ALL.iter().map(|&reason| (reason.label(), counters.reason(reason)));
+    let events = Event::ALL.iter().map(|&event| (event.label(), counters.event(event)));
+    reasons.chain(events).collect()
 }
 
 /// What was added between two looks; reasons without frames left out.

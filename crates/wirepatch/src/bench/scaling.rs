@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use capsule::{Mempool, MempoolConfig, RxQueue, TxQueue, rdtsc};
 use datapath::limits::BURST_FRAMES_MAX;
 use datapath::memory::MemoryNic;
-use datapath::{ActivePlan, Core, CoreConfig, CoreCounters, Publisher, Reason, turn};
+use datapath::{ActivePlan, Core, CoreConfig, CoreCounters, Event, Publisher, turn};
 use offline::load::{Load, TrafficKind};
 use plan::Subscriber;
 
@@ -215,7 +215,7 @@ fn core<F: datapath::Frame>(
 
 /// What left of what came: a full queue's losses are no throughput.
 fn left(counters: &CoreCounters, lost: &mut u64, frames: usize) -> u64 {
-    let before = core::mem::replace(lost, counters.reason(Reason::TxQueueFull));
+    let before = core::mem::replace(lost, counters.event(Event::TxQueueFull));
     u64::try_from(frames).unwrap_or(0).saturating_sub(*lost - before)
 }
 

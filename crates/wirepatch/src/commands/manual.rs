@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use clap::CommandFactory as _;
-use datapath::Reason;
+use datapath::{Event, Reason};
 use proto::{FieldDef, Protocol, Repr};
 
 use super::fields::{direction_name, editable_name, kind_name, name_of, ports_of, properties};
@@ -89,13 +89,31 @@ fn row(field: &FieldDef) -> String {
 
 fn reasons() -> String {
     let mut out = format!(
-        "{GENERATED}\n# Reasons\n\nEvery frame leaves the journey with exactly one of these: the label of \
-         `wirepatch_packets_total`, the name in `wirepatch ctl status` and in the report of `wirepatch replay`.\n\n\
+        "{GENERATED}\n# Reasons and events\n\n\
+         ## Reasons\n\n\
+         Every received frame leaves the journey with exactly one reason, so the sum of all reasons is\n\
+         the number of received frames. A reason is the label of `wirepatch_packets_total`, the name in\n\
+         `wirepatch ctl status` and the name in the report of `wirepatch replay`.\n\n\
          | reason | the frame | meaning |\n|---|---|---|\n"
     );
     for reason in Reason::ALL {
         let help = reason.help().replace('|', "\\|");
         out.push_str(&format!("| `{}` | {} | {help} |\n", reason.label(), reason.fate().label()));
+    }
+    out.push_str(
+        "\n## Events\n\n\
+         An event happens without a received frame, or to frames that had their reason before. It is the\n\
+         label of `wirepatch_events_total`, and a name under `events` in `wirepatch ctl status` and in the\n\
+         report of `wirepatch replay`. Lost frames are in `wirepatch_drops_total` too.\n\n\
+         Most events were reasons in releases up to 0.1. For one release `wirepatch_packets_total` repeats\n\
+         them under their old `reason`, with the fate `event`. Alerts by `reason` go on; use\n\
+         `wirepatch_events_total` before the next release. In sums over all reasons, leave them out with\n\
+         `fate!=\"event\"`.\n\n\
+         | event | counts | meaning |\n|---|---|---|\n",
+    );
+    for event in Event::ALL {
+        let help = event.help().replace('|', "\\|");
+        out.push_str(&format!("| `{}` | {} | {help} |\n", event.label(), event.unit().label()));
     }
     out
 }

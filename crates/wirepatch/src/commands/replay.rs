@@ -42,6 +42,8 @@ struct Summary<'a> {
     cut_short: u64,
     other_links: u64,
     reasons: &'a BTreeMap<&'static str, u64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    events: &'a BTreeMap<&'static str, u64>,
     undecided: &'a BTreeMap<&'static str, u64>,
     patches: BTreeMap<&'a str, PatchSum>,
 }
@@ -157,6 +159,7 @@ fn summary<'a>(args: &ReplayArgs, report: &'a ReplayReport) -> Summary<'a> {
         cut_short: report.cut_short,
         other_links: report.other_links,
         reasons: &report.reasons,
+        events: &report.events,
         undecided: &report.undecided,
         patches,
     }
@@ -186,6 +189,10 @@ fn shown(summary: &Summary<'_>) -> String {
     if !summary.reasons.is_empty() {
         out.push('\n');
         out.push_str(&output::table(&["packets by reason", ""], &counts(summary.reasons)));
+    }
+    if !summary.events.is_empty() {
+        out.push('\n');
+        out.push_str(&output::table(&["events", ""], &counts(summary.events)));
     }
     if !summary.undecided.is_empty() {
         out.push('\n');

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use control::protocol::{Request, Response};
 use control::{Config, known_group, load_plan, wants_restart};
-use datapath::{ActivePlan, PortNo, Reason};
+use datapath::{ActivePlan, Event, PortNo, Reason};
 use patch::{Diagnostic, render};
 use plan::{Mode, Publisher};
 use serde_json::{Value, json};
@@ -247,6 +247,12 @@ impl Appliance {
             .filter(|&(_, packets)| packets > 0)
             .map(|(reason, packets)| (reason.label().to_owned(), packets.into()))
             .collect();
+        let events: serde_json::Map<String, Value> = Event::ALL
+            .iter()
+            .map(|&event| (event, cores.clone().map(|core| core.event(event)).sum::<u64>()))
+            .filter(|&(_, times)| times > 0)
+            .map(|(event, times)| (event.label().to_owned(), times.into()))
+            .collect();
         let groups: Vec<Value> = latest
             .plan
             .groups
@@ -266,6 +272,7 @@ impl Appliance {
             "server_groups": groups,
             "ports": ports,
             "packets_by_reason": reasons,
+            "events": events,
         })
     }
 

@@ -79,7 +79,7 @@ def compare(before, after, report):
 NOTE, WARNING, ERROR = 4194304, 6291456, 8388608
 TCP_TOUCHED = {"edited", "refused_by_patch", "tcp_moved", "tcp_held", "tcp_ahead", "tcp_released", "tcp_rebuilt", "tcp_syn_data",
                "tcp_closed", "tcp_after_reset", "tcp_hold_ended", "tcp_hold_reset", "tcp_resent", "tcp_idle_reset"}
-# What Wireshark may find fault with in what came out and not in what went in: how the message begins, the reasons of which
+# What Wireshark may find fault with in what came out and not in what went in: how the message begins, the reasons and events of which
 # one must be in the report, and why it is nobody's fault.
 #
 # A replay writes what left on both sides into one file: a sender's bytes as the receiver gets them, and the receiver's
@@ -125,7 +125,7 @@ def expert_items(path):
 
 def new_expert_items(before, after, report):
     """What Wireshark finds fault with in the output alone, and EXPLAINED does not name."""
-    reasons = set(report["reasons"])
+    reasons = set(report["reasons"]) | set(report.get("events", ()))
     for (severity, message), count in (expert_items(after) - expert_items(before)).items():
         explained = any(message.startswith(begin) and reasons & causes for begin, causes, _ in EXPLAINED)
         if not explained or severity >= ERROR:
