@@ -47,8 +47,7 @@ static PROTOCOL: Protocol = Protocol {
         },
     ],
     unit: "the datagram; of a stream, the bytes at hand",
-    readings: "A stream is its bytes in order, whatever the segments; urgent data is part of it. A datagram is its payload as UDP's \
-               length has it.",
+    readings: include_str!("readings/data.md"),
     refusals: &[],
 };
 

@@ -85,20 +85,7 @@ static PROTOCOL: Protocol = Protocol {
         },
     ],
     unit: "a line; held up to the bound only where a rule needs an argument whole",
-    readings: "\
-- A line ends at LF; one CR before it belongs to the line end, further ones to the text.
-- Blanks before the command are skipped. The argument begins after the first blank behind it, further ones included \
-(Wireshark skips them all): servers differ, and a bound on the longer reading holds for both.
-- Commands are shown in upper case, since servers compare them without case.
-- Telnet: IAC sequences (0xFF and what follows) are dropped from the command, as servers that speak Telnet do (a client \
-sends IAC IP IAC DM before ABOR). In arguments and in `ftp.line` they stay as they are; `replace: ftp.line` takes them out. \
-An LF that stands as a Telnet option's number ends the line here.
-- NUL does not end a line or an argument.
-- The command of an opened line is read only if it ends within the first 64 bytes; `ftp.line` always is.
-- Every command but an empty line is owed one last reply; 1yz replies come before it. After an empty line, a reply \
-nobody waits for, or a line that is no reply, the order of answers is lost: `refuse` then resets.
-- After AUTH and reply 234 both directions are encrypted and no longer read. Commands sent behind AUTH before the 234 are \
-read as commands.",
+    readings: include_str!("readings/ftp.md"),
     refusals: &[
         "unknown",
         "parameters",

@@ -109,11 +109,7 @@ static PROTOCOL: Protocol = Protocol {
     ports: &[(Transport::Udp, &[123])],
     fields: FIELDS,
     unit: "a datagram",
-    readings: "\
-- The mode in the first byte says which fields there are, in both directions.
-- Behind the 48 bytes of a time message, what is longer than 24 bytes begins with an extension field (RFC 7822); what is left \
-is the MAC: a key identifier and a digest, or only an identifier (crypto-NAK).
-- A message with a digest is under its MAC: it can be dropped, not edited.",
+    readings: include_str!("readings/ntp.md"),
     refusals: &[],
 };
 

@@ -57,11 +57,7 @@ static PROTOCOL: Protocol = Protocol {
         },
     ],
     unit: "the header of a chunk, 8 bytes",
-    readings: "\
-- Behind a chunk whose size is less than its header's, which servers refuse or never get past, the next one is taken to begin \
-behind those 8 bytes.
-- Types are not checked: a server that knows none of these letters closes the connection. Messages on a secure channel may be signed, \
-so nothing is offered for editing.",
+    readings: include_str!("readings/opcua.md"),
     refusals: &[],
 };
 

@@ -90,13 +90,7 @@ static PROTOCOL: Protocol = Protocol {
         },
     ],
     unit: "the identification; a packet's first six bytes, or all of a KEXINIT, at most 256 KiB",
-    readings: "\
-- The identification is the first line that begins with `SSH-`, and ends with LF, whether or not a CR stands before it. Lines before it \
-are counted with it, also from a client, which must not send any: some servers keep them.
-- An end that speaks SSH 1 only, and a packet longer than 256 KiB or with nothing in it, are not read any further.
-- After NEWKEYS a side is encrypted and passed on.
-- Everything is under the exchange hash (RFC 4253 section 8), or orders what is: messages can be dropped or the connection closed, \
-nothing can be edited.",
+    readings: include_str!("readings/ssh.md"),
     refusals: &[],
 };
 

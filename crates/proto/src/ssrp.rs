@@ -71,10 +71,7 @@ static PROTOCOL: Protocol = Protocol {
         },
     ],
     unit: "a datagram",
-    readings: "\
-- An instance name ends at its first NUL. Without one it goes to the end of the datagram, as the server of SQL Server 2000 \
-reads it. What follows the NUL is not read.
-- Message types are told apart by their first byte in both directions.",
+    readings: include_str!("readings/ssrp.md"),
     refusals: &[],
 };
 

@@ -62,11 +62,7 @@ static PROTOCOL: Protocol = Protocol {
         },
     ],
     unit: "a datagram",
-    readings: "\
-- A string ends at its NUL; without one it goes to the end of the datagram and the datagram is `_ws.malformed`, as is one \
-under four bytes (no message of RFC 1350 is shorter).
-- After the request a transfer goes on between ports that both ends choose (RFC 1350 section 4): only what comes to \
-or from the ports in scope is seen.",
+    readings: include_str!("readings/tftp.md"),
     refusals: &["illegal_operation", "file_not_found", "access_violation", "disk_full", "undefined"],
 };
 

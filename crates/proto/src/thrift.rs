@@ -70,13 +70,7 @@ static PROTOCOL: Protocol = Protocol {
         },
     ],
     unit: "a message, with its frame length if there is one, held whole",
-    readings: "\
-- **Framed or not** is told by where the version stands: behind four bytes of length, or at once. A message without version (as \
-servers that are not strict take it) begins with the length of its name, and is read unframed.
-- A message is walked by the types in it. Behind one that is malformed nothing can be found again, unless it has a frame: the rest of the \
-connection is not this protocol. Types are the eleven that every implementation has; the elements of an empty container may have any.
-- The compact protocol, and JSON, are not read.
-- A message longer than may be held cannot be decided, and the fail mode decides.",
+    readings: include_str!("readings/thrift.md"),
     refusals: &[],
 };
 

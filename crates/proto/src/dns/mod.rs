@@ -38,22 +38,7 @@ static PROTOCOL: Protocol = Protocol {
     ports: &[(Transport::Udp, &[53]), (Transport::Tcp, &[53])],
     fields: fields::FIELDS,
     unit: "a message; over TCP with its two-byte length, at most 65,537 bytes, held whole",
-    readings: "\
-- **Names** are text as Wireshark prints it: labels joined by dots without a final one, the root as `<Root>`, bytes that do \
-not print as `\\n`, `\\177`. Unlike Wireshark a backslash is doubled, bytes over 127 that are not UTF-8 stay as they are, and \
-a name that cannot be read to its end is shown as far as it can.
-- A rule that changes a name writes it out without compression. Other names that were compressed against it keep what they \
-said: their pointers are moved, pointed at a copy, or written out.
-- **Counts** in the header say how many questions and records are read. Bytes after the last one are `dns.extraneous.data`. \
-A message that ends before them, a name over 255 bytes or one that never ends, and data that does not fit its record make \
-`_ws.malformed`; fields before that are there all the same, since a server may act on them.
-- `dns.name.forward_pointer` holds for every pointer of a name's chain: each must point strictly before the labels it ends, \
-which is what keeps resolvers from going in circles.
-- **Signed messages**: if the last additional record is a TSIG or a SIG(0), every field is under its MAC and cannot be edited, \
-except that the signing record may be removed and `dns.tsig.error` written. A TSIG anywhere else is an error for every \
-server (RFC 8945 section 5.2) and protects nothing.
-- Over TCP answers come in any order: one of ours is given as soon as no answer of the server is in the middle.
-- The first bit of mDNS classes (unicast response, cache flush) is part of `dns.qry.class` and `dns.resp.class`.",
+    readings: include_str!("../readings/dns.md"),
     refusals: reply::REFUSALS,
 };
 

@@ -44,7 +44,7 @@ static PROTOCOL: Protocol = Protocol {
     fields: table::FIELDS,
     unit: "a line of the head, a chunk-size line, or a piece of the body; the whole head where a rule reads several of its \
            lines together",
-    readings: include_str!("readings.md"),
+    readings: include_str!("../readings/http.md"),
     refusals: reply::REFUSALS,
 };
 

@@ -138,21 +138,6 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     ports: &[(Transport::Tcp, &[1883])],
     fields: FIELDS,
     unit: "a control packet; of a PUBLISH what stands before its message, and then the message as it comes",
-    readings: "\
-- **The version** is the one the last CONNECT named; before any, 3.1.1. Versions above 5 are read as 5, and the high bit (a bridge of \
-mosquitto) is left out.
-- **Remaining length**: four bytes at most; of a length that goes on after four, a fifth is read and ends it, as mqtt-packet (mosca) \
-does, and the packet is malformed. Other servers end the connection there.
-- A string that reaches past its packet makes the packet malformed: it and what follows it in the packet yield no fields. Servers \
-close the connection. PacketReader types are not held against their direction, and the flags of the fixed header are not checked: there are \
-fields for both.
-- A client that begins with a TLS record is not MQTT: as a CONNECT of three bytes it would be refused by every server.
-- A packet of which rules read more than its fixed header is held whole, a PUBLISH up to its message; one that is longer than may be held \
-cannot be decided, and the fail mode decides.
-- **Lengths** of strings and the remaining length are put right; a PUBLISH whose message has gone on already keeps it. Properties \
-keep their length. Removing the last filter of a SUBSCRIBE leaves a packet that servers refuse.
-- **Refusals** answer a CONNECT with CONNACK, SUBSCRIBE with a SUBACK that refuses every filter, UNSUBSCRIBE with UNSUBACK, and a \
-PUBLISH of QoS 1 or 2 with PUBACK or PUBREC, which MQTT 3 can only say yes with; anything else is swallowed in silence. `accepted` says yes to \
-everything but a CONNECT. Answers carry the packet identifier, so they need not wait for those the server still owes, but for CONNACK.",
+    readings: include_str!("../readings/mqtt.md"),
     refusals: reply::NAMES,
 };

@@ -146,28 +146,7 @@ pub(super) static PROTOCOL: Protocol = Protocol {
         },
     ],
     unit: "a line; held up to the bound only where a rule needs a field whole",
-    readings: "\
-- A command ends at LF; one CR before it belongs to the line end, further ones to the text. Blanks before the command are \
-skipped, the parameter begins behind the first blank after it, NUL ends nothing.
-- Commands are shown in upper case, since servers compare them without case.
-- The mail begins when the server has answered DATA with 354. What a client sends before that reply is read both as \
-commands and as lines of the mail; so are lines after a dot that ends the mail for some servers only.
-- The mail ends at CRLF.CRLF and nothing else. A bare LF or bare CR ends a line, never the mail: `smtp.data.line_end` and \
-`smtp.data.unstuffed_dot` show them. Setting every line end to CRLF and every unstuffed dot to two keeps a smuggled mail \
-inside the message, for all servers. Two dots are stuffed already: they are none.
-- A NUL before a dot makes it no end of mail here; some servers drop NUL.
-- BDAT chunks (RFC 3030) are stepped over if the server has announced CHUNKING, else the bytes are read as commands. A chunk \
-size with a sign or past 31 bits, which servers read differently, is not stepped over: its bytes are read as commands, and a \
-command may begin behind it too.
-- The line after a 334 answers AUTH and is no command, unless the client has pipelined others behind AUTH; then both.
-- Lines behind STARTTLS are `smtp.starttls.pipelined` as well as commands until the reply. After 220 both directions are \
-encrypted and no longer read; after a refusal the dialogue goes on.
-- The command of an opened line is read only if it ends within the first 64 bytes; `smtp.command_line` always is.
-- Every command is owed one reply, and so are the greeting and the end of a mail. A line of a mail, one that may be one, and \
-the answer to a challenge of AUTH cannot be refused, since the server reads on where it stands: `refuse` resets there, and a server \
-throws an unfinished mail away. So it does where the order of replies is lost: behind a reply nobody waits for, a line that is no \
-reply, a dot or a chunk that servers read differently. A refused BDAT takes its chunk along.
-- Both directions have to be decoded even where rules read one: replies say how requests are read.",
+    readings: include_str!("../readings/smtp.md"),
     refusals: &[
         "parameters",
         "unknown",

@@ -107,18 +107,7 @@ pub(super) static PROTOCOL: Protocol = Protocol {
         list("tls.handshake.cipher_spec_len", 16, "Bytes of an SSLv2 ClientHello's cipher specs."),
     ],
     unit: "a record of at most 16,389 bytes, or the records that one ClientHello or ServerHello is spread over",
-    readings: "\
-- Handshake messages are under the hash of Finished: they can be dropped, never edited. Alerts and heartbeats in clear are not.
-- A ClientHello or ServerHello spread over several records is one unit with all of them; a value that a record header cuts \
-through is shown joined. Other handshake messages yield their type and length only.
-- After ChangeCipherSpec a side's records are encrypted, except a hello that fills its record exactly (the second ClientHello \
-of TLS 1.3 after HelloRetryRequest) and an alert of two bytes. After a record of application data, all are.
-- Of encrypted records only the header is read, and only if a rule reads a field of it; else the rest of the side is passed on.
-- SSLv2 ClientHello (RFC 5246 appendix E.2) is recognised as a side's first record; after one that speaks SSLv2 only, the side \
-is no longer read.
-- A record of an unknown type, with a major version other than 3, or in clear and longer than 16,384 bytes is not TLS: servers \
-end the connection.
-- A ClientHello can be refused as long as nobody has said anything else: every alert of ours is fatal and ends the connection.",
+    readings: include_str!("../readings/tls.md"),
     refusals: &[
         "handshake_failure",
         "unexpected_message",
