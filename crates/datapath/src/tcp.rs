@@ -14,7 +14,7 @@ mod track;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-use flow::{FlowId, Key, KeyHash, Outcome, Outputs, SegmentIn, Stores, Table, To};
+use flow::{FlowId, FlowKey, KeyHash, Outputs, SegmentIn, SegmentOutcome, Stores, Table, To};
 use plan::{Endpoint, Mode, Module, ModuleNo, ScopeMatch};
 use stage::Direction;
 use wire::{IpVersion, Layers, Tcp, TcpFlags};
@@ -98,7 +98,7 @@ impl ConnectionSlot {
     fn send<P: FramePool>(
         &self,
         outputs: &Outputs,
-        (key, way, link): (&Key, Direction, LinkLayer),
+        (key, way, link): (&FlowKey, Direction, LinkLayer),
         copy: impl Fn(To, u32, &mut [u8]) -> usize,
         (pool, work): (&mut P, &mut Vec<u8>),
         (out, counters): (&mut Outgoing<P::Frame>, &CoreCounters),
@@ -165,7 +165,7 @@ impl TcpState {
 
     /// Half-streams with bytes in flight or held.
     pub fn flights(&self) -> u64 {
-        self.stores.flights().0.into()
+        self.stores.in_flight().0.into()
     }
 
     /// Bytes of blocks in use, for held bytes and copies.
@@ -191,7 +191,7 @@ impl TcpState {
         let module =
             found_of(&key, active_plan).and_then(|found| active_plan.plan.module(found.module));
         let enforced = module.is_some_and(|module| module.mode == Mode::Enforce);
-        let goes_on = enforced && connection.state() == flow::State::Open;
+        let goes_on = enforced && connection.state() == flow::ConnectionState::Open;
         if goes_on || connection.is_needed(&self.stores) {
             let way = Direction::Request;
             connection.reset(way, flow_tick(now), &mut self.stores, &mut self.outputs);
@@ -203,7 +203,7 @@ impl TcpState {
             // It is forgotten later, as any that was reset.
             return;
         }
-        connection.let_go(&mut self.stores);
+        connection.release(&mut self.stores);
         self.forget(id);
     }
 
@@ -363,7 +363,7 @@ pub(crate) fn segment<P: FramePool>(
         out.send(parts.lane.to, frame);
         return Reason::TcpUntracked;
     };
-    if connection.take_plainly(way, &segment, stores, now) {
+    if connection.on_plain_ack(way, &segment, stores, now) {
         // Whatever plan the connection is on: it decides about bytes.
         out.send(parts.lane.to, frame);
         return Reason::Unchanged;
@@ -381,15 +381,15 @@ pub(crate) fn segment<P: FramePool>(
         broken: false,
     };
     let flags = segment.tcp.flags();
-    let outcome = connection.take(way, &segment, stores, &mut stage, now, outputs);
+    let outcome = connection.on_segment(way, &segment, stores, &mut stage, now, outputs);
     let answers = way == Direction::Response && flags.has(TcpFlags::SYN.with(TcpFlags::ACK));
     if answers && parts.lane.from == slot.server_port {
         slot.link = LinkHeader::of(bytes, layers, parts.config.link, way);
     }
     // What is believed here is to be believed there: what may never arrive is said by a frame of our own.
     let ended = flags.has(TcpFlags::RST)
-        && outcome != Outcome::Dead
-        && connection.state() == flow::State::Dead;
+        && outcome != SegmentOutcome::Dead
+        && connection.state() == flow::ConnectionState::Dead;
     if ended {
         let link = parts.config.link;
         let elsewhere = way == Direction::Request && slot.link.leads_elsewhere(bytes, link);
@@ -402,7 +402,7 @@ pub(crate) fn segment<P: FramePool>(
         }
     }
     for way in [way, way.opposite()] {
-        if connection.waits(way, stores) {
+        if connection.awaits_timeout(way, stores) {
             deadlines.add(id, way, now);
         }
     }
@@ -471,28 +471,28 @@ fn choose<'a>(
 }
 
 /// What the plan in force says of a connection.
-fn found_of(key: &Key, active_plan: &ActivePlan) -> Option<ScopeMatch> {
+fn found_of(key: &FlowKey, active_plan: &ActivePlan) -> Option<ScopeMatch> {
     let server = Endpoint { address: key.server, port: key.server_port };
     let client = Endpoint { address: key.client, port: key.client_port };
     active_plan.plan.scope.find(proto::Transport::Tcp, &client, &server)
 }
 
 /// The key of a packet's connection, if the packet goes `way`.
-fn key_of(packet: &Packet, way: Direction) -> Key {
-    let realm = vlan_key(&packet.layers);
+fn key_of(packet: &Packet, way: Direction) -> FlowKey {
+    let vlan_key = vlan_key(&packet.layers);
     match way {
-        Direction::Request => key(packet.source, packet.destination, realm),
-        Direction::Response => key(packet.destination, packet.source, realm),
+        Direction::Request => key(packet.source, packet.destination, vlan_key),
+        Direction::Response => key(packet.destination, packet.source, vlan_key),
     }
 }
 
-fn key(client: Endpoint, server: Endpoint, realm: u32) -> Key {
-    Key {
+fn key(client: Endpoint, server: Endpoint, vlan_key: u32) -> FlowKey {
+    FlowKey {
         client: client.address,
         server: server.address,
         client_port: client.port,
         server_port: server.port,
-        realm,
+        vlan_key,
     }
 }
 
@@ -507,26 +507,26 @@ fn flow_tick(now: Tick) -> flow::Tick {
     flow::Tick(u32::try_from(now & 0xffff_ffff).unwrap_or(0))
 }
 
-const fn reason(outcome: Outcome) -> Reason {
+const fn reason(outcome: SegmentOutcome) -> Reason {
     match outcome {
-        Outcome::Untouched => Reason::Unchanged,
-        Outcome::Moved => Reason::TcpMoved,
-        Outcome::Edited => Reason::Edited,
-        Outcome::Rebuilt => Reason::TcpRebuilt,
-        Outcome::Held => Reason::TcpHeld,
-        Outcome::Ahead => Reason::TcpAhead,
-        Outcome::Released => Reason::TcpReleased,
-        Outcome::AheadDropped => Reason::TcpAheadDropped,
-        Outcome::NoBlocks => Reason::TcpNoBlocks,
-        Outcome::NoFlights => Reason::TcpNoFlights,
-        Outcome::InFlightFull => Reason::TcpInFlightFull,
-        Outcome::BadFlags => Reason::TcpBadFlags,
-        Outcome::TooOld => Reason::TcpTooOld,
-        Outcome::Early => Reason::TcpEarly,
-        Outcome::SynDataStripped => Reason::TcpSynData,
-        Outcome::Closed => Reason::TcpClosed,
-        Outcome::Broken => Reason::TcpBroken,
-        Outcome::Dead => Reason::TcpAfterReset,
-        Outcome::Signed => Reason::TcpSigned,
+        SegmentOutcome::Untouched => Reason::Unchanged,
+        SegmentOutcome::Moved => Reason::TcpMoved,
+        SegmentOutcome::Edited => Reason::Edited,
+        SegmentOutcome::Rebuilt => Reason::TcpRebuilt,
+        SegmentOutcome::Held => Reason::TcpHeld,
+        SegmentOutcome::Ahead => Reason::TcpAhead,
+        SegmentOutcome::Released => Reason::TcpReleased,
+        SegmentOutcome::AheadDropped => Reason::TcpAheadDropped,
+        SegmentOutcome::NoBlocks => Reason::TcpNoBlocks,
+        SegmentOutcome::NoInFlightBuffers => Reason::TcpNoFlights,
+        SegmentOutcome::InFlightFull => Reason::TcpInFlightFull,
+        SegmentOutcome::BadFlags => Reason::TcpBadFlags,
+        SegmentOutcome::TooOld => Reason::TcpTooOld,
+        SegmentOutcome::Early => Reason::TcpEarly,
+        SegmentOutcome::SynDataStripped => Reason::TcpSynData,
+        SegmentOutcome::Closed => Reason::TcpClosed,
+        SegmentOutcome::Broken => Reason::TcpBroken,
+        SegmentOutcome::Dead => Reason::TcpAfterReset,
+        SegmentOutcome::Signed => Reason::TcpSigned,
     }
 }

@@ -6,8 +6,8 @@
 //! Never:     believes an acknowledgement of what cannot have been sent.
 
 use crate::blocks::len32;
-use crate::flight::Stores;
 use crate::half::{Facts, Half};
+use crate::in_flight::Stores;
 use crate::limits::WAITING_BYTES_MAX;
 use crate::options::{self, OptionBytes};
 use crate::segment::{Outputs, Payload, SegmentIn};
@@ -28,9 +28,9 @@ pub(crate) struct Acked {
 
 impl Acked {
     /// Applies the acknowledgement to the half it speaks of, and translates it. Not `believed`: it is only translated.
-    pub(crate) fn take(
+    pub(crate) fn on_ack(
         half: &mut Half,
-        believed: bool,
+        acceptable: bool,
         segment: &SegmentIn<'_>,
         stores: &mut Stores,
         out: &mut Outputs,
@@ -42,22 +42,22 @@ impl Acked {
             return unchanged;
         }
         if half.is_transparent() {
-            if !believed {
+            if !acceptable {
                 return unchanged;
             }
             let news = ack.is_after(half.una_e) || window != half.window;
-            half.hear(ack, window, stores);
+            half.on_ack(ack, window, stores);
             half.acked_o = half.una_e;
             return Self { news, ..unchanged };
         }
-        if !believed || ack.is_before(half.una_e) || ack.is_after(half.furthest_e()) {
+        if !acceptable || ack.is_before(half.una_e) || ack.is_after(half.furthest_e()) {
             // It says nothing new, or nothing that can be true.
             out.onward_options = translated_options(half, segment, stores, half.acked_o);
             return Self { ack: half.to_original(stores, ack), ..unchanged };
         }
         let before = (half.acked_o, half.window);
-        half.hear(ack, window, stores);
-        half.acked_o = half.acked_o.max(half.promised(stores));
+        half.on_ack(ack, window, stores);
+        half.acked_o = half.acked_o.max(half.acknowledgeable(stores));
         let told = half.acked_o;
         out.onward_options = translated_options(half, segment, stores, told);
         let window = half.tell_window(stores);
@@ -122,7 +122,7 @@ impl Half {
     }
 
     /// The receiver acknowledges `ack`, not before `una_e`, and opens `window`.
-    fn hear(&mut self, ack: Seq, window: u16, stores: &mut Stores) {
+    fn on_ack(&mut self, ack: Seq, window: u16, stores: &mut Stores) {
         if ack.is_before(self.una_e) || ack.is_after(self.furthest_e()) {
             return;
         }
@@ -132,14 +132,14 @@ impl Half {
         let right = ack.advance(open);
         self.right_e = if self.is(Facts::WINDOW) { self.right_e.max(right) } else { right };
         self.note(Facts::WINDOW);
-        if ack != self.una_e || self.has_flight() {
+        if ack != self.una_e || self.has_buffers() {
             self.acknowledge(stores, ack);
         }
     }
 
     /// The same where both sides have the same numbers.
-    pub(crate) fn hear_plainly(&mut self, ack: Seq, window: u16, stores: &mut Stores) {
-        self.hear(ack, window, stores);
+    pub(crate) fn on_plain_ack(&mut self, ack: Seq, window: u16, stores: &mut Stores) {
+        self.on_ack(ack, window, stores);
         self.acked_o = self.acked_o.max(self.una_e);
     }
 
@@ -150,7 +150,7 @@ impl Half {
 
     /// Its end is known, and there are bytes in flight or held before it.
     pub(crate) const fn is_ending(&self) -> bool {
-        self.has_flight() && self.is(Facts::FIN_SEEN)
+        self.has_buffers() && self.is(Facts::FIN_SEEN)
     }
 }
 
@@ -161,7 +161,7 @@ fn translated_options(
     told: Seq,
 ) -> Option<OptionBytes> {
     let unedited = !half.is(Facts::EDITED) && told == segment.tcp.ack();
-    if unedited || (!half.has_flight() && half.next_o == half.next_e) {
+    if unedited || (!half.has_buffers() && half.next_o == half.next_e) {
         return None;
     }
     let sack = segment.tcp.options().find_map(|option| match option {
@@ -174,9 +174,9 @@ fn translated_options(
     })?;
     let mut options = OptionBytes::from_slice(segment.tcp.option_bytes());
     let edges = (segment.tcp.ack(), told);
-    match stores.flight(half.flight()) {
-        Some(flight) => {
-            let through = |left, right| options::sack_through(&flight.map, left, right);
+    match stores.buffers(half.buffers_id()) {
+        Some(buffers) => {
+            let through = |left, right| options::sack_through(&buffers.map, left, right);
             options::translate_sack(&mut options, sack, edges, &through);
         }
         None => {

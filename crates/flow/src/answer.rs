@@ -3,7 +3,7 @@
 //! Holds:     how they are put into a half-stream, and how what could not be sent at once is sent when the receiver's window
 //!            opens.
 //! Promises:  an answer stands between two messages of the sender, or nowhere; it is kept and sent again until it is acknowledged
-//!            (`owes`).
+//!            (`has_proxy_acknowledged`).
 //! Never:     sends past the receiver's window, but where a timer resends: that asks whether the window has opened.
 //!
 //! ```text
@@ -13,15 +13,15 @@
 //! ```
 
 use crate::blocks::len32;
-use crate::commit::Lost;
-use crate::flight::Stores;
+use crate::commit::CopyFailed;
 use crate::half::{Facts, Half};
+use crate::in_flight::Stores;
 use stage::ReverseState;
 use wire::Seq;
 
 /// Copied bytes to send: where they stand, where they are in the copy, how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Run {
+pub(crate) struct CopiedRange {
     pub(crate) seq: Seq,
     pub(crate) at: u32,
     pub(crate) len: u32,
@@ -34,25 +34,31 @@ impl Half {
             return ReverseState::Over;
         }
         let whole = self.is(Facts::KNOWN) && self.skip_left() == 0 && self.held(stores) == 0;
-        let room = match stores.flight(self.flight()) {
-            Some(flight) => flight.copy.len() < stores.bounds.in_flight_bytes,
-            None => stores.has_flight_left(),
+        let room = match stores.buffers(self.buffers_id()) {
+            Some(buffers) => buffers.copy.len() < stores.bounds.in_flight_bytes,
+            None => stores.has_buffers_left(),
         };
         if whole && room { ReverseState::Open } else { ReverseState::Busy }
     }
 
     /// Puts an answer in at the edge; it is sent with the backlog.
-    pub(crate) fn put_answer(&mut self, stores: &mut Stores, answer: &[u8]) -> Result<(), Lost> {
+    pub(crate) fn put_answer(
+        &mut self,
+        stores: &mut Stores,
+        answer: &[u8],
+    ) -> Result<(), CopyFailed> {
         if answer.is_empty() {
             return Ok(());
         }
-        if !self.take_off(stores) {
-            return Err(Lost);
+        if !self.acquire(stores) {
+            return Err(CopyFailed);
         }
-        let Some((flight, pool)) = stores.flight_mut(self.flight()) else { return Err(Lost) };
+        let Some((buffers, pool)) = stores.buffers_mut(self.buffers_id()) else {
+            return Err(CopyFailed);
+        };
         let bytes = len32(answer.len());
-        if !flight.copy.push(pool, answer) || !flight.map.push_answer(bytes) {
-            return Err(Lost);
+        if !buffers.copy.push(pool, answer) || !buffers.map.push_answer(bytes) {
+            return Err(CopyFailed);
         }
         if !self.is(Facts::BACKLOG) {
             self.sent_e = self.next_e;
@@ -77,7 +83,7 @@ impl Half {
     }
 
     /// The next of the backlog that the receiver's window lets in; `None` where there is none, or a gap in the copy.
-    pub(crate) fn backlog(&self, stores: &Stores) -> Option<Run> {
+    pub(crate) fn backlog(&self, stores: &Stores) -> Option<CopiedRange> {
         if !self.is(Facts::BACKLOG) {
             return None;
         }
@@ -85,18 +91,18 @@ impl Half {
     }
 
     /// What was sent, is not acknowledged, and will be sent again by nobody else.
-    pub(crate) fn owed(&self, stores: &Stores) -> Option<Run> {
-        let end = stores.flight(self.flight())?.map.through(self.acked_o).min(self.sent_e);
+    pub(crate) fn proxy_acknowledged(&self, stores: &Stores) -> Option<CopiedRange> {
+        let end = stores.buffers(self.buffers_id())?.map.through(self.acked_o).min(self.sent_e);
         let run = self.copied(stores, self.una_e)?;
         let len = run.len.min(end.bytes_after(run.seq));
-        (len > 0).then_some(Run { len, ..run })
+        (len > 0).then_some(CopiedRange { len, ..run })
     }
 
     /// Bytes in the copy without a gap from edited `start` on, as far as the receiver's window lets them in.
-    fn copied(&self, stores: &Stores, start: Seq) -> Option<Run> {
-        let flight = stores.flight(self.flight())?;
-        let mut run: Option<Run> = None;
-        for placed in flight.map.placed() {
+    fn copied(&self, stores: &Stores, start: Seq) -> Option<CopiedRange> {
+        let buffers = stores.buffers(self.buffers_id())?;
+        let mut run: Option<CopiedRange> = None;
+        for placed in buffers.map.placed() {
             if !placed.edited_end().is_after(start) {
                 continue;
             }
@@ -107,7 +113,7 @@ impl Half {
             let bytes = placed.edited_end().bytes_after(from);
             let whole = run.get_or_insert_with(|| {
                 let at = placed.copied_before.wrapping_add(from.bytes_after(placed.edited));
-                Run { seq: from, at, len: 0 }
+                CopiedRange { seq: from, at, len: 0 }
             });
             whole.len = whole.len.saturating_add(bytes);
         }

@@ -1,18 +1,18 @@
 //! What the stage decides becomes pieces of the sequence map and bytes of the copy.
 //!
-//! Holds:     [`Turn::decide`], which asks the stage until the input is used up or has to wait.
+//! Holds:     [`Assembler::decide`], which asks the stage until the input is used up or has to wait.
 //! Promises:  pieces and copy always agree: the copied pieces' edited bytes are exactly the bytes of the copy.
 //! Never:     sends, or moves what waits: that is for the caller, once all is decided.
 
+use crate::assembler::Assembler;
 use crate::blocks::len32;
-use crate::data::Turn;
 use crate::half::Facts;
 use crate::limits::STAGE_TURNS_MAX;
-use crate::seq_map::Kind;
+use crate::seq_map::EditKind;
 use stage::{ConnectionEnd, Deadline, HoldKind, InspectContext, Next, Stage};
 
 /// What a run of the stage decided.
-pub(crate) struct Decision {
+pub(crate) struct StageDecision {
     /// So much of the input is decided.
     pub(crate) at: usize,
     pub(crate) edited: bool,
@@ -23,12 +23,12 @@ pub(crate) struct Decision {
 }
 
 /// The edited bytes could not be kept.
-pub(crate) struct Lost;
+pub(crate) struct CopyFailed;
 
 /// A range of a frame that is skipped is copied like an inspected one up to this length, so that the frame stays one.
 const SKIPPED_COPY_BYTES_MAX: usize = 4_096;
 
-impl<S: Stage> Turn<'_, S> {
+impl<S: Stage> Assembler<'_, S> {
     /// Asks the stage until it has decided about the input, or holds.
     pub(crate) fn decide(
         &mut self,
@@ -37,9 +37,9 @@ impl<S: Stage> Turn<'_, S> {
         ended: bool,
         deadline: Deadline,
         from_frame: bool,
-    ) -> Result<Decision, Lost> {
+    ) -> Result<StageDecision, CopyFailed> {
         let mut decision =
-            Decision { at: 0, edited: false, hold: None, passed: false, close: false };
+            StageDecision { at: 0, edited: false, hold: None, passed: false, close: false };
         for turn in 0.. {
             let rest = input.get(decision.at..).unwrap_or_default();
             if rest.is_empty() {
@@ -78,7 +78,7 @@ impl<S: Stage> Turn<'_, S> {
             }
             let reverse = self.other.reverse_state(self.stores);
             let context = InspectContext { held, ended, deadline, reverse };
-            let answer = self.stage.inspect(self.way, rest, context);
+            let answer = self.stage.inspect(self.direction, rest, context);
             let decided = answer.decided.min(rest.len());
             let front = rest.get(..decided).unwrap_or_default();
             if answer.end == ConnectionEnd::Reset {
@@ -134,7 +134,7 @@ impl<S: Stage> Turn<'_, S> {
     }
 
     /// Commits `front` with the stage's edits applied. Answers whether there were any.
-    fn commit(&mut self, front: &[u8]) -> Result<bool, Lost> {
+    fn commit(&mut self, front: &[u8]) -> Result<bool, CopyFailed> {
         let mut at = 0_usize;
         let mut edited = false;
         // Bytes inserted before the first original one wait for it.
@@ -149,26 +149,26 @@ impl<S: Stage> Turn<'_, S> {
             let same = front.get(at..start).unwrap_or_default();
             before = self.commit_after(before, same)?;
             let Some(edit) = self.stage.edit(nth) else { break };
-            let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) else {
-                return Err(Lost);
+            let Some((buffers, pool)) = self.stores.buffers_mut(self.half.buffers_id()) else {
+                return Err(CopyFailed);
             };
-            if !flight.copy.push(pool, edit.with) {
-                return Err(Lost);
+            if !buffers.copy.push(pool, edit.with) {
+                return Err(CopyFailed);
             }
             edited = true;
             let original = len32(end.saturating_sub(start));
             if original > 0 {
                 let became = with.saturating_add(before);
-                if !flight.map.push_edit(original, became) {
-                    return Err(Lost);
+                if !buffers.map.push_edit(original, became) {
+                    return Err(CopyFailed);
                 }
                 self.step(original, became);
                 before = 0;
             } else if start == 0 || before > 0 {
                 before = before.saturating_add(with);
             } else {
-                if !flight.map.insert_behind(with) {
-                    return Err(Lost);
+                if !buffers.map.insert_behind(with) {
+                    return Err(CopyFailed);
                 }
                 self.step(0, with);
             }
@@ -177,50 +177,52 @@ impl<S: Stage> Turn<'_, S> {
         let rest = front.get(at..).unwrap_or_default();
         if self.commit_after(before, rest)? > 0 {
             // An insertion without a byte to belong to: the stage decided about nothing.
-            return Err(Lost);
+            return Err(CopyFailed);
         }
         Ok(edited)
     }
 
     /// Commits bytes that stay as they are, behind `before` inserted ones. Answers how many inserted ones still wait.
-    fn commit_after(&mut self, before: u32, same: &[u8]) -> Result<u32, Lost> {
+    fn commit_after(&mut self, before: u32, same: &[u8]) -> Result<u32, CopyFailed> {
         let Some((first, rest)) = same.split_first_chunk::<1>().filter(|_| before > 0) else {
             self.commit_same(same)?;
             return Ok(before);
         };
-        let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) else {
-            return Err(Lost);
+        let Some((buffers, pool)) = self.stores.buffers_mut(self.half.buffers_id()) else {
+            return Err(CopyFailed);
         };
         let became = before.saturating_add(1);
-        if !flight.copy.push(pool, first) || !flight.map.push_edit(1, became) {
-            return Err(Lost);
+        if !buffers.copy.push(pool, first) || !buffers.map.push_edit(1, became) {
+            return Err(CopyFailed);
         }
         self.step(1, became);
         self.commit_same(rest)?;
         Ok(0)
     }
 
-    fn commit_same(&mut self, bytes: &[u8]) -> Result<(), Lost> {
-        let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) else {
-            return Err(Lost);
+    fn commit_same(&mut self, bytes: &[u8]) -> Result<(), CopyFailed> {
+        let Some((buffers, pool)) = self.stores.buffers_mut(self.half.buffers_id()) else {
+            return Err(CopyFailed);
         };
         let len = len32(bytes.len());
-        if !flight.copy.push(pool, bytes) || !flight.map.push_linear(Kind::Copied, len) {
-            return Err(Lost);
+        if !buffers.copy.push(pool, bytes) || !buffers.map.push_linear(EditKind::Copied, len) {
+            return Err(CopyFailed);
         }
         self.step(len, len);
         Ok(())
     }
 
     /// `original` bytes (at least one) become `with`.
-    fn commit_edit(&mut self, original: usize, with: &[u8]) -> Result<(), Lost> {
-        let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) else {
-            return Err(Lost);
+    fn commit_edit(&mut self, original: usize, with: &[u8]) -> Result<(), CopyFailed> {
+        let Some((buffers, pool)) = self.stores.buffers_mut(self.half.buffers_id()) else {
+            return Err(CopyFailed);
         };
         let (original, edited) = (len32(original), len32(with.len()));
-        if original == 0 || !flight.copy.push(pool, with) || !flight.map.push_edit(original, edited)
+        if original == 0
+            || !buffers.copy.push(pool, with)
+            || !buffers.map.push_edit(original, edited)
         {
-            return Err(Lost);
+            return Err(CopyFailed);
         }
         self.step(original, edited);
         Ok(())

@@ -1,18 +1,18 @@
 //! One connection: both halves, the handshake, the end, and the function that takes a segment.
 //!
 //! Holds:     two [`Half`]s and the state of the connection.
-//! Promises:  every segment has an [`Outcome`]; a connection whose numbers were moved is never let go silently.
+//! Promises:  every segment has an [`SegmentOutcome`]; a connection whose numbers were moved is never let go silently.
 //! Never:     believes a segment's flags further than its state: a stray SYN or RST does not end the bookkeeping.
 
 use crate::Tick;
 use crate::acked::Acked;
+use crate::assembler::{Assembler, PayloadResult};
 use crate::blocks::len32;
-use crate::data::{Taken, Turn};
-use crate::flight::Stores;
 use crate::half::{Facts, Half};
+use crate::in_flight::Stores;
 use crate::limits::{DEAD_IDLE_MS, HALF_OPEN_MS, SEGMENT_BYTES_MIN, TRANSITORY_IDLE_MS};
 use crate::options;
-use crate::segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
+use crate::segment::{Output, Outputs, Payload, SegmentIn, SegmentOutcome, To};
 pub use reset::reset_untracked;
 use stage::{Direction, ReverseState, Stage};
 use stamps::{is_too_old, note_stamps};
@@ -20,7 +20,7 @@ use wire::{Seq, TcpFlags};
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
+pub enum ConnectionState {
     /// A SYN was seen.
     Opening,
     /// It was there before this box, and one end at most has spoken since.
@@ -40,44 +40,50 @@ pub enum State {
 pub struct Connection {
     halves: [Half; 2],
     seen: Tick,
-    state: State,
+    state: ConnectionState,
 }
 
 impl Connection {
     /// One of which nothing was seen yet.
     pub const fn new(now: Tick) -> Self {
-        Self { halves: [Half::UNKNOWN; 2], seen: now, state: State::Opening }
+        Self { halves: [Half::UNKNOWN; 2], seen: now, state: ConnectionState::Opening }
     }
 
     /// One that was there before this box: its numbers are those of the first segment each way, and what its ends agreed on is
     /// not known.
     pub const fn picked_up(now: Tick) -> Self {
-        Self { halves: [Half::PICKED_UP; 2], seen: now, state: State::PickedUp }
+        Self { halves: [Half::PICKED_UP; 2], seen: now, state: ConnectionState::PickedUp }
     }
 
     /// Half-open for so long that its handshake is not under way any more (RFC 4987 section 2), or reset some time ago.
     pub fn may_make_room(&self, stores: &Stores, now: Tick) -> bool {
         let silent = now.since(self.seen);
         match self.state {
-            State::Opening | State::PickedUp => silent > HALF_OPEN_MS && !self.is_needed(stores),
-            State::Dead => silent > DEAD_IDLE_MS,
-            State::Open | State::Closing | State::Signed => false,
+            ConnectionState::Opening | ConnectionState::PickedUp => {
+                silent > HALF_OPEN_MS && !self.is_needed(stores)
+            }
+            ConnectionState::Dead => silent > DEAD_IDLE_MS,
+            ConnectionState::Open | ConnectionState::Closing | ConnectionState::Signed => false,
         }
     }
 
     /// How far it has come.
-    pub const fn state(&self) -> State {
+    pub const fn state(&self) -> ConnectionState {
         self.state
     }
 
     /// It has been silent for longer than its state allows (RFC 5382 section 5): `idle_ms` while it is open.
     pub fn is_expired(&self, now: Tick, idle_ms: u32) -> bool {
         let allowed = match self.state {
-            State::Open | State::Signed => idle_ms,
-            State::Opening | State::PickedUp | State::Closing => TRANSITORY_IDLE_MS,
+            ConnectionState::Open | ConnectionState::Signed => idle_ms,
+            ConnectionState::Opening | ConnectionState::PickedUp | ConnectionState::Closing => {
+                TRANSITORY_IDLE_MS
+            }
             // Where an end had not acknowledged all that was sent to it, it may have taken none of the resets for its own, and go on.
-            State::Dead if self.halves.iter().any(|half| half.una_e != half.sent_e) => idle_ms,
-            State::Dead => DEAD_IDLE_MS,
+            ConnectionState::Dead if self.halves.iter().any(|half| half.una_e != half.sent_e) => {
+                idle_ms
+            }
+            ConnectionState::Dead => DEAD_IDLE_MS,
         };
         now.since(self.seen) > allowed
     }
@@ -85,7 +91,7 @@ impl Connection {
     /// This segment would begin another connection between the same ports (RFC 9293 section 3.6.1).
     pub fn would_begin_again(&self, segment: &SegmentIn<'_>) -> bool {
         let flags = segment.tcp.flags();
-        matches!(self.state, State::Closing | State::Dead)
+        matches!(self.state, ConnectionState::Closing | ConnectionState::Dead)
             && flags.has(TcpFlags::SYN)
             && !flags.has_any(TcpFlags::ACK.with(TcpFlags::RST).with(TcpFlags::FIN))
     }
@@ -93,31 +99,42 @@ impl Connection {
     /// Neither end could go on without what is here: its two sides differ, or bytes are kept that their sender believes
     /// delivered.
     pub fn is_needed(&self, stores: &Stores) -> bool {
-        self.halves.iter().any(|half| half.is(Facts::EDITED) || half.owes(stores))
-            && matches!(self.state, State::Open | State::Opening | State::PickedUp)
+        self.halves.iter().any(|half| half.is(Facts::EDITED) || half.has_proxy_acknowledged(stores))
+            && matches!(
+                self.state,
+                ConnectionState::Open | ConnectionState::Opening | ConnectionState::PickedUp
+            )
     }
 
     /// Copies bytes that an output `to` an end, caused by a segment that travels `way`, names out of the copy; says how many
     /// there were.
     pub fn copy_out(
         &self,
-        (way, to): (Direction, To),
+        (direction, to): (Direction, To),
         stores: &Stores,
         at: u32,
         out: &mut [u8],
     ) -> usize {
         let [server, client] = &self.halves;
-        let half = match (way, to) {
+        let half = match (direction, to) {
             (Direction::Request, To::Receiver) | (Direction::Response, To::Sender) => server,
             (Direction::Response, To::Receiver) | (Direction::Request, To::Sender) => client,
         };
-        stores.flight(half.flight()).map_or(0, |flight| flight.copy.read(&stores.pool, at, out))
+        stores
+            .buffers(half.buffers_id())
+            .map_or(0, |buffers| buffers.copy.read(&stores.pool, at, out))
     }
 
     /// The sequence and acknowledgement number that the sender of a segment travelling `way` gave it, which left here with these.
-    pub fn quoted(&self, way: Direction, stores: &Stores, seq: Seq, ack: Seq) -> (Seq, Seq) {
+    pub fn original_of_icmp_quote(
+        &self,
+        direction: Direction,
+        stores: &Stores,
+        seq: Seq,
+        ack: Seq,
+    ) -> (Seq, Seq) {
         let [server, client] = &self.halves;
-        let (half, other) = match way {
+        let (half, other) = match direction {
             Direction::Request => (server, client),
             Direction::Response => (client, server),
         };
@@ -125,39 +142,42 @@ impl Connection {
     }
 
     /// Gives back what it holds in the stores. Call before it is dropped.
-    pub fn let_go(&mut self, stores: &mut Stores) {
+    pub fn release(&mut self, stores: &mut Stores) {
         for half in &mut self.halves {
-            half.land(stores);
+            half.release(stores);
         }
     }
 
     /// Takes one segment that travels `way`; `out` says what is to be sent for it.
-    pub fn take<S: Stage>(
+    pub fn on_segment<S: Stage>(
         &mut self,
-        way: Direction,
+        direction: Direction,
         segment: &SegmentIn<'_>,
         stores: &mut Stores,
         stage: &mut S,
         now: Tick,
         out: &mut Outputs,
-    ) -> Outcome {
+    ) -> SegmentOutcome {
         out.clear();
-        if self.take_plainly(way, segment, stores, now) {
+        if self.on_plain_ack(direction, segment, stores, now) {
             pass(segment, out);
-            return Outcome::Untouched;
+            return SegmentOutcome::Untouched;
         }
         self.seen = now;
         let flags = segment.tcp.flags();
         let opens = flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK);
         match self.state {
             // The ports of a connection that was reset may be used again at once.
-            State::Dead if opens => self.state = State::Closing,
-            State::Dead => return self.answer_dead(segment, out),
-            State::Signed => {
+            ConnectionState::Dead if opens => self.state = ConnectionState::Closing,
+            ConnectionState::Dead => return self.answer_dead(segment, out),
+            ConnectionState::Signed => {
                 pass(segment, out);
-                return Outcome::Signed;
+                return SegmentOutcome::Signed;
             }
-            State::Opening | State::PickedUp | State::Open | State::Closing => {}
+            ConnectionState::Opening
+            | ConnectionState::PickedUp
+            | ConnectionState::Open
+            | ConnectionState::Closing => {}
         }
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7
         //# SYN with FIN or RST, and a segment with neither ACK, SYN nor RST, belong to no state: they are discarded.
@@ -167,119 +187,121 @@ impl Connection {
         // Signed where nobody agreed to sign: hosts that know the option drop it (RFC 2385 section 2.0), others take it for what it says.
         let signed = !flags.has(TcpFlags::SYN) && options::is_signed(segment.tcp.option_bytes());
         if contradicts || mute || signed {
-            return Outcome::BadFlags;
+            return SegmentOutcome::BadFlags;
         }
         if flags.has(TcpFlags::SYN) {
-            return self.take_syn(way, segment, stores, out);
+            return self.on_syn(direction, segment, stores, out);
         }
         let both = self.halves.iter().all(|half| half.is(Facts::KNOWN));
         match self.state {
-            State::Opening | State::PickedUp if both => {
+            ConnectionState::Opening | ConnectionState::PickedUp if both => {
                 if !flags.has(TcpFlags::RST) {
-                    self.state = State::Open;
+                    self.state = ConnectionState::Open;
                 }
             }
-            State::Opening if binds(stage, stores) => {
-                if let Some(outcome) = self.take_early(way, segment, out) {
+            ConnectionState::Opening if enforcing(stage, stores) => {
+                if let Some(outcome) = self.on_early(direction, segment, out) {
                     return outcome;
                 }
             }
-            State::Opening
-            | State::PickedUp
-            | State::Open
-            | State::Closing
-            | State::Dead
-            | State::Signed => {}
+            ConnectionState::Opening
+            | ConnectionState::PickedUp
+            | ConnectionState::Open
+            | ConnectionState::Closing
+            | ConnectionState::Dead
+            | ConnectionState::Signed => {}
         }
-        self.take_in_order(way, segment, stores, stage, out)
+        self.on_synchronized(direction, segment, stores, stage, out)
     }
 
-    /// [`Self::take`] for an acknowledgement between two half-streams of which nothing was edited and nothing is kept, as most are:
+    /// [`Self::on_segment`] for an acknowledgement between two half-streams of which nothing was edited and nothing is kept, as most are:
     /// it changes two numbers here, and goes on untouched. `false`: it is no such segment, and nothing was done.
     #[inline]
-    pub fn take_plainly(
+    pub fn on_plain_ack(
         &mut self,
-        way: Direction,
+        direction: Direction,
         segment: &SegmentIn<'_>,
         stores: &mut Stores,
         now: Tick,
     ) -> bool {
         let is_ack = segment.tcp.flags() == TcpFlags::ACK && segment.payload.is_empty();
-        if !is_ack || self.state != State::Open {
+        if !is_ack || self.state != ConnectionState::Open {
             return false;
         }
-        let (half, other) = self.pair(way);
+        let (half, other) = self.pair(direction);
         if !half.is_plain() || !other.is_plain() {
             return false;
         }
-        let believed = half.is_acceptable(segment);
-        note_stamps(half, segment, believed);
-        if believed {
-            other.hear_plainly(segment.tcp.ack(), segment.tcp.window(), stores);
+        let acceptable = half.is_acceptable(segment);
+        note_stamps(half, segment, acceptable);
+        if acceptable {
+            other.on_plain_ack(segment.tcp.ack(), segment.tcp.window(), stores);
         }
         self.seen = now;
         true
     }
 
-    fn pair(&mut self, way: Direction) -> (&mut Half, &mut Half) {
+    fn pair(&mut self, direction: Direction) -> (&mut Half, &mut Half) {
         let [server, client] = &mut self.halves;
-        match way {
+        match direction {
             Direction::Request => (server, client),
             Direction::Response => (client, server),
         }
     }
 
     /// Everything but SYN.
-    fn take_in_order<S: Stage>(
+    fn on_synchronized<S: Stage>(
         &mut self,
-        way: Direction,
+        direction: Direction,
         segment: &SegmentIn<'_>,
         stores: &mut Stores,
         stage: &mut S,
         out: &mut Outputs,
-    ) -> Outcome {
+    ) -> SegmentOutcome {
         let tcp = &segment.tcp;
         let flags = tcp.flags();
-        let (now, binds) = (self.seen, binds(stage, stores));
-        let (half, other) = self.pair(way);
+        let (now, enforcing) = (self.seen, enforcing(stage, stores));
+        let (half, other) = self.pair(direction);
         if is_too_old(half, segment, stores) {
-            return Outcome::TooOld;
+            return SegmentOutcome::TooOld;
         }
-        let believed = half.is_acceptable(segment);
-        let stamps = note_stamps(half, segment, believed);
-        let acked = Acked::take(other, believed, segment, stores, out);
+        let acceptable = half.is_acceptable(segment);
+        let stamps = note_stamps(half, segment, acceptable);
+        let acked = Acked::on_ack(other, acceptable, segment, stores, out);
         if !half.is(Facts::KNOWN) {
             half.begin(tcp.seq());
         }
         if flags.has(TcpFlags::RST) {
-            return self.take_reset((way, binds), segment, &acked, stores, out);
+            return self.on_reset((direction, enforcing), segment, &acked, stores, out);
         }
 
         let carries = !segment.payload.is_empty() || flags.has(TcpFlags::FIN);
-        if carries && !stores.bounds.captured && other.refuses(segment) {
+        if carries && !stores.bounds.offline_capture && other.refuses(segment) {
             // What is left of it is challenged; its bytes are nobody's.
             let seq = half.place_of_nothing(stores, tcp.seq());
             push_empty(out, seq, &acked, TcpFlags::ACK);
-            return Outcome::Moved;
+            return SegmentOutcome::Moved;
         }
         note_fin(half, segment);
         let empty = segment.payload.is_empty();
-        let mut taken = Taken::nothing();
+        let mut taken = PayloadResult::nothing();
         if half.is_transparent() && !empty {
             let end = half.send_as_it_is(segment, out);
             half.sent_e = half.sent_e.max(end.min(half.right_e.max(half.sent_e)));
         } else if !empty {
             out.chunk = chunk_bytes(half, segment);
             let (start, payload) = (tcp.seq(), segment.payload);
-            let mut turn = Turn { half, other, stores, stage, out, way, now, start, payload };
-            taken = turn.take();
+            let mut turn =
+                Assembler { half, other, stores, stage, out, direction, now, start, payload };
+            taken = turn.on_payload();
         } else if half.is_ending() && flags.has(TcpFlags::FIN) {
             out.chunk = chunk_bytes(half, segment);
             let (start, payload) = (tcp.seq(), segment.payload);
-            let mut turn = Turn { half, other, stores, stage, out, way, now, start, payload };
-            taken = turn.take_end();
+            let mut turn =
+                Assembler { half, other, stores, stage, out, direction, now, start, payload };
+            taken = turn.on_end();
         }
-        let (half, other) = self.pair(way);
+        let (half, other) = self.pair(direction);
         if half.is(Facts::HOLDS_ANSWERS)
             && acked.news
             && other.reverse_state(stores) != ReverseState::Busy
@@ -287,15 +309,16 @@ impl Connection {
             // The answer that was waited for may be out: its receiver has acknowledged something.
             out.chunk = chunk_bytes(half, segment);
             let (start, payload) = (half.edge_o(), [].as_slice());
-            let mut turn = Turn { half, other, stores, stage, out, way, now, start, payload };
+            let mut turn =
+                Assembler { half, other, stores, stage, out, direction, now, start, payload };
             taken = taken.then(turn.ask_again());
         }
         if taken.close {
-            self.close(way, segment, out, stores);
+            self.close(direction, segment, out, stores);
             return taken.outcome;
         }
 
-        let (half, other) = self.pair(way);
+        let (half, other) = self.pair(direction);
         let ended = send_end(half, stores, out, flags);
         for output in out.list_mut() {
             output.ack = acked.ack;
@@ -328,7 +351,7 @@ impl Connection {
             }
         }
         let answer = taken.answer && !keep_alive && !has_bytes(out);
-        back::send_back(half, other, stores, out, (answer, taken.ahead), stamps);
+        to_sender::send_back(half, other, stores, out, (answer, taken.ahead), stamps);
         self.note_end(stores);
         finish(segment, out, taken.outcome)
     }
@@ -337,21 +360,21 @@ impl Connection {
     fn note_end(&mut self, stores: &Stores) {
         let over = |half: &Half| half.is(Facts::FIN_OUT) && half.una_e.is_after(half.edge_e());
         let [server, client] = &self.halves;
-        if self.state == State::Open
+        if self.state == ConnectionState::Open
             && over(server)
             && over(client)
             && server.held(stores) == 0
             && client.held(stores) == 0
         {
-            self.state = State::Closing;
+            self.state = ConnectionState::Closing;
         }
     }
 }
 
 /// What is not believed here may be kept from its receiver, and a connection ended. Not where patches only look on, and not of what was
-/// captured: its ends may have believed it.
-fn binds<S: Stage>(stage: &S, stores: &Stores) -> bool {
-    stage.enforces() && !stores.bounds.captured
+/// offline_capture: its ends may have believed it.
+fn enforcing<S: Stage>(stage: &S, stores: &Stores) -> bool {
+    stage.enforces() && !stores.bounds.offline_capture
 }
 
 /// Remembers where the half-stream ends, if it can end there.
@@ -455,9 +478,9 @@ fn pass(segment: &SegmentIn<'_>, out: &mut Outputs) {
 }
 
 /// Tells a frame that goes on untouched from one whose numbers moved.
-fn finish(segment: &SegmentIn<'_>, out: &Outputs, outcome: Outcome) -> Outcome {
+fn finish(segment: &SegmentIn<'_>, out: &Outputs, outcome: SegmentOutcome) -> SegmentOutcome {
     let tcp = &segment.tcp;
-    if outcome != Outcome::Moved || out.onward_options.is_some() {
+    if outcome != SegmentOutcome::Moved || out.onward_options.is_some() {
         return outcome;
     }
     let whole = match out.list() {
@@ -475,14 +498,14 @@ fn finish(segment: &SegmentIn<'_>, out: &Outputs, outcome: Outcome) -> Outcome {
         }
         _ => false,
     };
-    if whole { Outcome::Untouched } else { Outcome::Moved }
+    if whole { SegmentOutcome::Untouched } else { SegmentOutcome::Moved }
 }
 
-mod back;
 mod handshake;
-mod overdue;
 mod reset;
 mod stamps;
+mod timeout;
+mod to_sender;
 
 #[cfg(test)]
 mod tests;

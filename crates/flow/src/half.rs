@@ -1,8 +1,8 @@
 //! One direction of a connection: how far its bytes have come, on both sides of the editor.
 //!
-//! Holds:     numbers only; bytes and pieces in flight are in the half's [`crate::flight::Flight`], where it has one.
+//! Holds:     numbers only; bytes and pieces in flight are in the half's [`crate::in_flight::InFlightBuffers`], where it has one.
 //! Promises:  the sender is never told of more than the receiver has, has no use for yet, or will never get: see
-//!            [`Half::promised`].
+//!            [`Half::acknowledgeable`].
 //! Never:     reads a segment.
 //!
 //! ```text
@@ -14,7 +14,7 @@
 //! passed on as it comes, even out of order. Inspection goes on at the *edge* behind it.
 
 use crate::Tick;
-use crate::flight::{FlightId, NO_FLIGHT, Stores};
+use crate::in_flight::{InFlightId, NO_BUFFERS, Stores};
 use crate::limits::{SKIP_AHEAD_BYTES_MAX, WINDOW_AHEAD_BYTES_MAX};
 use crate::seq_map::shifted;
 use stage::HoldKind;
@@ -36,7 +36,7 @@ impl Facts {
     /// What is held waits for the rest of a unit.
     pub(crate) const HOLDS_UNIT: Self = Self(16);
     /// What is held may be the beginning of a pattern.
-    pub(crate) const HOLDS_WINDOW: Self = Self(32);
+    pub(crate) const HOLDS_PARTIAL_MATCH: Self = Self(32);
     /// It was edited: its numbers differ, or its bytes do.
     pub(crate) const EDITED: Self = Self(64);
     /// Its sender understands selective acknowledgements.
@@ -82,7 +82,7 @@ pub(crate) struct Half {
     pub(crate) stamp: u32,
     /// TS.Recent of RFC 7323: the timestamp of the latest segment that came in order.
     pub(crate) recent: u32,
-    flight: FlightId,
+    buffers: InFlightId,
     facts: Facts,
     /// The receiver's latest window field, and how far it is to be shifted.
     pub(crate) window: u16,
@@ -104,7 +104,7 @@ impl Half {
         skip: [0; 2],
         stamp: 0,
         recent: 0,
-        flight: NO_FLIGHT,
+        buffers: NO_BUFFERS,
         facts: Facts(0),
         window: 0,
         scale: 0,
@@ -138,19 +138,19 @@ impl Half {
         self.facts.0 &= !fact.0;
     }
 
-    pub(crate) const fn flight(&self) -> FlightId {
-        self.flight
+    pub(crate) const fn buffers_id(&self) -> InFlightId {
+        self.buffers
     }
 
-    pub(crate) const fn has_flight(&self) -> bool {
-        self.flight != NO_FLIGHT
+    pub(crate) const fn has_buffers(&self) -> bool {
+        self.buffers != NO_BUFFERS
     }
 
     /// Nothing more of it is to be inspected, and none of it was ever edited: both sides are the same.
     pub(crate) fn is_transparent(&self) -> bool {
         !self.is(Facts::EDITED)
             && self.skip_left() == u64::MAX
-            && !self.has_flight()
+            && !self.has_buffers()
             && !self.is(Facts::DISCARD)
     }
 
@@ -161,10 +161,10 @@ impl Half {
             | Facts::FIN_OUT.0
             | Facts::DISCARD.0
             | Facts::HOLDS_UNIT.0
-            | Facts::HOLDS_WINDOW.0
+            | Facts::HOLDS_PARTIAL_MATCH.0
             | Facts::FINISHED.0
             | Facts::BACKLOG.0;
-        self.facts.0 & (OTHERWISE | Facts::KNOWN.0) == Facts::KNOWN.0 && !self.has_flight()
+        self.facts.0 & (OTHERWISE | Facts::KNOWN.0) == Facts::KNOWN.0 && !self.has_buffers()
     }
 
     /// Bytes from `next_o` on that need no inspection; all bits set: the rest of the half-stream.
@@ -188,13 +188,13 @@ impl Half {
 
     /// Bytes at the edge that the stage was shown and asked to hold.
     pub(crate) fn shown(&self, stores: &Stores) -> u32 {
-        stores.flight(self.flight).map_or(0, |flight| flight.shown)
+        stores.buffers(self.buffers).map_or(0, |buffers| buffers.shown)
     }
 
     pub(crate) fn note_shown(&self, stores: &mut Stores, bytes: u32, now: Tick) {
-        if let Some((flight, _)) = stores.flight_mut(self.flight) {
-            flight.shown = bytes;
-            flight.shown_at = now;
+        if let Some((buffers, _)) = stores.buffers_mut(self.buffers) {
+            buffers.shown = bytes;
+            buffers.shown_at = now;
         }
     }
 
@@ -223,16 +223,16 @@ impl Half {
 
     /// Bytes that wait at the edge without a gap.
     pub(crate) fn held(&self, stores: &Stores) -> u32 {
-        stores.flight(self.flight).map_or(0, |flight| flight.waiting.front(self.edge_o()))
+        stores.buffers(self.buffers).map_or(0, |buffers| buffers.waiting.front(self.edge_o()))
     }
 
     pub(crate) fn to_edited(&self, stores: &Stores, at: Seq) -> Seq {
         if !self.is(Facts::EDITED) {
             return shifted(at, self.next_o, self.next_e);
         }
-        stores.flight(self.flight).map_or_else(
+        stores.buffers(self.buffers).map_or_else(
             || shifted(at, self.next_o, self.next_e),
-            |flight| flight.map.to_edited(at),
+            |buffers| buffers.map.to_edited(at),
         )
     }
 
@@ -240,9 +240,9 @@ impl Half {
         if !self.is(Facts::EDITED) {
             return shifted(at, self.next_e, self.next_o);
         }
-        stores.flight(self.flight).map_or_else(
+        stores.buffers(self.buffers).map_or_else(
             || shifted(at, self.next_e, self.next_o),
-            |flight| flight.map.to_original(at),
+            |buffers| buffers.map.to_original(at),
         )
     }
 
@@ -252,14 +252,14 @@ impl Half {
     ///
     /// The bytes that will release a unit, and the last byte before an insertion, are never in it, so the sender
     /// always has something outstanding while the receiver still lacks something; where a deadline released them, what is
-    /// sent again is sent from here ([`Self::owes`]).
-    pub(crate) fn promised(&self, stores: &Stores) -> Seq {
+    /// sent again is sent from here ([`Self::has_proxy_acknowledged`]).
+    pub(crate) fn acknowledgeable(&self, stores: &Stores) -> Seq {
         let mut reached = self.to_original(stores, self.una_e);
         if self.is(Facts::FINISHED) && !(self.is(Facts::FIN_SEEN) && self.next_o == self.fin_o) {
             // The end was acknowledged, but the sender's stands further on.
             reached = reached.min(self.next_o);
         }
-        let holds = self.is(Facts::HOLDS_UNIT) || self.is(Facts::HOLDS_WINDOW);
+        let holds = self.is(Facts::HOLDS_UNIT) || self.is(Facts::HOLDS_PARTIAL_MATCH);
         if holds && self.una_e == self.edge_e() {
             reached.advance(self.shown(stores))
         } else {
@@ -269,15 +269,15 @@ impl Half {
 
     /// The receiver has not acknowledged bytes that the sender believes acknowledged, or never said, or an end it never told:
     /// should they be lost, nobody else will send them again.
-    pub(crate) fn owes(&self, stores: &Stores) -> bool {
+    pub(crate) fn has_proxy_acknowledged(&self, stores: &Stores) -> bool {
         if !self.is(Facts::EDITED) {
             // One difference everywhere; what is past the decided bytes is held, and not owed yet.
             let told = shifted(self.acked_o, self.next_o, self.next_e).min(self.next_e);
-            return self.has_flight() && self.una_e.is_before(told);
+            return self.has_buffers() && self.una_e.is_before(told);
         }
         let bytes = stores
-            .flight(self.flight)
-            .is_some_and(|flight| self.una_e.is_before(flight.map.through(self.acked_o)));
+            .buffers(self.buffers)
+            .is_some_and(|buffers| self.una_e.is_before(buffers.map.through(self.acked_o)));
         bytes || (self.is(Facts::FINISHED) && !self.una_e.is_after(self.next_e))
     }
 
@@ -285,16 +285,16 @@ impl Half {
     /// sender's next bytes will tell: no bytes are missing that the sender will resend. Answers that are waited for have no
     /// deadline: without them nobody waits for what comes behind them.
     pub(crate) fn held_since(&self, stores: &Stores) -> Option<Tick> {
-        let held = self.is(Facts::HOLDS_WINDOW)
+        let held = self.is(Facts::HOLDS_PARTIAL_MATCH)
             || (self.is(Facts::HOLDS_UNIT) && !self.is(Facts::HOLDS_ANSWERS));
-        let flight = stores.flight(self.flight).filter(|_| held)?;
-        (flight.shown > 0 && !flight.waiting.has_gap()).then_some(flight.shown_at)
+        let buffers = stores.buffers(self.buffers).filter(|_| held)?;
+        (buffers.shown > 0 && !buffers.waiting.has_gap()).then_some(buffers.shown_at)
     }
 
     /// Milliseconds it may be held.
     pub(crate) fn hold_ms(&self, stores: &Stores) -> u32 {
-        if self.is(Facts::HOLDS_WINDOW) {
-            stores.bounds.window_hold_ms
+        if self.is(Facts::HOLDS_PARTIAL_MATCH) {
+            stores.bounds.pattern_hold_ms
         } else {
             stores.bounds.unit_hold_ms
         }
@@ -349,9 +349,9 @@ impl Half {
     /// The receiver has acknowledged edited `at`, which lies between `una_e` and `sent_e`.
     pub(crate) fn acknowledge(&mut self, stores: &mut Stores, at: Seq) {
         self.una_e = at;
-        if let Some((flight, pool)) = stores.flight_mut(self.flight) {
-            let freed = flight.map.acknowledge(at);
-            flight.copy.pop(pool, freed);
+        if let Some((buffers, pool)) = stores.buffers_mut(self.buffers) {
+            let freed = buffers.map.acknowledge(at);
+            buffers.copy.pop(pool, freed);
         }
         // The tail begins where the acknowledged part ends, so that it never falls half a circle behind.
         let into = at.bytes_after(self.next_e).min(self.tail());
@@ -365,9 +365,9 @@ impl Half {
 
     /// What the receiver had acknowledged inside the tail before the tail became a piece.
     pub(crate) fn acknowledge_again(&mut self, stores: &mut Stores, at: Seq) {
-        if let Some((flight, pool)) = stores.flight_mut(self.flight) {
-            let freed = flight.map.acknowledge(at);
-            flight.copy.pop(pool, freed);
+        if let Some((buffers, pool)) = stores.buffers_mut(self.buffers) {
+            let freed = buffers.map.acknowledge(at);
+            buffers.copy.pop(pool, freed);
         }
     }
 
@@ -375,27 +375,27 @@ impl Half {
     pub(crate) fn rebase(&mut self, stores: &mut Stores) {
         let (next_o, next_e, una_e) = (self.next_o, self.next_e, self.una_e);
         let finished = self.is(Facts::FINISHED);
-        let Some((flight, _)) = stores.flight_mut(self.flight) else { return };
-        if flight.map.is_empty() {
+        let Some((buffers, _)) = stores.buffers_mut(self.buffers) else { return };
+        if buffers.map.is_empty() {
             // An end told from here is kept until it is acknowledged.
             let ends = finished && !una_e.is_after(next_e);
-            if flight.waiting.is_empty() && !ends {
-                self.land(stores);
+            if buffers.waiting.is_empty() && !ends {
+                self.release(stores);
                 return;
             }
-            flight.map.begin(next_o, next_e);
+            buffers.map.begin(next_o, next_e);
         }
     }
 
     /// Has a flight from now on. `false`: there is none left.
     #[must_use]
-    pub(crate) fn take_off(&mut self, stores: &mut Stores) -> bool {
-        if self.has_flight() {
+    pub(crate) fn acquire(&mut self, stores: &mut Stores) -> bool {
+        if self.has_buffers() {
             return true;
         }
-        match stores.take_flight(self.next_o, self.next_e) {
+        match stores.acquire(self.next_o, self.next_e) {
             Some(id) => {
-                self.flight = id;
+                self.buffers = id;
                 true
             }
             None => false,
@@ -403,10 +403,10 @@ impl Half {
     }
 
     /// Gives its flight back, with all bytes in it.
-    pub(crate) fn land(&mut self, stores: &mut Stores) {
-        if self.has_flight() {
-            stores.give_flight(self.flight);
-            self.flight = NO_FLIGHT;
+    pub(crate) fn release(&mut self, stores: &mut Stores) {
+        if self.has_buffers() {
+            stores.release(self.buffers);
+            self.buffers = NO_BUFFERS;
         }
         self.hold(None);
         self.drop_fact(Facts::BACKLOG);
@@ -415,12 +415,12 @@ impl Half {
     /// What waits at the edge waits for this.
     pub(crate) fn hold(&mut self, kind: Option<HoldKind>) {
         self.drop_fact(Facts::HOLDS_UNIT);
-        self.drop_fact(Facts::HOLDS_WINDOW);
+        self.drop_fact(Facts::HOLDS_PARTIAL_MATCH);
         self.drop_fact(Facts::HOLDS_ANSWERS);
         match kind {
             None => {}
             Some(HoldKind::Unit) => self.note(Facts::HOLDS_UNIT),
-            Some(HoldKind::PartialMatch) => self.note(Facts::HOLDS_WINDOW),
+            Some(HoldKind::PartialMatch) => self.note(Facts::HOLDS_PARTIAL_MATCH),
             Some(HoldKind::Answers) => {
                 self.note(Facts::HOLDS_UNIT);
                 self.note(Facts::HOLDS_ANSWERS);
@@ -430,8 +430,8 @@ impl Half {
 
     /// How many bytes more are in flight to the receiver than the sender knows of.
     pub(crate) fn growth(&self, stores: &Stores) -> u32 {
-        let Some(flight) = stores.flight(self.flight) else { return 0 };
-        let (base_o, base_e) = flight.map.base();
+        let Some(buffers) = stores.buffers(self.buffers) else { return 0 };
+        let (base_o, base_e) = buffers.map.base();
         self.next_e.bytes_after(base_e).saturating_sub(self.next_o.bytes_after(base_o))
     }
 }

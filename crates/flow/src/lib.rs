@@ -6,7 +6,7 @@
 //! Promises:  in inspected ranges the receiver sees one stream, whatever is lost, repeated, reordered or contradicted:
 //!            the first data wins, and what is sent again is sent from the copy. Both ends always make progress: whoever waits
 //!            for an acknowledgement resends, and that drives what is resent here; and nothing that may begin a pattern is
-//!            held past a deadline ([`Connection::overdue`]).
+//!            held past a deadline ([`Connection::on_timeout`]).
 //! Never:     allocates after `new`, reads a clock, builds a frame, or knows a protocol above TCP.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 #![cfg_attr(
@@ -21,12 +21,12 @@
 
 mod acked;
 mod answer;
+mod assembler;
 mod blocks;
 mod commit;
 mod connection;
-mod data;
-mod flight;
 mod half;
+mod in_flight;
 pub mod limits;
 mod options;
 mod segment;
@@ -35,12 +35,12 @@ mod table;
 mod waiting;
 
 pub use blocks::BlockPool;
-pub use connection::{Connection, State, reset_untracked};
-pub use flight::Stores;
+pub use connection::{Connection, ConnectionState, reset_untracked};
+pub use in_flight::Stores;
 pub use options::OptionBytes;
-pub use segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
-pub use seq_map::{Kind, SeqMap};
-pub use table::{Entry, FlowId, Key, KeyHash, Table};
+pub use segment::{Output, Outputs, Payload, SegmentIn, SegmentOutcome, To};
+pub use seq_map::{EditKind, SeqMap};
+pub use table::{Entry, FlowId, FlowKey, KeyHash, Table};
 
 /// A moment, in milliseconds from any origin; it wraps after 49 days. The caller reads the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,14 +9,14 @@ pub struct Bounds {
     /// dropped and counted, and the sender slows down.
     pub in_flight_bytes: u32,
     /// Milliseconds the possible beginning of a pattern is held after the last byte of it came.
-    pub window_hold_ms: u32,
+    pub pattern_hold_ms: u32,
     /// Milliseconds a unit is held after the last byte of it came.
     pub unit_hold_ms: u32,
     /// Milliseconds an open connection may be silent; at least [`OPEN_IDLE_MS`].
     pub idle_ms: u32,
     /// The segments are a capture's: what they acknowledge may be missing in it, or was cut here and not there. Their bytes are taken
     /// whatever they acknowledge, where otherwise those under an acknowledgement of what was never sent are left to be challenged.
-    pub captured: bool,
+    pub offline_capture: bool,
 }
 
 impl Bounds {
@@ -24,10 +24,10 @@ impl Bounds {
     pub const DEFAULT: Self = Self {
         ahead_bytes: WAITING_BYTES_MAX,
         in_flight_bytes: COPY_BYTES_DEFAULT,
-        window_hold_ms: WINDOW_HOLD_MS,
+        pattern_hold_ms: PATTERN_HOLD_MS,
         unit_hold_ms: UNIT_HOLD_MS,
         idle_ms: OPEN_IDLE_MS,
-        captured: false,
+        offline_capture: false,
     };
 }
 
@@ -94,10 +94,10 @@ pub const STAGE_TURNS_MAX: u32 = 4_096;
 /// held, unless the port speaks something else than was said.
 pub const UNIT_HOLD_MS: u32 = 300_000;
 
-/// [`Bounds::window_hold_ms`] unless set. The sender was told that it
+/// [`Bounds::pattern_hold_ms`] unless set. The sender was told that it
 /// arrived and has nothing to resend, so more comes at once or not at all; but a last segment that is lost comes
 /// again only after the sender's retransmission timer, which Linux never sets below 200 ms, and a round trip.
-pub const WINDOW_HOLD_MS: u32 = 400;
+pub const PATTERN_HOLD_MS: u32 = 400;
 
 //= https://www.rfc-editor.org/rfc/rfc6298#section-2
 //# Until a round-trip time (RTT) measurement has been made for a segment sent between the sender and receiver, the

@@ -154,14 +154,14 @@ pub(crate) fn of_a_syn(bytes: &[u8]) -> (SynOptions, Option<OptionBytes>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seq_map::Kind;
+    use crate::seq_map::EditKind;
 
     #[test]
     fn blocks_are_translated_and_those_that_say_nothing_close_up() {
         let mut map = SeqMap::new(Seq::new(100), Seq::new(100));
-        assert!(map.push_linear(Kind::Copied, 50));
+        assert!(map.push_linear(EditKind::Copied, 50));
         assert!(map.push_edit(20, 4));
-        assert!(map.push_linear(Kind::Copied, 50));
+        assert!(map.push_linear(EditKind::Copied, 50));
         let blocks = [[110_u32, 120], [151, 153], [154, 160]];
         let mut options = OptionBytes::from_slice(&[1, 1, 5, 26]);
         for edge in blocks.as_flattened() {

@@ -1,6 +1,6 @@
 //! One segment in, segments out.
 //!
-//! Holds:     [`SegmentIn`], what the editor reads of a frame; [`Outputs`], what is to be sent for it; [`Outcome`], what
+//! Holds:     [`SegmentIn`], what the editor reads of a frame; [`Outputs`], what is to be sent for it; [`SegmentOutcome`], what
 //!            became of it.
 //! Promises:  an output names its bytes by place (the frame's payload, or the copy), so nothing is copied twice.
 //! Never:     builds a frame: the frame that came is the template of those that go.
@@ -191,7 +191,7 @@ impl Default for Outputs {
 
 /// What became of a segment. The outputs say what is to be sent; this says why, for the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum SegmentOutcome {
     /// The frame goes on exactly as it came.
     Untouched,
     /// The frame goes on with its numbers moved.
@@ -211,7 +211,7 @@ pub enum Outcome {
     /// Dropped: no block is free.
     NoBlocks,
     /// Dropped: as many half-streams have bytes in flight as can be kept track of.
-    NoFlights,
+    NoInFlightBuffers,
     /// Dropped: more unacknowledged bytes, or pieces of them, than one half-stream may have.
     InFlightFull,
     /// Dropped: its control bits contradict each other, or say nothing.

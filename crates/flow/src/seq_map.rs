@@ -22,7 +22,7 @@ use wire::Seq;
 
 /// What became of the original bytes of a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum EditKind {
     /// Inspected: the edited bytes are in the copy.
     Copied,
     /// Passed on as they came, without a copy.
@@ -34,16 +34,16 @@ pub enum Kind {
 pub(crate) struct Piece {
     pub(crate) original: u32,
     pub(crate) edited: u32,
-    pub(crate) kind: Kind,
+    pub(crate) kind: EditKind,
     /// Byte n of the one side is byte n of the other.
     pub(crate) linear: bool,
 }
 
 impl Piece {
-    const NONE: Self = Self { original: 0, edited: 0, kind: Kind::Passed, linear: true };
+    const NONE: Self = Self { original: 0, edited: 0, kind: EditKind::Passed, linear: true };
 
     pub(crate) const fn is_copied(&self) -> bool {
-        matches!(self.kind, Kind::Copied)
+        matches!(self.kind, EditKind::Copied)
     }
 }
 
@@ -126,7 +126,7 @@ impl SeqMap {
 
     /// Bytes that stay as they are.
     #[must_use]
-    pub fn push_linear(&mut self, kind: Kind, bytes: u32) -> bool {
+    pub fn push_linear(&mut self, kind: EditKind, bytes: u32) -> bool {
         if bytes == 0 {
             return true;
         }
@@ -145,9 +145,9 @@ impl SeqMap {
     #[must_use]
     pub fn push_edit(&mut self, original: u32, edited: u32) -> bool {
         if original == edited {
-            return self.push_linear(Kind::Copied, original);
+            return self.push_linear(EditKind::Copied, original);
         }
-        self.push(Piece { original, edited, kind: Kind::Copied, linear: false })
+        self.push(Piece { original, edited, kind: EditKind::Copied, linear: false })
     }
 
     /// `bytes` were inserted behind the last original byte that was put in. They belong to that byte, so that the byte is
@@ -175,7 +175,7 @@ impl SeqMap {
     /// `bytes` that the sender never said. They belong to no original byte: whoever put them in resends them.
     #[must_use]
     pub fn push_answer(&mut self, bytes: u32) -> bool {
-        self.push(Piece { original: 0, edited: bytes, kind: Kind::Copied, linear: false })
+        self.push(Piece { original: 0, edited: bytes, kind: EditKind::Copied, linear: false })
     }
 
     /// The edited position before which everything stands that came of the original bytes before `at`, and whatever was put in

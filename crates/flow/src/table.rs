@@ -8,11 +8,11 @@
 use crate::Tick;
 use crate::blocks::{index, len32};
 use crate::connection::Connection;
-use crate::flight::Stores;
+use crate::in_flight::Stores;
 
 /// What makes two segments belong to the same connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Key {
+pub struct FlowKey {
     /// Address of the client, IPv4 mapped into IPv6.
     pub client: [u8; 16],
     /// Address of the server.
@@ -22,7 +22,7 @@ pub struct Key {
     /// Port of the server.
     pub server_port: u16,
     /// Tells apart networks that use the same addresses (their VLAN tags).
-    pub realm: u32,
+    pub vlan_key: u32,
 }
 
 /// Number of a connection in its table; free for another once the connection is let go.
@@ -44,7 +44,7 @@ impl FlowId {
 /// A connection and its key.
 #[derive(Debug)]
 pub struct Entry {
-    key: Key,
+    key: FlowKey,
     /// Absent: the entry is free.
     connection: Option<Connection>,
 }
@@ -94,7 +94,7 @@ pub struct Table {
     live: u32,
     most: u32,
     /// Where the search for idle connections goes on.
-    hand: usize,
+    sweep_cursor: usize,
 }
 
 impl Table {
@@ -108,7 +108,7 @@ impl Table {
             secret: [secret[0] | 1, secret[1]],
             live: 0,
             most,
-            hand: 0,
+            sweep_cursor: 0,
         }
     }
 
@@ -123,12 +123,12 @@ impl Table {
     }
 
     /// The connection with this key.
-    pub fn find(&self, key: &Key) -> Option<FlowId> {
+    pub fn find(&self, key: &FlowKey) -> Option<FlowId> {
         self.find_hashed(key, self.hash(key))
     }
 
     /// The same where its hash is known already.
-    pub fn find_hashed(&self, key: &Key, KeyHash(hash): KeyHash) -> Option<FlowId> {
+    pub fn find_hashed(&self, key: &FlowKey, KeyHash(hash): KeyHash) -> Option<FlowId> {
         let mut at = self.home(hash);
         loop {
             let bucket = self.bucket(at);
@@ -172,7 +172,7 @@ impl Table {
     }
 
     /// Begins to track a connection that is not there yet. `None`: the table is full.
-    pub fn insert(&mut self, key: &Key, connection: Connection) -> Option<FlowId> {
+    pub fn insert(&mut self, key: &FlowKey, connection: Connection) -> Option<FlowId> {
         if self.is_full() {
             return None;
         }
@@ -209,11 +209,11 @@ impl Table {
     }
 
     /// Its key.
-    pub fn key(&self, id: FlowId) -> Option<&Key> {
+    pub fn key(&self, id: FlowId) -> Option<&FlowKey> {
         self.entries.get(id.index()).filter(|entry| entry.connection.is_some()).map(|e| &e.key)
     }
 
-    /// Stops tracking it. The caller has called [`Connection::let_go`].
+    /// Stops tracking it. The caller has called [`Connection::release`].
     pub fn remove(&mut self, id: FlowId) {
         let Some(entry) = self.entries.get_mut(id.index()) else { return };
         if entry.connection.take().is_none() {
@@ -246,10 +246,10 @@ impl Table {
 
     fn next(&mut self, count: usize, wanted: impl Fn(&Connection) -> bool) -> Option<FlowId> {
         for _ in 0..count.min(self.entries.len()) {
-            let at = self.hand;
-            self.hand = at.saturating_add(1);
-            if self.hand >= self.entries.len() {
-                self.hand = 0;
+            let at = self.sweep_cursor;
+            self.sweep_cursor = at.saturating_add(1);
+            if self.sweep_cursor >= self.entries.len() {
+                self.sweep_cursor = 0;
             }
             let found = self.entries.get(at).and_then(|entry| entry.connection.as_ref());
             if found.is_some_and(&wanted) {
@@ -260,7 +260,7 @@ impl Table {
     }
 
     /// Every connection, for a caller that shows them.
-    pub fn iter(&self) -> impl Iterator<Item = (FlowId, &Key, &Connection)> {
+    pub fn iter(&self) -> impl Iterator<Item = (FlowId, &FlowKey, &Connection)> {
         self.entries.iter().enumerate().filter_map(|(at, entry)| {
             entry.connection.as_ref().map(|connection| (FlowId(len32(at)), &entry.key, connection))
         })
@@ -307,7 +307,7 @@ impl Table {
     }
 
     /// A key's hash in this table. Folded multiplications keyed by the secret: every bit of the key reaches every bit of the result.
-    pub fn hash(&self, key: &Key) -> KeyHash {
+    pub fn hash(&self, key: &FlowKey) -> KeyHash {
         let [first, second] = self.secret;
         let halves = |address: &[u8; 16]| {
             let whole = u128::from_le_bytes(*address);
@@ -319,7 +319,7 @@ impl Table {
         let (a, b) = halves(&key.server);
         let server = fold(a ^ client, b);
         let ports = (u64::from(key.client_port) << 16) | u64::from(key.server_port);
-        let rest = (u64::from(key.realm) << 32) | ports;
+        let rest = (u64::from(key.vlan_key) << 32) | ports;
         KeyHash(fold(fold(server ^ first, rest ^ second), first))
     }
 }
@@ -337,8 +337,8 @@ mod tests {
     use crate::limits::{OPEN_IDLE_MS, TRANSITORY_IDLE_MS};
     use std::collections::HashMap;
 
-    fn key(n: u32) -> Key {
-        let mut key = Key { client_port: n as u16, server_port: 80, ..Key::default() };
+    fn key(n: u32) -> FlowKey {
+        let mut key = FlowKey { client_port: n as u16, server_port: 80, ..FlowKey::default() };
         key.client[12..].copy_from_slice(&(n / 7).to_be_bytes());
         key
     }
@@ -346,7 +346,7 @@ mod tests {
     #[test]
     fn any_history_against_a_map() {
         let mut table = Table::new(300, [0x1234_5678_9abc_def1, 42]);
-        let mut model: HashMap<Key, FlowId> = HashMap::new();
+        let mut model: HashMap<FlowKey, FlowId> = HashMap::new();
         let mut state = 1_u32;
         for _ in 0..50_000 {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

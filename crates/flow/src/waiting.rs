@@ -10,7 +10,7 @@ use wire::Seq;
 
 /// How putting bytes in went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Put {
+pub(crate) enum PutResult {
     Stored,
     /// Too far ahead, or one run too many.
     NoRoom,
@@ -19,17 +19,17 @@ pub(crate) enum Put {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Run {
+struct WaitingRange {
     start: Seq,
     end: Seq,
 }
 
-const NO_RUN: Run = Run { start: Seq::new(0), end: Seq::new(0) };
+const NO_RUN: WaitingRange = WaitingRange { start: Seq::new(0), end: Seq::new(0) };
 
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
     blocks: [BlockId; WAITING_BLOCKS],
-    runs: [Run; WAITING_RUNS_MAX],
+    runs: [WaitingRange; WAITING_RUNS_MAX],
     count: usize,
 }
 
@@ -64,23 +64,29 @@ impl Waiting {
 
     /// Puts `bytes` in at `at`, which is not before `edge`.
     #[must_use]
-    pub(crate) fn put(&mut self, pool: &mut BlockPool, edge: Seq, at: Seq, bytes: &[u8]) -> Put {
+    pub(crate) fn put(
+        &mut self,
+        pool: &mut BlockPool,
+        edge: Seq,
+        at: Seq,
+        bytes: &[u8],
+    ) -> PutResult {
         let end = at.advance(len32(bytes.len()));
         if bytes.is_empty() {
-            return Put::Stored;
+            return PutResult::Stored;
         }
         if at.is_before(edge) || end.bytes_after(edge) > WAITING_BYTES_MAX {
-            return Put::NoRoom;
+            return PutResult::NoRoom;
         }
-        let touches = |run: &Run| !run.end.is_before(at) && !run.start.is_after(end);
+        let touches = |run: &WaitingRange| !run.end.is_before(at) && !run.start.is_after(end);
         let joined = self.runs().iter().filter(|run| touches(run)).count();
         // One place is kept for the run at the edge: bytes in order must never be refused for those ahead.
         let places = WAITING_RUNS_MAX.saturating_sub(usize::from(at != edge));
         if joined == 0 && self.count >= places {
-            return Put::NoRoom;
+            return PutResult::NoRoom;
         }
         if !self.claim_blocks(pool, at, end) {
-            return Put::NoBlocks;
+            return PutResult::NoBlocks;
         }
         let mut cursor = at;
         for place in 0..self.count {
@@ -96,7 +102,7 @@ impl Waiting {
             self.write(pool, at, cursor, end, bytes);
         }
         self.join(at, end, joined);
-        Put::Stored
+        PutResult::Stored
     }
 
     /// Copies what waits from `at` on into `out`, as much as `out` holds. The caller knows that it is there.
@@ -128,7 +134,7 @@ impl Waiting {
             let Some(&run) = self.runs.get(place) else { break };
             if run.end.is_after(edge) {
                 if let Some(to) = self.runs.get_mut(kept) {
-                    *to = Run { start: run.start.max(edge), end: run.end };
+                    *to = WaitingRange { start: run.start.max(edge), end: run.end };
                 }
                 kept = kept.saturating_add(1);
             }
@@ -171,7 +177,7 @@ impl Waiting {
         }
     }
 
-    fn runs(&self) -> &[Run] {
+    fn runs(&self) -> &[WaitingRange] {
         self.runs.get(..self.count).unwrap_or_default()
     }
 
@@ -220,9 +226,9 @@ impl Waiting {
     fn join(&mut self, at: Seq, end: Seq, joined: usize) {
         let first = self.runs().partition_point(|run| run.end.is_before(at));
         let after = first.saturating_add(joined);
-        let mut whole = Run { start: at, end };
+        let mut whole = WaitingRange { start: at, end };
         for run in self.runs.get(first..after).unwrap_or_default() {
-            whole = Run { start: whole.start.min(run.start), end: whole.end.max(run.end) };
+            whole = WaitingRange { start: whole.start.min(run.start), end: whole.end.max(run.end) };
         }
         let target = first.saturating_add(1);
         self.runs.copy_within(after..self.count.max(after), target.min(WAITING_RUNS_MAX));
@@ -271,12 +277,12 @@ mod tests {
                     let bytes: Vec<u8> = (0..len).map(|n| (n * 7 + turn) as u8).collect();
                     let put =
                         waiting.put(&mut pool, start.advance(edge), start.advance(at), &bytes);
-                    if put == Put::Stored {
+                    if put == PutResult::Stored {
                         for (n, byte) in bytes.iter().enumerate() {
                             model[at as usize + n].get_or_insert(*byte);
                         }
                     } else {
-                        assert_eq!(put, Put::NoRoom);
+                        assert_eq!(put, PutResult::NoRoom);
                     }
                 }
                 let front = waiting.front(start.advance(edge)) as usize;
@@ -297,13 +303,19 @@ mod tests {
         let mut waiting = Waiting::EMPTY;
         let edge = Seq::new(0);
         for n in 0..WAITING_RUNS_MAX as u32 - 1 {
-            assert_eq!(waiting.put(&mut pool, edge, Seq::new(10 + 10 * n), b"x"), Put::Stored);
+            assert_eq!(
+                waiting.put(&mut pool, edge, Seq::new(10 + 10 * n), b"x"),
+                PutResult::Stored
+            );
         }
-        assert_eq!(waiting.put(&mut pool, edge, Seq::new(5), b"x"), Put::NoRoom);
-        assert_eq!(waiting.put(&mut pool, edge, Seq::new(11), b"x"), Put::Stored);
-        assert_eq!(waiting.put(&mut pool, edge, Seq::new(WAITING_BYTES_MAX), b"x"), Put::NoRoom);
-        assert_eq!(waiting.put(&mut pool, edge, Seq::new(u32::MAX), b"x"), Put::NoRoom);
-        assert_eq!(waiting.put(&mut pool, edge, edge, b"x"), Put::Stored, "in order: always");
+        assert_eq!(waiting.put(&mut pool, edge, Seq::new(5), b"x"), PutResult::NoRoom);
+        assert_eq!(waiting.put(&mut pool, edge, Seq::new(11), b"x"), PutResult::Stored);
+        assert_eq!(
+            waiting.put(&mut pool, edge, Seq::new(WAITING_BYTES_MAX), b"x"),
+            PutResult::NoRoom
+        );
+        assert_eq!(waiting.put(&mut pool, edge, Seq::new(u32::MAX), b"x"), PutResult::NoRoom);
+        assert_eq!(waiting.put(&mut pool, edge, edge, b"x"), PutResult::Stored, "in order: always");
         assert_eq!(waiting.run_at(Seq::new(11)), Some((Seq::new(10), Seq::new(12))));
     }
 }

@@ -3,7 +3,7 @@
 //! Two times four bytes say where both sides begin, so that any of them wraps; then one operation after the other. The list knows
 //! nothing of pieces: it holds, for each original byte, where in the edited stream begins and ends what came of it.
 
-use flow::{Kind, SeqMap};
+use flow::{EditKind, SeqMap};
 use wire::Seq;
 
 /// So many operations need at most as many pieces as a map holds, so none were fused and every answer is exact.
@@ -86,8 +86,8 @@ impl MapAndModel {
         let live = self.model.original() - original + self.model.edited() - edited;
         let room = live + 520 <= LIVE_BYTES_MAX;
         match what % 10 {
-            0 | 1 if room => self.linear(Kind::Copied, a % 40),
-            2 if room => self.linear(Kind::Passed, a % 40),
+            0 | 1 if room => self.linear(EditKind::Copied, a % 40),
+            2 if room => self.linear(EditKind::Passed, a % 40),
             3 if room => self.edit(1 + a % 24, b % 40),
             4 if room => self.edit(1 + a, 0),
             5 if room => self.insert(1 + a % 24),
@@ -105,9 +105,9 @@ impl MapAndModel {
         }
     }
 
-    fn linear(&mut self, kind: Kind, bytes: u32) {
+    fn linear(&mut self, kind: EditKind, bytes: u32) {
         if self.pushed(|map| map.push_linear(kind, bytes)) && bytes > 0 {
-            self.model.stay(kind == Kind::Copied, bytes);
+            self.model.stay(kind == EditKind::Copied, bytes);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Frames out of `flow`'s outputs. The frame that came is the template: link header, tags, IP header and options of what goes on
 //! are its own; what goes back has fresh headers, with the addresses swapped.
 
-use flow::{Key, Outcome, Output, Outputs, Payload, To};
+use flow::{FlowKey, Output, Outputs, Payload, SegmentOutcome, To};
 use stage::Direction;
 use wire::{IpVersion, Layers, TcpFlags, TcpMut, Transport, checksum, number};
 
@@ -76,12 +76,12 @@ impl Template<'_> {
         &self,
         pool: &mut P,
         mut frame: P::Frame,
-        (outputs, outcome): (&Outputs, Outcome),
+        (outputs, outcome): (&Outputs, SegmentOutcome),
         copy: impl Fn(To, u32, &mut [u8]) -> usize,
         (work, next_id): (&mut Vec<u8>, &mut u32),
         out: &mut Outgoing<P::Frame>,
     ) -> bool {
-        if outcome == Outcome::Untouched || outcome == Outcome::Signed {
+        if outcome == SegmentOutcome::Untouched || outcome == SegmentOutcome::Signed {
             out.send(self.lane.to, frame);
             return true;
         }
@@ -261,7 +261,7 @@ impl Template<'_> {
 pub(super) struct Absent<'a> {
     pub(super) header: &'a LinkHeader,
     pub(super) link: parse::LinkLayer,
-    pub(super) key: &'a Key,
+    pub(super) key: &'a FlowKey,
     pub(super) way: Direction,
 }
 

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use flow::limits::LOOK_AGAIN_MS;
-use flow::{FlowId, Outcome, Tick};
+use flow::{FlowId, SegmentOutcome, Tick};
 use stage::Direction;
 
 use super::engine_stage::EngineStage;
@@ -81,7 +81,7 @@ pub(crate) fn overdue<P: FramePool>(
         let (Some(connection), Some(slot)) = (table.get_mut(id), slots.get_mut(id.index())) else {
             continue;
         };
-        if !connection.waits(way, stores) {
+        if !connection.awaits_timeout(way, stores) {
             continue;
         }
         deadlines.add(id, way, now);
@@ -99,12 +99,12 @@ pub(crate) fn overdue<P: FramePool>(
             counters: parts.counters,
             broken: false,
         };
-        let Some(outcome) = connection.overdue(way, stores, &mut stage, now, outputs) else {
+        let Some(outcome) = connection.on_timeout(way, stores, &mut stage, now, outputs) else {
             continue;
         };
-        parts.counters.count_event(if outcome == Outcome::Rebuilt {
+        parts.counters.count_event(if outcome == SegmentOutcome::Rebuilt {
             Event::TcpResent
-        } else if matches!(outcome, Outcome::Closed | Outcome::Broken) {
+        } else if matches!(outcome, SegmentOutcome::Closed | SegmentOutcome::Broken) {
             Event::TcpHoldReset
         } else {
             Event::TcpHoldEnded

@@ -26,18 +26,18 @@ const CHECKSUM_AT: usize = 2;
 /// Changes the quoted numbers in `frame` where its connection is tracked and they were moved. `false`: it is as it was.
 pub(crate) fn translate(state: &TcpState, frame: &mut [u8], layers: &Layers) -> bool {
     let Some(quoted) = parse_quote(frame, layers) else { return false };
-    let realm = vlan_key(layers);
+    let vlan_key = vlan_key(layers);
     let (source, destination) = (quoted.source, quoted.destination);
     let found =
-        state.table.find(&key(source, destination, realm)).map(|id| (id, Direction::Request));
+        state.table.find(&key(source, destination, vlan_key)).map(|id| (id, Direction::Request));
     let found = found.or_else(|| {
-        state.table.find(&key(destination, source, realm)).map(|id| (id, Direction::Response))
+        state.table.find(&key(destination, source, vlan_key)).map(|id| (id, Direction::Response))
     });
     let Some((connection, way)) = found.and_then(|(id, way)| Some((state.table.get(id)?, way)))
     else {
         return false;
     };
-    let (seq, ack) = connection.quoted(way, &state.stores, quoted.seq, quoted.ack);
+    let (seq, ack) = connection.original_of_icmp_quote(way, &state.stores, quoted.seq, quoted.ack);
     let mut moved = put(frame, layers, quoted.at, quoted.seq, seq);
     if quoted.has_ack {
         moved |= put(frame, layers, quoted.at.saturating_add(4), quoted.ack, ack);

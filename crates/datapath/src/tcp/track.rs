@@ -5,7 +5,7 @@
 //! Never:     gives up a connection whose numbers were moved.
 
 use engine::Conversation;
-use flow::{Connection, FlowId, Outcome, SegmentIn};
+use flow::{Connection, FlowId, SegmentIn, SegmentOutcome};
 use plan::{FailMode, ScopeMatch};
 use stage::Direction;
 use wire::{Tcp, TcpFlags};
@@ -133,7 +133,7 @@ fn begin(
 
 fn let_go(parts: &mut Parts<'_>, id: FlowId) {
     if let Some(connection) = parts.tcp.table.get_mut(id) {
-        connection.let_go(&mut parts.tcp.stores);
+        connection.release(&mut parts.tcp.stores);
     }
     parts.tcp.forget(id);
 }
@@ -163,7 +163,7 @@ pub(super) fn reset_both<P: FramePool>(
     let complete = template.send(
         pool,
         frame,
-        (&*outputs, Outcome::Closed),
+        (&*outputs, SegmentOutcome::Closed),
         nothing,
         (parts.work, parts.next_id),
         out,

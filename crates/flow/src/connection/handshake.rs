@@ -1,55 +1,55 @@
 //! SYN: first numbers, what the two ends agree on, and what comes before they have.
 //!
-//! Holds:     [`Connection::take_syn`] and [`Connection::take_early`].
+//! Holds:     [`Connection::on_syn`] and [`Connection::on_early`].
 //! Promises:  no data of a SYN goes on; an offer of multipath is taken out; a connection that its server signs is left alone.
 //! Never:     believes a SYN in the middle of a connection.
 
 use super::stamps::{note_first_stamp, note_stamps};
-use super::{Connection, State, pass};
-use crate::flight::Stores;
+use super::{Connection, ConnectionState, pass};
 use crate::half::{Facts, Half};
+use crate::in_flight::Stores;
 use crate::options::{self, SynOptions};
-use crate::segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
+use crate::segment::{Output, Outputs, Payload, SegmentIn, SegmentOutcome, To};
 use stage::Direction;
 use wire::{Seq, TcpFlags};
 
 impl Connection {
     /// The handshake: first numbers, options, and no data.
-    pub(super) fn take_syn(
+    pub(super) fn on_syn(
         &mut self,
-        way: Direction,
+        direction: Direction,
         segment: &SegmentIn<'_>,
         stores: &mut Stores,
         out: &mut Outputs,
-    ) -> Outcome {
+    ) -> SegmentOutcome {
         let tcp = &segment.tcp;
         let first = tcp.seq().advance(1);
         let answers = tcp.flags().has(TcpFlags::ACK);
-        if self.state == State::Open {
-            return self.take_stray_syn(way, segment, stores, out);
+        if self.state == ConnectionState::Open {
+            return self.on_stray_syn(direction, segment, stores, out);
         }
-        let opening = self.state == State::Opening && !answers;
-        let (half, other) = self.pair(way);
+        let opening = self.state == ConnectionState::Opening && !answers;
+        let (half, other) = self.pair(direction);
         let answered = half.is(Facts::KNOWN) && other.is(Facts::KNOWN);
         if opening && answered && !half.began_at(first) {
             // Its receiver has answered another SYN, and challenges this one.
-            return self.take_stray_syn(way, segment, stores, out);
+            return self.on_stray_syn(direction, segment, stores, out);
         }
         // The ports are used again (RFC 9293 section 3.6.1).
-        if self.state == State::Closing && !answers {
-            self.let_go(stores);
+        if self.state == ConnectionState::Closing && !answers {
+            self.release(stores);
             self.halves = [Half::UNKNOWN; 2];
-            self.state = State::Opening;
+            self.state = ConnectionState::Opening;
         }
         let (found, without) = options::of_a_syn(tcp.option_bytes());
         // Who asks for signatures is not believed before the server signs, too: a server that was not told a key drops the SYN (or
         // does not know the option), and its connection would go on unpatched.
-        if found.signed && way == Direction::Response {
-            self.state = State::Signed;
+        if found.signed && direction == Direction::Response {
+            self.state = ConnectionState::Signed;
             pass(segment, out);
-            return Outcome::Signed;
+            return SegmentOutcome::Signed;
         }
-        let (half, other) = self.pair(way);
+        let (half, other) = self.pair(direction);
         // The first data may be acknowledged here, before its receiver has stamped anything but this.
         half.drop_fact(Facts::STAMPS);
         note_stamps(half, segment, true);
@@ -71,11 +71,11 @@ impl Connection {
         if stripped {
             // Its sender resends them behind the handshake, where they are inspected (RFC 7413 section 4.2.2 lets a
             // server take none).
-            Outcome::SynDataStripped
+            SegmentOutcome::SynDataStripped
         } else if out.onward_options.is_some() {
-            Outcome::Moved
+            SegmentOutcome::Moved
         } else {
-            Outcome::Untouched
+            SegmentOutcome::Untouched
         }
     }
 
@@ -87,13 +87,13 @@ impl Connection {
     ///
     /// 99 SYN, and 100 "decoy" before the answer: were it believed, the SYN that the server does answer would not say where
     /// its stream begins.
-    pub(super) fn take_early(
+    pub(super) fn on_early(
         &mut self,
-        way: Direction,
+        direction: Direction,
         segment: &SegmentIn<'_>,
         out: &mut Outputs,
-    ) -> Option<Outcome> {
-        let (half, other) = self.pair(way);
+    ) -> Option<SegmentOutcome> {
+        let (half, other) = self.pair(direction);
         let (tcp, flags) = (&segment.tcp, segment.tcp.flags());
         if flags.has(TcpFlags::RST) {
             // One that acknowledges another SYN than the one that was sent is not believed.
@@ -102,23 +102,23 @@ impl Connection {
                 return None;
             }
         } else if half.is(Facts::KNOWN) || flags.has(TcpFlags::FIN) || !segment.payload.is_empty() {
-            return Some(Outcome::Early);
+            return Some(SegmentOutcome::Early);
         }
         pass(segment, out);
-        Some(Outcome::Untouched)
+        Some(SegmentOutcome::Untouched)
     }
 
     //= https://www.rfc-editor.org/rfc/rfc5961#section-4
     //# If the SYN bit is set, irrespective of the sequence number, TCP MUST send an ACK (challenge ACK)
     /// A SYN in the middle of a connection: its receiver challenges it, and nothing changes here.
-    fn take_stray_syn(
+    fn on_stray_syn(
         &mut self,
-        way: Direction,
+        direction: Direction,
         segment: &SegmentIn<'_>,
         stores: &Stores,
         out: &mut Outputs,
-    ) -> Outcome {
-        let (half, other) = self.pair(way);
+    ) -> SegmentOutcome {
+        let (half, other) = self.pair(direction);
         let ack = other.to_original(stores, segment.tcp.ack());
         pass(segment, out);
         for output in out.list_mut() {
@@ -143,7 +143,11 @@ impl Connection {
                 payload: Payload::None,
             });
         }
-        if segment.payload.is_empty() { Outcome::Moved } else { Outcome::SynDataStripped }
+        if segment.payload.is_empty() {
+            SegmentOutcome::Moved
+        } else {
+            SegmentOutcome::SynDataStripped
+        }
     }
 }
 

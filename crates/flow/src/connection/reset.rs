@@ -1,28 +1,34 @@
 //! Resets: which are believed, what is sent for them, and what comes after one.
 //!
-//! Holds:     [`Connection::reset`], [`Connection::take_reset`], [`Connection::answer_dead`], [`reset_untracked`].
+//! Holds:     [`Connection::reset`], [`Connection::on_reset`], [`Connection::answer_dead`], [`reset_untracked`].
 //! Promises:  a reset that is believed here ends the connection here, and is said at every number its receiver may expect.
 //! Never:     believes one at another number than those (RFC 5961 section 3).
 
-use super::{Connection, State, finish, push_empty};
+use super::{Connection, ConnectionState, finish, push_empty};
 use crate::Tick;
 use crate::acked::Acked;
 use crate::blocks::len32;
-use crate::flight::Stores;
 use crate::half::{Facts, Half};
-use crate::segment::{Outcome, Output, Outputs, Payload, SegmentIn, To};
+use crate::in_flight::Stores;
+use crate::segment::{Output, Outputs, Payload, SegmentIn, SegmentOutcome, To};
 use stage::Direction;
 use wire::{Seq, TcpFlags};
 
 impl Connection {
     /// Resets towards the server and towards the client, for a connection that has to go: those of `To::Receiver` travel `way`. Any
     /// other number than the expected one would be challenged (RFC 5961 section 3). From `now` on it answers stragglers.
-    pub fn reset(&mut self, way: Direction, now: Tick, stores: &mut Stores, out: &mut Outputs) {
+    pub fn reset(
+        &mut self,
+        direction: Direction,
+        now: Tick,
+        stores: &mut Stores,
+        out: &mut Outputs,
+    ) {
         out.clear();
         self.seen = now;
-        self.let_go(stores);
-        self.state = State::Dead;
-        let (half, other) = self.pair(way);
+        self.release(stores);
+        self.state = ConnectionState::Dead;
+        let (half, other) = self.pair(direction);
         let flags = TcpFlags::RST.with(TcpFlags::ACK);
         for (to, half, other) in [(To::Receiver, &*half, &*other), (To::Sender, &*other, &*half)] {
             for seq in half.expected() {
@@ -33,27 +39,27 @@ impl Connection {
     }
 
     /// One that an end sent. `binds`: what is believed ends the connection.
-    pub(super) fn take_reset(
+    pub(super) fn on_reset(
         &mut self,
-        (way, binds): (Direction, bool),
+        (direction, enforcing): (Direction, bool),
         segment: &SegmentIn<'_>,
         acked: &Acked,
         stores: &mut Stores,
         out: &mut Outputs,
-    ) -> Outcome {
-        let (half, _) = self.pair(way);
+    ) -> SegmentOutcome {
+        let (half, _) = self.pair(direction);
         let seq = place_of_reset(half, stores, segment.tcp.seq());
         let flags = segment.tcp.flags().without(TcpFlags::URG);
         //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
         //# If the RST bit is set and the sequence number does not exactly match the next expected sequence value, yet is
         //# within the current receive window, TCP MUST send an acknowledgment (challenge ACK).
-        let believed = !seq.is_before(half.una_e) && !seq.is_after(half.sent_e);
-        if !believed || !binds {
+        let acceptable = !seq.is_before(half.una_e) && !seq.is_after(half.sent_e);
+        if !acceptable || !enforcing {
             push_empty(out, seq, acked, flags);
-            if believed {
-                self.state = State::Closing;
+            if acceptable {
+                self.state = ConnectionState::Closing;
             }
-            return finish(segment, out, Outcome::Moved);
+            return finish(segment, out, SegmentOutcome::Moved);
         }
         // What is believed here is to be believed there: its receiver expects what it acknowledged last, or what was sent last, and
         // what it says instead is answered.
@@ -61,20 +67,20 @@ impl Connection {
         for seq in half.expected() {
             push_empty(out, seq, &Acked { ack, ..*acked }, flags);
         }
-        self.let_go(stores);
-        self.state = State::Dead;
-        finish(segment, out, Outcome::Moved)
+        self.release(stores);
+        self.state = ConnectionState::Dead;
+        finish(segment, out, SegmentOutcome::Moved)
     }
 
     /// Both ends are reset; what still comes is answered by [`Self::answer_dead`].
     pub(super) fn close(
         &mut self,
-        way: Direction,
+        direction: Direction,
         segment: &SegmentIn<'_>,
         out: &mut Outputs,
         stores: &mut Stores,
     ) {
-        self.reset(way, self.seen, stores, out);
+        self.reset(direction, self.seen, stores, out);
         let tcp = &segment.tcp;
         let ack = tcp.seq().advance(len32(segment.payload.len()));
         for output in out.list_mut().iter_mut().filter(|output| output.to == To::Sender) {
@@ -93,7 +99,7 @@ impl Connection {
     }
 
     /// Whatever comes of a connection that was reset; resets are not answered.
-    pub(super) fn answer_dead(&self, segment: &SegmentIn<'_>, out: &mut Outputs) -> Outcome {
+    pub(super) fn answer_dead(&self, segment: &SegmentIn<'_>, out: &mut Outputs) -> SegmentOutcome {
         let flags = segment.tcp.flags();
         if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::RST) {
             out.push(Output {
@@ -105,7 +111,7 @@ impl Connection {
                 payload: Payload::None,
             });
         }
-        Outcome::Dead
+        SegmentOutcome::Dead
     }
 }
 

@@ -1,7 +1,7 @@
 //! Timestamps (RFC 7323): what is too old to be believed, and what acknowledgements made here carry.
 
-use crate::flight::Stores;
 use crate::half::{Facts, Half};
+use crate::in_flight::Stores;
 use crate::segment::SegmentIn;
 use wire::TcpFlags;
 use wire::options::TcpOption;
@@ -64,10 +64,14 @@ fn stamp_of(segment: &SegmentIn<'_>) -> Option<u32> {
 ///
 /// Stamped 464, then 448 late: what is made here says 464. Not `believed`: a forged one of next week would outlast the
 /// sender's own.
-pub(super) fn note_stamps(half: &mut Half, segment: &SegmentIn<'_>, believed: bool) -> Option<u32> {
+pub(super) fn note_stamps(
+    half: &mut Half,
+    segment: &SegmentIn<'_>,
+    acceptable: bool,
+) -> Option<u32> {
     let value = stamp_of(segment)?;
     let is_later = value.wrapping_sub(half.stamp).cast_signed() > 0;
-    if believed && (is_later || !half.is(Facts::STAMPS)) {
+    if acceptable && (is_later || !half.is(Facts::STAMPS)) {
         half.stamp = value;
         half.note(Facts::STAMPS);
     }

@@ -6,7 +6,7 @@ mod forged;
 mod stages;
 
 use super::*;
-use crate::limits::{Bounds, LOOK_AGAIN_MS, RESEND_MS, WINDOW_HOLD_MS};
+use crate::limits::{Bounds, LOOK_AGAIN_MS, PATTERN_HOLD_MS, RESEND_MS};
 use endpoint::{Endpoint, Network, Profile, Wire};
 use stage::{ConnectionEnd, Edit, InspectContext, Inspected, Next};
 use stages::{Frames, Tokens, Untouched};
@@ -28,7 +28,7 @@ impl Dice {
 }
 
 /// What one run needs besides its stage.
-struct Run {
+struct TestRun {
     seed: u64,
     profile: Profile,
     data: [Vec<u8>; 2],
@@ -47,7 +47,7 @@ impl Drop for Name {
 
 /// Plays the conversation to its end and answers what each side received: [server's, client's].
 #[track_caller]
-fn play<S: Stage>(run: &Run, stage: &mut S) -> [Vec<u8>; 2] {
+fn play<S: Stage>(run: &TestRun, stage: &mut S) -> [Vec<u8>; 2] {
     let _name = Name(run.seed);
     let mut stores = Stores::new(512, 4, Bounds::default());
     let mut connection = Connection::new(Tick(0));
@@ -75,19 +75,23 @@ fn play<S: Stage>(run: &Run, stage: &mut S) -> [Vec<u8>; 2] {
                 ends[1 - from].receive(now, &wire);
                 continue;
             }
-            let way = if from == 0 { Direction::Request } else { Direction::Response };
+            let direction = if from == 0 { Direction::Request } else { Direction::Response };
             let tcp = wire::Tcp::parse(&wire.header).unwrap();
             let segment = SegmentIn { tcp, payload: &wire.payload };
-            let outcome = connection.take(way, &segment, &mut stores, stage, Tick(now), &mut out);
+            let outcome =
+                connection.on_segment(direction, &segment, &mut stores, stage, Tick(now), &mut out);
             assert!(
-                !matches!(outcome, Outcome::Broken | Outcome::Dead | Outcome::BadFlags),
+                !matches!(
+                    outcome,
+                    SegmentOutcome::Broken | SegmentOutcome::Dead | SegmentOutcome::BadFlags
+                ),
                 "seed {}: {outcome:?}",
                 run.seed
             );
             for output in out.list() {
                 let built = Wire::build(output, &out, &wire, |at, len| {
                     let mut bytes = vec![0; len];
-                    let from = (way, output.to);
+                    let from = (direction, output.to);
                     assert_eq!(connection.copy_out(from, &stores, at, &mut bytes), len);
                     bytes
                 });
@@ -96,24 +100,24 @@ fn play<S: Stage>(run: &Run, stage: &mut S) -> [Vec<u8>; 2] {
                     To::Sender => network.send(now, 1 - from, false, built),
                 }
             }
-            if outcome == Outcome::Untouched {
+            if outcome == SegmentOutcome::Untouched {
                 let [only] = out.list() else { panic!("untouched is one output") };
                 assert_eq!(only.seq, segment.tcp.seq());
                 assert!(out.onward_options().is_none());
             }
         }
         let mut look = None;
-        for (from, way) in [Direction::Request, Direction::Response].into_iter().enumerate() {
-            if !connection.waits(way, &stores) {
+        for (from, direction) in [Direction::Request, Direction::Response].into_iter().enumerate() {
+            if !connection.awaits_timeout(direction, &stores) {
                 continue;
             }
             look = Some(now + LOOK_AGAIN_MS);
-            if connection.overdue(way, &mut stores, stage, Tick(now), &mut out).is_none() {
+            if connection.on_timeout(direction, &mut stores, stage, Tick(now), &mut out).is_none() {
                 continue;
             }
             for output in out.list() {
                 let from = if output.to == To::Receiver { from } else { 1 - from };
-                network.send(now, from, false, made(output, &out, &connection, way, &stores));
+                network.send(now, from, false, made(output, &out, &connection, direction, &stores));
             }
         }
         if ends.iter().all(Endpoint::is_done) {
@@ -131,8 +135,8 @@ fn play<S: Stage>(run: &Run, stage: &mut S) -> [Vec<u8>; 2] {
             run.seed
         );
     }
-    connection.let_go(&mut stores);
-    assert_eq!((stores.blocks().0, stores.flights().0), (0, 0), "seed {}: leaked", run.seed);
+    connection.release(&mut stores);
+    assert_eq!((stores.blocks().0, stores.in_flight().0), (0, 0), "seed {}: leaked", run.seed);
     let [client, server] = ends;
     [server.received, client.received]
 }
@@ -142,13 +146,13 @@ fn made(
     output: &Output,
     out: &Outputs,
     connection: &Connection,
-    way: Direction,
+    direction: Direction,
     stores: &Stores,
 ) -> Wire {
     let nothing = Wire::new((0, 0), TcpFlags::ACK, 0, &[], b"");
     Wire::build(output, out, &nothing, |at, len| {
         let mut bytes = vec![0; len];
-        assert_eq!(connection.copy_out((way, output.to), stores, at, &mut bytes), len);
+        assert_eq!(connection.copy_out((direction, output.to), stores, at, &mut bytes), len);
         bytes
     })
 }
@@ -202,8 +206,8 @@ fn frames_held_skipped_discarded_grown_and_shrunk() {
             let len = length(&mut dice, &profile);
             Frames::stream(&mut dice, len)
         });
-        let want = [0, 1].map(|way| Frames::edited(&data[way]));
-        let got = play(&Run { seed, profile, data }, &mut Frames::default());
+        let want = [0, 1].map(|direction| Frames::edited(&data[direction]));
+        let got = play(&TestRun { seed, profile, data }, &mut Frames::default());
         assert!(got == want, "seed {seed}");
     }
 }
@@ -218,14 +222,18 @@ fn tokens_deleted_wherever_they_fall() {
             text_with_tokens(&mut dice, len)
         });
         let mut stage = Tokens::default();
-        let run = Run { seed, profile, data };
+        let run = TestRun { seed, profile, data };
         let got = play(&run, &mut stage);
-        for (way, got) in got.iter().enumerate() {
-            assert!(stage.decided(way) == got, "seed {seed}, way {way}");
-            assert!(!got.windows(5).any(|five| five == b"TOKEN"), "seed {seed}, way {way}");
-            if stage.released(way) == 0 {
-                let want = String::from_utf8(run.data[way].clone()).unwrap().replace("TOKEN", "");
-                assert!(got == want.as_bytes(), "seed {seed}, way {way}");
+        for (direction, got) in got.iter().enumerate() {
+            assert!(stage.decided(direction) == got, "seed {seed}, direction {direction}");
+            assert!(
+                !got.windows(5).any(|five| five == b"TOKEN"),
+                "seed {seed}, direction {direction}"
+            );
+            if stage.released(direction) == 0 {
+                let want =
+                    String::from_utf8(run.data[direction].clone()).unwrap().replace("TOKEN", "");
+                assert!(got == want.as_bytes(), "seed {seed}, direction {direction}");
             }
         }
     }
@@ -241,7 +249,7 @@ fn identity_when_nothing_is_edited() {
             random_bytes(&mut dice, len)
         });
         let rest = seed % 2 == 0;
-        let run = Run { seed, profile, data };
+        let run = TestRun { seed, profile, data };
         let [server, client] = play(&run, &mut Untouched { rest });
         assert!(server == run.data[0] && client == run.data[1], "seed {seed}");
     }
@@ -295,10 +303,10 @@ fn an_acknowledgement_made_before_the_server_has_sent_data_carries_the_stamp_of_
     let mut stores = Stores::new(512, 4, Bounds::default());
     let mut connection = Connection::new(Tick(0));
     let mut out = Outputs::new();
-    for (way, wire) in &handshake {
+    for (direction, wire) in &handshake {
         let tcp = wire::Tcp::parse(&wire.header).unwrap();
         let segment = SegmentIn { tcp, payload: &wire.payload };
-        connection.take(*way, &segment, &mut stores, &mut Swallows, Tick(0), &mut out);
+        connection.on_segment(*direction, &segment, &mut stores, &mut Swallows, Tick(0), &mut out);
     }
     assert!(out.list().iter().any(|output| output.to == To::Sender));
     assert_eq!(out.back_options(), stamps(692_308_891, 9));
@@ -329,10 +337,10 @@ fn an_acknowledgement_made_here_carries_the_latest_stamp_though_an_older_one_cam
     let mut stores = Stores::new(512, 4, Bounds::default());
     let mut connection = Connection::new(Tick(0));
     let mut out = Outputs::new();
-    for (way, wire) in &segments {
+    for (direction, wire) in &segments {
         let tcp = wire::Tcp::parse(&wire.header).unwrap();
         let segment = SegmentIn { tcp, payload: &wire.payload };
-        connection.take(*way, &segment, &mut stores, &mut Swallows, Tick(0), &mut out);
+        connection.on_segment(*direction, &segment, &mut stores, &mut Swallows, Tick(0), &mut out);
     }
     assert!(out.list().iter().any(|output| output.to == To::Sender));
     assert_eq!(out.back_options(), stamps(three, 9));
@@ -355,16 +363,16 @@ impl<S: Stage> Alone<S> {
             (Stores::new(512, 4, Bounds::default()), Connection::new(Tick(0)));
         let mut alone = Self { stores, connection, out: Outputs::new(), stage };
         let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
-        alone.take(0, Direction::Request, (99, 0), syn, b"");
-        alone.take(0, Direction::Response, (499, 100), syn.with(ack), b"");
-        alone.take(0, Direction::Request, (100, 500), ack, b"");
+        alone.send(0, Direction::Request, (99, 0), syn, b"");
+        alone.send(0, Direction::Response, (499, 100), syn.with(ack), b"");
+        alone.send(0, Direction::Request, (100, 500), ack, b"");
         alone
     }
 
-    fn take(
+    fn send(
         &mut self,
         now: u32,
-        way: Direction,
+        direction: Direction,
         numbers: (u32, u32),
         flags: TcpFlags,
         payload: &[u8],
@@ -373,22 +381,22 @@ impl<S: Stage> Alone<S> {
         let tcp = wire::Tcp::parse(&wire.header).unwrap();
         let segment = SegmentIn { tcp, payload };
         let Self { stores, connection, out, stage } = self;
-        connection.take(way, &segment, stores, stage, Tick(now), out);
-        self.sent(way, &wire)
+        connection.on_segment(direction, &segment, stores, stage, Tick(now), out);
+        self.sent(direction, &wire)
     }
 
-    fn overdue(&mut self, now: u32) -> Option<Sent> {
+    fn on_timeout(&mut self, now: u32) -> Option<Sent> {
         let Self { stores, connection, out, stage } = self;
-        connection.overdue(Direction::Request, stores, stage, Tick(now), out)?;
+        connection.on_timeout(Direction::Request, stores, stage, Tick(now), out)?;
         Some(self.sent(Direction::Request, &Wire::new((0, 0), TcpFlags::ACK, 0, &[], b"")))
     }
 
-    fn sent(&self, way: Direction, wire: &Wire) -> Sent {
+    fn sent(&self, direction: Direction, wire: &Wire) -> Sent {
         let mut sent = Sent::default();
         for output in self.out.list() {
             let built = Wire::build(output, &self.out, wire, |at, len| {
                 let mut bytes = vec![0; len];
-                let from = (way, output.to);
+                let from = (direction, output.to);
                 assert_eq!(self.connection.copy_out(from, &self.stores, at, &mut bytes), len);
                 bytes
             });
@@ -403,14 +411,14 @@ impl<S: Stage> Alone<S> {
 fn a_keep_alive_of_who_said_what_is_held_acknowledges_as_well() {
     let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;
-    alone.take(1, Direction::Request, (100, 500), ack, b"TOK");
+    alone.send(1, Direction::Request, (100, 500), ack, b"TOK");
     // The server's window is known, and that it has got nothing.
-    alone.take(2, Direction::Response, (500, 100), ack, b"");
-    let [onward, back] = alone.take(3, Direction::Request, (102, 500), ack, b"\0");
+    alone.send(2, Direction::Response, (500, 100), ack, b"");
+    let [onward, back] = alone.send(3, Direction::Request, (102, 500), ack, b"\0");
     assert_eq!(onward, [(99, 500, vec![]), (100, 500, vec![])]);
     assert_eq!(back, []);
     // It challenged something, and still is in SYN-RECEIVED.
-    let [_, back] = alone.take(4, Direction::Response, (499, 100), ack.with(TcpFlags::SYN), b"");
+    let [_, back] = alone.send(4, Direction::Response, (499, 100), ack.with(TcpFlags::SYN), b"");
     assert_eq!(back, [(100, 500, vec![])]);
 }
 
@@ -424,7 +432,7 @@ fn what_waits_behind_a_gap_is_decided_in_a_pool_that_could_not_hold_it_twice() {
     let mut sent = Vec::new();
     for n in 1..COUNT {
         let at = 100 + n * SEGMENT;
-        let [onward, _] = alone.take(n, Direction::Request, (at, 500), TcpFlags::ACK, &bytes(n));
+        let [onward, _] = alone.send(n, Direction::Request, (at, 500), TcpFlags::ACK, &bytes(n));
         assert!(onward.iter().all(|(.., bytes)| bytes.is_empty()), "{onward:?}");
     }
     // A quarter of the pool, 16 blocks of 2 KiB, is left to what is in order: of 90 kB ahead of the gap, some was dropped.
@@ -432,13 +440,13 @@ fn what_waits_behind_a_gap_is_decided_in_a_pool_that_could_not_hold_it_twice() {
     let mut acknowledged = 100;
     while n < COUNT && sent.len() < 1_000 {
         let at = 100 + n * SEGMENT;
-        let [onward, _] = alone.take(n, Direction::Request, (at, 500), TcpFlags::ACK, &bytes(n));
+        let [onward, _] = alone.send(n, Direction::Request, (at, 500), TcpFlags::ACK, &bytes(n));
         assert!(onward.iter().any(|(.., bytes)| !bytes.is_empty()), "segment {n} goes nowhere");
         for (seq, _, bytes) in onward {
             acknowledged = acknowledged.max(seq + u32::try_from(bytes.len()).unwrap());
             sent.push(bytes);
         }
-        alone.take(n, Direction::Response, (500, acknowledged), TcpFlags::ACK, b"");
+        alone.send(n, Direction::Response, (500, acknowledged), TcpFlags::ACK, b"");
         n = (acknowledged - 100) / SEGMENT;
     }
     let whole: Vec<u8> = (0..COUNT).flat_map(bytes).collect();
@@ -449,27 +457,27 @@ fn what_waits_behind_a_gap_is_decided_in_a_pool_that_could_not_hold_it_twice() {
 fn the_beginning_of_a_pattern_is_let_go_after_its_deadline_and_sent_until_it_arrives() {
     let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;
-    let [onward, back] = alone.take(10, Direction::Request, (100, 500), ack, b"TOK");
+    let [onward, back] = alone.send(10, Direction::Request, (100, 500), ack, b"TOK");
     assert_eq!(onward, [(100, 500, vec![])], "its acknowledgement goes on, and no byte");
     assert_eq!(back, [(500, 103, vec![])], "its sender may go on");
     // The server has not heard it, and is still in SYN-RECEIVED; the client sends nothing again.
-    let [_, back] = alone.take(11, Direction::Response, (499, 100), ack.with(TcpFlags::SYN), b"");
+    let [_, back] = alone.send(11, Direction::Response, (499, 100), ack.with(TcpFlags::SYN), b"");
     assert_eq!(back, [(100, 500, vec![])]);
-    assert!(alone.connection.waits(Direction::Request, &alone.stores));
-    assert_eq!(alone.overdue(9 + WINDOW_HOLD_MS), None);
-    let due = 10 + WINDOW_HOLD_MS;
+    assert!(alone.connection.awaits_timeout(Direction::Request, &alone.stores));
+    assert_eq!(alone.on_timeout(9 + PATTERN_HOLD_MS), None);
+    let due = 10 + PATTERN_HOLD_MS;
     let lost = vec![(100, 500, b"TOK".to_vec())];
-    assert_eq!(alone.overdue(due), Some([lost.clone(), vec![]]));
-    assert_eq!(alone.overdue(due), None, "the wait for its acknowledgement begins");
-    assert_eq!(alone.overdue(due + RESEND_MS - 1), None);
-    assert_eq!(alone.overdue(due + RESEND_MS), Some([lost.clone(), vec![]]));
-    assert_eq!(alone.overdue(due + 3 * RESEND_MS - 1), None);
-    assert_eq!(alone.overdue(due + 3 * RESEND_MS), Some([lost, vec![]]), "twice as long");
-    let [to_client, _] = alone.take(due + 4_000, Direction::Response, (500, 103), ack, b"");
+    assert_eq!(alone.on_timeout(due), Some([lost.clone(), vec![]]));
+    assert_eq!(alone.on_timeout(due), None, "the wait for its acknowledgement begins");
+    assert_eq!(alone.on_timeout(due + RESEND_MS - 1), None);
+    assert_eq!(alone.on_timeout(due + RESEND_MS), Some([lost.clone(), vec![]]));
+    assert_eq!(alone.on_timeout(due + 3 * RESEND_MS - 1), None);
+    assert_eq!(alone.on_timeout(due + 3 * RESEND_MS), Some([lost, vec![]]), "twice as long");
+    let [to_client, _] = alone.send(due + 4_000, Direction::Response, (500, 103), ack, b"");
     assert_eq!(to_client, [(500, 103, vec![])]);
-    assert!(!alone.connection.waits(Direction::Request, &alone.stores));
+    assert!(!alone.connection.awaits_timeout(Direction::Request, &alone.stores));
     // What would complete the pattern now is taken away.
-    let [onward, _] = alone.take(due + 5_000, Direction::Request, (103, 500), ack, b"ENx");
+    let [onward, _] = alone.send(due + 5_000, Direction::Request, (103, 500), ack, b"ENx");
     assert_eq!(onward, [(103, 500, b"x".to_vec())]);
 }
 
@@ -477,12 +485,12 @@ fn the_beginning_of_a_pattern_is_let_go_after_its_deadline_and_sent_until_it_arr
 fn a_pattern_whose_middle_is_late_is_not_let_go() {
     let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;
-    alone.take(0, Direction::Request, (100, 500), ack, b"aTO");
-    alone.take(1, Direction::Response, (500, 101), ack, b"");
+    alone.send(0, Direction::Request, (100, 500), ack, b"aTO");
+    alone.send(1, Direction::Response, (500, 101), ack, b"");
     // "KE" is lost; its sender will send it again, whenever that is.
-    alone.take(2, Direction::Request, (105, 500), ack, b"Nb");
-    assert_eq!(alone.overdue(60_000), None);
-    let [onward, _] = alone.take(60_001, Direction::Request, (103, 500), ack, b"KE");
+    alone.send(2, Direction::Request, (105, 500), ack, b"Nb");
+    assert_eq!(alone.on_timeout(60_000), None);
+    let [onward, _] = alone.send(60_001, Direction::Request, (103, 500), ack, b"KE");
     assert_eq!(onward, [(101, 500, b"b".to_vec())]);
 }
 
@@ -500,14 +508,15 @@ fn bytes_under_an_old_timestamp_are_not_what_was_said_first() {
         let tcp = wire::Tcp::parse(&wire.header).unwrap();
         let segment = SegmentIn { tcp, payload };
         let Alone { stores, connection, out, stage } = alone;
-        let outcome = connection.take(Direction::Request, &segment, stores, stage, Tick(0), out);
+        let outcome =
+            connection.on_segment(Direction::Request, &segment, stores, stage, Tick(0), out);
         (outcome, alone.sent(Direction::Request, &wire)[0].clone())
     };
     assert_eq!(send(&mut alone, 100, 700, b"abc").1, [(100, 500, b"abc".to_vec())]);
-    assert_eq!(send(&mut alone, 103, 698, b"decoy"), (Outcome::TooOld, vec![]));
+    assert_eq!(send(&mut alone, 103, 698, b"decoy"), (SegmentOutcome::TooOld, vec![]));
     assert_eq!(send(&mut alone, 103, 699, b"de").1, [(103, 500, b"de".to_vec())]);
     // Ahead of order, a newer stamp does not count yet: what fills the gap may be older.
-    assert_eq!(send(&mut alone, 107, 900, b"hi").0, Outcome::Ahead);
+    assert_eq!(send(&mut alone, 107, 900, b"hi").0, SegmentOutcome::Ahead);
     assert_eq!(send(&mut alone, 105, 705, b"fg").1, [(105, 500, b"fghi".to_vec())]);
 }
 
@@ -515,18 +524,18 @@ fn bytes_under_an_old_timestamp_are_not_what_was_said_first() {
 fn an_acknowledgement_outside_the_window_moves_nothing() {
     let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;
-    alone.take(0, Direction::Response, (500, 100), ack, b"hello");
-    let [onward, _] = alone.take(1, Direction::Request, (100, 505), ack, b"aTOKENb");
+    alone.send(0, Direction::Response, (500, 100), ack, b"hello");
+    let [onward, _] = alone.send(1, Direction::Request, (100, 505), ack, b"aTOKENb");
     assert_eq!(onward, [(100, 505, b"ab".to_vec())]);
     // Nobody who does not see the connection knows the server's numbers.
     for blind in [900_000, 0x8000_0000, 400] {
-        alone.take(2, Direction::Response, (blind, 102), ack, b"");
+        alone.send(2, Direction::Response, (blind, 102), ack, b"");
     }
-    alone.take(2, Direction::Response, (505, 1_000_000), ack, b"");
-    let [onward, _] = alone.take(3, Direction::Request, (100, 505), ack, b"aTOKENb");
+    alone.send(2, Direction::Response, (505, 1_000_000), ack, b"");
+    let [onward, _] = alone.send(3, Direction::Request, (100, 505), ack, b"aTOKENb");
     assert_eq!(onward, [(100, 505, b"ab".to_vec())], "still unacknowledged");
-    let [onward, _] = alone.take(4, Direction::Response, (505, 102), ack, b"");
+    let [onward, _] = alone.send(4, Direction::Response, (505, 102), ack, b"");
     assert_eq!(onward, [(505, 107, vec![])]);
-    let [onward, _] = alone.take(5, Direction::Request, (100, 505), ack, b"aTOKENb");
+    let [onward, _] = alone.send(5, Direction::Request, (100, 505), ack, b"aTOKENb");
     assert!(onward.iter().all(|(_, _, bytes)| bytes.is_empty()), "{onward:?}");
 }

@@ -7,11 +7,11 @@ fn seq(raw: u32) -> Seq {
 /// The example of the module's documentation.
 fn example() -> SeqMap {
     let mut map = SeqMap::new(seq(100), seq(100));
-    assert!(map.push_linear(Kind::Copied, 3));
+    assert!(map.push_linear(EditKind::Copied, 3));
     assert!(map.push_edit(4, 0));
-    assert!(map.push_linear(Kind::Copied, 3));
+    assert!(map.push_linear(EditKind::Copied, 3));
     assert!(map.push_edit(2, 5));
-    assert!(map.push_linear(Kind::Copied, 8));
+    assert!(map.push_linear(EditKind::Copied, 8));
     map
 }
 
@@ -51,7 +51,7 @@ fn what_is_acknowledged_folds_into_one_difference() {
 fn an_insertion_belongs_to_the_byte_before_it() {
     let mut map = SeqMap::new(seq(0), seq(0));
     assert!(!map.insert_behind(3));
-    assert!(map.push_linear(Kind::Copied, 10));
+    assert!(map.push_linear(EditKind::Copied, 10));
     assert!(map.insert_behind(3));
     assert_eq!(map.to_original(seq(10)).raw(), 9);
     assert_eq!(map.to_original(seq(12)).raw(), 9);
@@ -79,7 +79,7 @@ fn any_history_against_a_naive_model() {
             match next(5) {
                 0 | 1 => {
                     let n = next(20);
-                    let kind = if next(2) == 0 { Kind::Copied } else { Kind::Passed };
+                    let kind = if next(2) == 0 { EditKind::Copied } else { EditKind::Passed };
                     if map.make_room() {
                         assert!(map.push_linear(kind, n));
                         for _ in 0..n {

@@ -108,7 +108,7 @@ fn limits(capture_bytes: usize) -> Limits {
     /// A connection needs a packet, and a block holds at least one segment's bytes.
     const PACKET_BYTES_MIN: usize = 40;
     let mut most = Limits::default();
-    most.flow.captured = true;
+    most.flow.offline_capture = true;
     let packets = u32::try_from(capture_bytes / PACKET_BYTES_MIN).unwrap_or(u32::MAX);
     Limits {
         flows_max: packets.clamp(64, most.flows_max),

@@ -391,10 +391,10 @@ fn core_config(config: &Config, core: usize, mtu: u16) -> CoreConfig {
             flow: Bounds {
                 ahead_bytes: limits.ahead_bytes,
                 in_flight_bytes: limits.in_flight_bytes,
-                window_hold_ms: limits.pattern_hold_ms,
+                pattern_hold_ms: limits.pattern_hold_ms,
                 unit_hold_ms: limits.unit_hold_ms,
                 idle_ms: limits.idle_ms,
-                captured: false,
+                offline_capture: false,
             },
             midstream: match config.midstream {
                 control::Midstream::Pass => Midstream::Pass,

@@ -1,6 +1,6 @@
 //! Messages that are answered from here, among a server's own.
 
-use super::{Alone, Dice, Run, length, play, profile};
+use super::{Alone, Dice, TestRun, length, play, profile};
 use stage::{
     ConnectionEnd, Direction, Edit, HoldKind, InspectContext, Inspected, Next, ReverseState, Stage,
 };
@@ -51,7 +51,12 @@ fn frames(mut stream: &[u8]) -> Vec<&[u8]> {
 }
 
 impl Stage for Answers {
-    fn inspect(&mut self, way: Direction, input: &[u8], context: InspectContext) -> Inspected {
+    fn inspect(
+        &mut self,
+        direction: Direction,
+        input: &[u8],
+        context: InspectContext,
+    ) -> Inspected {
         self.edits.clear();
         self.answer.clear();
         let mut at = 0;
@@ -67,7 +72,7 @@ impl Stage for Answers {
             }
             let Some(body) = after.get(..body) else { break Next::Hold(HoldKind::Unit) };
             let next = at + 2 + body.len();
-            if way == Direction::Request && matches!(kind, REFUSED | LAST) {
+            if direction == Direction::Request && matches!(kind, REFUSED | LAST) {
                 match context.reverse {
                     ReverseState::Busy => break Next::Hold(HoldKind::Answers),
                     ReverseState::Over => self.unread += 1,
@@ -116,7 +121,7 @@ fn answers_stand_between_the_servers_messages() {
             stream(&mut dice, len, &[PASSED, SKIPPED]),
         ];
         let mut stage = Answers::default();
-        let run = Run { seed, profile, data };
+        let run = TestRun { seed, profile, data };
         let got = play(&run, &mut stage);
         let [server, own, answers] = split(&got);
         let (refused, passed): (Vec<_>, Vec<_>) =
@@ -145,7 +150,7 @@ fn behind_a_last_answer_both_ends_are_over() {
         requests.extend(stream(&mut dice, len / 4, &[PASSED]));
         let data = [requests, stream(&mut dice, len, &[PASSED])];
         let mut stage = Answers::default();
-        let run = Run { seed, profile, data };
+        let run = TestRun { seed, profile, data };
         let got = play(&run, &mut stage);
         let [server, own, answers] = split(&got);
         let all = frames(&run.data[1]);
@@ -168,16 +173,16 @@ fn behind_a_last_answer_both_ends_are_over() {
 fn what_the_server_still_sends_stands_behind_an_end_told_from_here() {
     let mut alone = Alone::new(Answers::default());
     let (ack, reset) = (TcpFlags::ACK, TcpFlags::RST.with(TcpFlags::ACK));
-    let [onward, back] = alone.take(0, Direction::Request, (100, 500), ack, &[LAST, 1, 7]);
+    let [onward, back] = alone.send(0, Direction::Request, (100, 500), ack, &[LAST, 1, 7]);
     // The answer is 500..503, the end 503: the client goes on with 504, the server with 500.
     assert_eq!(onward, [(100, 500, vec![])]);
     assert_eq!(back, [(500, 103, vec![ANSWER, 1, 7])]);
-    alone.take(1, Direction::Request, (103, 504), ack, b"");
-    let [onward, _] = alone.take(2, Direction::Response, (500, 100), ack, b"");
+    alone.send(1, Direction::Request, (103, 504), ack, b"");
+    let [onward, _] = alone.send(2, Direction::Response, (500, 100), ack, b"");
     assert_eq!(onward, [(504, 103, vec![])]);
     // A keep-alive must be before it, or nobody would answer.
-    let [onward, _] = alone.take(3, Direction::Response, (499, 100), ack, b"");
+    let [onward, _] = alone.send(3, Direction::Response, (499, 100), ack, b"");
     assert_eq!(onward, [(503, 103, vec![])]);
-    let [onward, _] = alone.take(4, Direction::Response, (500, 100), reset, b"");
+    let [onward, _] = alone.send(4, Direction::Response, (500, 100), reset, b"");
     assert_eq!(onward, [(504, 103, vec![])]);
 }

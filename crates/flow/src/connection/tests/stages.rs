@@ -117,10 +117,15 @@ impl Frames {
 }
 
 impl Stage for Frames {
-    fn inspect(&mut self, way: Direction, input: &[u8], context: InspectContext) -> Inspected {
+    fn inspect(
+        &mut self,
+        direction: Direction,
+        input: &[u8],
+        context: InspectContext,
+    ) -> Inspected {
         let held = context.held;
         self.edits.clear();
-        let seen = &mut self.seen[way.index()];
+        let seen = &mut self.seen[direction.index()];
         assert_eq!(&input[..held], &seen[..held], "held bytes come back as they were");
         let mut at = 0;
         let next = loop {
@@ -188,42 +193,47 @@ pub(super) struct Tokens {
 
 impl Tokens {
     /// Everything decided so far, as edited.
-    pub(super) fn decided(&self, way: usize) -> &[u8] {
-        &self.decided[way]
+    pub(super) fn decided(&self, direction: usize) -> &[u8] {
+        &self.decided[direction]
     }
 
-    pub(super) fn released(&self, way: usize) -> u32 {
-        self.released[way]
+    pub(super) fn released(&self, direction: usize) -> u32 {
+        self.released[direction]
     }
 }
 
 impl Stage for Tokens {
-    fn inspect(&mut self, way: Direction, input: &[u8], context: InspectContext) -> Inspected {
+    fn inspect(
+        &mut self,
+        direction: Direction,
+        input: &[u8],
+        context: InspectContext,
+    ) -> Inspected {
         let InspectContext { ended, .. } = context;
         let release = context.deadline == Deadline::PartialMatch;
         self.edits.clear();
-        let way = way.index();
+        let direction = direction.index();
         let mut at = 0;
         let mut next = Next::Inspect;
         while at < input.len() {
-            let rest = &TOKEN[self.open[way]..];
+            let rest = &TOKEN[self.open[direction]..];
             if input[at..].starts_with(rest) {
                 self.edits.push((at, at + rest.len()));
                 at += rest.len();
-                self.open[way] = 0;
+                self.open[direction] = 0;
             } else if rest.starts_with(&input[at..]) && !ended {
                 if !release {
                     next = Next::Hold(HoldKind::PartialMatch);
                     break;
                 }
-                self.open[way] += input.len() - at;
-                self.decided[way].extend(&input[at..]);
+                self.open[direction] += input.len() - at;
+                self.decided[direction].extend(&input[at..]);
                 at = input.len();
-                self.released[way] += 1;
-            } else if self.open[way] > 0 {
-                self.open[way] = 0;
+                self.released[direction] += 1;
+            } else if self.open[direction] > 0 {
+                self.open[direction] = 0;
             } else {
-                self.decided[way].push(input[at]);
+                self.decided[direction].push(input[at]);
                 at += 1;
             }
         }

@@ -1,7 +1,7 @@
 //! What a half-stream needs only while it has bytes in flight, apart from the connection's entry, so that an idle
 //! connection is small.
 //!
-//! Holds:     [`Flight`]: the sequence map, the copy of what was sent, the bytes that wait; [`Stores`]: all flights and
+//! Holds:     [`InFlightBuffers`]: the sequence map, the copy of what was sent, the bytes that wait; [`Stores`]: all flights and
 //!            blocks of one core, and the buffer in which held and new bytes are brought together.
 //! Promises:  a flight given back leaves no block behind.
 //! Never:     grows.
@@ -14,13 +14,13 @@ use crate::waiting::Waiting;
 use wire::Seq;
 
 /// Number of a flight.
-pub(crate) type FlightId = u32;
+pub(crate) type InFlightId = u32;
 
 /// No flight: nothing is unacknowledged or waiting, both sides differ by one number.
-pub(crate) const NO_FLIGHT: FlightId = u32::MAX;
+pub(crate) const NO_BUFFERS: InFlightId = u32::MAX;
 
 #[derive(Debug)]
-pub(crate) struct Flight {
+pub(crate) struct InFlightBuffers {
     pub(crate) map: SeqMap,
     /// The edited bytes of the map's copied pieces.
     pub(crate) copy: Chain,
@@ -48,7 +48,7 @@ impl Resend {
     const IDLE: Self = Self { una_e: Seq::new(0), since: Tick(0), times: 0, runs: false };
 }
 
-impl Flight {
+impl InFlightBuffers {
     const EMPTY: Self = Self {
         map: SeqMap::new(Seq::new(0), Seq::new(0)),
         copy: Chain::EMPTY,
@@ -63,10 +63,10 @@ impl Flight {
 #[derive(Debug)]
 pub struct Stores {
     pub(crate) pool: BlockPool,
-    flights: Vec<Flight>,
+    buffers: Vec<InFlightBuffers>,
     /// Flights there may be.
     most: u32,
-    free: Vec<FlightId>,
+    free: Vec<InFlightId>,
     /// What was set.
     pub(crate) bounds: Bounds,
     /// Held and new bytes, contiguous, for the stage.
@@ -75,12 +75,12 @@ pub struct Stores {
 
 impl Stores {
     /// Allocates for good: `blocks` of 2 KiB, and room for `flights` half-streams with bytes in flight (1.4 KiB each).
-    pub fn new(blocks: u32, flights: u32, bounds: Bounds) -> Self {
+    pub fn new(blocks: u32, buffers: u32, bounds: Bounds) -> Self {
         Self {
             pool: BlockPool::new(blocks),
-            flights: Vec::with_capacity(index(flights)),
-            most: flights,
-            free: Vec::with_capacity(index(flights)),
+            buffers: Vec::with_capacity(index(buffers)),
+            most: buffers,
+            free: Vec::with_capacity(index(buffers)),
             bounds,
             work: Vec::with_capacity(index(WAITING_BYTES_MAX)),
         }
@@ -93,49 +93,52 @@ impl Stores {
     }
 
     /// Flights in use and in all.
-    pub fn flights(&self) -> (u32, u32) {
-        (len32(self.flights.len().saturating_sub(self.free.len())), self.most)
+    pub fn in_flight(&self) -> (u32, u32) {
+        (len32(self.buffers.len().saturating_sub(self.free.len())), self.most)
     }
 
     /// A flight whose map begins at these positions.
-    pub(crate) fn take_flight(&mut self, original: Seq, edited: Seq) -> Option<FlightId> {
+    pub(crate) fn acquire(&mut self, original: Seq, edited: Seq) -> Option<InFlightId> {
         let id = match self.free.pop() {
             Some(id) => id,
-            None if self.flights.len() < index(self.most) => {
-                let id = len32(self.flights.len());
-                self.flights.push(Flight::EMPTY);
+            None if self.buffers.len() < index(self.most) => {
+                let id = len32(self.buffers.len());
+                self.buffers.push(InFlightBuffers::EMPTY);
                 id
             }
             None => return None,
         };
-        if let Some(flight) = self.flights.get_mut(index(id)) {
-            flight.map.begin(original, edited);
-            flight.shown = 0;
-            flight.resend = Resend::IDLE;
+        if let Some(buffers) = self.buffers.get_mut(index(id)) {
+            buffers.map.begin(original, edited);
+            buffers.shown = 0;
+            buffers.resend = Resend::IDLE;
         }
         Some(id)
     }
 
-    pub(crate) fn has_flight_left(&self) -> bool {
-        !self.free.is_empty() || self.flights.len() < index(self.most)
+    pub(crate) fn has_buffers_left(&self) -> bool {
+        !self.free.is_empty() || self.buffers.len() < index(self.most)
     }
 
-    pub(crate) fn give_flight(&mut self, id: FlightId) {
-        if let Some(flight) = self.flights.get_mut(index(id)) {
-            flight.copy.clear(&mut self.pool);
-            flight.waiting.clear(&mut self.pool);
-            if self.free.len() < self.flights.len() {
+    pub(crate) fn release(&mut self, id: InFlightId) {
+        if let Some(buffers) = self.buffers.get_mut(index(id)) {
+            buffers.copy.clear(&mut self.pool);
+            buffers.waiting.clear(&mut self.pool);
+            if self.free.len() < self.buffers.len() {
                 self.free.push(id);
             }
         }
     }
 
-    pub(crate) fn flight(&self, id: FlightId) -> Option<&Flight> {
-        self.flights.get(index(id))
+    pub(crate) fn buffers(&self, id: InFlightId) -> Option<&InFlightBuffers> {
+        self.buffers.get(index(id))
     }
 
     /// The flight and the pool, to be changed together.
-    pub(crate) fn flight_mut(&mut self, id: FlightId) -> Option<(&mut Flight, &mut BlockPool)> {
-        self.flights.get_mut(index(id)).map(|flight| (flight, &mut self.pool))
+    pub(crate) fn buffers_mut(
+        &mut self,
+        id: InFlightId,
+    ) -> Option<(&mut InFlightBuffers, &mut BlockPool)> {
+        self.buffers.get_mut(index(id)).map(|buffers| (buffers, &mut self.pool))
     }
 }

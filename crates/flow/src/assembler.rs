@@ -1,27 +1,27 @@
 //! The bytes of one segment: what was seen before, what is to be passed, what is to be inspected, what has to wait.
 //!
-//! Holds:     [`Turn`], one segment's way through its half-stream.
+//! Holds:     [`Assembler`], one segment's way through its half-stream.
 //! Promises:  a byte is decided once, in order; what is sent of inspected bytes comes out of the copy or is, byte for byte,
 //!            what was just put into it.
 //! Never:     touches acknowledgement numbers: those are the other half's.
 
 use crate::Tick;
 use crate::blocks::{index, len32};
-use crate::commit::Decision;
-use crate::flight::Stores;
+use crate::commit::StageDecision;
 use crate::half::{Facts, Half};
+use crate::in_flight::Stores;
 use crate::limits::{AHEAD_LEAVES_FREE, GROWTH_RESERVE_BYTES, WAITING_BYTES_MAX, WAITING_RUNS_MAX};
-use crate::segment::{Outcome, Outputs, Payload};
-use crate::seq_map::Kind;
-use crate::waiting::Put;
+use crate::segment::{Outputs, Payload, SegmentOutcome};
+use crate::seq_map::EditKind;
+use crate::waiting::PutResult;
 use stage::Direction;
 use stage::{Deadline, Stage};
 use wire::Seq;
 
 /// What a segment's bytes led to, besides outputs.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Taken {
-    pub(crate) outcome: Outcome,
+pub(crate) struct PayloadResult {
+    pub(crate) outcome: SegmentOutcome,
     /// The sender is to be told where we stand, though the receiver will not.
     pub(crate) answer: bool,
     /// A position ahead of order that was just stored, for a selective acknowledgement.
@@ -30,23 +30,24 @@ pub(crate) struct Taken {
     pub(crate) close: bool,
 }
 
-impl Taken {
+impl PayloadResult {
     /// A segment without bytes.
     pub(crate) const fn nothing() -> Self {
-        Self::with(Outcome::Moved)
+        Self::with(SegmentOutcome::Moved)
     }
 
-    const fn with(outcome: Outcome) -> Self {
+    const fn with(outcome: SegmentOutcome) -> Self {
         Self { outcome, answer: false, ahead: None, close: false }
     }
 
-    const fn answered(outcome: Outcome) -> Self {
+    const fn answered(outcome: SegmentOutcome) -> Self {
         Self { outcome, answer: true, ahead: None, close: false }
     }
 
     /// What both led to; the later outcome says more, unless nothing came of it.
     pub(crate) fn then(self, later: Self) -> Self {
-        let outcome = if later.outcome == Outcome::Held { self.outcome } else { later.outcome };
+        let outcome =
+            if later.outcome == SegmentOutcome::Held { self.outcome } else { later.outcome };
         Self {
             outcome,
             answer: self.answer || later.answer,
@@ -57,14 +58,14 @@ impl Taken {
 }
 
 /// One segment with bytes on its way through its half-stream.
-pub(crate) struct Turn<'a, S> {
+pub(crate) struct Assembler<'a, S> {
     pub(crate) half: &'a mut Half,
     /// The other half-stream of the connection, into which answers are put.
     pub(crate) other: &'a mut Half,
     pub(crate) stores: &'a mut Stores,
     pub(crate) stage: &'a mut S,
     pub(crate) out: &'a mut Outputs,
-    pub(crate) way: Direction,
+    pub(crate) direction: Direction,
     pub(crate) now: Tick,
     /// Position of the payload's first byte.
     pub(crate) start: Seq,
@@ -73,16 +74,16 @@ pub(crate) struct Turn<'a, S> {
 
 /// Where the bytes handed to the stage stand.
 #[derive(Clone, Copy)]
-enum Source {
+enum InputSource {
     /// In the frame's payload, from here on.
     Frame(usize),
     /// Brought together in the work buffer.
     Work,
 }
 
-impl<S: Stage> Turn<'_, S> {
+impl<S: Stage> Assembler<'_, S> {
     /// Takes all of the payload.
-    pub(crate) fn take(&mut self) -> Taken {
+    pub(crate) fn on_payload(&mut self) -> PayloadResult {
         let mut end = self.start.advance(len32(self.payload.len()));
         if self.half.is(Facts::FIN_SEEN) {
             end = end.min(self.half.fin_o);
@@ -94,9 +95,9 @@ impl<S: Stage> Turn<'_, S> {
         if !end.is_after(edge) {
             let silent = self.out.list().is_empty();
             return if silent {
-                Taken::answered(Outcome::Rebuilt)
+                PayloadResult::answered(SegmentOutcome::Rebuilt)
             } else {
-                Taken::with(self.outcome_of_seen())
+                PayloadResult::with(self.outcome_of_seen())
             };
         }
         let held = self.half.held(self.stores);
@@ -104,17 +105,17 @@ impl<S: Stage> Turn<'_, S> {
         let taken = if self.start.is_after(held_end) {
             self.store_ahead(edge, end)
         } else if end.is_after(held_end) {
-            self.take_fresh(edge, held, end)
+            self.on_fresh(edge, held, end)
         } else if held > self.half.shown(self.stores) || self.ends_within(held_end) {
             self.inspect_waiting(Deadline::Nothing)
         } else {
-            Taken::answered(Outcome::Rebuilt)
+            PayloadResult::answered(SegmentOutcome::Rebuilt)
         };
-        self.go_on(taken)
+        self.inspect_further(taken)
     }
 
     /// Where a skipped range ends, bytes may wait that came ahead of it and were not shown to the stage yet.
-    fn go_on(&mut self, mut taken: Taken) -> Taken {
+    fn inspect_further(&mut self, mut taken: PayloadResult) -> PayloadResult {
         for _ in 0..WAITING_RUNS_MAX {
             if taken.close || self.half.held(self.stores) <= self.half.shown(self.stores) {
                 break;
@@ -122,7 +123,7 @@ impl<S: Stage> Turn<'_, S> {
             let edge = self.half.edge_o();
             let more = self.inspect_waiting(Deadline::Nothing);
             taken.close |= more.close;
-            if more.outcome == Outcome::Edited || more.close {
+            if more.outcome == SegmentOutcome::Edited || more.close {
                 taken.outcome = more.outcome;
             }
             // It waits for more than there is, or than there is room for.
@@ -135,32 +136,32 @@ impl<S: Stage> Turn<'_, S> {
 
     /// The end came without bytes. It stands for whatever the receiver still lacks before it, like any segment; and
     /// what is held is decided without more.
-    pub(crate) fn take_end(&mut self) -> Taken {
+    pub(crate) fn on_end(&mut self) -> PayloadResult {
         let edge = self.half.edge_o();
         self.send_seen(self.start.min(edge));
         if self.half.held(self.stores) == 0 {
-            return Taken::nothing();
+            return PayloadResult::nothing();
         }
         let taken = self.inspect_waiting(Deadline::Nothing);
-        self.go_on(taken)
+        self.inspect_further(taken)
     }
 
     /// The deadline of what is held has come: it is let go.
-    pub(crate) fn release(&mut self) -> Taken {
-        let window = self.half.is(Facts::HOLDS_WINDOW);
+    pub(crate) fn on_deadline(&mut self) -> PayloadResult {
+        let window = self.half.is(Facts::HOLDS_PARTIAL_MATCH);
         let taken =
             self.inspect_waiting(if window { Deadline::PartialMatch } else { Deadline::Unit });
-        self.go_on(taken)
+        self.inspect_further(taken)
     }
 
     /// The receiver's answers that were waited for may be out.
-    pub(crate) fn ask_again(&mut self) -> Taken {
+    pub(crate) fn ask_again(&mut self) -> PayloadResult {
         let taken = self.inspect_waiting(Deadline::Nothing);
-        self.go_on(taken)
+        self.inspect_further(taken)
     }
 
     /// Sends what the receiver lacks of what its sender believes acknowledged.
-    pub(crate) fn send_owed(&mut self) {
+    pub(crate) fn resend_proxy_acknowledged(&mut self) {
         self.send_seen(self.start.min(self.half.next_o));
     }
 
@@ -172,28 +173,28 @@ impl<S: Stage> Turn<'_, S> {
     /// Bytes before the edge: those of inspected ranges out of the copy, those of the others as they are.
     fn send_seen(&mut self, end: Seq) {
         let Self { half, stores, out, start, .. } = self;
-        let Some(flight) = stores.flight(half.flight()) else {
+        let Some(buffers) = stores.buffers(half.buffers_id()) else {
             self.send_tail(end);
             return;
         };
         // The receiver lacks bytes that the sender believes acknowledged: its first outstanding segment stands for them.
-        let custody =
-            !start.is_after(half.acked_o) && half.una_e.is_before(flight.map.through(half.acked_o));
+        let proxy_acknowledged = !start.is_after(half.acked_o)
+            && half.una_e.is_before(buffers.map.through(half.acked_o));
         // Neighbouring copied ranges go out as one: (edited position, place in the copy, bytes).
         let mut run: Option<(Seq, u32, u32)> = None;
-        for placed in flight.map.placed() {
+        for placed in buffers.map.placed() {
             let piece = placed.piece;
-            let put_in = piece.original == 0 && custody;
+            let put_in = piece.original == 0 && proxy_acknowledged;
             let reaches = placed.original.is_before(end) || (put_in && placed.original == end);
             let touched = reaches && start.is_before(placed.original_end());
             match piece.kind {
-                Kind::Copied if touched || (custody && reaches) => {
+                EditKind::Copied if touched || (proxy_acknowledged && reaches) => {
                     let (mut from, mut to) = (placed.edited, placed.edited_end());
                     if piece.linear {
                         to = placed
                             .edited
                             .advance(end.min(placed.original_end()).bytes_after(placed.original));
-                        if !custody {
+                        if !proxy_acknowledged {
                             from = from.advance(start.bytes_after(placed.original));
                         }
                     }
@@ -214,7 +215,7 @@ impl<S: Stage> Turn<'_, S> {
                         None => Some((from, at, bytes)),
                     };
                 }
-                Kind::Passed if touched => {
+                EditKind::Passed if touched => {
                     if let Some((seq, at, len)) = run.take() {
                         out.push_bytes(seq, Payload::Copy { at, len });
                     }
@@ -224,7 +225,7 @@ impl<S: Stage> Turn<'_, S> {
                     let range = (index(from.bytes_after(*start)), index(to.bytes_after(*start)));
                     out.push_bytes(seq, Payload::Frame(range.0, range.1));
                 }
-                Kind::Copied | Kind::Passed => {}
+                EditKind::Copied | EditKind::Passed => {}
             }
         }
         if let Some((seq, at, len)) = run {
@@ -254,96 +255,99 @@ impl<S: Stage> Turn<'_, S> {
         }
     }
 
-    fn outcome_of_seen(&self) -> Outcome {
+    fn outcome_of_seen(&self) -> SegmentOutcome {
         let copied = |payload: Payload| matches!(payload, Payload::Copy { .. });
         if self.out.list().iter().any(|output| copied(output.payload)) {
-            Outcome::Rebuilt
+            SegmentOutcome::Rebuilt
         } else {
-            Outcome::Moved
+            SegmentOutcome::Moved
         }
     }
 
     /// Bytes behind a gap.
-    fn store_ahead(&mut self, edge: Seq, end: Seq) -> Taken {
+    fn store_ahead(&mut self, edge: Seq, end: Seq) -> PayloadResult {
         let gap = edge.advance(self.half.held(self.stores));
         if end.bytes_after(gap) > self.stores.bounds.ahead_bytes {
-            return Taken::answered(Outcome::AheadDropped);
+            return PayloadResult::answered(SegmentOutcome::AheadDropped);
         }
-        if !self.half.take_off(self.stores) {
-            return Taken::with(Outcome::NoFlights);
+        if !self.half.acquire(self.stores) {
+            return PayloadResult::with(SegmentOutcome::NoInFlightBuffers);
         }
         let bytes = self.payload.get(..index(end.bytes_after(self.start))).unwrap_or_default();
-        let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) else {
-            return Taken::with(Outcome::NoFlights);
+        let Some((buffers, pool)) = self.stores.buffers_mut(self.half.buffers_id()) else {
+            return PayloadResult::with(SegmentOutcome::NoInFlightBuffers);
         };
         let put = if pool.free_count() > pool.capacity() / AHEAD_LEAVES_FREE {
-            flight.waiting.put(pool, edge, self.start, bytes)
+            buffers.waiting.put(pool, edge, self.start, bytes)
         } else {
-            Put::NoBlocks
+            PutResult::NoBlocks
         };
         self.half.rebase(self.stores);
         match put {
-            Put::Stored => Taken { ahead: Some(self.start), ..Taken::answered(Outcome::Ahead) },
-            Put::NoRoom => Taken::answered(Outcome::AheadDropped),
-            Put::NoBlocks => Taken::with(Outcome::NoBlocks),
+            PutResult::Stored => PayloadResult {
+                ahead: Some(self.start),
+                ..PayloadResult::answered(SegmentOutcome::Ahead)
+            },
+            PutResult::NoRoom => PayloadResult::answered(SegmentOutcome::AheadDropped),
+            PutResult::NoBlocks => PayloadResult::with(SegmentOutcome::NoBlocks),
         }
     }
 
     /// Bytes that continue what was inspected or is held.
-    fn take_fresh(&mut self, edge: Seq, held: u32, end: Seq) -> Taken {
+    fn on_fresh(&mut self, edge: Seq, held: u32, end: Seq) -> PayloadResult {
         let old = index(edge.bytes_after(self.start));
         let len = index(end.bytes_after(self.start));
         let fresh = self.payload.get(old..len).unwrap_or_default();
-        if !self.half.take_off(self.stores) {
-            return Taken::with(Outcome::NoFlights);
+        if !self.half.acquire(self.stores) {
+            return PayloadResult::with(SegmentOutcome::NoInFlightBuffers);
         }
         if let Err(outcome) = self.prepare(len32(fresh.len())) {
             self.half.rebase(self.stores);
-            return Taken::with(outcome);
+            return PayloadResult::with(outcome);
         }
-        let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) else {
-            return Taken::with(Outcome::NoFlights);
+        let Some((buffers, pool)) = self.stores.buffers_mut(self.half.buffers_id()) else {
+            return PayloadResult::with(SegmentOutcome::NoInFlightBuffers);
         };
-        if flight.waiting.is_empty() {
+        if buffers.waiting.is_empty() {
             let ended = self.half.is(Facts::FIN_SEEN) && end == self.half.fin_o;
-            return self.run(fresh, 0, ended, Deadline::Nothing, Source::Frame(old));
+            return self.run(fresh, 0, ended, Deadline::Nothing, InputSource::Frame(old));
         }
         let skip = index(edge.advance(held).bytes_after(self.start));
         let room = index(WAITING_BYTES_MAX.saturating_sub(held));
         let beyond = self.payload.get(skip..len.min(skip.saturating_add(room))).unwrap_or_default();
         if beyond.is_empty() {
             // The stage holds more than it may, and nothing could ever release it.
-            return Taken { close: true, ..Taken::with(Outcome::Broken) };
+            return PayloadResult { close: true, ..PayloadResult::with(SegmentOutcome::Broken) };
         }
-        match flight.waiting.put(pool, edge, edge.advance(held), beyond) {
-            Put::Stored => {}
-            Put::NoRoom => return Taken::with(Outcome::AheadDropped),
-            Put::NoBlocks => return Taken::with(Outcome::NoBlocks),
+        match buffers.waiting.put(pool, edge, edge.advance(held), beyond) {
+            PutResult::Stored => {}
+            PutResult::NoRoom => return PayloadResult::with(SegmentOutcome::AheadDropped),
+            PutResult::NoBlocks => return PayloadResult::with(SegmentOutcome::NoBlocks),
         }
         self.inspect_waiting(Deadline::Nothing)
     }
 
     /// There is room for everything a decision about `bytes` more may need, or nothing is decided.
-    fn prepare(&mut self, bytes: u32) -> Result<(), Outcome> {
+    fn prepare(&mut self, bytes: u32) -> Result<(), SegmentOutcome> {
         let tail = self.half.tail();
         let edge = (self.half.edge_o(), self.half.edge_e());
         let una_e = self.half.una_e;
         let in_flight_bytes = self.stores.bounds.in_flight_bytes;
-        let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) else {
-            return Err(Outcome::NoFlights);
+        let Some((buffers, pool)) = self.stores.buffers_mut(self.half.buffers_id()) else {
+            return Err(SegmentOutcome::NoInFlightBuffers);
         };
         if !pool.has_room_for(bytes.saturating_add(GROWTH_RESERVE_BYTES)) {
-            return Err(Outcome::NoBlocks);
+            return Err(SegmentOutcome::NoBlocks);
         }
-        if flight.copy.len().saturating_add(bytes) > in_flight_bytes || !flight.map.make_room() {
-            return Err(Outcome::InFlightFull);
+        if buffers.copy.len().saturating_add(bytes) > in_flight_bytes || !buffers.map.make_room() {
+            return Err(SegmentOutcome::InFlightFull);
         }
         if tail == 0 {
             return Ok(());
         }
         // Inspection goes on behind the tail, which becomes a piece of the past.
-        if !flight.map.push_linear(Kind::Passed, tail) {
-            return Err(Outcome::InFlightFull);
+        if !buffers.map.push_linear(EditKind::Passed, tail) {
+            return Err(SegmentOutcome::InFlightFull);
         }
         self.half.next_o = edge.0;
         self.half.next_e = edge.1;
@@ -355,7 +359,8 @@ impl<S: Stage> Turn<'_, S> {
     /// Bytes of which a decision can be kept now: what is decided of them stands in the pool twice for a moment, as waiting bytes and
     /// as copies. The last of the pool is for what edits insert, but for a little: who holds all the rest must be able to go on.
     fn room(&self) -> u32 {
-        let copied = self.stores.flight(self.half.flight()).map_or(0, |flight| flight.copy.len());
+        let copied =
+            self.stores.buffers(self.half.buffers_id()).map_or(0, |buffers| buffers.copy.len());
         let free = self.stores.pool.free_bytes();
         let free =
             free.saturating_sub(GROWTH_RESERVE_BYTES).max(free.min(GROWTH_RESERVE_BYTES) / 4);
@@ -366,7 +371,7 @@ impl<S: Stage> Turn<'_, S> {
     /// rest.
     ///
     /// 105 KiB wait, a gap before them having closed, and 96 KiB of the pool are free: 64 KiB are shown first, for 32 must stay.
-    fn inspect_waiting(&mut self, mut deadline: Deadline) -> Taken {
+    fn inspect_waiting(&mut self, mut deadline: Deadline) -> PayloadResult {
         let edge = self.half.edge_o();
         let held = self.half.shown(self.stores);
         let mut front = self.half.held(self.stores);
@@ -376,12 +381,12 @@ impl<S: Stage> Turn<'_, S> {
             ended = edge.advance(front) == self.half.fin_o;
         }
         if let Err(outcome) = self.prepare(0) {
-            return Taken::with(outcome);
+            return PayloadResult::with(outcome);
         }
         let room = self.room();
         if room < front {
             if room == 0 {
-                return Taken::with(Outcome::InFlightFull);
+                return PayloadResult::with(SegmentOutcome::InFlightFull);
             }
             (front, ended) = (room, false);
             if deadline == Deadline::PartialMatch {
@@ -392,10 +397,10 @@ impl<S: Stage> Turn<'_, S> {
         work.clear();
         // The capacity was allocated for the longest front there can be.
         work.resize(index(front).min(work.capacity()), 0);
-        if let Some(flight) = self.stores.flight(self.half.flight()) {
-            flight.waiting.read(&self.stores.pool, edge, &mut work);
+        if let Some(buffers) = self.stores.buffers(self.half.buffers_id()) {
+            buffers.waiting.read(&self.stores.pool, edge, &mut work);
         }
-        let taken = self.run(&work, index(held.min(front)), ended, deadline, Source::Work);
+        let taken = self.run(&work, index(held.min(front)), ended, deadline, InputSource::Work);
         self.stores.work = work;
         taken
     }
@@ -407,33 +412,33 @@ impl<S: Stage> Turn<'_, S> {
         held: usize,
         ended: bool,
         deadline: Deadline,
-        source: Source,
-    ) -> Taken {
+        source: InputSource,
+    ) -> PayloadResult {
         let (before_o, before_e) = (self.half.next_o, self.half.next_e);
         self.half.hold(None);
         let decision =
-            self.decide(input, held, ended, deadline, matches!(source, Source::Frame(_)));
-        let Ok(Decision { at, edited, hold, passed, close }) = decision else {
-            return Taken { close: true, ..Taken::with(Outcome::Broken) };
+            self.decide(input, held, ended, deadline, matches!(source, InputSource::Frame(_)));
+        let Ok(StageDecision { at, edited, hold, passed, close }) = decision else {
+            return PayloadResult { close: true, ..PayloadResult::with(SegmentOutcome::Broken) };
         };
         let rest = input.get(at..).unwrap_or_default();
         let mut outcome = match (edited, source) {
-            (true, _) => Outcome::Edited,
-            (false, Source::Work) => Outcome::Released,
-            (false, Source::Frame(_)) => Outcome::Moved,
+            (true, _) => SegmentOutcome::Edited,
+            (false, InputSource::Work) => SegmentOutcome::Released,
+            (false, InputSource::Frame(_)) => SegmentOutcome::Moved,
         };
         let (next_o, edge_o) = (self.half.next_o, self.half.edge_o());
-        if let Some((flight, pool)) = self.stores.flight_mut(self.half.flight()) {
+        if let Some((buffers, pool)) = self.stores.buffers_mut(self.half.buffers_id()) {
             match source {
                 // What waits behind a gap inside the tail goes: it will be resent, and then passed on.
-                Source::Work => flight.waiting.advance(pool, before_o, edge_o),
-                Source::Frame(_) if !passed => {
-                    if flight.waiting.put(pool, next_o, next_o, rest) != Put::Stored {
+                InputSource::Work => buffers.waiting.advance(pool, before_o, edge_o),
+                InputSource::Frame(_) if !passed => {
+                    if buffers.waiting.put(pool, next_o, next_o, rest) != PutResult::Stored {
                         // They were not acknowledged: the sender brings them again.
-                        outcome = Outcome::NoBlocks;
+                        outcome = SegmentOutcome::NoBlocks;
                     }
                 }
-                Source::Frame(_) => {}
+                InputSource::Frame(_) => {}
             }
         }
         self.half.note_shown(self.stores, 0, self.now);
@@ -443,8 +448,8 @@ impl<S: Stage> Turn<'_, S> {
         {
             self.half.note_shown(self.stores, held, self.now);
             self.half.hold(Some(kind));
-            if at == 0 && outcome != Outcome::NoBlocks {
-                outcome = Outcome::Held;
+            if at == 0 && outcome != SegmentOutcome::NoBlocks {
+                outcome = SegmentOutcome::Held;
             }
         }
         if edited {
@@ -452,7 +457,7 @@ impl<S: Stage> Turn<'_, S> {
         }
         if !close {
             self.send_decided(before_e, at, edited, source);
-            if passed && let Source::Frame(from) = source {
+            if passed && let InputSource::Frame(from) = source {
                 let seq = self.half.next_e;
                 let frame =
                     Payload::Frame(from.saturating_add(at), from.saturating_add(input.len()));
@@ -461,11 +466,14 @@ impl<S: Stage> Turn<'_, S> {
             }
         }
         self.half.rebase(self.stores);
-        Taken { close, ..Taken::with(if close { Outcome::Closed } else { outcome }) }
+        PayloadResult {
+            close,
+            ..PayloadResult::with(if close { SegmentOutcome::Closed } else { outcome })
+        }
     }
 
     /// Sends what was committed since the edited stream ended at `from`.
-    fn send_decided(&mut self, from: Seq, decided: usize, edited: bool, source: Source) {
+    fn send_decided(&mut self, from: Seq, decided: usize, edited: bool, source: InputSource) {
         let bytes = self.half.next_e.bytes_after(from);
         if bytes == 0 {
             return;
@@ -474,10 +482,11 @@ impl<S: Stage> Turn<'_, S> {
             // Others wait before them for the receiver's window.
             return;
         }
-        let copied = self.stores.flight(self.half.flight()).map_or(0, |flight| flight.copy.len());
+        let copied =
+            self.stores.buffers(self.half.buffers_id()).map_or(0, |buffers| buffers.copy.len());
         let payload = match source {
-            Source::Frame(at) if !edited => Payload::Frame(at, at.saturating_add(decided)),
-            Source::Frame(_) | Source::Work => {
+            InputSource::Frame(at) if !edited => Payload::Frame(at, at.saturating_add(decided)),
+            InputSource::Frame(_) | InputSource::Work => {
                 let len = self.half.let_in(from, bytes);
                 if len < bytes {
                     self.half.note(Facts::BACKLOG);

@@ -1,9 +1,9 @@
 //! What goes back to the sender of a segment: acknowledgements of what its receiver will not acknowledge, and what waited for
 //! its own window in the other half-stream.
 
-use crate::answer::Run;
-use crate::flight::Stores;
+use crate::answer::CopiedRange;
 use crate::half::{Facts, Half};
+use crate::in_flight::Stores;
 use crate::options;
 use crate::segment::{Output, Outputs, Payload, To};
 use wire::{Seq, TcpFlags};
@@ -22,11 +22,12 @@ pub(super) fn send_back(
         return;
     }
     // Whoever asks again may have missed what nobody else resends.
-    let backlog = other.backlog(stores).or_else(|| other.owed(stores).filter(|_| answer));
+    let backlog =
+        other.backlog(stores).or_else(|| other.proxy_acknowledged(stores).filter(|_| answer));
     let ends = ends_here(other, stores, backlog);
     let (mut news, mut asked) = (false, false);
     if !half.is_transparent() {
-        let promised = half.promised(stores);
+        let promised = half.acknowledgeable(stores);
         // While something is outstanding the receiver's own acknowledgement will tell, unless the sender asks again.
         let due = answer || half.una_e == half.sent_e;
         news = due && promised.is_after(half.acked_o);
@@ -42,9 +43,9 @@ pub(super) fn send_back(
     }
     let window = half.tell_window(stores);
     let timestamps = stamps.map(|echo| (other.stamp, echo));
-    let sack = ahead
-        .filter(|_| half.is(Facts::SACK) && other.is(Facts::SACK))
-        .and_then(|at| stores.flight(half.flight()).and_then(|flight| flight.waiting.run_at(at)));
+    let sack = ahead.filter(|_| half.is(Facts::SACK) && other.is(Facts::SACK)).and_then(|at| {
+        stores.buffers(half.buffers_id()).and_then(|buffers| buffers.waiting.run_at(at))
+    });
     out.back_options = options::of_an_ack(timestamps, sack);
     let empty = Output {
         to: To::Sender,
@@ -64,18 +65,24 @@ pub(super) fn send_back(
 }
 
 /// The end that was told from here has not gone out, and everything before it has, or goes with `backlog`.
-fn ends_here(half: &Half, stores: &Stores, backlog: Option<Run>) -> bool {
+fn ends_here(half: &Half, stores: &Stores, backlog: Option<CopiedRange>) -> bool {
     half.is(Facts::FINISHED)
         && !half.is(Facts::FIN_OUT)
         && backlog.is_none()
         && half.end_is_due(stores)
 }
 
-fn send_backlog(half: &mut Half, stores: &Stores, run: Run, empty: Output, out: &mut Outputs) {
+fn send_backlog(
+    half: &mut Half,
+    stores: &Stores,
+    run: CopiedRange,
+    empty: Output,
+    out: &mut Outputs,
+) {
     let options = u32::try_from(out.back_options().len()).unwrap_or(0);
     // Where the path is narrower, they are sent again in smaller ones.
     let chunk = u32::from(half.mss).saturating_sub(options).max(64);
-    let Run { mut seq, mut at, mut len } = run;
+    let CopiedRange { mut seq, mut at, mut len } = run;
     let before = out.list().len();
     while len > 0 {
         let bytes = len.min(chunk);

@@ -1,6 +1,6 @@
 //! What is to be done for a half-stream while nobody speaks.
 //!
-//! Holds:     [`Connection::overdue`], which lets go what was held too long, and sends again what nobody else will.
+//! Holds:     [`Connection::on_timeout`], which lets go what was held too long, and sends again what nobody else will.
 //! Promises:  nothing is held for a pattern or a unit past its deadline, unless bytes before its end are missing and will be
 //!            resent by their sender; what was let go so reaches the receiver, however often it is lost.
 //! Never:     reads a clock, or speaks where either end has something outstanding that will do it.
@@ -11,45 +11,46 @@
 //! 1 s later 1000..1003 are sent again, 2 s after that again, and so on until the receiver acknowledges them.
 //! ```
 
-use super::{Connection, State, back, send_end};
+use super::{Connection, ConnectionState, send_end, to_sender};
 use crate::Tick;
-use crate::data::Turn;
-use crate::flight::{Resend, Stores};
+use crate::assembler::Assembler;
 use crate::half::Facts;
 use crate::half::Half;
+use crate::in_flight::{Resend, Stores};
 use crate::limits::{RESEND_DOUBLINGS_MAX, RESEND_MS, SEGMENT_BYTES_MIN};
 use crate::options;
-use crate::segment::{Outcome, Outputs};
+use crate::segment::{Outputs, SegmentOutcome};
 use stage::{Direction, Stage};
 use wire::TcpFlags;
 
 impl Connection {
-    /// [`Self::overdue`] is to be asked about this way, every [`crate::limits::LOOK_AGAIN_MS`].
-    pub fn waits(&self, way: Direction, stores: &Stores) -> bool {
+    /// [`Self::on_timeout`] is to be asked about this way, every [`crate::limits::LOOK_AGAIN_MS`].
+    pub fn awaits_timeout(&self, direction: Direction, stores: &Stores) -> bool {
         let [server, client] = &self.halves;
-        let half = match way {
+        let half = match direction {
             Direction::Request => server,
             Direction::Response => client,
         };
-        half.has_flight() && (half.held_since(stores).is_some() || half.owes(stores))
+        half.has_buffers()
+            && (half.held_since(stores).is_some() || half.has_proxy_acknowledged(stores))
     }
 
-    /// Does what is overdue in bytes that travel `way`: [`Outcome::Released`] and the like where a hold's deadline has come,
-    /// [`Outcome::Rebuilt`] where something is sent again; `None` where nothing is due. There is no frame: outputs name
+    /// Does what is overdue in bytes that travel `way`: [`SegmentOutcome::Released`] and the like where a hold's deadline has come,
+    /// [`SegmentOutcome::Rebuilt`] where something is sent again; `None` where nothing is due. There is no frame: outputs name
     /// the copy only, and `out` has all options of a segment made here.
-    pub fn overdue<S: Stage>(
+    pub fn on_timeout<S: Stage>(
         &mut self,
-        way: Direction,
+        direction: Direction,
         stores: &mut Stores,
         stage: &mut S,
         now: Tick,
         out: &mut Outputs,
-    ) -> Option<Outcome> {
+    ) -> Option<SegmentOutcome> {
         out.clear();
-        if matches!(self.state, State::Dead | State::Signed) {
+        if matches!(self.state, ConnectionState::Dead | ConnectionState::Signed) {
             return None;
         }
-        let (half, other) = self.pair(way);
+        let (half, other) = self.pair(direction);
         let (ack, window) = (other.acked_o, other.tell_window(stores));
         let stamped = half.is(Facts::STAMPS) && other.is(Facts::STAMPS);
         let stamps = stamped.then_some((half.stamp, other.stamp));
@@ -60,22 +61,24 @@ impl Connection {
             .is_some_and(|since| now.since(since) >= half.hold_ms(stores))
         {
             let start = half.edge_o();
-            let mut turn = Turn { half, other, stores, stage, out, way, now, start, payload: &[] };
-            let taken = turn.release();
+            let mut turn =
+                Assembler { half, other, stores, stage, out, direction, now, start, payload: &[] };
+            let taken = turn.on_deadline();
             if taken.close {
-                self.reset(way, now, stores, out);
+                self.reset(direction, now, stores, out);
                 return Some(taken.outcome);
             }
             taken.outcome
         } else if is_resend_due(half, stores, now) {
             let start = half.acked_o;
-            let mut turn = Turn { half, other, stores, stage, out, way, now, start, payload: &[] };
-            turn.send_owed();
-            Outcome::Rebuilt
+            let mut turn =
+                Assembler { half, other, stores, stage, out, direction, now, start, payload: &[] };
+            turn.resend_proxy_acknowledged();
+            SegmentOutcome::Rebuilt
         } else {
             return None;
         };
-        let (half, other) = self.pair(way);
+        let (half, other) = self.pair(direction);
         let again = if half.is(Facts::FINISHED) { TcpFlags::FIN } else { TcpFlags::ACK };
         let ended = send_end(half, stores, out, again);
         for output in out.list_mut() {
@@ -91,19 +94,19 @@ impl Connection {
         }
         out.onward_options = Some(options::of_an_ack(stamps, None));
         let echo = stamps.map(|(mine, _)| mine);
-        back::send_back(half, other, stores, out, (false, None), echo);
+        to_sender::send_back(half, other, stores, out, (false, None), echo);
         Some(outcome)
     }
 }
 
 /// Times the wait for the receiver's acknowledgement of what only we can send again (RFC 6298 section 5: doubled each time).
 fn is_resend_due(half: &Half, stores: &mut Stores, now: Tick) -> bool {
-    if !half.owes(stores) {
+    if !half.has_proxy_acknowledged(stores) {
         return false;
     }
     let una_e = half.una_e;
-    let Some((flight, _)) = stores.flight_mut(half.flight()) else { return false };
-    let resend = &mut flight.resend;
+    let Some((buffers, _)) = stores.buffers_mut(half.buffers_id()) else { return false };
+    let resend = &mut buffers.resend;
     if !resend.runs || resend.una_e != una_e {
         *resend = Resend { una_e, since: now, times: 0, runs: true };
         return false;
