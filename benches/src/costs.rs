@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::page::{MeasuredMachine, Throughput};
+use crate::measured::{MeasuredMachine, Throughput};
 use crate::record::{Instructions, RowCount};
 
 /// `crates/wirepatch/src/budget/costs.json`.

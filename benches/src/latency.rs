@@ -1,51 +1,6 @@
 //! The part of the page about how much later a packet leaves, and whose doing that is.
 
-use serde::Deserialize;
-
-use crate::page::{Throughput, ThroughputRow};
-
-/// In microseconds.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Latency {
-    offered_mpps: f64,
-    p50: f64,
-    p99: f64,
-    /// The same load without the journey.
-    floor_p50: f64,
-    floor_p99: f64,
-    stretches: u64,
-    stretches_all: u64,
-    turns: TurnTimes,
-    control: Control,
-}
-
-/// The same load through as much work in registers.
-#[derive(Debug, Deserialize)]
-struct Control {
-    p99: f64,
-    turns: TurnTimes,
-}
-
-/// How long turns with frames took, and gaps in turns without.
-#[derive(Debug, Deserialize)]
-struct TurnTimes {
-    p50: f64,
-    p99: f64,
-    p999: f64,
-    max: f64,
-    busy_per_cent: f64,
-    gaps_per_s: f64,
-    gap_max: f64,
-}
-
-/// How evenly work in registers ran.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Steadiness {
-    alone_ticks: f64,
-    together_ticks: f64,
-    slow_per_cent: f64,
-    taken_per_cent: f64,
-}
+use crate::measured::{Latency, Steadiness, Throughput, ThroughputRow, TurnTimes};
 
 /// Microseconds that 99 of 100 packets may come later than without the journey.
 const ADDED_US_AIM: f64 = 10.0;

@@ -6,11 +6,12 @@
 //!            change of a few per cent is a change of the code.
 //! Never:     measures time; `wirepatch bench` does.
 
-mod beside;
 mod callgrind;
 mod cli;
+mod comparisons;
 mod costs;
 mod latency;
+mod measured;
 mod page;
 mod record;
 mod scaling;

@@ -3,8 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-use crate::latency::Steadiness;
-use crate::page::MeasuredMachine;
+use crate::measured::{MeasuredMachine, Steadiness};
 use crate::record;
 
 /// `wirepatch bench --scaling --json`.

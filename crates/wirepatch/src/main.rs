@@ -7,6 +7,7 @@ mod commands;
 #[cfg(feature = "dpdk")]
 mod nic;
 mod output;
+mod proof;
 #[cfg(feature = "dpdk")]
 mod run;
 
@@ -22,17 +23,6 @@ use cli::{Cli, Command};
 #[global_allocator]
 static MEMORY: capsule::LargePages = capsule::LargePages;
 
-/// Says it on standard error, whatever became of that.
-fn say_error(text: &str) {
-    use std::io::Write as _;
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
-}
-
-/// Runs the patches' own test cases; a diagnostic for each that fails.
-fn prove(patches: &[patch::Patch]) -> Vec<patch::Diagnostic> {
-    offline::cases::prove(patches, &patch::Options::default(), |_| ()).diagnostics
-}
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     dispatch(&cli.command).unwrap_or_else(|error| {
@@ -40,7 +30,7 @@ fn main() -> ExitCode {
             // `wirepatch fields | head`: whoever reads has seen enough.
             return ExitCode::SUCCESS;
         }
-        say_error(&format!("wirepatch: error: {error:#}\n"));
+        output::say_error(&format!("wirepatch: error: {error:#}\n"));
         if error.is::<output::Usage>() { ExitCode::from(2) } else { ExitCode::from(1) }
     })
 }

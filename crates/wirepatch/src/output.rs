@@ -35,7 +35,12 @@ pub(crate) fn reader_is_gone(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == ErrorKind::BrokenPipe)
 }
 
-/// Standard output.
+/// Writes to standard error; nobody is told if that fails.
+pub(crate) fn say_error(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Writes to standard output.
 pub(crate) fn say(text: &str) -> Result<()> {
     io::stdout().lock().write_all(text.as_bytes()).context("writing to standard output")
 }

@@ -25,6 +25,13 @@ pub(super) fn control() -> MutexGuard<'static, BTreeSet<u16>> {
     CONTROL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Descriptors of each queue.
+#[derive(Clone, Copy, Debug)]
+struct Descriptors {
+    rx: u16,
+    tx: u16,
+}
+
 /// A device of ours.
 ///
 /// Invariants:
@@ -131,45 +138,21 @@ impl EthDevice {
         let info = self.raw_info()?;
         self.check(config, &info, pool)?;
 
-        let rx_wanted = if config.rx_checksum { RX_CHECKSUMS } else { 0 };
-        let tx_wanted = if config.tx_checksum { TX_CHECKSUMS } else { 0 };
         let rss_types = if config.rx_queues > 1 {
             rss_types(config.rss, info.flow_type_rss_offloads)
         } else {
             0
         };
         let mut key = symmetric_key(if info.hash_key_size == 0 { 40 } else { info.hash_key_size });
-
-        let mut conf = sys::rte_eth_conf::default();
-        conf.rxmode.mtu = config.mtu.map_or(0, u32::from);
-        conf.rxmode.offloads = rx_wanted & info.rx_offload_capa;
-        conf.txmode.offloads = tx_wanted & info.tx_offload_capa;
-        conf.intr_conf.set_rxq(u32::from(config.rx_interrupts));
-        if rss_types != 0 {
-            conf.rxmode.mq_mode = sys::rte_eth_rx_mq_mode_RTE_ETH_MQ_RX_RSS;
-            conf.rxmode.offloads |= sys::DPDK_RX_OFFLOAD_RSS_HASH & info.rx_offload_capa;
-            conf.rx_adv_conf.rss_conf.rss_key = key.as_mut_ptr();
-            conf.rx_adv_conf.rss_conf.rss_key_len = u8::try_from(key.len()).unwrap_or(0);
-            conf.rx_adv_conf.rss_conf.rss_hf = rss_types;
-        }
+        let conf = eth_conf(config, &info, rss_types, &mut key);
         let (rx_queues, tx_queues) = (config.rx_queues, config.tx_queues);
         // SAFETY: the port is valid and stopped, `CONTROL` is held; `conf` is copied, and `key`
         // outlives the start below, where drivers read it at the latest.
         let status = unsafe { sys::rte_eth_dev_configure(self.index, rx_queues, tx_queues, &conf) };
         self.driver("rte_eth_dev_configure", status)?;
 
-        let (mut rx_descriptors, mut tx_descriptors) =
-            (config.rx_descriptors, config.tx_descriptors);
-        // SAFETY: the port is valid and configured, `CONTROL` is held.
-        let status = unsafe {
-            sys::rte_eth_dev_adjust_nb_rx_tx_desc(
-                self.index,
-                &mut rx_descriptors,
-                &mut tx_descriptors,
-            )
-        };
-        self.driver("rte_eth_dev_adjust_nb_rx_tx_desc", status)?;
-        self.set_up_queues(config, &info, &conf, (rx_descriptors, tx_descriptors), pool)?;
+        let descriptors = self.adjusted_descriptors(config)?;
+        self.set_up_queues(config, &info, &conf, descriptors, pool)?;
 
         if let Some(mtu) = config.mtu {
             // Some drivers set it here, some when configured; all of them know one of the two.
@@ -195,9 +178,18 @@ impl EthDevice {
             symmetric_rss: rss_types != 0,
             mtu,
             promiscuous: config.promiscuous && self.promiscuous()?,
-            rx_descriptors,
-            tx_descriptors,
+            rx_descriptors: descriptors.rx,
+            tx_descriptors: descriptors.tx,
         })
+    }
+
+    /// As many descriptors as the driver takes, near to those that are wanted.
+    fn adjusted_descriptors(&self, config: &PortConfig) -> Result<Descriptors> {
+        let (mut rx, mut tx) = (config.rx_descriptors, config.tx_descriptors);
+        // SAFETY: the port is valid and configured, `CONTROL` is held.
+        let status = unsafe { sys::rte_eth_dev_adjust_nb_rx_tx_desc(self.index, &mut rx, &mut tx) };
+        self.driver("rte_eth_dev_adjust_nb_rx_tx_desc", status)?;
+        Ok(Descriptors { rx, tx })
     }
 
     /// What DPDK itself does not check, or says less clearly.
@@ -239,7 +231,7 @@ impl EthDevice {
         config: &PortConfig,
         info: &sys::rte_eth_dev_info,
         conf: &sys::rte_eth_conf,
-        (rx_descriptors, tx_descriptors): (u16, u16),
+        descriptors: Descriptors,
         pool: &Mempool,
     ) -> Result<()> {
         // SAFETY: invariant 1: the port is valid.
@@ -255,7 +247,7 @@ impl EthDevice {
                 sys::rte_eth_rx_queue_setup(
                     self.index,
                     queue,
-                    rx_descriptors,
+                    descriptors.rx,
                     socket,
                     &rx_conf,
                     pool.as_ptr(),
@@ -269,7 +261,7 @@ impl EthDevice {
             // SAFETY: the port is valid and configured for this queue, `CONTROL` is held;
             // `tx_conf` is copied.
             let status = unsafe {
-                sys::rte_eth_tx_queue_setup(self.index, queue, tx_descriptors, socket, &tx_conf)
+                sys::rte_eth_tx_queue_setup(self.index, queue, descriptors.tx, socket, &tx_conf)
             };
             self.driver("rte_eth_tx_queue_setup", status)?;
         }
@@ -363,6 +355,30 @@ fn first_port_of(device: &CString) -> Option<u16> {
     // SAFETY: the iterator has not come to its end.
     unsafe { sys::rte_eth_iterator_cleanup(&mut iterator) };
     Some(index)
+}
+
+/// The port's configuration. It points to `key`, which must outlive the start of the port.
+fn eth_conf(
+    config: &PortConfig,
+    info: &sys::rte_eth_dev_info,
+    rss_types: u64,
+    key: &mut [u8],
+) -> sys::rte_eth_conf {
+    let rx_wanted = if config.rx_checksum { RX_CHECKSUMS } else { 0 };
+    let tx_wanted = if config.tx_checksum { TX_CHECKSUMS } else { 0 };
+    let mut conf = sys::rte_eth_conf::default();
+    conf.rxmode.mtu = config.mtu.map_or(0, u32::from);
+    conf.rxmode.offloads = rx_wanted & info.rx_offload_capa;
+    conf.txmode.offloads = tx_wanted & info.tx_offload_capa;
+    conf.intr_conf.set_rxq(u32::from(config.rx_interrupts));
+    if rss_types != 0 {
+        conf.rxmode.mq_mode = sys::rte_eth_rx_mq_mode_RTE_ETH_MQ_RX_RSS;
+        conf.rxmode.offloads |= sys::DPDK_RX_OFFLOAD_RSS_HASH & info.rx_offload_capa;
+        conf.rx_adv_conf.rss_conf.rss_key = key.as_mut_ptr();
+        conf.rx_adv_conf.rss_conf.rss_key_len = u8::try_from(key.len()).unwrap_or(0);
+        conf.rx_adv_conf.rss_conf.rss_hf = rss_types;
+    }
+    conf
 }
 
 fn driver_name(info: &sys::rte_eth_dev_info) -> String {

@@ -14,6 +14,9 @@ use crate::ConnectionSide;
 /// Largest datagram in one Ethernet frame.
 const WHOLE_BYTES_MAX: usize = SEGMENT_BYTES + 12;
 
+/// Bytes of a UDP header (RFC 768).
+const UDP_BYTES: usize = 8;
+
 /// Pieces a datagram is cut into at most: as many as a receiver would put together.
 const FRAGMENTS_MAX: usize = 64;
 
@@ -36,6 +39,24 @@ pub(super) fn run(
     Ok(())
 }
 
+/// One datagram of a case, and how it is cut.
+struct CaseDatagram<'a> {
+    from: ConnectionSide,
+    payload: &'a [u8],
+    cut: Segmentation,
+    /// Bytes of the case before it.
+    start: usize,
+    /// IPv6 datagrams stay whole: their fragments take the same code behind another header, and
+    /// datapath's own tests have them.
+    stays_whole: bool,
+}
+
+/// The datagrams that left the box for one datagram that came.
+struct LeftDatagrams {
+    onward: Vec<Vec<u8>>,
+    back: Vec<Vec<u8>>,
+}
+
 fn one(
     test_box: &mut TestBox,
     case: &TestCase,
@@ -47,23 +68,24 @@ fn one(
         Direction::Request => ConnectionSide::Client,
         Direction::Response => ConnectionSide::Server,
     };
-    let frames = frames(test_box, from, &step.input, cut, start, case)?;
-    let copies = if cut == Segmentation::Twice { 2 } else { 1 };
+    let stays_whole = case.peer.is_some_and(|peer| peer.is_ipv6());
+    let datagram = CaseDatagram { from, payload: &step.input, cut, start, stays_whole };
     let (mut onward, mut back) = (DatagramInbox::default(), DatagramInbox::default());
-    for frame in frames {
+    for frame in datagram.frames(test_box)? {
         for (to, left) in test_box.send(from, &frame)? {
             if to == from { back.take(&left)? } else { onward.take(&left)? }
         }
     }
-    expect(step, from, copies, onward.finish()?, back.finish()?)
+    let copies = if cut == Segmentation::Twice { 2 } else { 1 };
+    let left = LeftDatagrams { onward: onward.finish()?, back: back.finish()? };
+    expect(step, from, copies, &left)
 }
 
 fn expect(
     step: &TestStep,
     from: ConnectionSide,
     copies: usize,
-    onward: Vec<Vec<u8>>,
-    back: Vec<Vec<u8>>,
+    left: &LeftDatagrams,
 ) -> Result<(), Mismatch> {
     let to = from.other();
     let (arrives, answer): (Option<&[u8]>, Option<&[u8]>) = match &step.expect {
@@ -72,7 +94,7 @@ fn expect(
         Expect::Dropped | Expect::Closed => (None, None),
         Expect::Reply(answer) => (None, Some(&answer.reply)),
     };
-    for (who, want, came) in [(to, arrives, onward), (from, answer, back)] {
+    for (who, want, came) in [(to, arrives, &left.onward), (from, answer, &left.back)] {
         let Some(want) = want else {
             if let Some(first) = came.first() {
                 return Err(Mismatch::differs(
@@ -97,92 +119,97 @@ fn expect(
     Ok(())
 }
 
-/// The datagram's frames in the order they are sent.
-fn frames(
-    test_box: &mut TestBox,
-    from: ConnectionSide,
-    payload: &[u8],
-    cut: Segmentation,
-    start: usize,
-    case: &TestCase,
-) -> Result<Vec<Vec<u8>>, Mismatch> {
-    let [client, server] = test_box.ports();
-    let (source, destination) = match from {
-        ConnectionSide::Client => (client, server),
-        ConnectionSide::Server => (server, client),
-    };
-    let Ok(len) = u16::try_from(payload.len().saturating_add(8)) else {
-        return Err(Mismatch::new("the case sends more bytes than a datagram has; cut it down"));
-    };
-    let mut l4 = Vec::with_capacity(len.into());
-    l4.extend(source.to_be_bytes());
-    l4.extend(destination.to_be_bytes());
-    l4.extend(len.to_be_bytes());
-    l4.extend([0xff, 0xff]);
-    l4.extend_from_slice(payload);
-    let whole = test_box.frame(from, number::UDP, &l4);
-    // Fragments of IPv6 go through the same code behind another header; datapath's own tests have them.
-    let never_cut = case.peer.is_some_and(|peer| peer.is_ipv6());
-    let whole_does = never_cut || payload.len() <= WHOLE_BYTES_MAX;
-    if whole_does && matches!(cut, Segmentation::Twice) {
-        return Ok(vec![whole.clone(), whole]);
-    }
-    if never_cut || (whole_does && matches!(cut, Segmentation::Whole)) {
-        return Ok(vec![whole]);
-    }
-    // The checksum covers the whole, so it is taken from there.
-    let Ok(layers) = Layers::ethernet(&whole) else {
-        return Err(Mismatch::new("the case sends more bytes than a packet has; cut it down"));
-    };
-    if !checksum::transport_is_right(&whole, &layers) {
-        return Err(Mismatch::new("the case sends more bytes than a datagram has; cut it down"));
-    }
-    let body = whole.get(layers.l4..layers.ip_end).unwrap_or_default().to_vec();
-    // Fragments are cut at multiples of eight of what follows the IP header.
-    let forward = match cut {
-        Segmentation::Swapped | Segmentation::Backwards | Segmentation::Twice => {
-            Segmentation::Random(7)
+impl CaseDatagram<'_> {
+    /// Its frames in the order they are sent.
+    fn frames(&self, test_box: &mut TestBox) -> Result<Vec<Vec<u8>>, Mismatch> {
+        let whole = self.whole_frame(test_box)?;
+        let fits = self.stays_whole || self.payload.len() <= WHOLE_BYTES_MAX;
+        match self.cut {
+            Segmentation::Twice if fits => return Ok(vec![whole.clone(), whole]),
+            Segmentation::Whole if fits => return Ok(vec![whole]),
+            _ if self.stays_whole => return Ok(vec![whole]),
+            _ => {}
         }
-        Segmentation::Whole
-        | Segmentation::Bytes
-        | Segmentation::At(_)
-        | Segmentation::Random(_) => cut,
-    };
-    let mut ends: Vec<usize> = pieces(forward, start, payload.len())
-        .iter()
-        .map(|piece| (piece.end.saturating_add(8)) & !7)
-        .filter(|&end| end < body.len())
-        .collect();
-    ends.dedup();
-    let stride = ends.len().div_ceil(FRAGMENTS_MAX).max(1);
-    let mut ends: Vec<usize> = ends.into_iter().step_by(stride).collect();
-    // No fragment may be longer than a frame carries.
-    let most = SEGMENT_BYTES & !7;
-    let mut at = 0;
-    let mut all = Vec::new();
-    for end in ends.drain(..).chain([body.len()]) {
-        while end.saturating_sub(at) > most {
-            at = at.saturating_add(most);
-            all.push(at);
+        // The checksum covers the whole datagram, so the fragments take it from there.
+        let Ok(layers) = Layers::ethernet(&whole) else {
+            return Err(Mismatch::new("the case sends more bytes than a packet has; cut it down"));
+        };
+        if !checksum::transport_is_right(&whole, &layers) {
+            return Err(too_long());
         }
-        at = end;
-        all.push(end);
-    }
-    all.pop();
-    let mut frames = test_box.fragments(from, number::UDP, &body, &all);
-    match cut {
-        Segmentation::Swapped => frames.chunks_exact_mut(2).for_each(|two| two.swap(0, 1)),
-        Segmentation::Backwards => frames.reverse(),
-        Segmentation::Twice => {
-            let again = test_box.fragments(from, number::UDP, &body, &all);
-            frames.extend(again);
+        let body = whole.get(layers.l4..layers.ip_end).unwrap_or_default();
+        let ends = self.fragment_ends(body.len());
+        let mut frames = test_box.fragments(self.from, number::UDP, body, &ends);
+        match self.cut {
+            Segmentation::Swapped => frames.chunks_exact_mut(2).for_each(|two| two.swap(0, 1)),
+            Segmentation::Backwards => frames.reverse(),
+            Segmentation::Twice => {
+                frames.extend(test_box.fragments(self.from, number::UDP, body, &ends));
+            }
+            Segmentation::Whole
+            | Segmentation::Bytes
+            | Segmentation::At(_)
+            | Segmentation::Random(_) => {}
         }
-        Segmentation::Whole
-        | Segmentation::Bytes
-        | Segmentation::At(_)
-        | Segmentation::Random(_) => {}
+        Ok(frames)
     }
-    Ok(frames)
+
+    /// The datagram in one frame, however long that is.
+    fn whole_frame(&self, test_box: &mut TestBox) -> Result<Vec<u8>, Mismatch> {
+        let [client, server] = test_box.ports();
+        let (source, destination) = match self.from {
+            ConnectionSide::Client => (client, server),
+            ConnectionSide::Server => (server, client),
+        };
+        let Ok(len) = u16::try_from(self.payload.len().saturating_add(UDP_BYTES)) else {
+            return Err(too_long());
+        };
+        let mut l4 = Vec::with_capacity(len.into());
+        l4.extend(source.to_be_bytes());
+        l4.extend(destination.to_be_bytes());
+        l4.extend(len.to_be_bytes());
+        l4.extend([0xff, 0xff]);
+        l4.extend_from_slice(self.payload);
+        Ok(test_box.frame(self.from, number::UDP, &l4))
+    }
+
+    /// Where the datagram of `body_bytes` is cut: multiples of eight behind the IP header, the end
+    /// itself left out. No fragment is longer than a frame carries.
+    fn fragment_ends(&self, body_bytes: usize) -> Vec<usize> {
+        let forward = match self.cut {
+            Segmentation::Swapped | Segmentation::Backwards | Segmentation::Twice => {
+                Segmentation::Random(7)
+            }
+            Segmentation::Whole
+            | Segmentation::Bytes
+            | Segmentation::At(_)
+            | Segmentation::Random(_) => self.cut,
+        };
+        let mut wanted: Vec<usize> = pieces(forward, self.start, self.payload.len())
+            .iter()
+            .map(|piece| piece.end.saturating_add(UDP_BYTES) & !7)
+            .filter(|&end| end < body_bytes)
+            .collect();
+        wanted.dedup();
+        let stride = wanted.len().div_ceil(FRAGMENTS_MAX).max(1);
+        let most = SEGMENT_BYTES & !7;
+        let mut at = 0;
+        let mut ends = Vec::new();
+        for end in wanted.into_iter().step_by(stride).chain([body_bytes]) {
+            while end.saturating_sub(at) > most {
+                at = at.saturating_add(most);
+                ends.push(at);
+            }
+            at = end;
+            ends.push(end);
+        }
+        ends.pop();
+        ends
+    }
+}
+
+fn too_long() -> Mismatch {
+    Mismatch::new("the case sends more bytes than a datagram has; cut it down")
 }
 
 /// The fragments of one datagram.

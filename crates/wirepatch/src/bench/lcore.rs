@@ -62,7 +62,7 @@ impl Bench {
             bail!("no CPU to run on")
         };
         if first == last {
-            crate::say_error(
+            crate::output::say_error(
                 "wirepatch bench: one CPU only: the journey and its feeder take turns on it\n",
             );
         }

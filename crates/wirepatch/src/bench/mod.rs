@@ -93,17 +93,20 @@ fn run(rows: &[BenchRow], args: &BenchArgs) -> Result<BenchReport> {
     // Rows and testpmd take turns, so that what they are compared by was measured close together.
     for _ in 0..args.repeat {
         for row in rows {
-            crate::say_error(&format!("wirepatch bench: {}\n", row.title()));
+            crate::output::say_error(&format!("wirepatch bench: {}\n", row.title()));
             report.keep_better(rings::measure(&bench, row)?);
         }
         // A pair is about the journey, whatever brings its frames.
         let over_ports = rows.iter().filter(|row| !args.pairs && ports::concerns(row.kind));
         for row in over_ports {
-            crate::say_error(&format!("wirepatch bench: {}, net_pcap ports\n", row.title()));
+            crate::output::say_error(&format!(
+                "wirepatch bench: {}, net_pcap ports\n",
+                row.title()
+            ));
             report.keep_better(ports::measure(&bench, row)?);
         }
         if !args.no_testpmd && !args.pairs {
-            crate::say_error("wirepatch bench: testpmd, net_pcap ports\n");
+            crate::output::say_error("wirepatch bench: testpmd, net_pcap ports\n");
             report.keep_better_testpmd(testpmd::measure(&bench));
         }
     }
@@ -116,7 +119,7 @@ fn run(rows: &[BenchRow], args: &BenchArgs) -> Result<BenchReport> {
     let mut report = BenchReport::new(clock::machine(hz, None, None), None);
     for _ in 0..args.repeat {
         for row in rows {
-            crate::say_error(&format!("wirepatch bench: {}\n", row.title()));
+            crate::output::say_error(&format!("wirepatch bench: {}\n", row.title()));
             report.keep_better(single::measure(row, args.seconds, hz)?);
         }
     }

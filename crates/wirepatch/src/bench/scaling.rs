@@ -85,7 +85,7 @@ pub(super) fn measure(bench: &Bench, args: &BenchArgs) -> Result<Vec<ScalingResu
     let mut found: Vec<StretchTicks> = rows.iter().map(|_| StretchTicks::default()).collect();
     for _ in 0..args.repeat {
         for ((row, is_played), found) in rows.iter().zip(&mut found) {
-            crate::say_error(&format!("wirepatch bench: {}, two lcores\n", row.title()));
+            crate::output::say_error(&format!("wirepatch bench: {}, two lcores\n", row.title()));
             round(bench, &pool, row, *is_played, found)?;
         }
     }

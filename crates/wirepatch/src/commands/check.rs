@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{code, load};
 use crate::budget::{self, Budget};
 use crate::cli::CheckArgs;
-use crate::{output, say_error};
+use crate::output::{self, say_error};
 
 /// What was found.
 #[derive(Debug, Default, Serialize)]
@@ -34,7 +34,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode> {
     if let Some(path) = &args.config {
         let checked = Config::load(path).and_then(|config| {
             found.problems = problems_here(&config);
-            let loaded = load_plan(&config, &BTreeMap::new(), unix_seconds(), crate::prove)?;
+            let loaded = load_plan(&config, &BTreeMap::new(), unix_seconds(), crate::proof::prove)?;
             Ok((config, loaded))
         });
         match checked {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::code;
 use crate::cli::{CtlArgs, CtlCommand, ModeArg};
-use crate::{output, say_error};
+use crate::output::{self, say_error};
 
 /// Asks, and shows the answer.
 pub(crate) fn ctl(args: &CtlArgs) -> Result<ExitCode> {

@@ -17,8 +17,7 @@ use wire::{Layers, Tcp, Transport as Layer4};
 
 use super::{code, ports};
 use crate::cli::DecodeArgs;
-use crate::output::ProgressUnit;
-use crate::{output, say_error};
+use crate::output::{self, ProgressUnit, say_error};
 use message::{DecodedMessage, MessageOrigin};
 use streams::CaptureStreams;
 

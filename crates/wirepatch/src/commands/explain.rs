@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{code, load};
 use crate::budget::{self, Budget};
 use crate::cli::ExplainArgs;
-use crate::{output, say_error};
+use crate::output::{self, say_error};
 
 /// Says it.
 pub(crate) fn explain(args: &ExplainArgs) -> Result<ExitCode> {

@@ -15,8 +15,7 @@ use serde::Serialize;
 
 use super::{code, load, ports};
 use crate::cli::ReplayArgs;
-use crate::output::{ProgressUnit, Usage};
-use crate::{output, say_error};
+use crate::output::{self, ProgressUnit, Usage, say_error};
 
 /// What one patch did, summed.
 #[derive(Clone, Debug, Default, Serialize)]

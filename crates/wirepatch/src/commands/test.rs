@@ -9,8 +9,7 @@ use serde::Serialize;
 
 use super::{code, load};
 use crate::cli::TestArgs;
-use crate::output::ProgressUnit;
-use crate::{output, say_error};
+use crate::output::{self, ProgressUnit, say_error};
 
 #[derive(Debug, Serialize)]
 struct TestAnswer<'a> {

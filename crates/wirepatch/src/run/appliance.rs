@@ -41,7 +41,7 @@ struct Set {
 impl Appliance {
     /// Loads the first plan.
     pub(super) fn load(config: Config, log: Log) -> core::result::Result<Self, Vec<Diagnostic>> {
-        let loaded = load_plan(&config, &BTreeMap::new(), unix_seconds(), crate::prove)?;
+        let loaded = load_plan(&config, &BTreeMap::new(), unix_seconds(), crate::proof::prove)?;
         for warning in &loaded.warnings {
             log.warn(warning);
         }
@@ -177,7 +177,7 @@ impl Appliance {
         modes: BTreeMap<String, Mode>,
         what: &str,
     ) -> Response {
-        let loaded = match load_plan(config, &modes, unix_seconds(), crate::prove) {
+        let loaded = match load_plan(config, &modes, unix_seconds(), crate::proof::prove) {
             Ok(loaded) => loaded,
             Err(found) => return self.refused(what, &found),
         };

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let config = match Config::load(&args.config) {
         Ok(config) => config,
         Err(found) => {
-            crate::say_error(&patch::render(&found));
+            crate::output::say_error(&patch::render(&found));
             return Ok(ExitCode::from(1));
         }
     };
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let appliance = match Appliance::load(config.clone(), log) {
         Ok(appliance) => appliance,
         Err(found) => {
-            crate::say_error(&patch::render(&found));
+            crate::output::say_error(&patch::render(&found));
             return Ok(ExitCode::from(1));
         }
     };

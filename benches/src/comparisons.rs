@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-use crate::page::{MeasuredMachine, Throughput, ThroughputRow, verdict};
+use crate::measured::{MeasuredMachine, Throughput, ThroughputRow, verdict};
 use crate::{latency, record};
 
 /// `wirepatch bench --pairs --json`.
