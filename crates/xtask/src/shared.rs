@@ -1,29 +1,27 @@
-//! What threads share: the table that names every shared atomic, lock and reference count of the product, and the check that
+//! The table of every shared atomic, lock and reference count of the product, and the check that
 //! holds the sources against it.
 //!
-//! What the packet path is promised by it: whatever is written while packets flow has one writer and stands on cache lines that no
-//! other core writes; what all cores read is written at a reload or a stop only; nothing on the packet path locks a line
-//! (`fetch_add`, `swap`, `compare_exchange`), takes a lock or counts references. What lies outside these sources is in
-//! `docs/architecture.md`.
+//! It keeps a promise to the packet path. A value that is written while packets flow has one
+//! writer, on cache lines that no other core writes. A value that all cores read is written at a
+//! reload or a stop only. Nothing on the packet path locks a cache line (`fetch_add`, `swap`,
+//! `compare_exchange`), takes a lock or counts references. `docs/architecture.md` has the rest.
 
 mod scan;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use anyhow::{Context as _, Result};
-
-use crate::tidy;
+use crate::complaint::Complaint;
+use crate::source::RustSource;
 use Room::{Cold, Counted, Own, Within};
-use scan::{Declared, Found};
+use scan::{Declared, FileScan};
 
 /// Where a shared value stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Room {
-    /// On cache lines of its own: the type it is declared in is aligned to 128 bytes, two lines, as processors fetch the
-    /// neighbour of one that misses.
+    /// On cache lines of its own: its type is aligned to 128 bytes. That is two lines, because
+    /// processors also fetch the neighbour of a line that misses.
     Own,
     /// Declared in a type that only ever stands inside these, which have such lines.
     Within(&'static [&'static str]),
@@ -33,11 +31,12 @@ enum Room {
     Cold,
 }
 
-/// `(file under crates/, name, kind, where it stands, who writes and reads it, and when)`. `Type.*` are all cells of a type.
-type Row = (&'static str, &'static str, &'static str, Room, &'static str);
+/// `(file under crates/, name, kind, where it is kept, who writes and reads it, and when)`.
+/// `Type.*` are all cells of a type.
+type SharedRow = (&'static str, &'static str, &'static str, Room, &'static str);
 
 #[rustfmt::skip] // A row a line.
-const SHARED: &[Row] = &[
+const SHARED: &[SharedRow] = &[
     // Written while packets flow: one writer each.
     ("datapath/src/counters.rs", "Cell.0", "AtomicU64", Within(&["CoreCounters", "ModuleLines", "PatchLines", "PlanCounters", "Lost", "LcoreCycles"]), "its core stores, per packet; a scrape loads"),
     ("datapath/src/counters.rs", "CoreCounters.*", "Cell", Own, "its core, per packet and per turn; scrapes read"),
@@ -50,14 +49,14 @@ const SHARED: &[Row] = &[
     // Read by every core once a turn.
     ("plan/src/publish.rs", "Generation.0", "AtomicU64", Own, "control, at a reload; every core reads once a turn"),
     ("wirepatch/src/run/worker.rs", "Stop.0", "AtomicBool", Own, "control, once; every lcore reads once a turn"),
-    // What leads to the above, and to what is read only. Counts change at the start, at a reload, at a scrape.
+    // References to the values above. Counts change at the start, a reload and a scrape.
     ("datapath/src/core.rs", "Core.counters", "Arc", Counted, "counted at the start"),
     ("plan/src/publish.rs", "Subscriber.publisher", "Arc", Counted, "counted at the start"),
     ("plan/src/publish.rs", "Subscriber.current", "Arc", Counted, "its core, at the first turn after a reload"),
     ("plan/src/publish.rs", "Subscriber.previous", "Arc", Counted, "its core, once no connection of its runs on that plan"),
     ("plan/src/publish.rs", "Published.latest", "Arc", Counted, "control, at a reload; scrapes count it"),
     ("plan/src/publish.rs", "Published.retired", "Arc", Counted, "control, at a reload"),
-    ("plan/src/publish.rs", "Publisher.shelf", "Mutex", Counted, "control, at a reload and a scrape; a core tries it at the first turn after a reload"),
+    ("plan/src/publish.rs", "Publisher.published", "Mutex", Counted, "control, at a reload and a scrape; a core tries it at the first turn after a reload"),
     ("plan/src/index/precondition.rs", "AtomKind.Matches", "Arc", Counted, "counted when a plan is compiled"),
     ("plan/src/index/literal_set.rs", "LiteralSet.expressions", "Arc", Counted, "counted when a plan is compiled"),
     ("plan/src/index/literal_set.rs", "Waiter.Expression", "Arc", Counted, "counted when a plan is compiled"),
@@ -156,7 +155,7 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ("plan/src/publish.rs", "Publisher::latest", "Arc::clone", "at a scrape"),
     ("plan/src/publish.rs", "Publisher::publish", "fetch_add", "at a reload"),
     ("plan/src/publish.rs", "Publisher::reclaim", "Arc::try_unwrap", "at a scrape"),
-    ("plan/src/publish.rs", "Publisher::shelf", "lock", "at a reload and a scrape"),
+    ("plan/src/publish.rs", "Publisher::published", "lock", "at a reload and a scrape"),
     ("plan/src/publish.rs", "Subscriber::refresh", "Arc::clone", "at the first turn after a reload"),
     ("plan/src/publish.rs", "Subscriber::refresh", "Arc::ptr_eq", "at the first turn after a reload"),
     ("plan/src/publish.rs", "Subscriber::refresh", "try_lock", "at the first turn after a reload"),
@@ -166,20 +165,16 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// Every complaint about what threads share.
-pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
+pub(crate) fn check(sources: &[RustSource], complaints: &mut Vec<Complaint>) {
     let mut held = Held::default();
-    let crates = root.join("crates");
-    for file in tidy::sources(root)? {
-        let Ok(shown) = file.strip_prefix(&crates) else { continue };
-        let shown = shown.display().to_string();
-        let source = shown.contains("/src/") && !tidy::is_test(&shown);
-        if source && !TOOLS.iter().any(|tool| shown.starts_with(tool)) {
-            let text = std::fs::read_to_string(&file)
-                .with_context(|| format!("reading {}", file.display()))?;
-            held.file(&shown, &text)?;
+    for source in sources {
+        let Some(shown) = source.path.strip_prefix("crates/") else { continue };
+        let product = shown.contains("/src/") && !source.is_test();
+        if product && !TOOLS.iter().any(|tool| shown.starts_with(tool)) {
+            held.file(shown, &source.syntax);
         }
     }
-    Ok(held.end())
+    complaints.extend(held.end().into_iter().map(|text| Complaint::new("shared", "shared", text)));
 }
 
 /// The sources held against the tables so far.
@@ -193,15 +188,15 @@ struct Held {
 }
 
 impl Held {
-    fn file(&mut self, shown: &str, text: &str) -> Result<()> {
-        let found = Found::of(text).with_context(|| format!("parsing crates/{shown}"))?;
+    fn file(&mut self, shown: &str, syntax: &syn::File) {
+        let found = FileScan::of(syntax);
         self.aligned.extend(found.aligned);
         for declared in &found.declared {
             let row = SHARED.iter().position(|row| row.0 == shown && names(row, declared));
             self.declared(shown, declared, row);
         }
         if !PACKET_PATH.iter().any(|path| shown.starts_with(path)) {
-            return Ok(());
+            return;
         }
         for call in &found.called {
             let (within, what) = (call.within.as_str(), call.what.as_str());
@@ -214,7 +209,6 @@ impl Held {
                 )),
             }
         }
-        Ok(())
     }
 
     fn declared(&mut self, shown: &str, declared: &Declared, row: Option<usize>) {
@@ -259,7 +253,7 @@ impl Held {
 }
 
 /// `Type.*` names all cells of a type, and nothing else of it.
-fn names(row: &Row, declared: &Declared) -> bool {
+fn names(row: &SharedRow, declared: &Declared) -> bool {
     let (_, name, kind, ..) = row;
     let named = match name.strip_suffix('*') {
         Some(owner) => *kind == "Cell" && declared.name.starts_with(owner),

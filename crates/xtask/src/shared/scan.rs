@@ -1,4 +1,5 @@
-//! What one source file declares that threads can share, and where it calls what locks a cache line: read off its syntax tree.
+//! Reads the syntax tree of one file: the values that threads can share, and the calls that lock a
+//! cache line.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +27,7 @@ pub(super) struct Called {
 
 /// Of one file, without its tests.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct FileScan {
     pub(super) declared: BTreeSet<Declared>,
     pub(super) called: BTreeSet<Called>,
     /// Types on cache lines of their own.
@@ -37,13 +38,11 @@ pub(super) struct Found {
     function: String,
 }
 
-impl Found {
-    /// # Errors
-    /// Where `text` is not Rust.
-    pub(super) fn of(text: &str) -> syn::Result<Self> {
+impl FileScan {
+    pub(super) fn of(syntax: &syn::File) -> Self {
         let mut found = Self::default();
-        found.visit_file(&syn::parse_file(text)?);
-        Ok(found)
+        found.visit_file(syntax);
+        found
     }
 
     fn declare(&mut self, name: &str, of: &syn::Type) {
@@ -94,24 +93,24 @@ impl Found {
 
 /// Items with fields.
 trait Declares {
-    fn declare_in(&self, found: &mut Found);
+    fn declare_in(&self, found: &mut FileScan);
 }
 
 impl Declares for syn::ItemStruct {
-    fn declare_in(&self, found: &mut Found) {
+    fn declare_in(&self, found: &mut FileScan) {
         found.declare_fields(&self.fields, None);
     }
 }
 
 impl Declares for syn::ItemEnum {
-    fn declare_in(&self, found: &mut Found) {
+    fn declare_in(&self, found: &mut FileScan) {
         for variant in &self.variants {
             found.declare_fields(&variant.fields, Some(&variant.ident));
         }
     }
 }
 
-impl<'ast> Visit<'ast> for Found {
+impl<'ast> Visit<'ast> for FileScan {
     fn visit_item(&mut self, item: &'ast syn::Item) {
         if !attributes(item).iter().any(is_test) {
             visit::visit_item(self, item);

@@ -1,9 +1,10 @@
 use super::*;
 
-/// What one file, taken for `crates/{shown}`, is told. Rows of other files are missing then, which is not said here.
+/// The complaints about one file, taken for `crates/{shown}`. Rows of other files are missing
+/// then, and the result leaves those complaints out.
 fn complaints_of(shown: &str, text: &str) -> Vec<String> {
     let mut held = Held::default();
-    held.file(shown, text).unwrap();
+    held.file(shown, &syn::parse_file(text).unwrap());
     held.complaints
 }
 
