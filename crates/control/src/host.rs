@@ -1,28 +1,35 @@
-//! What `wirepatch run` would stumble over on this machine although the configuration is sound.
+//! What this machine lacks of what a sound configuration needs.
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 
-use crate::config::{Config, Device};
+use crate::config::Config;
+use crate::forms::PortDevice;
 
 /// Every problem, as a sentence that says what to do.
 pub fn problems_here(config: &Config) -> Vec<String> {
     let mut found = Vec::new();
     devices(config, &mut found);
     cpus(config, &mut found);
-    if config.eal.hugepages && free_hugepages_mib() < u64::from(config.eal.memory_mib) {
+    if config.settings.eal.hugepages
+        && free_hugepages_mib() < u64::from(config.settings.eal.memory_mib)
+    {
         found.push(format!(
             "eal.hugepages: {} MiB of hugepages are free, {} are wanted; reserve them (deploy/prepare-host.sh --hugepages N) \
              or set `hugepages: false`",
             free_hugepages_mib(),
-            config.eal.memory_mib
+            config.settings.eal.memory_mib
         ));
     }
-    if let Err(error) = TcpListener::bind(config.metrics) {
-        found.push(format!("metrics.listen: cannot listen on {}: {error}", config.metrics));
+    if let Err(error) = TcpListener::bind(config.settings.metrics.listen) {
+        found.push(format!(
+            "metrics.listen: cannot listen on {}: {error}",
+            config.settings.metrics.listen
+        ));
     }
-    let folder = config.control.path.parent().unwrap_or(Path::new("/"));
+    let socket = config.control_socket();
+    let folder = socket.parent().unwrap_or(Path::new("/"));
     if !folder.is_dir() && !folder.parent().is_some_and(Path::is_dir) {
         found.push(format!(
             "control.socket: {} does not exist; make it, or name another path",
@@ -33,19 +40,19 @@ pub fn problems_here(config: &Config) -> Vec<String> {
 }
 
 fn devices(config: &Config, found: &mut Vec<String>) {
-    for port in &config.ports {
-        match &port.device {
-            Device::Pci(address) => {
+    for port in config.settings.ports.iter() {
+        match &port.device.value {
+            PortDevice::Pci(address) => {
                 let full =
                     if address.len() < 12 { format!("0000:{address}") } else { address.clone() };
                 if !Path::new("/sys/bus/pci/devices").join(&full).is_dir() {
                     found.push(format!(
                         "port {}: no PCI device {full} here (`lspci -D` lists them)",
-                        port.name
+                        port.name.value
                     ));
                 }
             }
-            Device::Virtual(text) => {
+            PortDevice::Virtual(text) => {
                 // Taps are made by the driver; packet and XDP sockets need the link to be there.
                 let needs_link =
                     text.starts_with("net_af_packet") || text.starts_with("net_af_xdp");
@@ -55,7 +62,7 @@ fn devices(config: &Config, found: &mut Vec<String>) {
                 {
                     found.push(format!(
                         "port {}: no network link `{link}` here (`ip link` lists them)",
-                        port.name
+                        port.name.value
                     ));
                 }
             }
@@ -64,10 +71,11 @@ fn devices(config: &Config, found: &mut Vec<String>) {
 }
 
 fn cpus(config: &Config, found: &mut Vec<String>) {
-    for cpu in &config.workers.cpus {
-        if !Path::new(&format!("/sys/devices/system/cpu/cpu{cpu}")).is_dir() {
+    for cpu in &config.settings.workers.cpus {
+        if !Path::new(&format!("/sys/devices/system/cpu/cpu{}", cpu.value)).is_dir() {
             found.push(format!(
-                "workers.cpus: this machine has no CPU {cpu} (`lscpu -e` lists them)"
+                "workers.cpus: this machine has no CPU {} (`lscpu -e` lists them)",
+                cpu.value
             ));
         }
     }

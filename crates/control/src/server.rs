@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::config::ControlSocket;
+use crate::forms::FilePermissions;
 use crate::protocol::{REQUEST_BYTES_MAX, Request, Response};
 
 /// A client that says nothing is sent away, so that the next one is served.
@@ -29,10 +29,10 @@ pub struct ControlServer {
 impl ControlServer {
     /// Listens, and answers with `answer` on a thread of its own.
     pub fn start(
-        socket: &ControlSocket,
+        path: PathBuf,
+        permissions: FilePermissions,
         answer: impl Fn(Request) -> Response + Send + 'static,
     ) -> Result<Self> {
-        let path = socket.path.clone();
         let shown = path.display().to_string();
         if UnixStream::connect(&path).is_ok() {
             bail!(
@@ -46,11 +46,11 @@ impl ControlServer {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         }
-        // Bound under another name first: the socket never stands at its place with wider permissions than it should have.
+        // Bind under another name first, so that nobody ever finds the socket with wider permissions than it should have.
         let draft = path.with_extension(format!("{}.new", std::process::id()));
         let listener = UnixListener::bind(&draft)
             .with_context(|| format!("listening on {}", draft.display()))?;
-        fs::set_permissions(&draft, fs::Permissions::from_mode(socket.permissions))
+        fs::set_permissions(&draft, fs::Permissions::from_mode(permissions.0))
             .with_context(|| format!("setting permissions of {shown}"))?;
         fs::rename(&draft, &path).with_context(|| format!("putting {shown} in place"))?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -115,41 +115,45 @@ mod tests {
     #[test]
     fn asks_and_answers_and_leaves_no_file() {
         let folder = tempfile::tempdir().unwrap();
-        let socket =
-            ControlSocket { path: folder.path().join("deep/control.sock"), permissions: 0o600 };
-        let server = ControlServer::start(&socket, |request| {
+        let path = folder.path().join("deep/control.sock");
+        let permissions = FilePermissions(0o600);
+        let server = ControlServer::start(path.clone(), permissions, |request| {
             let Request::Mode { group, observe } = request else {
                 return Response::Error(format!("{request:?}"));
             };
             Response::Ok(serde_json::json!({ "group": group, "observe": observe }))
         })
         .unwrap();
-        assert_eq!(fs::metadata(&socket.path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let request = Request::Mode { group: "web".to_owned(), observe: true };
-        let Response::Ok(value) = ask(&socket.path, &request).unwrap() else { panic!("refused") };
+        let Response::Ok(value) = ask(&path, &request).unwrap() else { panic!("refused") };
         assert_eq!(value, serde_json::json!({ "group": "web", "observe": true }));
-        assert!(matches!(ask(&socket.path, &Request::Flows).unwrap(), Response::Error(_)));
-        assert!(ControlServer::start(&socket, |_| Response::Error(String::new())).is_err());
+        assert!(matches!(ask(&path, &Request::Flows).unwrap(), Response::Error(_)));
+        assert!(
+            ControlServer::start(path.clone(), permissions, |_| Response::Error(String::new()))
+                .is_err()
+        );
         drop(server);
-        assert!(!socket.path.exists());
-        assert!(ask(&socket.path, &Request::Status).unwrap_err().to_string().contains("--socket"));
+        assert!(!path.exists());
+        assert!(ask(&path, &Request::Status).unwrap_err().to_string().contains("--socket"));
     }
 
     #[test]
     fn garbage_and_silence_do_not_stop_it() {
         let folder = tempfile::tempdir().unwrap();
-        let socket = ControlSocket { path: folder.path().join("c.sock"), permissions: 0o600 };
-        let _server =
-            ControlServer::start(&socket, |_| Response::Ok(serde_json::Value::Null)).unwrap();
-        let mut noisy = UnixStream::connect(&socket.path).unwrap();
+        let path = folder.path().join("c.sock");
+        let permissions = FilePermissions(0o600);
+        let quiet = |_| Response::Ok(serde_json::Value::Null);
+        let _server = ControlServer::start(path.clone(), permissions, quiet).unwrap();
+        let mut noisy = UnixStream::connect(&path).unwrap();
         noisy.write_all(b"{\"command\":\"explode\"}\n").unwrap();
         let mut said = String::new();
         BufReader::new(&noisy).read_line(&mut said).unwrap();
         assert!(said.contains("not a request"), "{said}");
-        let mut long = UnixStream::connect(&socket.path).unwrap();
+        let mut long = UnixStream::connect(&path).unwrap();
         let _ = long.write_all(&[b'x'; 10_000]);
         drop(long);
-        let _silent = UnixStream::connect(&socket.path).unwrap();
-        assert!(matches!(ask(&socket.path, &Request::Status).unwrap(), Response::Ok(_)));
+        let _silent = UnixStream::connect(&path).unwrap();
+        assert!(matches!(ask(&path, &Request::Status).unwrap(), Response::Ok(_)));
     }
 }

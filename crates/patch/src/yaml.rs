@@ -11,8 +11,8 @@ mod node;
 mod spanned;
 
 pub(crate) use align::place_within;
-pub use de::from_source;
 pub(crate) use de::{BYTES, LITERAL};
+pub use de::{from_node, from_source};
 pub use node::{Node, Style, Value};
 pub use spanned::{List, Spanned};
 

@@ -63,7 +63,13 @@ static PROTOCOL: Protocol = Protocol {
     ],
     unit: "a datagram",
     readings: include_str!("readings/tftp.md"),
-    refusals: &["illegal_operation", "file_not_found", "access_violation", "disk_full", "undefined"],
+    refusals: &[
+        "illegal_operation",
+        "file_not_found",
+        "access_violation",
+        "disk_full",
+        "undefined",
+    ],
 };
 
 /// Code and text of each refusal (RFC 1350, appendix).

@@ -52,7 +52,12 @@ static PROTOCOL: Protocol = Protocol {
             help: "The method's name.",
             ..FieldDef::TEXT
         },
-        FieldDef { name: "thrift.seq_id", repr: Repr::BE, help: "Joins a reply with its call.", ..NUMBER },
+        FieldDef {
+            name: "thrift.seq_id",
+            repr: Repr::BE,
+            help: "Joins a reply with its call.",
+            ..NUMBER
+        },
         FieldDef {
             name: "thrift.fid",
             kind: FieldKind::Uint(16),
@@ -60,8 +65,16 @@ static PROTOCOL: Protocol = Protocol {
             help: "The number of a field, of the arguments or of a struct inside them.",
             ..NUMBER
         },
-        FieldDef { name: "thrift.num_list_item", help: "Elements that a list claims to have.", ..ITEMS },
-        FieldDef { name: "thrift.num_set_item", help: "Elements that a set claims to have.", ..ITEMS },
+        FieldDef {
+            name: "thrift.num_list_item",
+            help: "Elements that a list claims to have.",
+            ..ITEMS
+        },
+        FieldDef {
+            name: "thrift.num_set_item",
+            help: "Elements that a set claims to have.",
+            ..ITEMS
+        },
         FieldDef { name: "thrift.num_map_item", help: "Pairs that a map claims to have.", ..ITEMS },
         FieldDef {
             name: "_ws.malformed",

@@ -62,6 +62,9 @@ pub(crate) struct CheckArgs {
     /// Check this configuration, and the patches it names.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
+    /// Print the configuration as YAML with every default filled in, where its file is sound.
+    #[arg(long, requires = "config", conflicts_with = "json")]
+    pub(crate) effective: bool,
     /// Patch files or folders.
     #[arg(value_name = "PATCH", required_unless_present = "config", value_hint = ValueHint::AnyPath)]
     pub(crate) patches: Vec<PathBuf>,
@@ -162,7 +165,7 @@ pub(crate) struct CtlArgs {
         env = "WIREPATCH_SOCKET",
         hide_env_values = true,
         global = true,
-        default_value = "/run/wirepatch/control.sock",
+        default_value = control::CONTROL_SOCKET,
         value_hint = ValueHint::FilePath
     )]
     pub(crate) socket: PathBuf,

@@ -13,7 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("flow", &["stage", "wire"]),
     ("datapath", &["engine", "flow", "plan", "proto", "stage", "wire"]),
     ("telemetry", &["datapath", "stage"]),
-    ("control", &["patch", "plan"]),
+    ("control", &["datapath", "flow", "patch", "plan"]),
     ("offline", &["datapath", "patch", "plan", "stage", "wire"]),
     // Development only: nothing of the product may name it.
     ("sim", &["datapath", "flow", "offline", "patch", "plan", "wire"]),

@@ -32,8 +32,16 @@ pub(crate) const LITERAL: &str = "$Literal";
 /// Reads `file` as a `T`. All unknown and repeated keys and the first mistake of each list item are reported.
 pub fn from_source<T: DeserializeOwned>(file: &SourceFile) -> Result<T, Vec<Diagnostic>> {
     let node = Node::parse(file).map_err(|error| vec![*error])?;
+    from_node(file, &node)
+}
+
+/// Reads a tree of `file` as a `T`, for who has looked at the tree first.
+pub fn from_node<T: DeserializeOwned>(
+    file: &SourceFile,
+    node: &Node,
+) -> Result<T, Vec<Diagnostic>> {
     let found = RefCell::new(Vec::new());
-    let result = T::deserialize(Reader { node: &node, file, found: &found });
+    let result = T::deserialize(Reader { node, file, found: &found });
     let mut found = found.into_inner();
     match result {
         Ok(value) if found.is_empty() => Ok(value),

@@ -82,7 +82,11 @@ pub(super) static PROTOCOL: Protocol = Protocol {
             help: "The 32 random bytes of a hello.",
             ..FieldDef::BYTES
         },
-        list("tls.handshake.session_id_length", 16, "Length of the session ID: one byte, and two in an SSLv2 hello."),
+        list(
+            "tls.handshake.session_id_length",
+            16,
+            "Length of the session ID: one byte, and two in an SSLv2 hello.",
+        ),
         FieldDef {
             name: "tls.handshake.session_id",
             repeated: true,
@@ -95,10 +99,7 @@ pub(super) static PROTOCOL: Protocol = Protocol {
         list("tls.handshake.comp_methods_length", 8, "Bytes of ClientHello's methods."),
         list("tls.handshake.comp_method", 8, "A compression method."),
         list("tls.handshake.extensions_length", 16, "Bytes of a hello's extensions."),
-        FieldDef {
-            element: true,
-            ..list("tls.handshake.extension.type", 16, "Which extension.")
-        },
+        FieldDef { element: true, ..list("tls.handshake.extension.type", 16, "Which extension.") },
         list("tls.handshake.extension.len", 16, "Bytes of the extension behind its header."),
         text("tls.handshake.extensions_server_name", "A server name (SNI)."),
         text("tls.handshake.extensions_alpn_str", "An application protocol's name (ALPN)."),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use control::{Config, Device};
+use control::{Config, PortDevice};
 
 use super::table::shown;
 use super::{Basis, Budget, BudgetLine};
@@ -71,11 +71,11 @@ fn links(speeds: &[PortSpeed]) -> String {
 /// of network links used by name that have a device behind them. What a tap or a veth says of its speed is made up, and what
 /// DPDK says of a packet socket.
 pub(crate) fn kernel_speeds(config: &Config) -> Vec<PortSpeed> {
-    let ports = config.ports.iter();
+    let ports = config.settings.ports.iter();
     ports
         .filter_map(|port| {
-            let mbps = match &port.device {
-                Device::Pci(address) => {
+            let mbps = match &port.device.value {
+                PortDevice::Pci(address) => {
                     let full = if address.len() < 12 {
                         format!("0000:{address}")
                     } else {
@@ -85,14 +85,14 @@ pub(crate) fn kernel_speeds(config: &Config) -> Vec<PortSpeed> {
                     let mut links = std::fs::read_dir(links).ok()?.flatten();
                     links.find_map(|link| link_mbps(&link.path()))?
                 }
-                Device::Virtual(text) => {
+                PortDevice::Virtual(text) => {
                     let name = text.split(',').find_map(|word| word.strip_prefix("iface="))?;
                     // A name in the configuration, not a path.
                     let link = Path::new("/sys/class/net").join(Path::new(name).file_name()?);
                     link_mbps(&link)?
                 }
             };
-            Some(PortSpeed { name: port.name.clone(), mbps })
+            Some(PortSpeed { name: port.name.value.clone(), mbps })
         })
         .collect()
 }

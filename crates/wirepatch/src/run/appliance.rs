@@ -45,7 +45,7 @@ impl Appliance {
         for warning in &loaded.warnings {
             log.warn(warning);
         }
-        let cores = usize::from(config.workers.count);
+        let cores = usize::from(config.settings.workers.count);
         let mut plan = loaded.plan;
         plan.generation = 1;
         let publisher = Arc::new(Publisher::new(ActivePlan::new(plan, cores)));
@@ -147,14 +147,12 @@ impl Appliance {
         let restart = wants_restart(&set.config, &config);
         let answer = self.put_in_force(&mut set, &config, BTreeMap::new(), "reload");
         if matches!(answer, Response::Ok(_)) {
-            for what in restart {
-                self.log
-                    .warn(&format!("reload: `{what}` has changed; only a restart takes that up"));
+            for key in restart {
+                self.log.warn(&format!(
+                    "reload: `{key}` has changed; restart the appliance to take that up"
+                ));
             }
-            // Patches and groups are taken up; the rest stays what the running box was started with.
-            set.config.groups = config.groups;
-            set.config.fail_mode = config.fail_mode;
-            set.config.limits.hold_bytes = config.limits.hold_bytes;
+            set.config.take_up(config);
         }
         answer
     }
@@ -267,7 +265,7 @@ impl Appliance {
             "generation": latest.plan.generation,
             "patches": latest.plan.patches.len(),
             "modules": latest.plan.modules.len(),
-            "layout": format!("{:?}", set.config.workers.layout),
+            "layout": format!("{:?}", set.config.settings.workers.layout.0),
             "workers": self.cores,
             "server_groups": groups,
             "ports": ports,

@@ -1,6 +1,6 @@
 //! Which lcore does what, on which CPU.
 
-use control::{Layout, Workers};
+use control::{Layout, WorkerSettings};
 
 /// What a busy lcore does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,27 +27,35 @@ impl Role {
     }
 }
 
-/// Lcores in EAL's own notation, and what each busy one does, by lcore number.
+/// An lcore that polls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BusyLcore {
+    /// EAL's number of it.
+    pub(crate) lcore: u32,
+    pub(crate) role: Role,
+}
+
+/// Lcores in EAL's own notation, and the busy ones in order of their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CpuPlan {
     /// `--lcores`.
     pub(crate) lcores: String,
-    /// `(lcore, role)`.
-    pub(crate) roles: Vec<(u32, Role)>,
+    /// The busy lcores.
+    pub(crate) busy: Vec<BusyLcore>,
     /// CPUs that two busy lcores share.
     pub(crate) shared: Vec<u16>,
 }
 
 /// Lays roles on CPUs. `online` are the CPUs this process may run on. The main lcore sleeps, so it may roam over all of them.
-pub(crate) fn lay(workers: &Workers, online: &[u16]) -> CpuPlan {
+pub(crate) fn lay(workers: &WorkerSettings, online: &[u16]) -> CpuPlan {
     let mut roles: Vec<Role> = (0..usize::from(workers.count)).map(Role::Worker).collect();
     // Busy CPUs from the highest down: the kernel's own work gathers on the lowest.
     let free: Vec<u16> = if workers.cpus.is_empty() {
         online.iter().rev().copied().collect()
     } else {
-        workers.cpus.clone()
+        workers.cpus.iter().map(|cpu| cpu.value).collect()
     };
-    if workers.layout == Layout::Rings {
+    if workers.layout.0 == Layout::Rings {
         if roles.len().saturating_add(2) <= free.len() {
             roles.extend([Role::Receive, Role::Transmit]);
         } else {
@@ -58,7 +66,7 @@ pub(crate) fn lay(workers: &Workers, online: &[u16]) -> CpuPlan {
     let mut shared = Vec::new();
     let all: Vec<String> = online.iter().map(u16::to_string).collect();
     let mut lcores = format!("0@({})", all.join(","));
-    let mut numbered = Vec::new();
+    let mut busy = Vec::new();
     for (at, role) in roles.into_iter().enumerate() {
         let lcore = u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1);
         let cpu = free.get(at.checked_rem(free.len()).unwrap_or(0)).copied().unwrap_or(0);
@@ -67,9 +75,9 @@ pub(crate) fn lay(workers: &Workers, online: &[u16]) -> CpuPlan {
         }
         used.push(cpu);
         lcores.push_str(&format!(",{lcore}@{cpu}"));
-        numbered.push((lcore, role));
+        busy.push(BusyLcore { lcore, role });
     }
-    CpuPlan { lcores, roles: numbered, shared }
+    CpuPlan { lcores, busy, shared }
 }
 
 /// CPUs this process may run on, from the kernel's own list (`0-3,8`).
@@ -96,17 +104,25 @@ fn parse_list(list: &str) -> Vec<u16> {
 
 #[cfg(test)]
 mod tests {
+    use control::Choice;
+    use patch::yaml::Spanned;
+
     use super::*;
 
-    fn workers(layout: Layout, count: u16, cpus: &[u16]) -> Workers {
-        Workers { layout, count, cpus: cpus.to_vec(), sleep_when_idle: true }
+    fn workers(layout: Layout, count: u16, cpus: &[u16]) -> WorkerSettings {
+        let cpus = cpus.iter().map(|&value| Spanned { value, ..Spanned::default() }).collect();
+        WorkerSettings { layout: Choice(layout), count, cpus, ..WorkerSettings::default() }
+    }
+
+    fn roles(plan: &CpuPlan) -> Vec<Role> {
+        plan.busy.iter().map(|busy| busy.role).collect()
     }
 
     #[test]
     fn roles_are_laid_on_the_highest_cpus_first() {
         let plan = lay(&workers(Layout::RunToCompletion, 1, &[]), &[0, 1]);
         assert_eq!(plan.lcores, "0@(0,1),1@1");
-        assert_eq!(plan.roles, [(1, Role::Worker(0))]);
+        assert_eq!(roles(&plan), [Role::Worker(0)]);
         assert!(plan.shared.is_empty());
     }
 
@@ -114,10 +130,10 @@ mod tests {
     fn where_cpus_are_scarce_one_lcore_receives_and_transmits() {
         let plan = lay(&workers(Layout::Rings, 1, &[]), &[0, 1]);
         assert_eq!(plan.lcores, "0@(0,1),1@1,2@0");
-        assert_eq!(plan.roles, [(1, Role::Worker(0)), (2, Role::ReceiveAndTransmit)]);
+        assert_eq!(roles(&plan), [Role::Worker(0), Role::ReceiveAndTransmit]);
         let plan = lay(&workers(Layout::Rings, 2, &[4, 5, 6, 7]), &[0, 4, 5, 6, 7]);
         assert_eq!(plan.lcores, "0@(0,4,5,6,7),1@4,2@5,3@6,4@7");
-        assert_eq!(plan.roles.last(), Some(&(4, Role::Transmit)));
+        assert_eq!(plan.busy.last(), Some(&BusyLcore { lcore: 4, role: Role::Transmit }));
         let plan = lay(&workers(Layout::RunToCompletion, 3, &[]), &[0, 1]);
         assert_eq!(plan.shared, [1]);
     }

@@ -7,17 +7,17 @@ use capsule::{
     Eal, EalArgs, LcoreHandle, Memory, Mempool, MempoolConfig, Pci, Port, PortConfig, RingGauge,
     Rss, RxQueue, TxQueue,
 };
-use control::{Config, Device, Layout};
+use control::{BLOCKS_PER_MIB, Config, Layout, PortDevice};
 use datapath::{
     ActivePlan, Bridge, Core, CoreConfig, CoreCounters, LcoreCycles, Limits, LinkLayer, Lost,
-    Midstream, PortNo, Tunnels,
+    PortNo,
 };
 use flow::limits::Bounds;
 use plan::{Publisher, Subscriber};
 
 use crate::budget::{self, PortSpeed};
 
-use super::cpus::{self, Role};
+use super::cpus::{self, BusyLcore, Role};
 use super::log::Log;
 use super::worker::{Clock, Loop, Stop};
 use crate::nic::{DpdkFrame, Io, QueueNic, lay_rings};
@@ -63,19 +63,19 @@ impl Dataplane {
         publisher: &Arc<Publisher<ActivePlan>>,
         log: Log,
     ) -> Result<Self> {
-        let cpus = cpus::lay(&config.workers, &cpus::online());
+        let cpus = cpus::lay(&config.settings.workers, &cpus::online());
         for cpu in &cpus.shared {
             log.warn(&format!("CPU {cpu} carries two busy lcores: they will take turns; give each its own under workers.cpus"));
         }
         let eal = Eal::start(&eal_args(config, &cpus.lcores)).context("starting DPDK")?;
         let pool = Mempool::new(&eal, &pool_config(config)).context("making the packet pool")?;
-        let queues = match config.workers.layout {
-            Layout::RunToCompletion => config.workers.count,
+        let queues = match config.settings.workers.layout.0 {
+            Layout::RunToCompletion => config.settings.workers.count,
             Layout::Rings => 1,
         };
         let Ports { named: ports, queues: started, mtu } =
             start_ports(config, &eal, &pool, queues, log)?;
-        let workers = usize::from(config.workers.count);
+        let workers = usize::from(config.settings.workers.count);
         let mut watched = Watched {
             ports: Arc::new(ports),
             cores: Vec::new(),
@@ -100,17 +100,17 @@ impl Dataplane {
         let turns = Loop {
             stop: Arc::clone(&stop),
             clock: Clock::start(&eal),
-            sleep_when_idle: config.workers.sleep_when_idle,
+            sleep_when_idle: config.settings.workers.sleep_when_idle,
             cycles: Arc::default(),
         };
         let driver_keeps =
-            config.ports.iter().any(|port| port.device.name().starts_with(KEEPS_BUFFERS));
+            config.settings.ports.iter().any(|port| port.device.name().starts_with(KEEPS_BUFFERS));
         let mut plane = Self { stop, lcores: Vec::new(), watched, eal, pool, driver_keeps };
-        match config.workers.layout {
+        match config.settings.workers.layout.0 {
             Layout::RunToCompletion => {
-                plane.run_to_completion(&cpus.roles, started, &mut cores, &turns)?
+                plane.run_to_completion(&cpus.busy, started, &mut cores, &turns)?
             }
-            Layout::Rings => plane.rings(config, &cpus.roles, started, &mut cores, &turns)?,
+            Layout::Rings => plane.rings(config, &cpus.busy, started, &mut cores, &turns)?,
         }
         Ok(plane)
     }
@@ -123,8 +123,8 @@ impl Dataplane {
     /// How fast the links of real devices are, where that is known; and how fast a core is.
     pub(crate) fn speeds(&self, config: &Config) -> (Vec<PortSpeed>, f64) {
         let mut speeds = budget::kernel_speeds(config);
-        let ports = self.watched.ports.iter().zip(&config.ports);
-        let real = ports.filter(|(_, wanted)| matches!(wanted.device, Device::Pci(_)));
+        let ports = self.watched.ports.iter().zip(config.settings.ports.iter());
+        let real = ports.filter(|(_, wanted)| matches!(wanted.device.value, PortDevice::Pci(_)));
         for ((name, port), _) in real {
             if let Some(mbps) = port.link().ok().and_then(|link| link.speed_mbps)
                 && !speeds.iter().any(|known| known.name == *name)
@@ -182,7 +182,7 @@ impl Dataplane {
 
     fn run_to_completion(
         &mut self,
-        roles: &[(u32, Role)],
+        busy: &[BusyLcore],
         started: Vec<Queues>,
         cores: &mut [Option<Core<DpdkFrame>>],
         turns: &Loop,
@@ -198,7 +198,7 @@ impl Dataplane {
             .into_iter()
             .map(|ports| Some(QueueNic::new(ports, self.pool.clone())))
             .collect();
-        for &(lcore, role) in roles {
+        for &BusyLcore { lcore, role } in busy {
             let Role::Worker(number) = role else { continue };
             let nic = nics.get_mut(number).and_then(Option::take);
             let core = cores.get_mut(number).and_then(Option::take);
@@ -214,7 +214,7 @@ impl Dataplane {
     fn rings(
         &mut self,
         config: &Config,
-        roles: &[(u32, Role)],
+        busy: &[BusyLcore],
         started: Vec<Queues>,
         cores: &mut [Option<Core<DpdkFrame>>],
         turns: &Loop,
@@ -226,13 +226,18 @@ impl Dataplane {
                 port.queues.into_iter().map(move |(rx, tx)| (name.clone(), rx, tx))
             })
             .collect();
-        let laid =
-            lay_rings(&self.eal, ports, cores.len(), config.limits.ring_packets, &self.pool)?;
+        let laid = lay_rings(
+            &self.eal,
+            ports,
+            cores.len(),
+            config.settings.limits.ring_packets,
+            &self.pool,
+        )?;
         self.watched.rings = laid.gauges;
         self.watched.ring_full = Some(laid.full);
         let mut nics: Vec<_> = laid.workers.into_iter().map(Some).collect();
         let (mut receive, mut transmit) = (Some(laid.receive), Some(laid.transmit));
-        for &(lcore, role) in roles {
+        for &BusyLcore { lcore, role } in busy {
             let turns = self.on_its_own(turns, role);
             let handle = match role {
                 Role::Worker(number) => {
@@ -277,35 +282,37 @@ struct Queues {
 }
 
 fn eal_args(config: &Config, lcores: &str) -> EalArgs {
-    let mib = config.eal.memory_mib;
+    let mib = config.settings.eal.memory_mib;
     let pci: Vec<String> = config
+        .settings
         .ports
         .iter()
-        .filter_map(|port| match &port.device {
-            Device::Pci(address) => Some(address.clone()),
-            Device::Virtual(_) => None,
+        .filter_map(|port| match &port.device.value {
+            PortDevice::Pci(address) => Some(address.clone()),
+            PortDevice::Virtual(_) => None,
         })
         .collect();
     EalArgs {
-        memory: if config.eal.hugepages {
+        memory: if config.settings.eal.hugepages {
             Memory::InMemory { mib: Some(mib) }
         } else {
             Memory::NoHugepages { mib }
         },
         lcores: Some(lcores.to_owned()),
         pci: if pci.is_empty() { Pci::Off } else { Pci::Only(pci) },
-        file_prefix: config.eal.file_prefix.clone(),
-        extra: config.eal.extra.clone(),
+        file_prefix: config.settings.eal.file_prefix.clone(),
+        extra: config.settings.eal.extra.clone(),
         ..EalArgs::default()
     }
 }
 
 fn pool_config(config: &Config) -> MempoolConfig {
-    let mtu = config.ports.iter().filter_map(|port| port.mtu).max().unwrap_or(1_500);
-    let frame = u32::from(mtu).saturating_add(LINK_BYTES).saturating_add(GROWTH_BYTES).max(2_048);
+    let mtu = config.settings.ports.iter().filter_map(|port| port.mtu.map(u32::from)).max();
+    let mtu = mtu.or_else(|| u32::try_from(Limits::DEFAULT.mtu_bytes).ok()).unwrap_or(u32::MAX);
+    let frame = mtu.saturating_add(LINK_BYTES).saturating_add(GROWTH_BYTES).max(2_048);
     MempoolConfig {
         name: "frames".to_owned(),
-        mbufs: config.limits.mbufs,
+        mbufs: config.settings.limits.mbufs,
         data_room_bytes: u16::try_from(frame.saturating_add(capsule::HEADROOM_BYTES))
             .unwrap_or(u16::MAX),
         ..MempoolConfig::default()
@@ -317,11 +324,11 @@ fn start_ports(config: &Config, eal: &Eal, pool: &Mempool, queues: u16, log: Log
     let mut ports = Vec::new();
     let mut all = Vec::new();
     let mut mtu = u16::MAX;
-    for wanted in &config.ports {
-        let shown = || format!("port {} ({})", wanted.name, wanted.device.name());
+    for wanted in config.settings.ports.iter() {
+        let shown = || format!("port {} ({})", wanted.name.value, wanted.device.name());
         let mut port = Port::probe(eal, wanted.device.name()).with_context(shown)?;
         let info = port.info().with_context(shown)?;
-        let sleeps = config.workers.sleep_when_idle && info.driver == "net_tap";
+        let sleeps = config.settings.workers.sleep_when_idle && info.driver == "net_tap";
         let started = port
             .start(
                 &PortConfig {
@@ -359,18 +366,17 @@ fn start_ports(config: &Config, eal: &Eal, pool: &Mempool, queues: u16, log: Log
         ));
         mtu = mtu.min(started.applied.mtu);
         all.push(Queues {
-            name: wanted.name.clone(),
+            name: wanted.name.value.clone(),
             queues: started.rx.into_iter().zip(started.tx).collect(),
         });
-        ports.push((wanted.name.clone(), port));
+        ports.push((wanted.name.value.clone(), port));
     }
     Ok(Ports { named: ports, queues: all, mtu })
 }
 
 fn core_config(config: &Config, core: usize, mtu: u16) -> CoreConfig {
     let number = |port: usize| PortNo(u8::try_from(port).unwrap_or(u8::MAX));
-    let limits = &config.limits;
-    let blocks_a_mib = 1_024_u32.saturating_mul(1_024).checked_div(2_048).unwrap_or(1);
+    let limits = &config.settings.limits;
     CoreConfig {
         core,
         bridges: config
@@ -379,11 +385,11 @@ fn core_config(config: &Config, core: usize, mtu: u16) -> CoreConfig {
             .map(|[left, right]| Bridge { left: number(*left), right: number(*right) })
             .collect(),
         link: LinkLayer::Ethernet,
-        trust_checksums: config.ports.iter().any(|port| port.trust_checksums),
+        trust_checksums: config.settings.ports.iter().any(|port| port.trust_checksums),
         limits: Limits {
             mtu_bytes: usize::from(mtu),
             flows_max: limits.flows,
-            blocks_max: limits.copies_mib.saturating_mul(blocks_a_mib),
+            blocks_max: limits.copies_mib.saturating_mul(BLOCKS_PER_MIB),
             fragmented_datagrams_max: usize::try_from(limits.fragments).unwrap_or(usize::MAX),
             fragments_max: usize::try_from(limits.fragments.saturating_mul(8))
                 .unwrap_or(usize::MAX),
@@ -396,15 +402,8 @@ fn core_config(config: &Config, core: usize, mtu: u16) -> CoreConfig {
                 idle_ms: limits.idle_ms,
                 offline_capture: false,
             },
-            midstream: match config.midstream {
-                control::Midstream::Pass => Midstream::Pass,
-                control::Midstream::PickUp => Midstream::PickUp,
-                control::Midstream::Reset => Midstream::Reset,
-            },
-            tunnels: match config.tunnels {
-                control::Tunnels::Drop => Tunnels::Drop,
-                control::Tunnels::Pass => Tunnels::Pass,
-            },
+            midstream: config.settings.midstream.0,
+            tunnels: config.settings.tunnels.0,
         },
     }
 }

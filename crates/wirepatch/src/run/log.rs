@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::time::SystemTime;
 
-use control::{LogFormat, LogLevel};
+use control::{LogFormat, LogLevel, LogSettings};
 
 /// Writes events at or above a level.
 #[derive(Clone, Copy, Debug)]
@@ -13,8 +13,8 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    pub(crate) const fn new(level: LogLevel, format: LogFormat) -> Self {
-        Self { level, format }
+    pub(crate) const fn new(settings: &LogSettings) -> Self {
+        Self { level: settings.level.0, format: settings.format.0 }
     }
 
     pub(crate) fn info(self, message: &str) {

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
             return Ok(ExitCode::from(1));
         }
     };
-    let log = Log::new(config.log_level, config.log_format);
+    let log = Log::new(&config.settings.logging);
     // Before any thread is started, so that all inherit the blocked set and only this one is told.
     let mut signals =
         Signals::new([SIGTERM, SIGINT, SIGHUP]).context("registering signal handlers")?;
@@ -52,19 +52,20 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         log.warn(&warning);
     }
     let appliance = Arc::new(appliance);
-    let metrics = MetricsServer::start(config.metrics, {
+    let metrics = MetricsServer::start(config.settings.metrics.listen, {
         let appliance = Arc::clone(&appliance);
         move || appliance.metrics()
     })?;
-    let control = ControlServer::start(&config.control, {
+    let socket = config.control_socket();
+    let control = ControlServer::start(socket.clone(), config.settings.control.permissions, {
         let appliance = Arc::clone(&appliance);
         move |request| appliance.answer(request)
     })?;
     log.info(&format!(
         "forwarding: {}; /metrics on http://{}, control on {}",
         appliance.summary(),
-        config.metrics,
-        config.control.path.display()
+        config.settings.metrics.listen,
+        socket.display()
     ));
 
     let code = loop {

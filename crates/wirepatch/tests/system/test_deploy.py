@@ -41,7 +41,7 @@ def test_prometheus_takes_the_configuration_and_the_rules():
 
 
 def test_prometheus_scrapes_where_the_sample_configuration_listens():
-    listens = re.search(r'metrics: \{ listen: "([^"]+)"', read(os.path.join(DEPLOY, "wirepatch.yaml")))[1]
+    listens = re.search(r"\n  listen: (\S+)", read(os.path.join(DEPLOY, "wirepatch.yaml")))[1]
     assert f'targets: ["{listens}"]' in read(os.path.join(DEPLOY, "prometheus/prometheus.yml")), listens
 
 
