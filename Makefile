@@ -59,8 +59,10 @@ bench-page:
 SECONDS ?= 600
 fuzz:
 	command -v cargo-fuzz || $(CARGO) install --locked cargo-fuzz
-	cd fuzz && for target in $$(RUSTC_BOOTSTRAP=1 $(CARGO) fuzz list); do \
-		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=$(SECONDS) -max_len=4096 -timeout=60 || exit 1; \
+	targets=$$($(CARGO) run -q -p fuzzing --example run) && cd fuzz && for target in $$targets; do \
+		mkdir -p corpus/$$target && \
+		FUZZ_TARGET=$$target RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run any corpus/$$target -- \
+			-max_total_time=$(SECONDS) -max_len=4096 -timeout=60 || exit 1; \
 	done
 
 clean:

@@ -16,8 +16,7 @@ use offline::ConnectionSide;
 use offline::load::{Load, MANY_PATCHES, PatchFiles, TrafficKind};
 use patch::{Group, Options, Patch};
 use plan::Subscriber;
-use proto::{Decoder, Fields, Step, View, Wanted};
-use stage::Direction;
+use proto::{Decoder, Fields, SampleMessage, Step, View, Wanted};
 
 /// Bursts of a row of the journey.
 const BURSTS: usize = 64;
@@ -29,7 +28,11 @@ const MESSAGES: u32 = 1_000;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RowSubject {
     Journey(TrafficKind, PatchSet),
-    Decoder(&'static DecoderSample),
+    /// One of the ordinary messages that the decoder of that protocol names.
+    Decoder {
+        protocol: &'static str,
+        sample: &'static SampleMessage,
+    },
 }
 
 /// The patches in force.
@@ -49,15 +52,6 @@ pub(crate) enum PatchSet {
 const UNDER_LIBRARY: [TrafficKind; 4] =
     [TrafficKind::UdpOutOfScope, TrafficKind::Dns, TrafficKind::HttpRequests, TrafficKind::TcpAcks];
 
-/// A message for a decoder.
-#[derive(Debug)]
-pub(crate) struct DecoderSample {
-    pub(crate) name: &'static str,
-    protocol: &'static str,
-    from: Direction,
-    bytes: &'static [u8],
-}
-
 /// A row, in the order they are done.
 #[derive(Clone, Debug)]
 pub(crate) struct CountedRow {
@@ -67,129 +61,6 @@ pub(crate) struct CountedRow {
     pub(crate) count: u64,
     pub(crate) subject: RowSubject,
 }
-
-const DNS_QUERY: &[u8] =
-    b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01";
-const DNS_RESPONSE: &[u8] = b"\x12\x34\x81\x80\0\x01\0\x02\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01\
-\xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04\x5d\xb8\xd8\x22\xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04\x5d\xb8\xd8\x23";
-const HTTP_REQUEST: &[u8] = b"GET /index.html?page=12 HTTP/1.1\r\nHost: www.example.com\r\n\
-User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n\
-Accept: text/html,application/xhtml+xml\r\nAccept-Language: en-US,en;q=0.5\r\n\
-Accept-Encoding: gzip, deflate, br\r\nReferer: http://www.example.com/\r\nConnection: keep-alive\r\n\r\n";
-const HTTP_RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Type: text/html\r\n\
-Connection: keep-alive\r\nContent-Length: 0\r\n\r\n";
-const TLS_HELLO: &[u8] = b"\x16\x03\x01\0\x45\x01\0\0\x41\x03\x03\
-0123456789abcdef0123456789abcdef\0\0\x04\x13\x01\xc0\x2f\x01\0\0\x14\
-\0\0\0\x10\0\x0e\0\0\x0bexample.com";
-const SSRP_REQUEST: &[u8] = b"\x04MSSQLSERVER\0";
-const TFTP_REQUEST: &[u8] = b"\0\x01firmware/image.bin\0octet\0blksize\x001428\0";
-const NTP_REQUEST: &[u8] =
-    b"\x23\0\x06\xec\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
-\xe9\x2a\x1b\x3c\x12\x34\x56\x78";
-
-const MQTT_CONNECT: &[u8] = b"\x10\x15\0\x04MQTT\x04\x02\0\x3c\0\x09bench-cli";
-const THRIFT_CALL: &[u8] = b"\x80\x01\0\x01\0\0\0\x04echo\0\0\0\x01\x0b\0\x01\0\0\0\x02hi\0";
-const OPCUA_HELLO: &[u8] =
-    b"HELF\x20\0\0\0\0\0\0\0\0\0\x01\0\0\0\x01\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff";
-
-static SAMPLES: [DecoderSample; 16] = [
-    DecoderSample {
-        name: "dns-query",
-        protocol: "dns",
-        from: Direction::Request,
-        bytes: DNS_QUERY,
-    },
-    DecoderSample {
-        name: "dns-response",
-        protocol: "dns",
-        from: Direction::Response,
-        bytes: DNS_RESPONSE,
-    },
-    DecoderSample {
-        name: "http-request",
-        protocol: "http",
-        from: Direction::Request,
-        bytes: HTTP_REQUEST,
-    },
-    DecoderSample {
-        name: "http-response",
-        protocol: "http",
-        from: Direction::Response,
-        bytes: HTTP_RESPONSE,
-    },
-    DecoderSample {
-        name: "ftp-command",
-        protocol: "ftp",
-        from: Direction::Request,
-        bytes: b"RETR pub/file.txt\r\n",
-    },
-    DecoderSample {
-        name: "ftp-reply",
-        protocol: "ftp",
-        from: Direction::Response,
-        bytes: b"226 Transfer complete.\r\n",
-    },
-    DecoderSample {
-        name: "smtp-command",
-        protocol: "smtp",
-        from: Direction::Request,
-        bytes: b"MAIL FROM:<alice@example.org> SIZE=1000\r\n",
-    },
-    DecoderSample {
-        name: "tls-client-hello",
-        protocol: "tls",
-        from: Direction::Request,
-        bytes: TLS_HELLO,
-    },
-    DecoderSample {
-        name: "ssrp-request",
-        protocol: "ssrp",
-        from: Direction::Request,
-        bytes: SSRP_REQUEST,
-    },
-    DecoderSample {
-        name: "tftp-request",
-        protocol: "tftp",
-        from: Direction::Request,
-        bytes: TFTP_REQUEST,
-    },
-    DecoderSample {
-        name: "ntp-request",
-        protocol: "ntp",
-        from: Direction::Request,
-        bytes: NTP_REQUEST,
-    },
-    DecoderSample {
-        name: "mqtt-connect",
-        protocol: "mqtt",
-        from: Direction::Request,
-        bytes: MQTT_CONNECT,
-    },
-    DecoderSample {
-        name: "thrift-call",
-        protocol: "thrift",
-        from: Direction::Request,
-        bytes: THRIFT_CALL,
-    },
-    DecoderSample {
-        name: "opcua-hello",
-        protocol: "opcua",
-        from: Direction::Request,
-        bytes: OPCUA_HELLO,
-    },
-    DecoderSample {
-        name: "ssh-version",
-        protocol: "ssh",
-        from: Direction::Request,
-        bytes: b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
-    },
-    DecoderSample {
-        name: "data-stream",
-        protocol: "data",
-        from: Direction::Request,
-        bytes: b"NICK somebody\r\nUSER somebody 0 * :Some Body\r\nJOIN #channel\r\n",
-    },
-];
 
 /// All rows.
 pub(crate) fn rows() -> Vec<CountedRow> {
@@ -214,7 +85,10 @@ pub(crate) fn rows() -> Vec<CountedRow> {
         count: packets,
         subject: RowSubject::Journey(TrafficKind::Dns, loaded),
     });
-    let decoders = SAMPLES.iter().map(|sample| CountedRow {
+    let samples = proto::DECODERS.iter().flat_map(|decoder| {
+        decoder.samples().iter().map(|sample| (decoder.protocol().name, sample))
+    });
+    let decoders = samples.map(|(protocol, sample)| CountedRow {
         name: format!("decoder/{}", sample.name),
         title: format!(
             "{}, {} bytes, all fields",
@@ -222,7 +96,7 @@ pub(crate) fn rows() -> Vec<CountedRow> {
             sample.bytes.len()
         ),
         count: u64::from(MESSAGES),
-        subject: RowSubject::Decoder(sample),
+        subject: RowSubject::Decoder { protocol, sample },
     });
     journeys.chain(under_library).chain(by_number).chain(decoders).collect()
 }
@@ -232,7 +106,7 @@ pub(crate) fn all(names: &[String]) {
     for row in rows().into_iter().filter(|row| names.is_empty() || names.contains(&row.name)) {
         match row.subject {
             RowSubject::Journey(kind, loaded) => journey(kind, loaded),
-            RowSubject::Decoder(sample) => decode(sample),
+            RowSubject::Decoder { protocol, sample } => decode(protocol, sample),
         }
         row_is_done(&row.name);
     }
@@ -321,14 +195,14 @@ fn take_back(nic: &mut MemoryNic) {
 }
 
 #[expect(clippy::expect_used, reason = "the bench's own samples; a missing decoder is to be seen")]
-fn decode(sample: &DecoderSample) {
-    let decoder = proto::by_name(sample.protocol).expect("a decoder of this name");
+fn decode(protocol: &str, sample: &SampleMessage) {
+    let decoder = proto::by_name(protocol).expect("a decoder of this name");
     let mut wanted = Wanted::new(decoder.protocol());
     for (id, _) in (0..).zip(decoder.protocol().fields) {
         wanted.want(proto::FieldId(id));
     }
     let over_udp =
-        decoder.protocol().ports.iter().any(|(transport, _)| *transport == proto::Transport::Udp);
+        decoder.protocol().transports().any(|transport| transport == proto::Transport::Udp);
     let mut fields = Fields::new();
     let mut decode = || {
         if over_udp {
@@ -346,14 +220,14 @@ fn decode(sample: &DecoderSample) {
     });
 }
 
-fn datagram(decoder: &dyn Decoder, wanted: &Wanted, sample: &DecoderSample, fields: &mut Fields) {
+fn datagram(decoder: &dyn Decoder, wanted: &Wanted, sample: &SampleMessage, fields: &mut Fields) {
     fields.clear();
     let view = View { input: sample.bytes, from: sample.from, open: false, ended: true };
     black_box(decoder.datagram(wanted, view, fields));
 }
 
 /// A whole message from a fresh connection's state.
-fn stream(decoder: &dyn Decoder, wanted: &Wanted, sample: &DecoderSample, fields: &mut Fields) {
+fn stream(decoder: &dyn Decoder, wanted: &Wanted, sample: &SampleMessage, fields: &mut Fields) {
     let mut state = decoder.start();
     let mut input = sample.bytes;
     while !input.is_empty() {

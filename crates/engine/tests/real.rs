@@ -268,8 +268,11 @@ fn responses_have_rules_of_their_own() {
 fn no_bytes_panic() {
     let mut random = CaseRandom(99);
     let mut scratch = Scratch::new();
-    for protocol in ["http", "ftp", "smtp", "tls", "mqtt", "ssh", "opcua", "thrift", "dns", "data"]
-    {
+    let over_tcp = |protocol: &proto::Protocol| {
+        protocol.transports().any(|transport| transport == Transport::Tcp)
+    };
+    let protocols = proto::DECODERS.iter().map(|decoder| decoder.protocol());
+    for protocol in protocols.filter(|protocol| over_tcp(protocol)).map(|protocol| protocol.name) {
         for round in 0..60 {
             let mut b = on(protocol);
             b = match round % 3 {

@@ -15,6 +15,7 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::path::{Path, PathBuf};
 
 use offline::pcap::{Capture, CaptureItem};
+use proto::Protocol;
 use wire::{Layers, Transport};
 
 /// What the fuzzer is told with `-max_len`, less the choices.
@@ -24,25 +25,6 @@ const STREAM: u8 = 1;
 const RESPONSE: u8 = 2;
 const WHOLE: u8 = 4;
 const OPENED: u8 = 8;
-
-/// Ports of targets, besides `data`, which reads anything.
-const PORTS: &[(u16, &str)] = &[
-    (21, "ftp"),
-    (22, "ssh"),
-    (25, "smtp"),
-    (53, "dns"),
-    (69, "tftp"),
-    (80, "http"),
-    (123, "ntp"),
-    (443, "tls"),
-    (587, "smtp"),
-    (1434, "ssrp"),
-    (1883, "mqtt"),
-    (4840, "opcua"),
-    (8080, "http"),
-    (9090, "thrift"),
-    (9160, "thrift"),
-];
 
 /// Ports of the library that `conversation` tries.
 const LIBRARY_PORTS: &[u16] = &[21, 25, 53, 80, 443, 6_667, 587, 8_080];
@@ -158,10 +140,7 @@ impl Seeds {
         }
         for (port, stream) in streams.values() {
             let stream = stream.get(..INPUT_BYTES_MAX).unwrap_or(stream);
-            let name = known(*port).unwrap_or("data");
-            if ["ntp", "ssrp", "tftp"].contains(&name) {
-                continue;
-            }
+            let Some(name) = target(*port, proto::Transport::Tcp) else { continue };
             if let Some(at) = LIBRARY_PORTS.iter().position(|known| known == port) {
                 let at = u8::try_from(at).unwrap();
                 // In order, ahead, again.
@@ -178,10 +157,7 @@ impl Seeds {
 
     fn datagram(&mut self, port: u16, request: bool, payload: &[u8]) {
         let Some(payload) = payload.get(..payload.len().min(INPUT_BYTES_MAX)) else { return };
-        let name = known(port).unwrap_or("data");
-        if ["http", "ftp", "mqtt", "opcua", "smtp", "ssh", "thrift", "tls"].contains(&name) {
-            return;
-        }
+        let Some(name) = target(port, proto::Transport::Udp) else { return };
         let how = if request { 0 } else { RESPONSE };
         let edits = hash(payload).to_le_bytes();
         self.write(name, &[&[how, 0, 0, 0, 0, edits[0], edits[1], 0], payload]);
@@ -192,7 +168,10 @@ impl Seeds {
         let shape = hash(&(
             layers.map(|layers| (layers.ip, layers.l4, layers.payload, layers.tag_count)),
             layers.map(|layers| (layers.protocol, layers.fragment.map(|f| f.more))),
-            layers.and_then(|layers| layers.ports(frame)).and_then(|(_, to)| known(to)),
+            layers
+                .and_then(|layers| layers.ports(frame))
+                .and_then(|(_, to)| known(to))
+                .map(|protocol| protocol.name),
             frame.len().checked_ilog2(),
         ));
         if frame.len() <= INPUT_BYTES_MAX && self.shapes.insert(shape) {
@@ -208,8 +187,16 @@ impl Seeds {
     }
 }
 
-fn known(port: u16) -> Option<&'static str> {
-    PORTS.iter().find(|(known, _)| *known == port).map(|(_, name)| *name)
+/// The decoder whose default server port it is.
+fn known(port: u16) -> Option<&'static Protocol> {
+    let mut protocols = proto::DECODERS.iter().map(|decoder| decoder.protocol());
+    protocols.find(|protocol| protocol.ports.iter().any(|(_, ports)| ports.contains(&port)))
+}
+
+/// The target that reads what such a port gets; `None` if its protocol is not carried so.
+fn target(port: u16, transport: proto::Transport) -> Option<&'static str> {
+    let Some(protocol) = known(port) else { return Some("data") };
+    protocol.transports().any(|known| known == transport).then_some(protocol.name)
 }
 
 fn hash(value: &(impl Hash + ?Sized)) -> u64 {

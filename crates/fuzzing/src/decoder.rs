@@ -25,16 +25,11 @@ const KEYS: &[&[u8]] = &[
 ];
 
 /// Keeps a decoder to what its interface promises.
-pub(crate) fn decoder(name: &str, input: &[u8]) {
-    let decoder = proto::by_name(name);
-    assert!(decoder.is_some(), "a decoder is called {name}");
-    let (Some(decoder), Some(recipe)) = (decoder, Recipe::read(input)) else { return };
+pub(crate) fn decoder(decoder: &dyn Decoder, input: &[u8]) {
+    let Some(recipe) = Recipe::read(input) else { return };
     let wanted = wanted(decoder, &recipe, |_| true);
-    let transports = decoder.protocol().ports.iter().map(|(transport, _)| *transport);
-    let has = |wanted| transports.clone().any(|transport| transport == wanted);
-    // `data` names no ports and reads both.
-    let any = decoder.protocol().ports.is_empty();
-    if (has(Transport::Udp) || any) && (!recipe.flag(0) || !(has(Transport::Tcp) || any)) {
+    let has = |wanted| decoder.protocol().transports().any(|transport| transport == wanted);
+    if has(Transport::Udp) && (!recipe.flag(0) || !has(Transport::Tcp)) {
         let from = if recipe.flag(1) { Direction::Response } else { Direction::Request };
         datagram(decoder, &wanted, from, &recipe);
     } else {

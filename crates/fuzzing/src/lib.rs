@@ -1,6 +1,6 @@
 //! What fuzzers run: one ordinary function a target, so that tests replay kept inputs without a fuzzer.
 //!
-//! Holds:     [`TARGETS`], and how the first bytes of an input choose what is done with the rest (`recipe`).
+//! Holds:     [`targets`], and how the first bytes of an input choose what is done with the rest (`recipe`).
 //! Promises:  a target returns for every input, or panics with the promise that was broken; the same input always does the same.
 //! Never:     touches the network, the clock or a file but the patch library.
 
@@ -14,37 +14,71 @@ pub mod rig;
 mod seq_map;
 mod text;
 
-/// A target's name, as its corpus folder is called, and its body.
-pub type Target = (&'static str, fn(&[u8]));
+use std::sync::OnceLock;
 
-/// Every target there is.
-pub const TARGETS: &[Target] = &[
+use proto::Decoder;
+
+/// Something to fuzz.
+#[derive(Clone, Copy)]
+pub struct FuzzTarget {
+    /// As its folder of kept inputs is called.
+    pub name: &'static str,
+    body: TargetBody,
+}
+
+#[derive(Clone, Copy)]
+enum TargetBody {
+    Function(fn(&[u8])),
+    /// A row of the registry: all decoders are fuzzed alike.
+    Decoder(&'static dyn Decoder),
+}
+
+impl FuzzTarget {
+    /// Does with the input what the target is for.
+    pub fn run(&self, input: &[u8]) {
+        match self.body {
+            TargetBody::Function(body) => body(input),
+            TargetBody::Decoder(decoder) => decoder::decoder(decoder, input),
+        }
+    }
+}
+
+/// The targets besides decoders.
+const FUNCTIONS: &[(&str, fn(&[u8]))] = &[
     ("control", text::control),
     ("conversation", conversation::conversation),
-    ("data", |input| decoder::decoder("data", input)),
-    ("dns", |input| decoder::decoder("dns", input)),
     ("frame", frame::frames),
-    ("ftp", |input| decoder::decoder("ftp", input)),
-    ("http", |input| decoder::decoder("http", input)),
-    ("mqtt", |input| decoder::decoder("mqtt", input)),
-    ("ntp", |input| decoder::decoder("ntp", input)),
-    ("opcua", |input| decoder::decoder("opcua", input)),
     ("patch", text::patch),
     ("pcap", capture::pcap),
     ("seq_map", seq_map::history),
-    ("smtp", |input| decoder::decoder("smtp", input)),
-    ("ssh", |input| decoder::decoder("ssh", input)),
-    ("ssrp", |input| decoder::decoder("ssrp", input)),
-    ("tftp", |input| decoder::decoder("tftp", input)),
-    ("thrift", |input| decoder::decoder("thrift", input)),
-    ("tls", |input| decoder::decoder("tls", input)),
 ];
 
-/// Runs the target of that name; whether there is one.
-pub fn run(name: &str, input: &[u8]) -> bool {
-    let target = TARGETS.iter().find(|(known, _)| *known == name);
-    if let Some((_, body)) = target {
-        body(input);
+/// Every target there is: each decoder, by its protocol's name, and the others.
+pub fn targets() -> impl Iterator<Item = FuzzTarget> {
+    let decoders = proto::DECODERS.iter().map(|decoder| FuzzTarget {
+        name: decoder.protocol().name,
+        body: TargetBody::Decoder(*decoder),
+    });
+    let functions =
+        FUNCTIONS.iter().map(|&(name, body)| FuzzTarget { name, body: TargetBody::Function(body) });
+    decoders.chain(functions)
+}
+
+/// The target of that name.
+pub fn target(name: &str) -> Option<FuzzTarget> {
+    targets().find(|target| target.name == name)
+}
+
+/// Names the target that [`run_chosen`] runs.
+pub const CHOICE: &str = "FUZZ_TARGET";
+
+/// Runs the target that the environment names. The program that libFuzzer runs is the same for all of them, so that a new
+/// decoder needs no file there, and one build serves all.
+pub fn run_chosen(input: &[u8]) {
+    static CHOSEN: OnceLock<Option<FuzzTarget>> = OnceLock::new();
+    let chosen = CHOSEN.get_or_init(|| std::env::var(CHOICE).ok().and_then(|name| target(&name)));
+    assert!(chosen.is_some(), "{CHOICE} names no target: see `cargo run -p fuzzing --example run`");
+    if let Some(chosen) = chosen {
+        chosen.run(input);
     }
-    target.is_some()
 }

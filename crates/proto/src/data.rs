@@ -6,8 +6,8 @@
 
 use crate::schema::{FieldDef, FieldId, FieldKind, Protocol, Transport};
 use crate::{
-    Decoder, DecoderState, Dissection, Editable, Field, Fields, Flags, Need, Repr, Span, Step,
-    View, Wanted,
+    Dissection, Editable, Field, Fields, Flags, Need, ProtocolDecoder, Repr, SampleMessage, Span,
+    Step, View, Wanted,
 };
 use stage::Direction;
 
@@ -51,15 +51,18 @@ static PROTOCOL: Protocol = Protocol {
     refusals: &[],
 };
 
-impl Decoder for Data {
-    fn protocol(&self) -> &'static Protocol {
-        &PROTOCOL
-    }
+impl ProtocolDecoder for Data {
+    const PROTOCOL: &'static Protocol = &PROTOCOL;
 
-    fn start(&self) -> DecoderState {
-        DecoderState::Data(DataState::default())
-    }
+    const SAMPLES: &'static [SampleMessage] = &[SampleMessage {
+        name: "data-stream",
+        from: Direction::Request,
+        bytes: b"NICK somebody\r\nUSER somebody 0 * :Some Body\r\nJOIN #channel\r\n",
+    }];
 
+    type State = DataState;
+
+    #[inline(always)]
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
         let payload = Span::new(0, view.input.len());
         if wanted.has(DATA) {
@@ -71,14 +74,14 @@ impl Decoder for Data {
         Dissection::Message
     }
 
+    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut DecoderState,
+        state: &mut Self::State,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let DecoderState::Data(state) = state else { return Step::NotThisProtocol };
         if !wanted.has(DATA) {
             return Step::SkipRest;
         }
@@ -121,7 +124,7 @@ mod tests {
     fn its_end_closes_the_field() {
         let mut wanted = Wanted::new(&PROTOCOL);
         wanted.want(DATA);
-        let mut state = Data.start();
+        let mut state = DataState::default();
         let mut out = Fields::new();
         let mut flags = |input, ended| {
             out.clear();

@@ -11,13 +11,24 @@
 //! yields what is there with its last field [`crate::Flags::OPEN`], and goes on inside that field at the next call with
 //! [`crate::Flags::CONTINUES`]. Only fields whose table entry says `streams` may be opened.
 
-use crate::DecoderState;
 use crate::Transport;
+use crate::adapter::KeptState;
 use crate::edits::{Edits, ValueCut};
 use crate::fields::{Field, Fields};
 use crate::schema::Protocol;
 use crate::wanted::{Slot, Wanted};
 use stage::Direction;
+
+/// An ordinary message.
+#[derive(Clone, Copy, Debug)]
+pub struct SampleMessage {
+    /// `dns-query`: the protocol's name, a hyphen, and which of its messages this is.
+    pub name: &'static str,
+    /// Who sends it.
+    pub from: Direction,
+    /// All of it; over UDP the payload.
+    pub bytes: &'static [u8],
+}
 
 /// The bytes a decoder may look at, and what it may do at their end.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +85,7 @@ pub enum Dissection {
     /// Its wanted fields are in `out`; a malformed one yields what could be read, and `_ws.malformed`.
     Message,
     /// It is a message of which one value is watched, for its length ([`FieldPrefilter::cut`]); no field is in `out`. The cut leaves the
-    /// message that dissecting, shortening the value, [`Decoder::encode`] and [`Decoder::repair`] would.
+    /// message that dissecting, shortening the value, [`ProtocolDecoder::encode`] and [`ProtocolDecoder::repair`] would.
     ///
     /// [`FieldPrefilter::cut`]: crate::FieldPrefilter::cut
     Cut(ValueCut),
@@ -126,15 +137,20 @@ pub enum Refusal {
     Silence,
 }
 
-/// One protocol.
-pub trait Decoder: Sync {
+/// One protocol, with the state of its own connections.
+///
+/// [`Decoder`] is the same without the type of the state, for those who hold decoders of many protocols.
+///
+/// [`Decoder`]: crate::Decoder
+pub trait ProtocolDecoder: Sync {
     /// Its tables.
-    fn protocol(&self) -> &'static Protocol;
+    const PROTOCOL: &'static Protocol;
 
-    /// The state a new connection starts with. Datagram protocols keep none.
-    fn start(&self) -> DecoderState {
-        DecoderState::None
-    }
+    /// Ordinary messages of the protocol: benchmarks count what they cost, tests dissect them.
+    const SAMPLES: &'static [SampleMessage] = &[];
+
+    /// What is remembered of a connection; `()` for protocols over UDP only. A new connection starts with its default.
+    type State: KeptState;
 
     /// Dissects one datagram. Emits wanted fields only, in the order of the wire; none at all if it sees that no value among
     /// them is watched ([`Wanted::field_prefilter`]), which is what makes the common message cheap.
@@ -148,7 +164,7 @@ pub trait Decoder: Sync {
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut DecoderState,
+        state: &mut Self::State,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
@@ -156,7 +172,7 @@ pub trait Decoder: Sync {
         Step::NotThisProtocol
     }
 
-    /// Dissects the front of a stream as [`Decoder::stream`] does, but yields only what [`Wanted::header_prefilter`] catches; several units may go
+    /// Dissects the front of a stream as [`ProtocolDecoder::stream`] does, but yields only what [`Wanted::header_prefilter`] catches; several units may go
     /// as one. Answers only for units without control bytes but line ends, and without bytes from [`HeaderPrefilter::rare_from`] on
     /// ([`crate::HeaderPrefilter`]). Whoever asks makes sure that nobody is concerned by what was caught, or by other rare bytes; else it
     /// puts `state` back and asks `stream`, or once more for the units that end before the byte at `upto`. `None`: that cannot be told so, and `state` is as it was.
@@ -165,7 +181,7 @@ pub trait Decoder: Sync {
     fn stream_prefiltered(
         &self,
         wanted: &Wanted,
-        state: &mut DecoderState,
+        state: &mut Self::State,
         view: View<'_>,
         upto: usize,
         out: &mut Fields,
@@ -204,16 +220,16 @@ pub trait Decoder: Sync {
     /// kept from the server without its noticing), and a message can then be kept back only by ending the connection.
     ///
     /// A body that [`Step::Skip`] steps over counts as decoded when the step is returned: that its bytes are still to come
-    /// is for the caller to know. True only while both directions are handed in. A decoder that can ever tell can tell at
-    /// [`Decoder::start`] too: that is how the compiler asks whether `refuse` exists in this protocol.
-    fn outstanding_responses(&self, state: &DecoderState) -> Option<u32> {
+    /// is for the caller to know. True only while both directions are handed in. A decoder that can ever tell can tell of
+    /// the default state too: that is how the compiler asks whether `refuse` exists in this protocol.
+    fn outstanding_responses(&self, state: &Self::State) -> Option<u32> {
         let _ = state;
         None
     }
 
     /// The server waits for the rest of the client's message at hand, of which it has seen the beginning; it owes an answer to that one
     /// alone, and has said nothing of it. An answer of ours may then stand in its place, if the connection ends with it.
-    fn may_answer_for(&self, state: &DecoderState) -> bool {
+    fn may_answer_for(&self, state: &Self::State) -> bool {
         let _ = state;
         false
     }
@@ -221,9 +237,9 @@ pub trait Decoder: Sync {
     /// The client's message whose first unit this decoder has just yielded (`state` is behind that unit and nothing after it)
     /// is kept from the server: the answer to it is not awaited any more, and what the client says next is read as if the
     /// server had refused the message. Where the message ends stays known: later units and skips of it still come, for the caller
-    /// to discard. Where that cannot be had, [`Decoder::outstanding_responses`] says `None` of what `state` has become. Called at most once a
+    /// to discard. Where that cannot be had, [`ProtocolDecoder::outstanding_responses`] says `None` of what `state` has become. Called at most once a
     /// message, and only where `outstanding_responses` could tell before that unit.
-    fn cancel_request(&self, state: &mut DecoderState) {
+    fn cancel_request(&self, state: &mut Self::State) {
         let _ = state;
     }
 

@@ -7,8 +7,7 @@
 
 mod outstanding;
 
-use crate::DecoderState;
-use crate::decoder::{Decoder, Need, Refusal, Refused, Step, View};
+use crate::decoder::{Need, ProtocolDecoder, Refusal, Refused, SampleMessage, Step, View};
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::line::{self, LineEnds, TextLine};
 use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
@@ -146,23 +145,32 @@ enum OpenLine {
     Arg(FieldId),
 }
 
-impl Decoder for Ftp {
-    fn protocol(&self) -> &'static Protocol {
-        &PROTOCOL
-    }
+impl ProtocolDecoder for Ftp {
+    const PROTOCOL: &'static Protocol = &PROTOCOL;
 
-    fn start(&self) -> DecoderState {
-        DecoderState::Ftp(FtpState::default())
-    }
+    const SAMPLES: &'static [SampleMessage] = &[
+        SampleMessage {
+            name: "ftp-command",
+            from: Direction::Request,
+            bytes: b"RETR pub/file.txt\r\n",
+        },
+        SampleMessage {
+            name: "ftp-reply",
+            from: Direction::Response,
+            bytes: b"226 Transfer complete.\r\n",
+        },
+    ];
 
+    type State = FtpState;
+
+    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut DecoderState,
+        ftp: &mut Self::State,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let DecoderState::Ftp(ftp) = state else { return Step::NotThisProtocol };
         if ftp.encrypted {
             return Step::SkipRest;
         }
@@ -189,13 +197,11 @@ impl Decoder for Ftp {
         }
     }
 
-    fn outstanding_responses(&self, state: &DecoderState) -> Option<u32> {
-        let DecoderState::Ftp(ftp) = state else { return None };
+    fn outstanding_responses(&self, ftp: &Self::State) -> Option<u32> {
         ftp.outstanding_responses()
     }
 
-    fn cancel_request(&self, state: &mut DecoderState) {
-        let DecoderState::Ftp(ftp) = state else { return };
+    fn cancel_request(&self, ftp: &mut Self::State) {
         ftp.cancel_request();
     }
 

@@ -17,11 +17,11 @@
     )
 )]
 
+pub mod adapter;
 #[cfg(test)]
 mod corpus;
 pub mod data;
 pub mod decoder;
-pub mod decoder_state;
 pub mod dns;
 pub mod edits;
 pub mod field_prefilter;
@@ -46,12 +46,14 @@ pub mod thrift;
 pub mod tls;
 pub mod wanted;
 
-pub use decoder::{Decoder, Dissection, Need, Refusal, Refused, Repair, Step, View};
-pub use decoder_state::DecoderState;
+pub use adapter::{Decoder, KeptState};
+pub use decoder::{
+    Dissection, Need, ProtocolDecoder, Refusal, Refused, Repair, SampleMessage, Step, View,
+};
 pub use edits::{Edit, Edits, ValueCut};
 pub use field_prefilter::{FieldPrefilter, WatchedRanges};
 pub use fields::{Field, Fields, Flags, Span};
 pub use header_prefilter::{HeaderFieldPrefilter, HeaderPrefilter};
-pub use registry::{DECODERS, by_name};
+pub use registry::{DECODERS, DecoderState, by_name};
 pub use schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 pub use wanted::{Slot, Wanted};

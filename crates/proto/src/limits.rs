@@ -1,5 +1,8 @@
 //! Every bound of the decoders in one place, each with its reason.
 
+/// Fields of one protocol: each has a bit in the set of those that some rule reads ([`crate::Wanted`]).
+pub const FIELD_NUMBERS_MAX: usize = 128;
+
 /// Fields one unit may yield. HTTP servers accept about 2,000 header lines, and each yields at most two fields. Past it
 /// [`crate::Fields::overflowed`] is set and the unit counts as one whose rules cannot be decided.
 pub const FIELDS_MAX: usize = 4_608;

@@ -9,8 +9,7 @@ mod packet;
 mod reply;
 mod table;
 
-use crate::DecoderState;
-use crate::decoder::{Decoder, Need, Refusal, Refused, Repair, Step, View};
+use crate::decoder::{Need, ProtocolDecoder, Refusal, Refused, Repair, SampleMessage, Step, View};
 use crate::edits::Edits;
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::schema::{FieldId, FieldKind, Protocol, Transport};
@@ -51,6 +50,12 @@ pub struct MqttState {
     version: u8,
     /// A CONNECT went to the server, and no CONNACK has come back.
     connecting: bool,
+}
+
+impl Default for MqttState {
+    fn default() -> Self {
+        Self { sides: [MqttHalf::default(); 2], version: VERSION_ASSUMED, connecting: false }
+    }
 }
 
 /// One direction.
@@ -115,27 +120,25 @@ impl MqttHeader {
     }
 }
 
-impl Decoder for Mqtt {
-    fn protocol(&self) -> &'static Protocol {
-        &PROTOCOL
-    }
+impl ProtocolDecoder for Mqtt {
+    const PROTOCOL: &'static Protocol = &PROTOCOL;
 
-    fn start(&self) -> DecoderState {
-        DecoderState::Mqtt(MqttState {
-            sides: [MqttHalf::default(); 2],
-            version: VERSION_ASSUMED,
-            connecting: false,
-        })
-    }
+    const SAMPLES: &'static [SampleMessage] = &[SampleMessage {
+        name: "mqtt-connect",
+        from: Direction::Request,
+        bytes: b"\x10\x15\0\x04MQTT\x04\x02\0\x3c\0\x09bench-cli",
+    }];
 
+    type State = MqttState;
+
+    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut DecoderState,
+        mqtt: &mut Self::State,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let DecoderState::Mqtt(mqtt) = state else { return Step::NotThisProtocol };
         let [request, response] = &mut mqtt.sides;
         let side = match view.from {
             Direction::Request => request,
@@ -182,16 +185,13 @@ impl Decoder for Mqtt {
     }
 
     /// Answers carry the packet identifier of what they answer, so any order of them is right but before a CONNACK.
-    fn outstanding_responses(&self, state: &DecoderState) -> Option<u32> {
-        let DecoderState::Mqtt(mqtt) = state else { return None };
+    fn outstanding_responses(&self, mqtt: &Self::State) -> Option<u32> {
         Some(u32::from(mqtt.connecting))
     }
 
-    fn cancel_request(&self, state: &mut DecoderState) {
-        if let DecoderState::Mqtt(mqtt) = state {
-            // Only a CONNECT can have made it true: nothing is refused while an answer is owed.
-            mqtt.connecting = false;
-        }
+    fn cancel_request(&self, mqtt: &mut Self::State) {
+        // Only a CONNECT can have made it true: nothing is refused while an answer is owed.
+        mqtt.connecting = false;
     }
 
     fn refuse(&self, _what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {

@@ -2,11 +2,12 @@
 //!
 //! Promises:  emits what is there of a message that is too short, since servers answer on its first byte alone.
 
-use crate::decoder::{Decoder, Dissection, Repair, View};
+use crate::decoder::{Dissection, ProtocolDecoder, Repair, SampleMessage, View};
 use crate::edits::Edits;
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::schema::{Editable, FieldDef, FieldKind, Protocol, Repr, Transport};
 use crate::wanted::Wanted;
+use stage::Direction;
 
 /// The decoder.
 pub struct Ntp;
@@ -113,11 +114,17 @@ static PROTOCOL: Protocol = Protocol {
     refusals: &[],
 };
 
-impl Decoder for Ntp {
-    fn protocol(&self) -> &'static Protocol {
-        &PROTOCOL
-    }
+impl ProtocolDecoder for Ntp {
+    const PROTOCOL: &'static Protocol = &PROTOCOL;
 
+    const SAMPLES: &'static [SampleMessage] = &[
+        SampleMessage { name: "ntp-request", from: Direction::Request, bytes: b"\x23\0\x06\xec\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
+\xe9\x2a\x1b\x3c\x12\x34\x56\x78" },
+    ];
+
+    type State = ();
+
+    #[inline(always)]
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
         let input = view.input;
         let mut message = NtpMessage { input, want: wanted.plain(), out, signed: false };

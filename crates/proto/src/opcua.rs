@@ -4,8 +4,7 @@
 //! Promises:  a chunk is found by the size its header claims, whatever is in it.
 //! Never:     looks behind the header.
 
-use crate::DecoderState;
-use crate::decoder::{Decoder, Need, Step, View};
+use crate::decoder::{Need, ProtocolDecoder, SampleMessage, Step, View};
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 use crate::wanted::Wanted;
@@ -67,25 +66,26 @@ pub struct OpcUaState {
     rest: [u32; 2],
 }
 
-impl Decoder for OpcUa {
-    fn protocol(&self) -> &'static Protocol {
-        &PROTOCOL
-    }
+impl ProtocolDecoder for OpcUa {
+    const PROTOCOL: &'static Protocol = &PROTOCOL;
 
-    fn start(&self) -> DecoderState {
-        DecoderState::OpcUa(OpcUaState::default())
-    }
+    const SAMPLES: &'static [SampleMessage] = &[SampleMessage {
+        name: "opcua-hello",
+        from: Direction::Request,
+        bytes: b"HELF\x20\0\0\0\0\0\0\0\0\0\x01\0\0\0\x01\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff",
+    }];
 
+    type State = OpcUaState;
+
+    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut DecoderState,
+        opcua: &mut Self::State,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let DecoderState::OpcUa(OpcUaState { rest: [request, response] }) = state else {
-            return Step::NotThisProtocol;
-        };
+        let [request, response] = &mut opcua.rest;
         let rest = match view.from {
             Direction::Request => request,
             Direction::Response => response,

@@ -140,6 +140,11 @@ impl Protocol {
         Some((FieldId(u16::try_from(at).ok()?), self.fields.get(at)?))
     }
 
+    /// What carries it.
+    pub fn transports(&self) -> impl Iterator<Item = Transport> {
+        self.ports.iter().map(|(transport, _)| *transport)
+    }
+
     /// The definition behind a number.
     pub fn def(&self, id: FieldId) -> Option<&'static FieldDef> {
         self.fields.get(usize::from(id.0))

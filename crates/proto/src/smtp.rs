@@ -9,8 +9,7 @@ mod dialogue;
 mod emit;
 mod table;
 
-use crate::DecoderState;
-use crate::decoder::{Decoder, Need, Refusal, Refused, Step, View};
+use crate::decoder::{Need, ProtocolDecoder, Refusal, Refused, SampleMessage, Step, View};
 use crate::fields::{Fields, Span};
 use crate::line::{self, LineEnding, LineEnds};
 use crate::schema::Protocol;
@@ -73,23 +72,25 @@ impl ClientLineReading {
     }
 }
 
-impl Decoder for Smtp {
-    fn protocol(&self) -> &'static Protocol {
-        &PROTOCOL
-    }
+impl ProtocolDecoder for Smtp {
+    const PROTOCOL: &'static Protocol = &PROTOCOL;
 
-    fn start(&self) -> DecoderState {
-        DecoderState::Smtp(SmtpState::default())
-    }
+    const SAMPLES: &'static [SampleMessage] = &[SampleMessage {
+        name: "smtp-command",
+        from: Direction::Request,
+        bytes: b"MAIL FROM:<alice@example.org> SIZE=1000\r\n",
+    }];
 
+    type State = SmtpState;
+
+    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut DecoderState,
+        smtp: &mut Self::State,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let DecoderState::Smtp(smtp) = state else { return Step::NotThisProtocol };
         if smtp.dialogue.encrypted() {
             return Step::SkipRest;
         }
@@ -100,19 +101,16 @@ impl Decoder for Smtp {
         step.unwrap_or_else(Step::More)
     }
 
-    fn outstanding_responses(&self, state: &DecoderState) -> Option<u32> {
-        let DecoderState::Smtp(smtp) = state else { return None };
+    fn outstanding_responses(&self, smtp: &Self::State) -> Option<u32> {
         let replying = u32::from(smtp.open_reply.is_some());
         smtp.dialogue.outstanding_responses().map(|owed| owed.max(replying))
     }
 
-    fn may_answer_for(&self, state: &DecoderState) -> bool {
-        let DecoderState::Smtp(smtp) = state else { return false };
+    fn may_answer_for(&self, smtp: &Self::State) -> bool {
         smtp.dialogue.in_mail_alone() && smtp.open_reply.is_none()
     }
 
-    fn cancel_request(&self, state: &mut DecoderState) {
-        let DecoderState::Smtp(smtp) = state else { return };
+    fn cancel_request(&self, smtp: &mut Self::State) {
         match &mut smtp.open {
             Some(reading) => reading.cancelled = true,
             None => smtp.dialogue.cancel_request(),

@@ -4,8 +4,7 @@
 //! Promises:  nothing is offered for editing: all of it is under the hash of the key exchange.
 //! Never:     decrypts, or reads SSH 1.
 
-use crate::DecoderState;
-use crate::decoder::{Decoder, Need, Step, View};
+use crate::decoder::{Need, ProtocolDecoder, SampleMessage, Step, View};
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 use crate::wanted::Wanted;
@@ -150,23 +149,25 @@ impl IdentificationLine {
     }
 }
 
-impl Decoder for Ssh {
-    fn protocol(&self) -> &'static Protocol {
-        &PROTOCOL
-    }
+impl ProtocolDecoder for Ssh {
+    const PROTOCOL: &'static Protocol = &PROTOCOL;
 
-    fn start(&self) -> DecoderState {
-        DecoderState::Ssh(SshState::default())
-    }
+    const SAMPLES: &'static [SampleMessage] = &[SampleMessage {
+        name: "ssh-version",
+        from: Direction::Request,
+        bytes: b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
+    }];
 
+    type State = SshState;
+
+    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut DecoderState,
+        ssh: &mut Self::State,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let DecoderState::Ssh(ssh) = state else { return Step::NotThisProtocol };
         let [request, response] = &mut ssh.sides;
         let side = match view.from {
             Direction::Request => request,

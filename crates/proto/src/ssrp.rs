@@ -2,11 +2,12 @@
 //!
 //! Promises:  an instance name is what a server takes for one: up to its NUL, or to the end of the datagram.
 
-use crate::decoder::{Decoder, Dissection, Repair, View};
+use crate::decoder::{Dissection, ProtocolDecoder, Repair, SampleMessage, View};
 use crate::edits::Edits;
 use crate::fields::{Fields, Span};
 use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 use crate::wanted::Wanted;
+use stage::Direction;
 
 /// The decoder.
 pub struct Ssrp;
@@ -75,11 +76,18 @@ static PROTOCOL: Protocol = Protocol {
     refusals: &[],
 };
 
-impl Decoder for Ssrp {
-    fn protocol(&self) -> &'static Protocol {
-        &PROTOCOL
-    }
+impl ProtocolDecoder for Ssrp {
+    const PROTOCOL: &'static Protocol = &PROTOCOL;
 
+    const SAMPLES: &'static [SampleMessage] = &[SampleMessage {
+        name: "ssrp-request",
+        from: Direction::Request,
+        bytes: b"\x04MSSQLSERVER\0",
+    }];
+
+    type State = ();
+
+    #[inline(always)]
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
         let input = view.input;
         let well_formed = dissect(wanted, input, out).is_some();

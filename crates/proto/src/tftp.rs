@@ -2,10 +2,11 @@
 //!
 //! Promises:  a string is what a server takes for one: up to its NUL, or to the end of the datagram.
 
-use crate::decoder::{Decoder, Dissection, Refusal, Refused, View};
+use crate::decoder::{Dissection, ProtocolDecoder, Refusal, Refused, SampleMessage, View};
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Transport};
 use crate::wanted::Wanted;
+use stage::Direction;
 
 /// The decoder.
 pub struct Tftp;
@@ -81,11 +82,18 @@ const ERRORS: [(u8, &[u8]); 5] = [
     (0, b"Not accepted"),
 ];
 
-impl Decoder for Tftp {
-    fn protocol(&self) -> &'static Protocol {
-        &PROTOCOL
-    }
+impl ProtocolDecoder for Tftp {
+    const PROTOCOL: &'static Protocol = &PROTOCOL;
 
+    const SAMPLES: &'static [SampleMessage] = &[SampleMessage {
+        name: "tftp-request",
+        from: Direction::Request,
+        bytes: b"\0\x01firmware/image.bin\0octet\0blksize\x001428\0",
+    }];
+
+    type State = ();
+
+    #[inline(always)]
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
         let input = view.input;
         let well_formed = dissect(wanted, input, out).is_some() && input.len() >= 4;

@@ -5,10 +5,11 @@
 //!            claimed, and no more than 64 levels.
 //! Never:     knows an interface: fields have numbers, not names.
 
-use crate::decoder::{Decoder, Need, Step, View};
+use crate::decoder::{Need, ProtocolDecoder, SampleMessage, Step, View};
 use crate::fields::{Fields, Span};
 use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 use crate::wanted::Wanted;
+use stage::Direction;
 
 /// The decoder.
 pub struct Thrift;
@@ -93,25 +94,26 @@ pub struct ThriftState {
     lost: [bool; 2],
 }
 
-impl Decoder for Thrift {
-    fn protocol(&self) -> &'static Protocol {
-        &PROTOCOL
-    }
+impl ProtocolDecoder for Thrift {
+    const PROTOCOL: &'static Protocol = &PROTOCOL;
 
-    fn start(&self) -> crate::DecoderState {
-        crate::DecoderState::Thrift(ThriftState::default())
-    }
+    const SAMPLES: &'static [SampleMessage] = &[SampleMessage {
+        name: "thrift-call",
+        from: Direction::Request,
+        bytes: b"\x80\x01\0\x01\0\0\0\x04echo\0\0\0\x01\x0b\0\x01\0\0\0\x02hi\0",
+    }];
 
+    type State = ThriftState;
+
+    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut crate::DecoderState,
+        thrift: &mut Self::State,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let crate::DecoderState::Thrift(ThriftState { lost: [request, response] }) = state else {
-            return Step::NotThisProtocol;
-        };
+        let [request, response] = &mut thrift.lost;
         let lost = if view.from.index() == 0 { request } else { response };
         if *lost {
             return Step::NotThisProtocol;

@@ -7,8 +7,7 @@
 mod handshake;
 mod table;
 
-use crate::DecoderState;
-use crate::decoder::{Decoder, Need, Refusal, Refused, Step, View};
+use crate::decoder::{Need, ProtocolDecoder, Refusal, Refused, SampleMessage, Step, View};
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::schema::{FieldId, Protocol};
 use crate::wanted::Wanted;
@@ -91,23 +90,27 @@ impl RecordHeader {
     }
 }
 
-impl Decoder for Tls {
-    fn protocol(&self) -> &'static Protocol {
-        &PROTOCOL
-    }
+impl ProtocolDecoder for Tls {
+    const PROTOCOL: &'static Protocol = &PROTOCOL;
 
-    fn start(&self) -> DecoderState {
-        DecoderState::Tls(TlsState::default())
-    }
+    const SAMPLES: &'static [SampleMessage] = &[SampleMessage {
+        name: "tls-client-hello",
+        from: Direction::Request,
+        bytes: b"\x16\x03\x01\0\x45\x01\0\0\x41\x03\x03\
+0123456789abcdef0123456789abcdef\0\0\x04\x13\x01\xc0\x2f\x01\0\0\x14\
+\0\0\0\x10\0\x0e\0\0\x0bexample.com",
+    }];
 
+    type State = TlsState;
+
+    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut DecoderState,
+        tls: &mut Self::State,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let DecoderState::Tls(tls) = state else { return Step::NotThisProtocol };
         let side = match view.from {
             Direction::Request => &mut tls.request,
             Direction::Response => &mut tls.response,
@@ -143,8 +146,7 @@ impl Decoder for Tls {
     }
 
     /// A ClientHello may be answered before the server has spoken; behind it every byte is under the handshake's hash.
-    fn outstanding_responses(&self, state: &DecoderState) -> Option<u32> {
-        let DecoderState::Tls(tls) = state else { return None };
+    fn outstanding_responses(&self, tls: &Self::State) -> Option<u32> {
         (!tls.request.started && !tls.response.started).then_some(0)
     }
 

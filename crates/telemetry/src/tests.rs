@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use plan::{
     DirectionRules, FailMode, GroupInfo, GroupNo, Hold, Mode, Module, PatchInfo, Plan, Subscriber,
 };
-use proto::{Decoder, Protocol, Transport, Wanted};
+use proto::{Protocol, ProtocolDecoder, Transport, Wanted};
 
 use super::*;
 
@@ -20,10 +20,10 @@ static NOTHING: Protocol = Protocol {
     refusals: &[],
 };
 
-impl Decoder for Nothing {
-    fn protocol(&self) -> &'static Protocol {
-        &NOTHING
-    }
+impl ProtocolDecoder for Nothing {
+    const PROTOCOL: &'static Protocol = &NOTHING;
+
+    type State = ();
 }
 
 fn plan(names: &[&str]) -> Plan {

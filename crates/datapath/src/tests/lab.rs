@@ -7,7 +7,7 @@ use plan::{
     Plan, Publisher, Rule, Subscriber, Transform,
 };
 use proto::{
-    Decoder, Dissection, FieldDef, FieldId, Fields, Protocol, Span, Transport, View, Wanted,
+    Dissection, FieldDef, FieldId, Fields, Protocol, ProtocolDecoder, Span, Transport, View, Wanted,
 };
 use wire::{Layers, checksum};
 
@@ -37,10 +37,10 @@ static WHOLE: Protocol = Protocol {
     refusals: &[],
 };
 
-impl Decoder for WholePayload {
-    fn protocol(&self) -> &'static Protocol {
-        &WHOLE
-    }
+impl ProtocolDecoder for WholePayload {
+    const PROTOCOL: &'static Protocol = &WHOLE;
+
+    type State = ();
 
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
         assert!(!view.input.starts_with(b"!boom!"), "a decoder with a bug");

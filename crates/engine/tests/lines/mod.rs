@@ -2,10 +2,11 @@
 //! engine treats differently.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
+use proto::dns::DnsState;
 use proto::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr};
 use proto::{
-    Decoder, DecoderState, Dissection, Edits, Field, Fields, Flags, Need, Refusal, Refused, Repair,
-    Slot, Span, Step, Transport, View, Wanted,
+    Dissection, Edits, Field, Fields, Flags, Need, ProtocolDecoder, Refusal, Refused, Repair, Slot,
+    Span, Step, Transport, View, Wanted,
 };
 use stage::Direction;
 
@@ -144,14 +145,11 @@ impl LineDecoder {
     }
 }
 
-impl Decoder for LineDecoder {
-    fn protocol(&self) -> &'static Protocol {
-        &PROTOCOL
-    }
+impl ProtocolDecoder for LineDecoder {
+    const PROTOCOL: &'static Protocol = &PROTOCOL;
 
-    fn start(&self) -> DecoderState {
-        DecoderState::Dns { skip: [0; 2] }
-    }
+    /// Two numbers: a word of marks for each direction.
+    type State = DnsState;
 
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
         if view.input.starts_with(b"?") {
@@ -164,13 +162,12 @@ impl Decoder for LineDecoder {
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut DecoderState,
+        state: &mut DnsState,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
         CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let DecoderState::Dns { skip } = state else { return Step::NotThisProtocol };
-        let mine = &mut skip[view.from.index()];
+        let mine = &mut state.skip[view.from.index()];
         let input = view.input;
         if input.starts_with(b"?") {
             return Step::NotThisProtocol;

@@ -10,7 +10,7 @@ use plan::{
     PatchNo, Plan, Publisher, Rule, Subscriber, Transform,
 };
 use proto::{
-    Decoder, Dissection, FieldDef, FieldId, Fields, Protocol, Span, Transport, View, Wanted,
+    Dissection, FieldDef, FieldId, Fields, Protocol, ProtocolDecoder, Span, Transport, View, Wanted,
 };
 use wire::{Layers, checksum};
 
@@ -30,10 +30,10 @@ static WHOLE: Protocol = Protocol {
     refusals: &[],
 };
 
-impl Decoder for WholePayload {
-    fn protocol(&self) -> &'static Protocol {
-        &WHOLE
-    }
+impl ProtocolDecoder for WholePayload {
+    const PROTOCOL: &'static Protocol = &WHOLE;
+
+    type State = ();
 
     fn datagram(&self, _: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
         out.bytes(0, Span::new(0, view.input.len()));

@@ -1,6 +1,6 @@
 //! A protocol with a field of every kind, over both transports, and one of another name.
 
-use proto::{Decoder, DecoderState, Editable, FieldDef, FieldKind, Protocol, Repr, Transport};
+use proto::{Decoder, Editable, FieldDef, FieldKind, Protocol, ProtocolDecoder, Repr, Transport};
 use stage::Direction;
 
 use crate::{Diagnostic, Group, Options, Patch, compile, render};
@@ -92,20 +92,20 @@ static OTHER: Protocol = Protocol {
     refusals: &[],
 };
 
-impl Decoder for Toy {
-    fn protocol(&self) -> &'static Protocol {
-        &TOY
-    }
+impl ProtocolDecoder for Toy {
+    const PROTOCOL: &'static Protocol = &TOY;
 
-    fn outstanding_responses(&self, _state: &DecoderState) -> Option<u32> {
+    type State = ();
+
+    fn outstanding_responses(&self, _state: &Self::State) -> Option<u32> {
         Some(0)
     }
 }
 
-impl Decoder for Other {
-    fn protocol(&self) -> &'static Protocol {
-        &OTHER
-    }
+impl ProtocolDecoder for Other {
+    const PROTOCOL: &'static Protocol = &OTHER;
+
+    type State = ();
 }
 
 pub(super) static DECODERS: &[&dyn Decoder] = &[&Toy, &Other];

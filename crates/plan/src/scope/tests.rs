@@ -1,7 +1,7 @@
 use super::*;
 use crate::module::{DirectionRules, FailMode, GroupNo, Mode};
 use crate::plan::Plan;
-use proto::{Decoder, Protocol};
+use proto::{Protocol, ProtocolDecoder};
 
 struct Nothing;
 
@@ -15,10 +15,10 @@ static NOTHING: Protocol = Protocol {
     refusals: &[],
 };
 
-impl Decoder for Nothing {
-    fn protocol(&self) -> &'static Protocol {
-        &NOTHING
-    }
+impl ProtocolDecoder for Nothing {
+    const PROTOCOL: &'static Protocol = &NOTHING;
+
+    type State = ();
 }
 
 fn module(group: u16, transport: Transport, ports: &[u16]) -> Module {

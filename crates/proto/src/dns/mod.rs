@@ -17,14 +17,16 @@ mod reply;
 #[cfg(test)]
 mod tests;
 
-use crate::DecoderState;
-use crate::decoder::{Decoder, Dissection, Need, Refusal, Refused, Repair, Step, View};
+use crate::decoder::{
+    Dissection, Need, ProtocolDecoder, Refusal, Refused, Repair, SampleMessage, Step, View,
+};
 use crate::edits::Edits;
 use crate::fields::Span;
 use crate::fields::{Field, Fields};
 use crate::schema::{Protocol, Transport};
 use crate::wanted::{Slot, Wanted};
 use fields::Id;
+use stage::Direction;
 
 /// TCP's length prefix (RFC 1035 section 4.2.2).
 const PREFIX_BYTES: u32 = 2;
@@ -42,28 +44,38 @@ static PROTOCOL: Protocol = Protocol {
     refusals: reply::REFUSALS,
 };
 
-impl Decoder for Dns {
-    fn protocol(&self) -> &'static Protocol {
-        &PROTOCOL
-    }
+/// What is remembered of a connection over TCP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DnsState {
+    /// Bytes of a message that was opened and is still to come, by direction: they need not be seen.
+    pub skip: [u32; 2],
+}
 
-    fn start(&self) -> DecoderState {
-        DecoderState::Dns { skip: [0; 2] }
-    }
+impl ProtocolDecoder for Dns {
+    const PROTOCOL: &'static Protocol = &PROTOCOL;
 
+    const SAMPLES: &'static [SampleMessage] = &[
+        SampleMessage { name: "dns-query", from: Direction::Request, bytes: b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01" },
+        SampleMessage { name: "dns-response", from: Direction::Response, bytes: b"\x12\x34\x81\x80\0\x01\0\x02\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01\
+\xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04\x5d\xb8\xd8\x22\xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04\x5d\xb8\xd8\x23" },
+    ];
+
+    type State = DnsState;
+
+    #[inline(always)]
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
         dissect::datagram(wanted, view.input, out)
     }
 
+    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut DecoderState,
+        dns: &mut Self::State,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let DecoderState::Dns { skip } = state else { return Step::NotThisProtocol };
-        let [request, response] = skip;
+        let [request, response] = &mut dns.skip;
         let skip = if view.from.index() == 0 { request } else { response };
         if *skip > 0 {
             let bytes = u64::from(core::mem::take(skip));
@@ -121,9 +133,9 @@ impl Decoder for Dns {
     //# Since pipelined responses can arrive out of order, clients MUST match responses to
     //# outstanding queries on the same TCP connection using the Message ID.
     /// An answer of ours may stand before any of the server's, but not inside one.
-    fn outstanding_responses(&self, state: &DecoderState) -> Option<u32> {
-        let DecoderState::Dns { skip: [_, response] } = state else { return None };
-        Some(u32::from(*response > 0))
+    fn outstanding_responses(&self, dns: &Self::State) -> Option<u32> {
+        let [_, response] = dns.skip;
+        Some(u32::from(response > 0))
     }
 
     fn refuse(&self, what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {

@@ -83,7 +83,7 @@ fn datagram(wanted: &Wanted, input: &[u8]) -> (Fields, Vec<String>) {
 
 /// Feeds pieces as a caller would: holds what is not decided, and hands it in again.
 fn streamed(wanted: &Wanted, pieces: &[&[u8]]) -> Vec<String> {
-    let mut state = Dns.start();
+    let mut state = DnsState::default();
     let mut held = Vec::new();
     let mut shown = Vec::new();
     for piece in pieces {
@@ -397,7 +397,7 @@ fn edited(input: &[u8], transport: Transport, doing: &[Do<'_>]) -> Option<Vec<u8
             assert_eq!(Dns.datagram(&wanted, view(input), &mut fields), Dissection::Message)
         }
         Transport::Tcp => assert_eq!(
-            Dns.stream(&wanted, &mut Dns.start(), view(input), &mut fields),
+            Dns.stream(&wanted, &mut DnsState::default(), view(input), &mut fields),
             Step::Unit { bytes: input.len(), first: true, last: true }
         ),
     }
@@ -617,7 +617,7 @@ fn pointers_that_lead_astray_are_written_out_when_a_message_is_edited() {
 fn a_message_too_long_for_its_bound_is_opened_and_the_rest_goes_by() {
     let message = over_tcp(&answer());
     let wanted = wanting(&["dns.length", "dns.qry.name", "_ws.malformed", "dns.a"]);
-    let mut state = Dns.start();
+    let mut state = DnsState::default();
     let mut fields = Fields::new();
     let opened = View { open: true, ..view(&message[..40]) };
     let step = Dns.stream(&wanted, &mut state, opened, &mut fields);
@@ -633,7 +633,7 @@ fn a_message_too_long_for_its_bound_is_opened_and_the_rest_goes_by() {
     let rest = u64::try_from(message.len() - 40).unwrap();
     let step = Dns.stream(&wanted, &mut state, view(&message[40..]), &mut Fields::new());
     assert_eq!(step, Step::Skip { bytes: rest, last: true });
-    assert_eq!(state, Dns.start());
+    assert_eq!(state, DnsState::default());
 }
 
 #[test]

@@ -22,7 +22,7 @@ mod tests;
 
 use crate::schema::{Protocol, Transport};
 use crate::{
-    Decoder, DecoderState, Fields, Flags, Need, Refusal, Refused, Span, Step, View, Wanted,
+    Fields, Flags, Need, ProtocolDecoder, Refusal, Refused, SampleMessage, Span, Step, View, Wanted,
 };
 use head::HeadWalk;
 use stage::Direction;
@@ -48,23 +48,28 @@ static PROTOCOL: Protocol = Protocol {
     refusals: reply::REFUSALS,
 };
 
-impl Decoder for Http {
-    fn protocol(&self) -> &'static Protocol {
-        &PROTOCOL
-    }
+impl ProtocolDecoder for Http {
+    const PROTOCOL: &'static Protocol = &PROTOCOL;
 
-    fn start(&self) -> DecoderState {
-        DecoderState::Http(HttpState::new())
-    }
+    const SAMPLES: &'static [SampleMessage] = &[
+        SampleMessage { name: "http-request", from: Direction::Request, bytes: b"GET /index.html?page=12 HTTP/1.1\r\nHost: www.example.com\r\n\
+User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n\
+Accept: text/html,application/xhtml+xml\r\nAccept-Language: en-US,en;q=0.5\r\n\
+Accept-Encoding: gzip, deflate, br\r\nReferer: http://www.example.com/\r\nConnection: keep-alive\r\n\r\n" },
+        SampleMessage { name: "http-response", from: Direction::Response, bytes: b"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Type: text/html\r\n\
+Connection: keep-alive\r\nContent-Length: 0\r\n\r\n" },
+    ];
 
+    type State = HttpState;
+
+    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,
-        state: &mut DecoderState,
+        state: &mut Self::State,
         view: View<'_>,
         out: &mut Fields,
     ) -> Step {
-        let DecoderState::Http(state) = state else { return Step::NotThisProtocol };
         if view.input.is_empty() {
             return Step::More(Need::Bytes(1));
         }
@@ -78,32 +83,28 @@ impl Decoder for Http {
         step
     }
 
+    #[inline(always)]
     fn stream_prefiltered(
         &self,
         wanted: &Wanted,
-        state: &mut DecoderState,
+        state: &mut Self::State,
         view: View<'_>,
         upto: usize,
         out: &mut Fields,
     ) -> Option<Step> {
-        let DecoderState::Http(state) = state else { return None };
         prefilter::head(wanted, state, view, upto, out)
     }
 
-    fn outstanding_responses(&self, state: &DecoderState) -> Option<u32> {
-        let DecoderState::Http(state) = state else { return None };
+    fn outstanding_responses(&self, state: &Self::State) -> Option<u32> {
         state.outstanding_responses()
     }
 
-    fn may_answer_for(&self, state: &DecoderState) -> bool {
-        let DecoderState::Http(state) = state else { return false };
+    fn may_answer_for(&self, state: &Self::State) -> bool {
         state.awaits_body_of_only_request()
     }
 
-    fn cancel_request(&self, state: &mut DecoderState) {
-        if let DecoderState::Http(state) = state {
-            state.cancel_request();
-        }
+    fn cancel_request(&self, state: &mut Self::State) {
+        state.cancel_request();
     }
 
     fn refuse(&self, what: Refused, which: u8, view: View<'_>, out: &mut Vec<u8>) -> Refusal {

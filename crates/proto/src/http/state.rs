@@ -194,6 +194,12 @@ pub struct HttpState {
     pub(super) tunnel: bool,
 }
 
+impl Default for HttpState {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl HttpState {
     /// A new connection.
     pub(super) const fn new() -> Self {

@@ -401,7 +401,7 @@ fn first_unit(names: &[&str], whole: bool, open: bool, input: &[u8]) -> (Step, V
     if whole {
         wanted.want_whole();
     }
-    let mut state = Http.start();
+    let mut state = HttpState::default();
     let mut out = Fields::new();
     let view = View { input, from: Q, open, ended: false };
     let step = Http.stream(&wanted, &mut state, view, &mut out);
@@ -459,7 +459,7 @@ fn units_are_lines_or_heads() {
 fn the_end_of_a_chunk_does_not_wait_for_the_next() {
     let mut wanted = Wanted::new(&PROTOCOL);
     wanted.want(table::CHUNK_SIZE);
-    let (mut state, mut out) = (Http.start(), Fields::new());
+    let (mut state, mut out) = (HttpState::default(), Fields::new());
     let mut rest: &[u8] = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n";
     while !rest.is_empty() {
         let view = View { input: rest, from: Q, open: false, ended: false };
@@ -486,7 +486,7 @@ fn too_many_fields_are_told() {
     wanted.want_whole();
     let mut out = Fields::new();
     let view = View { input: &head, from: Q, open: false, ended: false };
-    Http.stream(&wanted, &mut Http.start(), view, &mut out);
+    Http.stream(&wanted, &mut HttpState::default(), view, &mut out);
     assert!(out.overflowed());
 }
 

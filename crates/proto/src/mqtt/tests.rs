@@ -200,7 +200,7 @@ fn a_message_comes_in_pieces_and_costs_nothing_unread() {
     check(&Mqtt, &["mqtt.topic"], turns, &[">mqtt.topic=keep/me"]);
     let mut wanted = Wanted::new(&PROTOCOL);
     wanted.want(table::TOPIC);
-    let (mut state, mut out) = (Mqtt.start(), Fields::new());
+    let (mut state, mut out) = (MqttState::default(), Fields::new());
     let mut step = |input| {
         out.clear();
         let view = View { input, from: Request, open: false, ended: false };
@@ -242,7 +242,7 @@ fn what_only_an_answer_needs_is_not_waited_for_past_the_bound() {
     wanted.want_whole();
     let step = |input: &[u8], open| {
         let view = View { input, from: Request, open, ended: false };
-        Mqtt.stream(&wanted, &mut Mqtt.start(), view, &mut Fields::new())
+        Mqtt.stream(&wanted, &mut MqttState::default(), view, &mut Fields::new())
     };
     for (first, needs) in [(0x82_u8, 23), (0x30, 4), (0xe0, 2)] {
         let input = [first, 21, 0, 9];
@@ -290,8 +290,8 @@ fn nothing_is_known_before_a_connect_but_3_1_1_is_read() {
 #[test]
 fn answers_are_owed_until_the_connack() {
     let wanted = Wanted::new(&PROTOCOL);
-    let mut state = Mqtt.start();
-    let say = |state: &mut DecoderState, from, input: &[u8]| {
+    let mut state = MqttState::default();
+    let say = |state: &mut MqttState, from, input: &[u8]| {
         let view = View { input, from, open: false, ended: false };
         Mqtt.stream(&wanted, state, view, &mut Fields::new());
         Mqtt.outstanding_responses(state)
@@ -370,7 +370,7 @@ fn edited(
     let mut wanted = Wanted::new(&PROTOCOL);
     let (id, _) = PROTOCOL.field(name).unwrap();
     wanted.want(id);
-    let (mut state, mut out, mut edits) = (Mqtt.start(), Fields::new(), Edits::new());
+    let (mut state, mut out, mut edits) = (MqttState::default(), Fields::new(), Edits::new());
     let view = View { input, from: Request, open: false, ended: false };
     let step = Mqtt.stream(&wanted, &mut state, view, &mut out);
     let Step::Unit { bytes, .. } = step else { panic!("{step:?}") };

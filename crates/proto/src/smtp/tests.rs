@@ -418,9 +418,9 @@ fn canonical(mail: &[u8]) -> Vec<u8> {
     let mut wanted = Wanted::new(&PROTOCOL);
     wanted.want(UNSTUFFED_DOT);
     wanted.want(LINE_END);
-    let mut state = Smtp.start();
+    let mut state = SmtpState::default();
     let mut fields = Fields::new();
-    let mut step = |state: &mut DecoderState, from, input: &[u8]| {
+    let mut step = |state: &mut SmtpState, from, input: &[u8]| {
         fields.clear();
         let view = View { input, from, open: false, ended: false };
         let Step::Unit { bytes, .. } = Smtp.stream(&wanted, state, view, &mut fields) else {

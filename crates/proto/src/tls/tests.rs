@@ -139,7 +139,7 @@ fn extensions_are_elements_of_their_own() {
     let mut fields = Fields::new();
     let input = record(22, &client_hello());
     let view = View { input: &input, from: Request, open: false, ended: false };
-    let step = Tls.stream(&wanted, &mut Tls.start(), view, &mut fields);
+    let step = Tls.stream(&wanted, &mut TlsState::default(), view, &mut fields);
     assert_eq!(step, Step::Unit { bytes: input.len(), first: true, last: true });
     let groups: Vec<_> = fields.items().iter().map(|field| field.group).collect();
     assert_eq!(groups, [1, 1, 2, 3, 4, 5]);
@@ -270,7 +270,7 @@ fn what_no_rule_reads_is_stepped_over() {
         let mut wanted = Wanted::new(&PROTOCOL);
         field.map(|field| wanted.want(field));
         let view = View { input: &input[..5], from: Request, open: false, ended: false };
-        Tls.stream(&wanted, &mut Tls.start(), view, &mut Fields::new())
+        Tls.stream(&wanted, &mut TlsState::default(), view, &mut Fields::new())
     };
     let all = u64::try_from(input.len()).unwrap();
     assert_eq!(ask(None), Step::Skip { bytes: all, last: true });
@@ -323,7 +323,7 @@ fn an_opened_record() {
     let mut wanted = Wanted::new(&PROTOCOL);
     wanted.want(SERVER_NAME);
     wanted.want(RECORD_LENGTH);
-    let mut state = Tls.start();
+    let mut state = TlsState::default();
     let mut fields = Fields::new();
     let input = record(22, &client_hello());
     let view = View { input: &input[..80], from: Request, open: true, ended: false };

@@ -1,6 +1,6 @@
 //! Every decoder against tshark, field by field, on the captures of the corpus.
 //!
-//! A protocol joins by one entry of [`cases::CASES`]. For each capture that has the protocol, every field whose name tshark
+//! A protocol joins by one entry of [`cases::CASES`] and `tshark: Compared` in its row of the registry. For each capture that has the protocol, every field whose name tshark
 //! knows is compared, occurrence by occurrence: for a datagram by itself, for TCP over a whole half-stream. What
 //! differs must be explained by an entry of the case's `known`, which says why; anything else fails.
 #![allow(
@@ -24,6 +24,7 @@ use std::process::Command;
 
 use cases::{CASES, Case};
 use feed::{Fed, Key, Value};
+use proto::registry::Tshark;
 
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpora");
 
@@ -86,6 +87,20 @@ fn decoders_read_what_tshark_reads() {
         }
     }
     assert!(failures.is_empty(), "differences without a reason:\n{}", failures.join("\n"));
+}
+
+/// The registry says which decoders are compared.
+#[test]
+fn every_row_that_says_so_has_a_case() {
+    let rows = proto::registry::ROWS.iter();
+    let mut compared: Vec<_> = rows
+        .filter(|row| row.tshark == Tshark::Compared)
+        .map(|row| row.decoder.protocol().name)
+        .collect();
+    let mut cases: Vec<_> = CASES.iter().map(|case| case.protocol).collect();
+    cases.sort_unstable();
+    compared.sort_unstable();
+    assert_eq!(cases, compared, "cases of tests/tshark/cases.rs, and rows that say Compared");
 }
 
 fn fields_of_tshark() -> Option<BTreeSet<String>> {
