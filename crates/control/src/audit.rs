@@ -1,6 +1,6 @@
 //! Holds a configuration's tree against the rows: unknown, old and missing keys, numbers out of range, odd words and forms.
 
-use patch::yaml::{Node, Value};
+use patch::yaml::{Node, NodeValue};
 use patch::{Place, nearest};
 
 use crate::keys::{ConfigKey, KeyKind, KeyWord, TextForm, shown};
@@ -26,10 +26,10 @@ struct Audit<'a, 'f> {
 
 impl Audit<'_, '_> {
     fn section(&mut self, node: &mut Node, keys: &'static [ConfigKey], path: &str) {
-        let Value::Mapping(entries) = &mut node.value else { return };
+        let NodeValue::Mapping(entries) = &mut node.value else { return };
         for (name, value) in entries.iter_mut() {
             let place = name.place;
-            let Value::Scalar(text, _) = &mut name.value else { continue };
+            let NodeValue::Scalar(text, _) = &mut name.value else { continue };
             if let Some(key) = keys.iter().find(|key| key.formerly == Some(text)) {
                 let message = format!(
                     "`{}` is now called `{}`; write `{}: {}`. The next release refuses the old name",
@@ -51,7 +51,7 @@ impl Audit<'_, '_> {
         }
         for key in keys.iter().filter(|key| key.default.is_none()) {
             let here =
-                |name: &Node| matches!(&name.value, Value::Scalar(text, _) if text == key.name);
+                |name: &Node| matches!(&name.value, NodeValue::Scalar(text, _) if text == key.name);
             if !entries.iter().any(|(name, _)| here(name)) {
                 self.complete = false;
                 self.problems.add(
@@ -89,20 +89,22 @@ impl Audit<'_, '_> {
         let null = node.is_null();
         let place = node.place;
         match (&mut node.value, kind) {
-            (Value::Sequence(items), KeyKind::List(kind) | KeyKind::Pair(kind)) => {
+            (NodeValue::Sequence(items), KeyKind::List(kind) | KeyKind::Pair(kind)) => {
                 for item in items {
                     self.value(item, key, *kind, path);
                 }
             }
-            (Value::Mapping(entries), KeyKind::ByProtocol(kind)) => {
+            (NodeValue::Mapping(entries), KeyKind::ByProtocol(kind)) => {
                 for (_, value) in entries {
                     self.value(value, key, *kind, path);
                 }
             }
             (_, KeyKind::Optional(kind)) if !null => self.value(node, key, *kind, path),
-            (Value::Scalar(text, _), KeyKind::Number) => self.number(place, text, key, path),
-            (Value::Scalar(text, _), KeyKind::Word(words)) => self.word(place, text, words, kind),
-            (Value::Scalar(text, _), KeyKind::Form(TextForm { check, .. })) => {
+            (NodeValue::Scalar(text, _), KeyKind::Number) => self.number(place, text, key, path),
+            (NodeValue::Scalar(text, _), KeyKind::Word(words)) => {
+                self.word(place, text, words, kind)
+            }
+            (NodeValue::Scalar(text, _), KeyKind::Form(TextForm { check, .. })) => {
                 if let Err(malformed) = check(text) {
                     self.problems.add(place, malformed.message, malformed.help);
                 }

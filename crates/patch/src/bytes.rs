@@ -291,6 +291,8 @@ pub(crate) fn show(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::SourceFile;
+    use crate::yaml::from_source;
 
     #[test]
     fn escapes_become_single_bytes() {
@@ -299,6 +301,13 @@ mod tests {
         for (bad, range) in [(r"a\q", (1, 3)), (r"\x4", (0, 3)), (r"\", (0, 1)), (r"\é", (0, 3))] {
             assert_eq!(unescape(bad).unwrap_err().range, range, "{bad}");
         }
+    }
+
+    #[test]
+    fn blanks_behind_a_closing_quote_are_no_bytes() {
+        let file = SourceFile::new("f", r#"[ "\xff" , 'a' , { repeat: "_" , times: 2 } ]"#);
+        let ByteString(bytes) = from_source(&file).unwrap();
+        assert_eq!(bytes, b"\xffa__");
     }
 
     #[test]

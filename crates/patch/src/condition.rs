@@ -5,11 +5,14 @@
 )]
 
 mod check;
+mod context;
+pub(crate) mod functions;
 mod lexer;
 mod parser;
 mod tree;
 
-pub(crate) use check::{Checker, Known};
+pub(crate) use check::Checker;
+pub(crate) use context::RuleContext;
 
 #[cfg(test)]
 mod tests;

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use plan::{DirectionRules, FailMode, Hold, Mode, Module, Plan, Reply, Transform};
+use plan::{DirectionRules, FailMode, Hold, Mode, Module, Plan};
 use proto::Transport;
 use serde::Serialize;
 use stage::Direction;
 
-use crate::bytes::show;
 use crate::hold::{self, Need};
 use crate::slots;
+use crate::verbs;
 
 /// A whole plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -145,7 +145,7 @@ fn of_side(plan: &Plan, module: &Module, direction: Direction) -> SideExplanatio
             let patch = plan.patches.get(usize::from(rule.patch.0));
             RuleExplanation {
                 patch: patch.map(|patch| patch.name.to_string()).unwrap_or_default(),
-                does: describe(&rule.transform, protocol.refusals),
+                does: verbs::words(&rule.transform, protocol.refusals),
                 field: rule.target.map(|slot| hold::shown(protocol, &side.wanted, slot)),
                 class: class.to_owned(),
                 window_bytes,
@@ -180,51 +180,6 @@ fn cost(side: &DirectionRules, slots_read: &[proto::Slot]) -> Cost {
         automata: programs.sum(),
         every_unit_rules: side.index.every_unit().len(),
         tests: side.rules.iter().map(|rule| slots::tests(&rule.when)).sum(),
-    }
-}
-
-/// A transform in the words of the patch file.
-fn describe(transform: &Transform, replies: &[&str]) -> String {
-    match transform {
-        Transform::Truncate { to } => format!("truncate to {to}"),
-        Transform::CutAt { pattern, keep_match: false } => format!("cut_at {}", pattern.text),
-        Transform::CutAt { pattern, keep_match: true } => format!("cut_at after {}", pattern.text),
-        Transform::Clamp { min, max: u64::MAX } => format!("clamp to at least {min}"),
-        Transform::Clamp { min, max } => format!("clamp to {min}..{max}"),
-        Transform::SetNumber(number) => format!("set to {number}"),
-        Transform::SetBytes(bytes) => format!("set to \"{}\"", show(bytes)),
-        Transform::Clear { bits } => format!("clear {bits:#x}"),
-        Transform::Replace { pattern, with } => {
-            format!("replace {} with \"{}\"", pattern.text, show(with))
-        }
-        Transform::Mask { with, .. } => format!("mask a class with \"{}\"", show(&[*with])),
-        Transform::MaskPattern { pattern, with } => {
-            format!("mask {} with \"{}\"", pattern.text, show(&[*with]))
-        }
-        Transform::Remove => "remove".to_owned(),
-        Transform::KeepFirst { count } => format!("keep_first {count}"),
-        Transform::Dedupe { keep_last } => {
-            format!("dedupe, keep {}", if *keep_last { "last" } else { "first" })
-        }
-        Transform::Normalize(form) => match form {
-            plan::Normalization::Path => "normalize as path",
-            plan::Normalization::WhiteSpace => "normalize as white_space",
-            plan::Normalization::LineEnds => "normalize as line_ends",
-        }
-        .to_owned(),
-        Transform::Pad { to, with } => format!("pad to {to} with \"{}\"", show(&[*with])),
-        Transform::Discard => "discard".to_owned(),
-        Transform::Drop => "drop".to_owned(),
-        Transform::Refuse(reply) => format!("refuse with {}", reply_words(reply, replies)),
-        Transform::Close(Some(reply)) => format!("close with {}", reply_words(reply, replies)),
-        Transform::Close(None) => "close".to_owned(),
-    }
-}
-
-fn reply_words(reply: &Reply, replies: &[&str]) -> String {
-    match reply {
-        Reply::Protocol(which) => (*replies.get(usize::from(*which)).unwrap_or(&"?")).to_owned(),
-        Reply::Custom(bytes) => format!("\"{}\"", show(bytes)),
     }
 }
 

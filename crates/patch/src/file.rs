@@ -2,12 +2,11 @@
 //! together; [`crate::Patch`] is the checked form. The JSON Schema is generated from these types, their docs being its
 //! descriptions.
 
-use std::fmt;
-
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _};
 
-use crate::bytes::{ByteString, Literal};
+use crate::bytes::ByteString;
+use crate::verbs::RuleFile;
 use crate::yaml::{List, Spanned};
 
 /// One patch: which flaw it stands in for, its scope, its rules and its test cases.
@@ -108,133 +107,6 @@ pub enum Equivalence {
     Partial,
     /// Not what the fix does, but the flaw cannot be reached.
     Workaround,
-}
-
-/// One rule: a condition, exactly one verb naming its field, and the verb's operands.
-#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RuleFile {
-    /// When the rule applies, in a subset of Wireshark's display filter language. Always, without it.
-    #[serde(default)]
-    pub when: Option<Spanned<String>>,
-
-    /// Verb: keeps the field's first `to` bytes.
-    #[serde(default)]
-    pub truncate: Option<Spanned<String>>,
-    /// Verb: cuts the field from the first match of `pattern` or `regex` on; `keep: true` keeps the match itself.
-    #[serde(default)]
-    pub cut_at: Option<Spanned<String>>,
-    /// Verb: forces a number between `min` and `max`.
-    #[serde(default)]
-    pub clamp: Option<Spanned<String>>,
-    /// Verb: writes the value `to`, a number or bytes.
-    #[serde(default)]
-    pub set: Option<Spanned<String>>,
-    /// Verb: clears the flag `bits` of a number.
-    #[serde(default)]
-    pub clear: Option<Spanned<String>>,
-    /// Verb: replaces every match of `pattern` or `regex` by `with`, until none is left.
-    #[serde(default)]
-    pub replace: Option<Spanned<String>>,
-    /// Verb: overwrites every byte of `bytes`, or every byte of every match of `pattern` or `regex`, by the byte `with`.
-    #[serde(default)]
-    pub mask: Option<Spanned<String>>,
-    /// Verb: takes the element away: header line, record, option, list item.
-    #[serde(default)]
-    pub remove: Option<Spanned<String>>,
-    /// Verb: keeps the first `count` elements and removes the rest.
-    #[serde(default)]
-    pub keep_first: Option<Spanned<String>>,
-    /// Verb: of elements with the same value, keeps the `first` or the `last`.
-    #[serde(default)]
-    pub dedupe: Option<Spanned<String>>,
-    /// Verb: rewrites into canonical form, `as: path`, `white_space` or `line_ends`.
-    #[serde(default)]
-    pub normalize: Option<Spanned<String>>,
-    /// Verb: appends the byte `with` until the field has `to` bytes.
-    #[serde(default)]
-    pub pad: Option<Spanned<String>>,
-    /// Verb: discards the rest of the unit after the field.
-    #[serde(default)]
-    pub discard: Option<Spanned<String>>,
-    /// Verb: the message (`drop: message`) goes no further.
-    #[serde(default, deserialize_with = "given")]
-    pub drop: Option<Spanned<Whole>>,
-    /// Verb: the message (`refuse: message`) is swallowed and answered: `with` names one of the protocol's own answers (its
-    /// first without), `reply` gives the bytes. The connection lives on.
-    #[serde(default, deserialize_with = "given")]
-    pub refuse: Option<Spanned<Whole>>,
-    /// Verb: both ends of the connection (`close: connection`) are reset; with an answer, given by `with` or `reply`, the client gets
-    /// that and the connection ends in order.
-    #[serde(default, deserialize_with = "given")]
-    pub close: Option<Spanned<Whole>>,
-
-    /// Operand: a length in bytes, or the value to write.
-    #[serde(default)]
-    pub to: Option<Spanned<Literal>>,
-    /// Operand: the bytes to look for.
-    #[serde(default)]
-    pub pattern: Option<Spanned<ByteString>>,
-    /// Operand: a regular expression over bytes to look for. Write it in single quotes.
-    #[serde(default)]
-    pub regex: Option<Spanned<String>>,
-    /// Operand: the pattern matches without ASCII case.
-    #[serde(default)]
-    pub ignore_case: Option<Spanned<bool>>,
-    /// Operand: of `cut_at`, whether the match stays (`true`); of `dedupe`, which stays (`first`, `last`).
-    #[serde(default)]
-    pub keep: Option<Spanned<Keep>>,
-    /// Operand: lower bound.
-    #[serde(default)]
-    pub min: Option<Spanned<u64>>,
-    /// Operand: upper bound.
-    #[serde(default)]
-    pub max: Option<Spanned<u64>>,
-    /// Operand: flag bits.
-    #[serde(default)]
-    pub bits: Option<Spanned<u64>>,
-    /// Operand: a class of bytes, ranges written `a-z`, as in `"\x00-\x1f\x7f"`.
-    #[serde(default)]
-    pub bytes: Option<Spanned<ByteString>>,
-    /// Operand: the bytes put in, or the name of the protocol's answer.
-    #[serde(default)]
-    pub with: Option<Spanned<ByteString>>,
-    /// Operand: the answer's bytes.
-    #[serde(default)]
-    pub reply: Option<Spanned<ByteString>>,
-    /// Operand: how many.
-    #[serde(default)]
-    pub count: Option<Spanned<u32>>,
-    /// Operand: which canonical form.
-    #[serde(default, rename = "as")]
-    pub form: Option<Spanned<Form>>,
-}
-
-/// What stands behind a verb that takes no field.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Whole;
-
-/// `keep:` of `cut_at` and `dedupe`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// `true` or `false`.
-    Match(bool),
-    /// `first`.
-    First,
-    /// `last`.
-    Last,
-}
-
-/// Canonical forms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Form {
-    /// Dot segments removed (RFC 3986 section 5.2.4), percent-encoded ones included, never above the root.
-    Path,
-    /// Runs of blanks become one; none at the ends.
-    WhiteSpace,
-    /// A CR without LF or an LF without CR becomes CRLF.
-    LineEnds,
 }
 
 /// One test case: what goes in, and what must come out. Either `request` or `response` with its expectation, or a
@@ -362,88 +234,6 @@ impl JsonSchema for Date {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "format": "date", "description": "YYYY-MM-DD" })
-    }
-}
-
-/// `drop:` with nothing behind it still is a verb.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
-}
-
-struct WholeVisitor;
-
-impl Visitor<'_> for WholeVisitor {
-    type Value = Whole;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("`message`, `datagram`, `connection` or nothing, as this verb takes no field")
-    }
-
-    fn visit_unit<E: serde::de::Error>(self) -> Result<Whole, E> {
-        Ok(Whole)
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Whole, E> {
-        match text {
-            "message" | "datagram" | "connection" => Ok(Whole),
-            _ => Err(E::invalid_type(serde::de::Unexpected::Str(text), &self)),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Whole {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WholeVisitor)
-    }
-}
-
-impl JsonSchema for Whole {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Whole".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "enum": ["message", "datagram", "connection", null] })
-    }
-}
-
-struct KeepVisitor;
-
-impl Visitor<'_> for KeepVisitor {
-    type Value = Keep;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("true, false, `first` or `last`")
-    }
-
-    fn visit_bool<E: serde::de::Error>(self, keep: bool) -> Result<Keep, E> {
-        Ok(Keep::Match(keep))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Keep, E> {
-        match text {
-            "first" => Ok(Keep::First),
-            "last" => Ok(Keep::Last),
-            _ => Err(E::invalid_type(serde::de::Unexpected::Str(text), &self)),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Keep {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(KeepVisitor)
-    }
-}
-
-impl JsonSchema for Keep {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Keep".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "enum": [true, false, "first", "last"] })
     }
 }
 

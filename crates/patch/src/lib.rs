@@ -9,6 +9,8 @@
 
 pub mod bytes;
 pub mod file;
+pub mod manual;
+pub mod verbs;
 pub mod yaml;
 
 mod compile;

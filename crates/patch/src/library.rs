@@ -8,7 +8,7 @@ use std::sync::Arc;
 use proto::{Decoder, Protocol, Transport, Wanted};
 use stage::Direction;
 
-use crate::condition::Known;
+use crate::condition::RuleContext;
 use crate::diagnostic::{Diagnostic, Place, SourceFile};
 use crate::file::{DirectionName, Equivalence, PatchFile, TransportName};
 use crate::rule::{CheckedRule, RuleReader};
@@ -151,7 +151,7 @@ impl Patch {
             found.push(Diagnostic::new(file, raw.rules.place, message));
         }
         for rule in raw.rules.0.iter().take(RULES_MAX) {
-            let mut known = Known {
+            let mut known = RuleContext {
                 protocol,
                 others: &protocols,
                 wanted: &mut wanted,

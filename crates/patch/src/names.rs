@@ -5,21 +5,6 @@ use stage::Direction;
 
 use crate::spelling::nearest;
 
-/// Every function of the condition language.
-pub(crate) const FUNCTIONS: &[&str] = &[
-    "len",
-    "count",
-    "lower",
-    "url_decode",
-    "trim",
-    "any_byte_in",
-    "all_bytes_in",
-    "duplicate",
-    "climbs",
-    "nesting",
-    "decimal",
-];
-
 /// `requests` or `responses`.
 pub(crate) const fn messages(direction: Direction) -> &'static str {
     match direction {
@@ -49,15 +34,6 @@ pub(crate) fn unknown(
         |near| format!("did you mean `{near}`?"),
     );
     (format!("no field is called `{name}`"), Some(help))
-}
-
-/// Message and help for a function that there is not.
-pub(crate) fn unknown_function(name: &str) -> (String, Option<String>) {
-    let help = nearest(name, FUNCTIONS.iter().copied()).map_or_else(
-        || format!("there are: {}", FUNCTIONS.join(", ")),
-        |near| format!("did you mean `{near}`?"),
-    );
-    (format!("no function is called `{name}`"), Some(help))
 }
 
 /// Largest value of a field of this kind.

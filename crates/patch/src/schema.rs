@@ -3,26 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::file::PatchFile;
-
-/// Every verb's key.
-const VERBS: &[&str] = &[
-    "truncate",
-    "cut_at",
-    "clamp",
-    "set",
-    "clear",
-    "replace",
-    "mask",
-    "remove",
-    "keep_first",
-    "dedupe",
-    "normalize",
-    "pad",
-    "discard",
-    "drop",
-    "refuse",
-    "close",
-];
+use crate::verbs::VERBS;
 
 /// The schema of one patch file.
 pub fn patch_schema() -> Value {
@@ -31,7 +12,7 @@ pub fn patch_schema() -> Value {
     if let Some(rule) = schema.pointer_mut("/$defs/RuleFile")
         && let Some(rule) = rule.as_object_mut()
     {
-        let one: Vec<Value> = VERBS.iter().map(|verb| json!({ "required": [verb] })).collect();
+        let one = VERBS.iter().map(|row| json!({ "required": [row.name] })).collect();
         rule.insert("oneOf".to_owned(), Value::Array(one));
     }
     if let Some(top) = schema.as_object_mut() {
@@ -52,7 +33,7 @@ mod tests {
             assert!(schema["properties"][key].is_object(), "{key}");
         }
         let rule = &schema["$defs"]["RuleFile"];
-        for verb in VERBS {
+        for verb in VERBS.iter().map(|row| row.name) {
             let text = rule["properties"][verb]["description"].as_str();
             assert!(text.is_some_and(|text| text.starts_with("Verb: ")), "{verb}");
         }

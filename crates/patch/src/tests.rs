@@ -6,3 +6,4 @@ mod ground;
 mod library;
 mod refused;
 mod seeded;
+mod tables;

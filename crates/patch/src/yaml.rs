@@ -13,7 +13,7 @@ mod spanned;
 pub(crate) use align::place_within;
 pub(crate) use de::{BYTES, LITERAL};
 pub use de::{from_node, from_source};
-pub use node::{Node, Style, Value};
+pub use node::{Node, NodeValue, Style};
 pub use spanned::{List, Spanned};
 
 #[cfg(test)]

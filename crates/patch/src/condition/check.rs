@@ -2,100 +2,30 @@
 
 mod values;
 
-use plan::{ByteTest, Compare, Condition, Operand, Test};
-use proto::{FieldDef, FieldKind, Protocol, Slot, Wanted};
-use stage::Direction;
+use plan::{ByteSet, ByteTest, Compare, Condition, Operand, Test};
+use proto::{FieldDef, FieldKind, Slot};
 
+use super::context::RuleContext;
+use super::functions::{self, ExprType, Function, FunctionRow};
 use super::lexer::Complaint;
 use super::parser::parse;
-use super::tree::{Expr, ExprKind, Member, Range, Relation};
+use super::tree::{Expr, ExprKind, Member, Relation, TextRange};
 use crate::names;
 use crate::pattern;
 
-/// What a rule is being checked against; shared by its condition and its target.
-pub(crate) struct Known<'a> {
-    pub(crate) protocol: &'static Protocol,
-    /// Every protocol there is, to say whose a strange field is.
-    pub(crate) others: &'a [&'static Protocol],
-    /// Collects slots.
-    pub(crate) wanted: &'a mut Wanted,
-    /// The direction the rule has to have, and what says so.
-    pub(crate) direction: Option<(Direction, String)>,
-}
-
-impl Known<'_> {
-    /// The slot of a field by name and key, and its definition.
-    pub(crate) fn field(
-        &mut self,
-        name: &str,
-        key: Option<&[u8]>,
-        at: Range,
-    ) -> Result<(Slot, &'static FieldDef), Complaint> {
-        let Some((id, def)) = self.protocol.field(name) else {
-            let (message, help) = names::unknown(name, self.protocol, self.others);
-            return Err(Complaint { help, ..Complaint::new(at, message) });
-        };
-        match (def.keyed, key) {
-            // Of a field that may repeat, the bare name means each of them, whatever its key.
-            (true, None) if !def.repeated => {
-                return Err(Complaint::new(at, format!("`{name}` needs a key"))
-                    .help(format!("say which one: {name}[\"…\"]")));
-            }
-            (false, Some(_)) => {
-                return Err(Complaint::new(at, format!("`{name}` takes no key"))
-                    .help("only keyed fields do; `wirepatch fields` says which they are"));
-            }
-            (true, Some([])) => return Err(Complaint::new(at, "the key is empty")),
-            (true, Some(_) | None) | (false, None) => {}
-        }
-        if let Some(direction) = def.direction {
-            match &self.direction {
-                Some((fixed, why)) if *fixed != direction => {
-                    return Err(Complaint::new(
-                        at,
-                        format!("`{name}` is a field of {}", names::messages(direction)),
-                    )
-                    .note(format!("{why} makes this a rule for {}", names::messages(*fixed)))
-                    .help("a rule sees the fields of one message only"));
-                }
-                Some(_) => {}
-                None => self.direction = Some((direction, format!("`{name}`"))),
-            }
-        }
-        let slot = match key {
-            Some(key) => self.wanted.want_key(id, key),
-            None => self.wanted.want(id),
-        };
-        Ok((slot, def))
-    }
-}
-
-/// What an expression yields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sort {
-    Number,
-    /// A field's bytes.
-    Bytes,
-    /// A string or byte string.
-    Constant,
-    Peer,
-    /// A condition.
-    Logic,
-}
-
 pub(crate) struct Checker<'k, 'a> {
-    known: &'k mut Known<'a>,
+    context: &'k mut RuleContext<'a>,
     complaints: Vec<Complaint>,
 }
 
 impl<'k, 'a> Checker<'k, 'a> {
     /// Parses, types and compiles `text`.
     pub(crate) fn compile(
-        known: &'k mut Known<'a>,
+        context: &'k mut RuleContext<'a>,
         text: &str,
     ) -> Result<Condition, Vec<Complaint>> {
         let tree = parse(text).map_err(|complaint| vec![complaint])?;
-        let mut checker = Self { known, complaints: Vec::new() };
+        let mut checker = Self { context, complaints: Vec::new() };
         match checker.condition(&tree) {
             Some(condition) if checker.complaints.is_empty() => Ok(condition),
             _ => Err(checker.complaints),
@@ -110,7 +40,7 @@ impl<'k, 'a> Checker<'k, 'a> {
     fn field(&mut self, expr: &Expr) -> Option<(Slot, &'static FieldDef)> {
         let ExprKind::Field(name, key) = &expr.kind else { return None };
         let key = key.as_ref().map(|(key, _)| key.as_slice());
-        match self.known.field(name, key, expr.at) {
+        match self.context.field(name, key, expr.at) {
             Ok(found) => Some(found),
             Err(complaint) => self.complain(complaint),
         }
@@ -145,35 +75,14 @@ impl<'k, 'a> Checker<'k, 'a> {
                 }
                 Some(Condition::Test(Test::Present(slot)))
             }
-            ExprKind::Call(name, at, arguments) => match name.as_str() {
-                "duplicate" => {
-                    let [field] = self.arguments(name, *at, arguments)?;
-                    let (slot, def) = self.plain_field(field, name)?;
-                    if !def.repeated && !def.keyed {
-                        return self.complain(Complaint::new(
-                            field.at,
-                            format!("`{}` occurs at most once", def.name),
-                        ));
-                    }
-                    Some(Condition::Test(Test::Duplicate(slot)))
+            ExprKind::Call(name, at, arguments) => {
+                let row = functions::find(name, arguments.len());
+                match row.map(|row| row.function) {
+                    Some(Function::Duplicate) => self.duplicate(name, *at, arguments),
+                    Some(Function::Class(test)) => self.class_test(name, *at, arguments, test),
+                    _ => self.not_zero(expr),
                 }
-                "any_byte_in" | "all_bytes_in" => {
-                    let [field, class] = self.arguments(name, *at, arguments)?;
-                    let source = self.source(field);
-                    let class_bytes = self.constant(class)?;
-                    let set = match pattern::byte_set(&class_bytes) {
-                        Ok(set) => set,
-                        Err(message) => return self.complain(Complaint::new(class.at, message)),
-                    };
-                    let test = if name == "any_byte_in" {
-                        ByteTest::AnyByteIn(set)
-                    } else {
-                        ByteTest::AllBytesIn(set)
-                    };
-                    Some(Condition::Test(Test::Bytes { source: source?, test }))
-                }
-                _ => self.not_zero(expr),
-            },
+            }
             ExprKind::Arithmetic(..) => self.not_zero(expr),
             ExprKind::Truth(_) | ExprKind::Number(_) => self.complain(
                 Complaint::new(expr.at, "this asks nothing of the message")
@@ -187,6 +96,34 @@ impl<'k, 'a> Checker<'k, 'a> {
         }
     }
 
+    /// `duplicate(field)`.
+    fn duplicate(&mut self, name: &str, at: TextRange, arguments: &[Expr]) -> Option<Condition> {
+        let [field] = self.arguments(name, at, arguments)?;
+        let (slot, def) = self.plain_field(field, name)?;
+        if !def.repeated && !def.keyed {
+            return self
+                .complain(Complaint::new(field.at, format!("`{}` occurs at most once", def.name)));
+        }
+        Some(Condition::Test(Test::Duplicate(slot)))
+    }
+
+    /// `any_byte_in(x, "CLASS")`.
+    fn class_test(
+        &mut self,
+        name: &str,
+        at: TextRange,
+        arguments: &[Expr],
+        test: fn(ByteSet) -> ByteTest,
+    ) -> Option<Condition> {
+        let [field, class] = self.arguments(name, at, arguments)?;
+        let source = self.source(field);
+        let class_bytes = self.constant(class)?;
+        match pattern::byte_set(&class_bytes) {
+            Ok(set) => Some(Condition::Test(Test::Bytes { source: source?, test: test(set) })),
+            Err(message) => self.complain(Complaint::new(class.at, message)),
+        }
+    }
+
     fn all(&mut self, sides: &[Expr]) -> Option<Box<[Condition]>> {
         let compiled: Vec<_> = sides.iter().map(|side| self.condition(side)).collect();
         compiled.into_iter().collect()
@@ -194,9 +131,9 @@ impl<'k, 'a> Checker<'k, 'a> {
 
     /// A number standing alone: true unless 0, as in Wireshark's `tcp.flags & 0x02`.
     fn not_zero(&mut self, expr: &Expr) -> Option<Condition> {
-        let is_number = match self.sort(expr) {
-            Sort::Number => true,
-            Sort::Bytes | Sort::Constant | Sort::Peer | Sort::Logic => false,
+        let is_number = match self.type_of(expr) {
+            ExprType::Number => true,
+            ExprType::Bytes | ExprType::Constant | ExprType::Peer | ExprType::Truth => false,
         };
         if !is_number {
             return self.complain(
@@ -213,31 +150,28 @@ impl<'k, 'a> Checker<'k, 'a> {
     }
 
     /// What `expr` yields, without complaint: whoever asks goes on to compile it.
-    fn sort(&self, expr: &Expr) -> Sort {
+    fn type_of(&self, expr: &Expr) -> ExprType {
         match &expr.kind {
             ExprKind::And(_)
             | ExprKind::Or(_)
             | ExprKind::Not(_)
             | ExprKind::Compare(..)
-            | ExprKind::In(..) => Sort::Logic,
-            ExprKind::Arithmetic(..) | ExprKind::Number(_) | ExprKind::Truth(_) => Sort::Number,
-            ExprKind::Field(name, _) => match self.known.protocol.field(name) {
+            | ExprKind::In(..) => ExprType::Truth,
+            ExprKind::Arithmetic(..) | ExprKind::Number(_) | ExprKind::Truth(_) => ExprType::Number,
+            ExprKind::Field(name, _) => match self.context.protocol.field(name) {
                 Some((_, def)) => match def.kind {
-                    FieldKind::Uint(_) | FieldKind::Bool => Sort::Number,
-                    FieldKind::Bytes | FieldKind::Text => Sort::Bytes,
+                    FieldKind::Uint(_) | FieldKind::Bool => ExprType::Number,
+                    FieldKind::Bytes | FieldKind::Text => ExprType::Bytes,
                 },
                 // Compiled as what the other side wants; the field is complained about then.
-                None => Sort::Bytes,
+                None => ExprType::Bytes,
             },
-            ExprKind::Call(name, ..) => match name.as_str() {
-                "len" | "count" | "climbs" | "nesting" | "decimal" => Sort::Number,
-                "lower" | "url_decode" | "trim" => Sort::Bytes,
-                "duplicate" | "any_byte_in" | "all_bytes_in" => Sort::Logic,
-                _ => Sort::Number,
-            },
-            ExprKind::Slice(..) => Sort::Bytes,
-            ExprKind::Text(..) | ExprKind::Octets(_) => Sort::Constant,
-            ExprKind::Peer => Sort::Peer,
+            ExprKind::Call(name, _, arguments) => {
+                functions::find(name, arguments.len()).map_or(ExprType::Number, FunctionRow::yields)
+            }
+            ExprKind::Slice(..) => ExprType::Bytes,
+            ExprKind::Text(..) | ExprKind::Octets(_) => ExprType::Constant,
+            ExprKind::Peer => ExprType::Peer,
         }
     }
 
@@ -245,11 +179,11 @@ impl<'k, 'a> Checker<'k, 'a> {
     fn unknown(&mut self, expr: &Expr) -> bool {
         let before = self.complaints.len();
         match &expr.kind {
-            ExprKind::Field(name, _) if self.known.protocol.field(name).is_none() => {
+            ExprKind::Field(name, _) if self.context.protocol.field(name).is_none() => {
                 let _ = self.field(expr);
             }
-            ExprKind::Call(name, at, _) if !names::FUNCTIONS.contains(&name.as_str()) => {
-                let (message, help) = names::unknown_function(name);
+            ExprKind::Call(name, at, _) if functions::find(name, 0).is_none() => {
+                let (message, help) = functions::unknown(name);
                 self.complaints.push(Complaint { help, ..Complaint::new(*at, message) });
             }
             ExprKind::Slice(inner, _) => return self.unknown(inner),
@@ -275,24 +209,24 @@ impl<'k, 'a> Checker<'k, 'a> {
             Relation::GreaterOrEqual => Compare::GreaterOrEqual,
         };
         let equality = matches!(compare, Compare::Equal | Compare::NotEqual);
-        match (self.sort(left), self.sort(right)) {
-            (Sort::Logic, _) | (_, Sort::Logic) => self.complain(
+        match (self.type_of(left), self.type_of(right)) {
+            (ExprType::Truth, _) | (_, ExprType::Truth) => self.complain(
                 Complaint::new(at, "a condition cannot be compared")
                     .help("join conditions with and, or, not"),
             ),
-            (Sort::Peer, Sort::Bytes) if equality => self.peer(right, compare),
-            (Sort::Bytes, Sort::Peer) if equality => self.peer(left, compare),
-            (Sort::Peer, _) | (_, Sort::Peer) => self.complain(
+            (ExprType::Peer, ExprType::Bytes) if equality => self.peer(right, compare),
+            (ExprType::Bytes, ExprType::Peer) if equality => self.peer(left, compare),
+            (ExprType::Peer, _) | (_, ExprType::Peer) => self.complain(
                 Complaint::new(at, "`peer` is the client's address as text")
                     .help("compare a text field with it: == peer or != peer"),
             ),
-            (Sort::Number, _) | (_, Sort::Number) => {
+            (ExprType::Number, _) | (_, ExprType::Number) => {
                 let (low, high) = (self.number(left), self.number(right));
                 let (low, high) = (low?, high?);
                 self.in_range(left, right)?;
                 Some(Condition::Test(Test::Number { left: low, compare, right: high }))
             }
-            (Sort::Constant, Sort::Constant) => {
+            (ExprType::Constant, ExprType::Constant) => {
                 self.complain(Complaint::new(at, "two constants are compared"))
             }
             _ if !equality => self.complain(
@@ -302,9 +236,9 @@ impl<'k, 'a> Checker<'k, 'a> {
                 )
                 .help("compare its length, len(…), or its digits' value, decimal(…)"),
             ),
-            (Sort::Bytes, Sort::Constant) => self.equals(left, compare, right),
-            (Sort::Constant, Sort::Bytes) => self.equals(right, compare, left),
-            (Sort::Bytes, Sort::Bytes) => {
+            (ExprType::Bytes, ExprType::Constant) => self.equals(left, compare, right),
+            (ExprType::Constant, ExprType::Bytes) => self.equals(right, compare, left),
+            (ExprType::Bytes, ExprType::Bytes) => {
                 let (left, right) = (self.source(left), self.source(right));
                 let (left, right) = (left?, right?);
                 let present =
@@ -377,7 +311,7 @@ impl<'k, 'a> Checker<'k, 'a> {
         if self.unknown(left) {
             return None;
         }
-        if self.sort(left) == Sort::Number {
+        if self.type_of(left) == ExprType::Number {
             let operand = self.number(left);
             let mut ranges = Vec::new();
             for member in members {
@@ -424,7 +358,7 @@ impl<'k, 'a> Checker<'k, 'a> {
             else {
                 continue;
             };
-            let Some((_, def)) = self.known.protocol.field(name) else { continue };
+            let Some((_, def)) = self.context.protocol.field(name) else { continue };
             let largest = names::largest(def.kind);
             if *number > largest {
                 return self.complain(Complaint::new(
@@ -458,7 +392,7 @@ impl<'k, 'a> Checker<'k, 'a> {
     fn arguments<'e, const N: usize>(
         &mut self,
         name: &str,
-        at: Range,
+        at: TextRange,
         arguments: &'e [Expr],
     ) -> Option<[&'e Expr; N]> {
         let list: Vec<&Expr> = arguments.iter().collect();

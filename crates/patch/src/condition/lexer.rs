@@ -1,19 +1,19 @@
 //! From text to tokens.
 
-use super::tree::Range;
+use super::tree::TextRange;
 use crate::bytes::{ESCAPES, unescape};
 
 /// What is wrong with a condition's text, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Complaint {
-    pub(crate) at: Range,
+    pub(crate) at: TextRange,
     pub(crate) message: String,
     pub(crate) note: Option<String>,
     pub(crate) help: Option<String>,
 }
 
 impl Complaint {
-    pub(super) fn new(at: Range, message: impl Into<String>) -> Self {
+    pub(super) fn new(at: TextRange, message: impl Into<String>) -> Self {
         Self { at, message: message.into(), note: None, help: None }
     }
 
@@ -63,7 +63,7 @@ const SIGNS: &[&str] = &[
 /// A condition longer than this is a mistake.
 const TEXT_BYTES_MAX: usize = 16 * 1024;
 
-pub(super) fn tokens(text: &str) -> Result<Vec<(Token, Range)>, Complaint> {
+pub(super) fn tokens(text: &str) -> Result<Vec<(Token, TextRange)>, Complaint> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(Complaint::new(
             (0, 1),

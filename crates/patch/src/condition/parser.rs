@@ -1,7 +1,7 @@
 //! From tokens to a tree. Precedence is Wireshark's: `or`, `and`, `not`, comparison, `&`, `+ -`, `*`.
 
 use super::lexer::{Complaint, Token, tokens};
-use super::tree::{Arithmetic, Expr, ExprKind, Member, Range, Relation, Slice};
+use super::tree::{Arithmetic, Expr, ExprKind, Member, Relation, Slice, TextRange};
 
 /// Deeper trees than people write; the engine walks them recursively.
 const DEPTH_MAX: usize = 24;
@@ -30,19 +30,19 @@ pub(super) fn parse(text: &str) -> Result<Expr, Complaint> {
 }
 
 struct Parser {
-    tokens: Vec<(Token, Range)>,
+    tokens: Vec<(Token, TextRange)>,
     at: usize,
     depth: usize,
 }
 
-const END: &(Token, Range) = &(Token::End, (0, 0));
+const END: &(Token, TextRange) = &(Token::End, (0, 0));
 
 impl Parser {
-    fn peek(&self) -> &(Token, Range) {
+    fn peek(&self) -> &(Token, TextRange) {
         self.tokens.get(self.at).or(self.tokens.last()).unwrap_or(END)
     }
 
-    fn next(&mut self) -> (Token, Range) {
+    fn next(&mut self) -> (Token, TextRange) {
         let token = self.peek().clone();
         self.at = self.at.saturating_add(1);
         token
@@ -64,7 +64,7 @@ impl Parser {
         found
     }
 
-    fn expect(&mut self, sign: &'static str, after: &str) -> Result<Range, Complaint> {
+    fn expect(&mut self, sign: &'static str, after: &str) -> Result<TextRange, Complaint> {
         let (token, at) = self.next();
         if token == Token::Sign(sign) {
             return Ok(at);
@@ -287,7 +287,7 @@ impl Parser {
         Ok(Expr { at, kind })
     }
 
-    fn call(&mut self, name: String, at: Range) -> Result<Expr, Complaint> {
+    fn call(&mut self, name: String, at: TextRange) -> Result<Expr, Complaint> {
         self.deeper(|this| {
             this.at = this.at.saturating_add(1);
             let mut arguments = Vec::new();

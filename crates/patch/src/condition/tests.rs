@@ -21,8 +21,12 @@ static PROTOCOL: Protocol = Protocol {
 /// The complaints about `text`, each with the bytes it is about.
 fn complaints(text: &str) -> Vec<(String, String)> {
     let mut wanted = Wanted::new(&PROTOCOL);
-    let mut known =
-        Known { protocol: &PROTOCOL, others: &[&PROTOCOL], wanted: &mut wanted, direction: None };
+    let mut known = RuleContext {
+        protocol: &PROTOCOL,
+        others: &[&PROTOCOL],
+        wanted: &mut wanted,
+        direction: None,
+    };
     match Checker::compile(&mut known, text) {
         Ok(condition) => panic!("accepted {text}: {condition:?}"),
         Err(found) => found

@@ -1,12 +1,12 @@
 //! A condition as parsed: shapes only, nothing typed. Every node knows which bytes of the text it came from.
 
 /// `start..end` in the condition's text.
-pub(super) type Range = (usize, usize);
+pub(super) type TextRange = (usize, usize);
 
 /// An expression.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Expr {
-    pub(super) at: Range,
+    pub(super) at: TextRange,
     pub(super) kind: ExprKind,
 }
 
@@ -24,9 +24,9 @@ pub(super) enum ExprKind {
     /// Integer arithmetic.
     Arithmetic(Box<Expr>, Arithmetic, Box<Expr>),
     /// A field, with its key.
-    Field(String, Option<(Vec<u8>, Range)>),
+    Field(String, Option<(Vec<u8>, TextRange)>),
     /// `name(a, b)`; the range is the name's.
-    Call(String, Range, Vec<Expr>),
+    Call(String, TextRange, Vec<Expr>),
     /// Something with `[…]` behind it.
     Slice(Box<Expr>, Slice),
     Number(u64),

@@ -14,7 +14,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::node::{Node, Style, Value};
+use super::node::{Node, NodeValue, Style};
 use super::place_within;
 use crate::bytes;
 use crate::diagnostic::{Diagnostic, Place, SourceFile};
@@ -41,7 +41,7 @@ pub fn from_node<T: DeserializeOwned>(
     node: &Node,
 ) -> Result<T, Vec<Diagnostic>> {
     let found = RefCell::new(Vec::new());
-    let result = T::deserialize(Reader { node, file, found: &found });
+    let result = T::deserialize(NodeReader { node, file, found: &found });
     let mut found = found.into_inner();
     match result {
         Ok(value) if found.is_empty() => Ok(value),
@@ -139,13 +139,13 @@ fn shown(found: Unexpected<'_>) -> String {
 }
 
 #[derive(Clone, Copy)]
-struct Reader<'a> {
+struct NodeReader<'a> {
     node: &'a Node,
     file: &'a SourceFile,
     found: &'a RefCell<Vec<Diagnostic>>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> NodeReader<'a> {
     fn over(self, node: &'a Node) -> Self {
         Self { node, ..self }
     }
@@ -160,13 +160,13 @@ impl<'a> Reader<'a> {
 
     fn composite<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         let result = match &self.node.value {
-            Value::Sequence(items) => {
+            NodeValue::Sequence(items) => {
                 visitor.visit_seq(Items { reader: self, items: items.iter() })
             }
-            Value::Mapping(entries) => {
+            NodeValue::Mapping(entries) => {
                 visitor.visit_map(Entries { reader: self, entries: entries.iter(), value: None })
             }
-            Value::Scalar(text, _) => visitor.visit_str(text),
+            NodeValue::Scalar(text, _) => visitor.visit_str(text),
         };
         self.attach(result)
     }
@@ -196,11 +196,13 @@ fn number(text: &str) -> Option<u64> {
     }
 }
 
-impl<'de> Deserializer<'de> for Reader<'_> {
+impl<'de> Deserializer<'de> for NodeReader<'_> {
     type Error = Mistake;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
-        let Value::Scalar(text, style) = &self.node.value else { return self.composite(visitor) };
+        let NodeValue::Scalar(text, style) = &self.node.value else {
+            return self.composite(visitor);
+        };
         let result = if *style != Style::Plain {
             visitor.visit_str(text)
         } else if self.node.is_null() {
@@ -221,7 +223,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         match &self.node.value {
-            Value::Scalar(text, Style::Plain) if let Ok(number) = text.parse() => {
+            NodeValue::Scalar(text, Style::Plain) if let Ok(number) = text.parse() => {
                 self.attach(visitor.visit_f64(number))
             }
             _ => self.deserialize_any(visitor),
@@ -231,7 +233,9 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         match &self.node.value {
             // A string is wanted, so `patch: 2002` is the text as written; nothing at all is still a mistake.
-            Value::Scalar(text, _) if !self.node.is_null() => self.attach(visitor.visit_str(text)),
+            NodeValue::Scalar(text, _) if !self.node.is_null() => {
+                self.attach(visitor.visit_str(text))
+            }
             _ => self.deserialize_any(visitor),
         }
     }
@@ -250,14 +254,16 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         visitor: V,
     ) -> Result<V::Value, Mistake> {
         match (&self.node.value, name) {
-            (Value::Scalar(text, Style::Plain), LITERAL) if let Some(number) = number(text) => {
+            (NodeValue::Scalar(text, Style::Plain), LITERAL) if let Some(number) = number(text) => {
                 self.attach(visitor.visit_u64(number))
             }
-            (Value::Scalar(text, style), BYTES | LITERAL) => {
+            (NodeValue::Scalar(text, style), BYTES | LITERAL) => {
                 let bytes = self.bytes(text, *style)?;
                 self.attach(visitor.visit_byte_buf(bytes))
             }
-            (Value::Sequence(_) | Value::Mapping(_), BYTES | LITERAL) => self.composite(visitor),
+            (NodeValue::Sequence(_) | NodeValue::Mapping(_), BYTES | LITERAL) => {
+                self.composite(visitor)
+            }
             _ => visitor.visit_newtype_struct(self),
         }
     }
@@ -272,11 +278,11 @@ impl<'de> Deserializer<'de> for Reader<'_> {
             return visitor.visit_map(WithPlace { reader: self, turn: 0 });
         }
         let entries = match &self.node.value {
-            Value::Mapping(entries) => entries,
-            Value::Sequence(_) => {
+            NodeValue::Mapping(entries) => entries,
+            NodeValue::Sequence(_) => {
                 return self.attach(Err(de::Error::invalid_type(Unexpected::Seq, &"a mapping")));
             }
-            Value::Scalar(text, _) => {
+            NodeValue::Scalar(text, _) => {
                 let found = Unexpected::Str(text);
                 return self.attach(Err(de::Error::invalid_type(found, &"a mapping")));
             }
@@ -285,7 +291,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         let mut known = Vec::new();
         for entry in entries {
             let (key, _) = entry;
-            let Value::Scalar(text, _) = &key.value else {
+            let NodeValue::Scalar(text, _) = &key.value else {
                 self.over(key).report(de::Error::custom("a key is a single word"));
                 continue;
             };
@@ -317,14 +323,14 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         visitor: V,
     ) -> Result<V::Value, Mistake> {
         let result = match &self.node.value {
-            Value::Scalar(text, _) => {
+            NodeValue::Scalar(text, _) => {
                 let name: StrDeserializer<'_, Mistake> = text.as_str().into_deserializer();
                 visitor.visit_enum(name)
             }
-            Value::Mapping(entries) if let [(key, value)] = entries.as_slice() => {
+            NodeValue::Mapping(entries) if let [(key, value)] = entries.as_slice() => {
                 visitor.visit_enum(Variant { reader: self, key, value })
             }
-            Value::Mapping(_) | Value::Sequence(_) => {
+            NodeValue::Mapping(_) | NodeValue::Sequence(_) => {
                 Err(de::Error::custom("expected one word, found a list or mapping"))
             }
         };
@@ -343,7 +349,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 
 /// The items of a list.
 struct Items<'a, I> {
-    reader: Reader<'a>,
+    reader: NodeReader<'a>,
     items: I,
 }
 
@@ -368,7 +374,7 @@ impl<'a, 'de, I: Iterator<Item = &'a Node>> SeqAccess<'de> for Items<'a, I> {
 }
 
 struct Entries<'a, I> {
-    reader: Reader<'a>,
+    reader: NodeReader<'a>,
     entries: I,
     value: Option<&'a Node>,
 }
@@ -382,7 +388,7 @@ impl<'a, 'de, I: Iterator<Item = &'a (Node, Node)>> MapAccess<'de> for Entries<'
     ) -> Result<Option<K::Value>, Mistake> {
         let Some((key, value)) = self.entries.next() else { return Ok(None) };
         self.value = Some(value);
-        let Value::Scalar(text, _) = &key.value else {
+        let NodeValue::Scalar(text, _) = &key.value else {
             return Err(de::Error::custom("a key is a single word"));
         };
         let name: StrDeserializer<'_, Mistake> = text.as_str().into_deserializer();
@@ -403,7 +409,7 @@ impl<'a, 'de, I: Iterator<Item = &'a (Node, Node)>> MapAccess<'de> for Entries<'
 
 /// The made-up mapping behind [`super::Spanned`].
 struct WithPlace<'a> {
-    reader: Reader<'a>,
+    reader: NodeReader<'a>,
     turn: usize,
 }
 
@@ -433,25 +439,25 @@ impl<'de> MapAccess<'de> for WithPlace<'_> {
 
 /// `name: value` where one of several shapes is expected.
 struct Variant<'a> {
-    reader: Reader<'a>,
+    reader: NodeReader<'a>,
     key: &'a Node,
     value: &'a Node,
 }
 
 impl<'a, 'de> EnumAccess<'de> for Variant<'a> {
     type Error = Mistake;
-    type Variant = Reader<'a>;
+    type Variant = NodeReader<'a>;
 
     fn variant_seed<V: DeserializeSeed<'de>>(
         self,
         seed: V,
-    ) -> Result<(V::Value, Reader<'a>), Mistake> {
+    ) -> Result<(V::Value, NodeReader<'a>), Mistake> {
         let name = seed.deserialize(self.reader.over(self.key))?;
         Ok((name, self.reader.over(self.value)))
     }
 }
 
-impl<'de> VariantAccess<'de> for Reader<'_> {
+impl<'de> VariantAccess<'de> for NodeReader<'_> {
     type Error = Mistake;
 
     fn unit_variant(self) -> Result<(), Mistake> {

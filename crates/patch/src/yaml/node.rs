@@ -13,12 +13,12 @@ pub struct Node {
     /// Where it stands. A mapping's place is its first key, a block sequence's its first dash.
     pub place: Place,
     /// What it is.
-    pub value: Value,
+    pub value: NodeValue,
 }
 
 /// What a node is.
 #[derive(Clone, Debug)]
-pub enum Value {
+pub enum NodeValue {
     /// Text as YAML decodes it, and how it was written.
     Scalar(String, Style),
     /// A list.
@@ -71,7 +71,7 @@ impl Node {
 
     /// `null`, `~` or nothing.
     pub fn is_null(&self) -> bool {
-        matches!(&self.value, Value::Scalar(text, Style::Plain)
+        matches!(&self.value, NodeValue::Scalar(text, Style::Plain)
             if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 }
@@ -90,6 +90,16 @@ impl Builder<'_> {
             self.bytes_of_chars.get(index).copied().unwrap_or(self.file.text().len())
         };
         Place { start: byte(start), end: byte(end) }
+    }
+
+    /// The parser counts the blanks between a closing quote and a bracket to the scalar.
+    fn without_blanks_behind(&self, place: Place, style: Style) -> Place {
+        let text = self.file.slice(place);
+        let blanks = match style {
+            Style::Single | Style::Double => text.len().saturating_sub(text.trim_end().len()),
+            Style::Plain | Style::Block => 0,
+        };
+        Place { end: place.end.saturating_sub(blanks), ..place }
     }
 
     fn refuse(&self, place: Place, message: &str, help: &str) -> Box<Diagnostic> {
@@ -118,19 +128,20 @@ impl Builder<'_> {
                     ScalarStyle::DoubleQuoted => Style::Double,
                     ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
                 };
-                self.add(Node { place, value: Value::Scalar(text.into_owned(), style) })
+                let place = self.without_blanks_behind(place, style);
+                self.add(Node { place, value: NodeValue::Scalar(text.into_owned(), style) })
             }
             Event::SequenceStart(anchor, tag) => {
                 self.plain(place, anchor, tag.is_some())?;
-                self.open(Node { place, value: Value::Sequence(Vec::new()) })
+                self.open(Node { place, value: NodeValue::Sequence(Vec::new()) })
             }
             Event::MappingStart(anchor, tag) => {
                 self.plain(place, anchor, tag.is_some())?;
-                self.open(Node { place, value: Value::Mapping(Vec::new()) })
+                self.open(Node { place, value: NodeValue::Mapping(Vec::new()) })
             }
             Event::SequenceEnd | Event::MappingEnd => match self.stack.pop() {
                 Some((mut node, _)) => {
-                    if let Value::Mapping(entries) = &node.value
+                    if let NodeValue::Mapping(entries) = &node.value
                         && let Some((first, _)) = entries.first()
                     {
                         node.place = first.place;
@@ -174,12 +185,12 @@ impl Builder<'_> {
             return Ok(());
         };
         match &mut parent.value {
-            Value::Sequence(items) => items.push(node),
-            Value::Mapping(entries) => match key.take() {
+            NodeValue::Sequence(items) => items.push(node),
+            NodeValue::Mapping(entries) => match key.take() {
                 Some(name) => entries.push((name, node)),
                 None => *key = Some(node),
             },
-            Value::Scalar(..) => {}
+            NodeValue::Scalar(..) => {}
         }
         Ok(())
     }

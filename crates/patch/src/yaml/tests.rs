@@ -11,8 +11,8 @@ use crate::diagnostic::SourceFile;
 fn aligned(text: &str) -> (String, String) {
     let file = SourceFile::new("f", text);
     let node = Node::parse(&file).unwrap();
-    let Value::Mapping(entries) = &node.value else { panic!("{node:?}") };
-    let Value::Scalar(decoded, _) = &entries[0].1.value else { panic!("{node:?}") };
+    let NodeValue::Mapping(entries) = &node.value else { panic!("{node:?}") };
+    let NodeValue::Scalar(decoded, _) = &entries[0].1.value else { panic!("{node:?}") };
     let map = offsets(&file, entries[0].1.place, decoded);
     let shown = decoded
         .char_indices()

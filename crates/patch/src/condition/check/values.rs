@@ -1,12 +1,12 @@
 //! What yields values: numbers, and the bytes of fields.
 
-use plan::{ByteSource, ByteStep, Measure, Operand};
+use plan::{ByteSource, ByteStep, Operand};
 use proto::{FieldKind, Slot};
 
-use super::{Checker, Sort};
+use super::Checker;
+use crate::condition::functions::{self, ExprType, Function};
 use crate::condition::lexer::Complaint;
-use crate::condition::tree::{Arithmetic, Expr, ExprKind, Range, Slice};
-use crate::names;
+use crate::condition::tree::{Arithmetic, Expr, ExprKind, Slice, TextRange};
 use crate::pattern;
 
 impl Checker<'_, '_> {
@@ -38,7 +38,7 @@ impl Checker<'_, '_> {
                 })
             }
             ExprKind::Call(name, at, arguments) => self.number_call(name, *at, arguments),
-            ExprKind::Slice(inner, _) if self.sort(inner) == Sort::Number => {
+            ExprKind::Slice(inner, _) if self.type_of(inner) == ExprType::Number => {
                 let _ = self.source(expr);
                 None
             }
@@ -46,19 +46,17 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn number_call(&mut self, name: &str, at: Range, arguments: &[Expr]) -> Option<Operand> {
-        match name {
-            "len" | "climbs" | "nesting" | "decimal" => {
+    fn number_call(&mut self, name: &str, at: TextRange, arguments: &[Expr]) -> Option<Operand> {
+        let Some(row) = functions::find(name, arguments.len()) else {
+            let (message, help) = functions::unknown(name);
+            return self.complain(Complaint { help, ..Complaint::new(at, message) });
+        };
+        match row.function {
+            Function::Measure(measure) => {
                 let [inner] = self.arguments(name, at, arguments)?;
-                let source = self.source(inner)?;
-                Some(match name {
-                    "len" => Operand::Measure(Measure::Len, source),
-                    "climbs" => Operand::Measure(Measure::Climbs, source),
-                    "nesting" => Operand::Measure(Measure::Nesting, source),
-                    _ => Operand::Measure(Measure::Decimal, source),
-                })
+                Some(Operand::Measure(measure, self.source(inner)?))
             }
-            "count" if arguments.len() == 2 => {
+            Function::CountOf => {
                 let [inner, wanted] = self.arguments(name, at, arguments)?;
                 let source = self.source(inner);
                 let bytes = self.constant(wanted)?;
@@ -69,17 +67,13 @@ impl Checker<'_, '_> {
                     }
                 }
             }
-            "count" => {
+            Function::Count => {
                 let [field] = self.arguments(name, at, arguments)?;
                 let (slot, _) = self.plain_field(field, name)?;
                 Some(Operand::Count(slot))
             }
-            "lower" | "url_decode" | "trim" | "duplicate" | "any_byte_in" | "all_bytes_in" => {
+            Function::Text(_) | Function::Class(_) | Function::Duplicate => {
                 self.complain(Complaint::new(at, format!("{name}() yields no number")))
-            }
-            _ => {
-                let (message, help) = names::unknown_function(name);
-                self.complain(Complaint { help, ..Complaint::new(at, message) })
             }
         }
     }
@@ -107,19 +101,12 @@ impl Checker<'_, '_> {
                 Some((slot, steps))
             }
             ExprKind::Call(name, at, arguments) => {
-                let step = match name.as_str() {
-                    "lower" => ByteStep::Lower,
-                    "url_decode" => ByteStep::UrlDecode,
-                    "trim" => ByteStep::Trim,
-                    known if names::FUNCTIONS.contains(&known) => {
-                        return self.complain(
-                            Complaint::new(*at, format!("{known}() yields no text")).help(
-                                "text comes from a field, lower(), url_decode(), trim() or a slice",
-                            ),
-                        );
-                    }
-                    _ => {
-                        let (message, help) = names::unknown_function(name);
+                let row = functions::find(name, arguments.len());
+                let step = match row.map(|row| row.function) {
+                    Some(Function::Text(step)) => step,
+                    Some(_) => return self.no_text(name, *at),
+                    None => {
+                        let (message, help) = functions::unknown(name);
                         return self.complain(Complaint { help, ..Complaint::new(*at, message) });
                     }
                 };
@@ -130,5 +117,16 @@ impl Checker<'_, '_> {
             }
             _ => self.complain(Complaint::new(expr.at, "expected a field's text")),
         }
+    }
+
+    fn no_text<T>(&mut self, name: &str, at: TextRange) -> Option<T> {
+        let texts: Vec<_> = functions::names(Some(ExprType::Bytes))
+            .into_iter()
+            .map(|name| format!("{name}()"))
+            .collect();
+        self.complain(
+            Complaint::new(at, format!("{name}() yields no text"))
+                .help(format!("text comes from a field, {} or a slice", texts.join(", "))),
+        )
     }
 }
