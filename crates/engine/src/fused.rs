@@ -244,8 +244,8 @@ impl<'a> ActiveProgram<'a> {
         for (automaton, state) in self.program.automata.iter().zip(&mut next.states) {
             *state = match automaton {
                 Automaton::Literals(literals) => LiteralMatcher(literals).crosses(*state, piece)?,
-                Automaton::Regex { regex, anchored, .. } => {
-                    RegexMatcher { regex, anchored }.crosses(*state, piece)?
+                Automaton::Regex { regex, anchored, longest, .. } => {
+                    RegexMatcher { regex, anchored, longest: *longest }.crosses(*state, piece)?
                 }
             };
         }
@@ -290,8 +290,8 @@ pub(crate) fn run(
         let mut pass = Pass { active: &active, at, end: decided, follows, work };
         let done = match automaton {
             Automaton::Literals(literals) => pass.run(&LiteralMatcher(literals), state),
-            Automaton::Regex { regex, anchored, .. } => {
-                pass.run(&RegexMatcher { regex, anchored }, state)
+            Automaton::Regex { regex, anchored, longest, .. } => {
+                pass.run(&RegexMatcher { regex, anchored, longest: *longest }, state)
             }
         };
         full |= done.full;

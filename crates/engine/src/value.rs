@@ -5,14 +5,17 @@
 //!            twice is applying it once.
 //! Never:     writes past the room of `out`: it says [`Rewrite::NoRoom`].
 
+mod long_pattern;
 mod normal;
 mod number;
 #[cfg(test)]
 mod tests;
 
-use plan::{Pattern, Transform};
+use plan::{Normalization, Transform};
 use proto::{FieldKind, Repr};
+use stage::position::index;
 
+use long_pattern::{cut_at, mask_pattern, replace};
 use normal::{line_ends, path, white_space};
 pub(crate) use number::{read, write};
 
@@ -29,10 +32,6 @@ pub(crate) enum Rewrite {
     Impossible,
 }
 
-/// Passes over a value in search of matches that a replacement left behind by joining what was around it. What still matches
-/// then was made to: the value is cut before it.
-const REPLACE_PASSES_MAX: u32 = 8;
-
 /// A number field, as its protocol's table and its decoder describe it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NumberForm {
@@ -42,7 +41,7 @@ pub(crate) struct NumberForm {
     pub(crate) read: Option<u64>,
 }
 
-/// Applies a transform that rewrites a value. `out` and `spare` are cleared here and keep their capacity.
+/// Applies a transform that rewrites a whole value. `out` and `spare` are cleared here and keep their capacity.
 pub(crate) fn rewrite(
     transform: &Transform,
     value: &[u8],
@@ -52,64 +51,22 @@ pub(crate) fn rewrite(
 ) -> Rewrite {
     out.clear();
     match transform {
-        Transform::Truncate { to } => {
-            let to = usize::try_from(*to).unwrap_or(usize::MAX);
-            match value.get(..to) {
-                Some(kept) if kept.len() < value.len() => put(kept, out),
-                _ => Rewrite::Unchanged,
-            }
+        Transform::CutAt { pattern, keep_match } => cut_at(pattern, *keep_match, value, out),
+        Transform::Replace { pattern, with } => replace(pattern, with, value, out, spare),
+        Transform::MaskPattern { pattern, with } => mask_pattern(pattern, *with, value, out),
+        Transform::Clamp { min, max } => {
+            set_number(form, value, |now| now.min(*max).max(*min), out)
         }
-        Transform::CutAt { pattern, keep_match } => match pattern.find(value, 0) {
-            None => Rewrite::Unchanged,
-            Some((start, end)) => {
-                let to = if *keep_match { end } else { start };
-                if to == value.len() {
-                    return Rewrite::Unchanged;
-                }
-                put(value.get(..to).unwrap_or(value), out)
-            }
-        },
-        Transform::Clamp { min, max } => match number::current(form, value) {
-            None => Rewrite::Unchanged,
-            Some(now) => set_number(form, value, now, now.min(*max).max(*min), out),
-        },
-        Transform::SetNumber(number) => match number::current(form, value) {
-            None => Rewrite::Unchanged,
-            Some(now) => set_number(form, value, now, *number, out),
-        },
-        Transform::Clear { bits } => match number::current(form, value) {
-            None => Rewrite::Unchanged,
-            Some(now) => set_number(form, value, now, now & !bits, out),
-        },
+        Transform::SetNumber(number) => set_number(form, value, |_| *number, out),
+        Transform::Clear { bits } => set_number(form, value, |now| now & !bits, out),
         Transform::SetBytes(bytes) if **bytes == *value => Rewrite::Unchanged,
         Transform::SetBytes(bytes) => put(bytes, out),
-        Transform::Replace { pattern, with } => replace(pattern, with, value, out, spare),
-        Transform::Mask { set, with } => {
-            if !value.iter().any(|&byte| set.contains(byte)) {
-                return Rewrite::Unchanged;
-            }
-            let done = put(value, out);
-            for byte in out.iter_mut().filter(|byte| set.contains(**byte)) {
-                *byte = *with;
-            }
-            done
-        }
-        Transform::MaskPattern { pattern, with } => mask_pattern(pattern, *with, value, out),
-        Transform::Normalize(plan::Normalization::Path) => path(value, out),
-        Transform::Normalize(plan::Normalization::WhiteSpace) => white_space(value, out),
-        Transform::Normalize(plan::Normalization::LineEnds) => line_ends(value, out),
-        Transform::Pad { to, with } => {
-            let to = usize::try_from(*to).unwrap_or(usize::MAX);
-            if value.len() >= to {
-                return Rewrite::Unchanged;
-            }
-            if to > out.capacity() {
-                return Rewrite::NoRoom;
-            }
-            out.extend_from_slice(value);
-            out.resize(to, *with);
-            Rewrite::Changed
-        }
+        Transform::Normalize(Normalization::Path) => path(value, out),
+        Transform::Normalize(Normalization::WhiteSpace) => white_space(value, out),
+        Transform::Normalize(Normalization::LineEnds) => line_ends(value, out),
+        Transform::Pad { to, with } => pad(index(*to), *with, value, out),
+        // A program runs these, whether the slot's has room for them or not: see `plan::index::Program`.
+        Transform::Truncate { .. } | Transform::Mask { .. } => Rewrite::Unchanged,
         // These work on elements and messages, not on values.
         Transform::Remove
         | Transform::KeepFirst { .. }
@@ -119,6 +76,18 @@ pub(crate) fn rewrite(
         | Transform::Refuse(_)
         | Transform::Close(_) => Rewrite::Unchanged,
     }
+}
+
+fn pad(to: usize, with: u8, value: &[u8], out: &mut Vec<u8>) -> Rewrite {
+    if value.len() >= to {
+        return Rewrite::Unchanged;
+    }
+    if to > out.capacity() {
+        return Rewrite::NoRoom;
+    }
+    out.extend_from_slice(value);
+    out.resize(to, with);
+    Rewrite::Changed
 }
 
 /// Writes `bytes` if there is room.
@@ -135,7 +104,15 @@ pub(crate) fn append(bytes: &[u8], out: &mut Vec<u8>) -> bool {
     fits
 }
 
-fn set_number(form: NumberForm, value: &[u8], now: u64, new: u64, out: &mut Vec<u8>) -> Rewrite {
+/// Writes the number that `change` makes of the field's. A value that is no number is left alone.
+fn set_number(
+    form: NumberForm,
+    value: &[u8],
+    change: impl FnOnce(u64) -> u64,
+    out: &mut Vec<u8>,
+) -> Rewrite {
+    let Some(now) = number::current(form, value) else { return Rewrite::Unchanged };
+    let new = change(now);
     if now == new {
         return Rewrite::Unchanged;
     }
@@ -147,72 +124,4 @@ fn set_number(form: NumberForm, value: &[u8], now: u64, new: u64, out: &mut Vec<
     } else {
         Rewrite::Impossible
     }
-}
-
-fn replace(
-    pattern: &Pattern,
-    with: &[u8],
-    value: &[u8],
-    out: &mut Vec<u8>,
-    spare: &mut Vec<u8>,
-) -> Rewrite {
-    let Some(first) = pattern.find(value, 0) else { return Rewrite::Unchanged };
-    if !replace_once(pattern, with, value, first, out) {
-        return Rewrite::NoRoom;
-    }
-    for _ in 1..REPLACE_PASSES_MAX {
-        let Some(first) = pattern.find(out, 0) else { return Rewrite::Changed };
-        spare.clear();
-        if !append(out, spare) {
-            return Rewrite::NoRoom;
-        }
-        out.clear();
-        if !replace_once(pattern, with, spare, first, out) {
-            return Rewrite::NoRoom;
-        }
-    }
-    while let Some((start, _)) = pattern.find(out, 0) {
-        out.truncate(start);
-    }
-    Rewrite::Changed
-}
-
-fn replace_once(
-    pattern: &Pattern,
-    with: &[u8],
-    value: &[u8],
-    first: (usize, usize),
-    out: &mut Vec<u8>,
-) -> bool {
-    let mut from = 0;
-    let mut found = Some(first);
-    while let Some((start, end)) = found {
-        if !append(value.get(from..start).unwrap_or_default(), out) || !append(with, out) {
-            return false;
-        }
-        from = end;
-        found = pattern.find(value, from);
-    }
-    append(value.get(from..).unwrap_or_default(), out)
-}
-
-fn mask_pattern(pattern: &Pattern, with: u8, value: &[u8], out: &mut Vec<u8>) -> Rewrite {
-    let Some(mut found) = pattern.find(value, 0) else { return Rewrite::Unchanged };
-    if put(value, out) == Rewrite::NoRoom {
-        return Rewrite::NoRoom;
-    }
-    // A match of nothing but `with` cannot be masked any further.
-    let mut changed = false;
-    loop {
-        let (start, end) = found;
-        for byte in out.get_mut(start..end).unwrap_or_default() {
-            changed |= *byte != with;
-            *byte = with;
-        }
-        match pattern.find(out, end) {
-            Some(next) => found = next,
-            None => break,
-        }
-    }
-    if changed { Rewrite::Changed } else { Rewrite::Unchanged }
 }

@@ -3,6 +3,7 @@
 use core::mem;
 
 use plan::RuleNo;
+use plan::index::{Program, SlotIndex};
 use proto::{Editable, Edits, Field, FieldDef, FieldKind, Flags, Repr, Span};
 
 use super::{PROGRAM, ROUNDS_MAX, Unit, ValueTask, is_touched};
@@ -11,7 +12,7 @@ use crate::outcome::Undecided;
 use crate::scratch::{UnitScratch, VALUE_BYTES_MAX};
 use crate::value::{NumberForm, Rewrite, append, rewrite};
 
-impl Unit<'_> {
+impl<'a> Unit<'a> {
     /// Runs sorted tasks, field by field. Whether anything changed.
     pub(super) fn run_values(
         &self,
@@ -55,7 +56,7 @@ impl Unit<'_> {
         for _ in 0..ROUNDS_MAX {
             let mut now = false;
             for task in tasks.iter().filter(|task| task.rule != PROGRAM) {
-                let step = self.run_rule(task.rule, form, scratch)?;
+                let step = self.run_rule(task.rule, field, form, scratch)?;
                 if step {
                     form.read = None;
                 }
@@ -63,7 +64,9 @@ impl Unit<'_> {
             }
             if tasks.iter().any(|task| task.rule == PROGRAM) {
                 let set = tasks.iter().fold(0, |set, task| set | task.set);
-                now |= self.run_program(field, set, scratch)?;
+                if let Some(program) = self.slot_index(field).and_then(SlotIndex::program) {
+                    now |= self.run_program(program, set, scratch)?;
+                }
             }
             changed |= now;
             // With one rule at work a second look finds nothing: every transform keeps its own bound.
@@ -75,6 +78,10 @@ impl Unit<'_> {
             self.write_value(field, decoded, scratch)?;
         }
         Ok(changed)
+    }
+
+    fn slot_index(&self, field: &Field) -> Option<&'a SlotIndex> {
+        self.direction_rules.index.slot(field.slot)
     }
 
     /// How a number stands in the field's bytes.
@@ -92,10 +99,14 @@ impl Unit<'_> {
     fn run_rule(
         &self,
         no: RuleNo,
+        field: &Field,
         form: NumberForm,
         scratch: &mut UnitScratch,
     ) -> Result<bool, Undecided> {
         let Some(rule) = self.rule(no) else { return Ok(false) };
+        if let Some(program) = self.slot_index(field).and_then(|slot| slot.program_of(no)) {
+            return self.run_program(program, 0, scratch);
+        }
         let UnitScratch { value, next, spare, hit_log, .. } = scratch;
         match rewrite(&rule.transform, value, form, next, spare) {
             Rewrite::Unchanged => Ok(false),
@@ -112,12 +123,10 @@ impl Unit<'_> {
 
     fn run_program(
         &self,
-        field: &Field,
+        program: &Program,
         set: u32,
         scratch: &mut UnitScratch,
     ) -> Result<bool, Undecided> {
-        let program = self.direction_rules.index.slot(field.slot).and_then(|slot| slot.program());
-        let Some(program) = program else { return Ok(false) };
         let active = ActiveProgram { program, rules: &self.direction_rules.rules, set };
         let UnitScratch { value, program_scratch: work, .. } = scratch;
         let ran = run(active, &Resume::default(), value, Follows::Nothing, work);

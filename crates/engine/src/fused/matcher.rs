@@ -112,11 +112,19 @@ impl PatternMatcher for LiteralMatcher<'_> {
 pub(super) struct RegexMatcher<'a> {
     pub(super) regex: &'a Regex,
     pub(super) anchored: &'a dense::DFA<Vec<u32>>,
+    /// Bytes of the longest match.
+    pub(super) longest: usize,
 }
 
 impl RegexMatcher<'_> {
     fn start(dfa: &dense::DFA<Vec<u32>>, anchored: Anchored) -> Option<StateID> {
         dfa.start_state(&start::Config::new().anchored(anchored)).ok()
+    }
+
+    /// The state after `bytes`, had nothing come before them.
+    fn state_after(&self, bytes: &[u8]) -> RegexState {
+        let start = Self::start(self.regex.forward(), Anchored::No);
+        bytes.iter().fold(start, |state, &byte| self.step(state, byte))
     }
 }
 
@@ -173,7 +181,11 @@ impl PatternMatcher for RegexMatcher<'_> {
         Some((owner.rule, len))
     }
 
-    fn pending(&self, _: RegexState, out: &[u8]) -> usize {
+    fn pending(&self, state: RegexState, out: &[u8]) -> usize {
+        if out.len() < self.longest && state != self.state_after(out) {
+            // What began in front of `out` goes on to its end.
+            return out.len();
+        }
         let Some(start) = Self::start(self.anchored, Anchored::Yes) else { return 0 };
         let alive = |bytes: &[u8]| {
             let mut state = start;
@@ -185,9 +197,9 @@ impl PatternMatcher for RegexMatcher<'_> {
             }
             true
         };
-        let longest = out.len();
-        (0..longest)
+        let len = out.len();
+        (len.saturating_sub(self.longest)..len)
             .find(|&from| alive(out.get(from..).unwrap_or_default()))
-            .map_or(0, |from| longest.saturating_sub(from))
+            .map_or(0, |from| len.saturating_sub(from))
     }
 }

@@ -120,12 +120,14 @@ impl Pass<'_, '_> {
         let len = self.work.next.len();
         let open = self.work.next.bytes.get(run.finished..).unwrap_or_default();
         let pending = matcher.pending(run.state, open);
-        let open = open.get(open.len().saturating_sub(pending)..).unwrap_or_default();
-        run.finished = run.finished.max(len.saturating_sub(open.len()));
-        let Some((rule, match_len)) = matcher.matched(run.state, open, self.active, self.at) else {
-            return;
-        };
+        let found = matcher.matched(run.state, open, self.active, self.at);
+        let match_len = found.map_or(0, |(_, match_len)| match_len);
         let reaches_back = match_len > open.len();
+        if !reaches_back {
+            // No match that is still to come begins before this one, or before what is pending.
+            run.finished = run.finished.max(len.saturating_sub(pending.max(match_len)));
+        }
+        let Some((rule, match_len)) = found else { return };
         let start = len.saturating_sub(match_len).max(run.finished);
         match self.active.transform(rule) {
             Some(Transform::Replace { with, .. }) if reaches_back && with.len() == match_len => {
@@ -257,8 +259,14 @@ impl Pass<'_, '_> {
             *byte = with;
             *before = matcher.keep(state);
             state = matcher.step(state, with);
+            if matcher.may_match(state) {
+                // An automaton finds nothing behind a match that it goes on from.
+                state = matcher.resume(0);
+            }
         }
         run.state = state;
+        // The match goes on as a whole, or a piece that ends in it would let its first bytes go as they came.
+        run.finished = self.work.next.len();
         let at = self.work.next.origin.get(start).copied().unwrap_or(self.end);
         if changed > 0 {
             self.work.event(ProgramEdit { at, rule, removed: changed, inserted: changed });

@@ -15,6 +15,8 @@ pub(crate) struct DriverOutput {
     pub(crate) closed: bool,
     pub(crate) undecided: Vec<Undecided>,
     pub(crate) edits: u32,
+    pub(crate) removed_bytes: u32,
+    pub(crate) inserted_bytes: u32,
     pub(crate) verdicts: u32,
     pub(crate) messages: u32,
     pub(crate) held_max: usize,
@@ -99,6 +101,8 @@ impl<'a> StreamDriver<'a> {
             self.output.messages += result.messages;
             for hit in self.scratch.hits() {
                 self.output.edits += hit.edits;
+                self.output.removed_bytes += hit.removed_bytes;
+                self.output.inserted_bytes += hit.inserted_bytes;
                 self.output.verdicts += hit.verdicts;
             }
             if end == ConnectionEnd::Reset {

@@ -13,9 +13,10 @@ use aho_corasick::automaton::{Automaton as _, StateID};
 use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{AhoCorasick, Anchored, MatchKind};
 use regex_automata::dfa::{dense, regex::Regex};
+use stage::position::index;
 
 use crate::condition::Condition;
-use crate::pattern::Search;
+use crate::pattern::{Pattern, Search};
 use crate::rule::{Rule, RuleNo};
 use crate::transform::{ByteSet, Transform};
 
@@ -66,6 +67,8 @@ pub enum Automaton {
         regex: Arc<Regex>,
         /// Whether what began at a byte may still become a match.
         anchored: Arc<dense::DFA<Vec<u32>>>,
+        /// Bytes of the longest match.
+        longest: usize,
     },
 }
 
@@ -126,13 +129,10 @@ impl StreamedRules {
         let conditional = usize::from(!matches!(rule.when, Condition::Always));
         let pattern = rule.transform.pattern();
         let regex = usize::from(pattern.is_some_and(|pattern| pattern.literals.is_empty()));
-        let short = pattern.is_none_or(|pattern| {
-            pattern.match_bytes_max.is_some_and(|longest| longest <= PARTIAL_MATCH_BYTES_MAX)
-        });
         let conditional = self.conditional.saturating_add(conditional);
         let regexes = self.regexes.saturating_add(regex);
         let takes = rule.transform.streams()
-            && short
+            && is_short(&rule.transform)
             && conditional <= CONDITIONAL_RULES_MAX
             && regexes <= AUTOMATA_MAX.saturating_sub(2);
         if takes {
@@ -144,87 +144,132 @@ impl StreamedRules {
     }
 }
 
+/// What it looks for, if anything, is short enough to be looked for across pieces.
+fn is_short(transform: &Transform) -> bool {
+    transform.pattern().is_none_or(|pattern| {
+        pattern.match_bytes_max.is_some_and(|longest| longest <= PARTIAL_MATCH_BYTES_MAX)
+    })
+}
+
 impl Program {
     /// `None` if there is nothing to run.
     pub(super) fn new(taken: &StreamedRules, rules: &[Rule]) -> Option<Self> {
-        let streamed = &taken.rules;
-        if streamed.is_empty() {
+        if taken.rules.is_empty() {
             return None;
         }
-        let mut masks: Vec<(ByteSet, u8, RuleNo)> = Vec::new();
-        let mut truncate: Option<(usize, RuleNo)> = None;
-        let mut conditional = Vec::new();
-        // With case, without.
-        let mut literals: [Vec<(Box<[u8]>, Owner)>; 2] = [Vec::new(), Vec::new()];
-        let mut regexes = Vec::new();
-        for &no in streamed {
+        let mut parts = ProgramParts::default();
+        for &no in &taken.rules {
             let Some(rule) = rules.get(usize::from(no)) else { continue };
             let bit = match rule.when {
                 Condition::Always => None,
                 Condition::All(_) | Condition::Any(_) | Condition::Not(_) | Condition::Test(_) => {
-                    conditional.push(no);
-                    u8::try_from(conditional.len().saturating_sub(1)).ok()
+                    parts.add_conditional(no)
                 }
             };
-            match (&rule.transform, bit) {
-                (Transform::Mask { set, with }, None) => masks.push((*set, *with, no)),
-                (Transform::Truncate { to }, None) => {
-                    let to = usize::try_from(*to).unwrap_or(usize::MAX);
-                    if truncate.is_none_or(|(least, _)| to < least) {
-                        truncate = Some((to, no));
-                    }
-                }
-                (transform, bit) => {
-                    let Some(pattern) = transform.pattern() else { continue };
-                    let owner = Owner { rule: no, bit };
-                    let [with_case, without_case] = &mut literals;
-                    match (&pattern.search, &pattern.anchored) {
-                        (Search::Regex(regex), Some(anchored)) => regexes.push(Automaton::Regex {
-                            owner,
-                            regex: Arc::clone(regex),
-                            anchored: Arc::clone(anchored),
-                        }),
-                        _ => {
-                            let list = if pattern.ignore_case { without_case } else { with_case };
-                            list.extend(
-                                pattern.literals.iter().map(|literal| (literal.clone(), owner)),
-                            );
-                        }
-                    }
-                }
-            }
+            parts.add(no, &rule.transform, bit);
         }
-        let cuts = |no: &&RuleNo| {
-            let rule = rules.get(usize::from(**no));
-            rule.is_some_and(|rule| matches!(rule.transform, Transform::CutAt { .. }))
-        };
-        let [with_case, without_case] = literals;
-        let automata =
-            [LiteralAutomaton::new(&with_case, false), LiteralAutomaton::new(&without_case, true)]
-                .into_iter()
-                .flatten()
-                .map(|literals| Automaton::Literals(Box::new(literals)))
-                .chain(regexes)
-                .collect();
-        Some(Self {
-            masks: MaskTable::new(&masks).map(Box::new),
-            truncate,
-            first_cut: streamed.iter().find(cuts).copied(),
-            automata,
-            conditional: conditional.into(),
+        Some(parts.fuse())
+    }
+
+    /// The program of one rule that the slot's program has no room for. It is run where the rule's condition holds.
+    pub(super) fn of_rule(no: RuleNo, rule: &Rule) -> Option<Self> {
+        (rule.transform.streams() && is_short(&rule.transform)).then(|| {
+            let mut parts = ProgramParts::default();
+            parts.add(no, &rule.transform, None);
+            parts.fuse()
         })
     }
-}
 
-impl Program {
     /// It does nothing but shorten values, and all of them.
     pub(super) fn only_cuts(&self) -> bool {
         self.masks.is_none() && self.automata.is_empty() && self.conditional.is_empty()
     }
 }
 
+/// A program in the making.
+#[derive(Default)]
+struct ProgramParts {
+    masks: Vec<Mask>,
+    truncate: Option<(usize, RuleNo)>,
+    first_cut: Option<RuleNo>,
+    conditional: Vec<RuleNo>,
+    with_case: Vec<(Box<[u8]>, Owner)>,
+    without_case: Vec<(Box<[u8]>, Owner)>,
+    regexes: Vec<Automaton>,
+}
+
+/// Bytes that become another, and whose rule it is.
+#[derive(Clone, Copy)]
+struct Mask {
+    set: ByteSet,
+    with: u8,
+    rule: RuleNo,
+}
+
+impl ProgramParts {
+    /// Adds a rule with a condition; its bit.
+    fn add_conditional(&mut self, no: RuleNo) -> Option<u8> {
+        let bit = u8::try_from(self.conditional.len()).ok();
+        self.conditional.push(no);
+        bit
+    }
+
+    /// Adds the work of a rule; without a bit it has no condition. Masks and truncations with a condition are found by
+    /// their bit when the program runs.
+    fn add(&mut self, rule: RuleNo, transform: &Transform, bit: Option<u8>) {
+        match (transform, bit) {
+            (Transform::Mask { set, with }, None) => {
+                self.masks.push(Mask { set: *set, with: *with, rule });
+            }
+            (Transform::Truncate { to }, None) => {
+                let to = index(*to);
+                if self.truncate.is_none_or(|(least, _)| to < least) {
+                    self.truncate = Some((to, rule));
+                }
+            }
+            (transform, bit) => {
+                let Some(pattern) = transform.pattern() else { return };
+                if matches!(transform, Transform::CutAt { .. }) {
+                    self.first_cut = self.first_cut.or(Some(rule));
+                }
+                self.add_pattern(pattern, Owner { rule, bit });
+            }
+        }
+    }
+
+    fn add_pattern(&mut self, pattern: &Pattern, owner: Owner) {
+        match (&pattern.search, &pattern.anchored) {
+            (Search::Regex(regex), Some(anchored)) => self.regexes.push(Automaton::Regex {
+                owner,
+                regex: Arc::clone(regex),
+                anchored: Arc::clone(anchored),
+                longest: pattern.match_bytes_max.map_or(usize::MAX, index),
+            }),
+            _ => {
+                let list =
+                    if pattern.ignore_case { &mut self.without_case } else { &mut self.with_case };
+                list.extend(pattern.literals.iter().map(|literal| (literal.clone(), owner)));
+            }
+        }
+    }
+
+    fn fuse(self) -> Program {
+        let with_case = LiteralAutomaton::new(&self.with_case, false);
+        let without_case = LiteralAutomaton::new(&self.without_case, true);
+        let literals = [with_case, without_case].into_iter().flatten();
+        let literals = literals.map(|literals| Automaton::Literals(Box::new(literals)));
+        Program {
+            masks: MaskTable::new(&self.masks).map(Box::new),
+            truncate: self.truncate,
+            first_cut: self.first_cut,
+            automata: literals.chain(self.regexes).collect(),
+            conditional: self.conditional.into(),
+        }
+    }
+}
+
 impl MaskTable {
-    fn new(masks: &[(ByteSet, u8, RuleNo)]) -> Option<Self> {
+    fn new(masks: &[Mask]) -> Option<Self> {
         if masks.is_empty() {
             return None;
         }
@@ -232,7 +277,7 @@ impl MaskTable {
         for byte in 0..=u8::MAX {
             let mut becomes = byte;
             let mut first = RuleNo::MAX;
-            for &(set, with, rule) in masks {
+            for &Mask { set, with, rule } in masks {
                 if set.contains(becomes) {
                     becomes = with;
                     first = first.min(rule);

@@ -70,6 +70,8 @@ pub struct SlotIndex {
     covered: bool,
     /// Rules that work on this slot and need it whole, in rule order.
     whole: Box<[RuleNo]>,
+    /// Of these the streamable ones, which the slot's program has no room for, and a program for each.
+    apart: Box<[(RuleNo, Program)]>,
     /// Rules that wait for this slot and are none of its program.
     waiting: Box<[RuleNo]>,
 }
@@ -92,7 +94,10 @@ impl SlotIndex {
         rules: &[Rule],
         marks: usize,
     ) -> Self {
-        let mut slot = Self { whole: whole.into(), ..Self::default() };
+        let apart = whole
+            .iter()
+            .filter_map(|&no| Some((no, Program::of_rule(no, rules.get(usize::from(no))?)?)));
+        let mut slot = Self { apart: apart.collect(), whole: whole.into(), ..Self::default() };
         let foreign = |rule: &RuleNo| streamed.rules.binary_search(rule).is_err();
         let mut waiting: Vec<RuleNo> =
             atoms.iter().map(|&(_, rule)| rule).filter(foreign).collect();
@@ -280,6 +285,12 @@ impl SlotIndex {
     /// told not to concern it are those whose condition says so.
     pub fn waiting(&self) -> &[RuleNo] {
         &self.waiting
+    }
+
+    /// The program of a streamable rule that the slot's program has no room for.
+    pub fn program_of(&self, no: RuleNo) -> Option<&Program> {
+        let at = self.apart.binary_search_by_key(&no, |(rule, _)| *rule).ok()?;
+        self.apart.get(at).map(|(_, program)| program)
     }
 
     /// Some rule changes fields of this slot.

@@ -1,0 +1,97 @@
+//! What a transform with a pattern makes of a whole value, where the pattern's matches have no bound, or one that is too long
+//! to be looked for across pieces. Programs run all others ([`plan::index::Program`]).
+
+use plan::Pattern;
+
+use super::{Rewrite, append, put};
+
+/// Passes over a value in search of matches that a replacement left behind by joining what was around it. What still matches
+/// then was made to: the value is cut before it.
+const REPLACE_PASSES_MAX: u32 = 8;
+
+pub(super) fn cut_at(
+    pattern: &Pattern,
+    keep_match: bool,
+    value: &[u8],
+    out: &mut Vec<u8>,
+) -> Rewrite {
+    let Some((start, end)) = pattern.find(value, 0) else { return Rewrite::Unchanged };
+    let to = if keep_match { end } else { start };
+    match value.get(..to) {
+        Some(kept) if kept.len() < value.len() => put(kept, out),
+        _ => Rewrite::Unchanged,
+    }
+}
+
+pub(super) fn replace(
+    pattern: &Pattern,
+    with: &[u8],
+    value: &[u8],
+    out: &mut Vec<u8>,
+    spare: &mut Vec<u8>,
+) -> Rewrite {
+    let Some(first) = pattern.find(value, 0) else { return Rewrite::Unchanged };
+    if !replace_once(pattern, with, value, first, out) {
+        return Rewrite::NoRoom;
+    }
+    for _ in 1..REPLACE_PASSES_MAX {
+        let Some(first) = pattern.find(out, 0) else { return Rewrite::Changed };
+        spare.clear();
+        if !append(out, spare) {
+            return Rewrite::NoRoom;
+        }
+        out.clear();
+        if !replace_once(pattern, with, spare, first, out) {
+            return Rewrite::NoRoom;
+        }
+    }
+    while let Some((start, _)) = pattern.find(out, 0) {
+        out.truncate(start);
+    }
+    Rewrite::Changed
+}
+
+fn replace_once(
+    pattern: &Pattern,
+    with: &[u8],
+    value: &[u8],
+    first: (usize, usize),
+    out: &mut Vec<u8>,
+) -> bool {
+    let mut from = 0;
+    let mut found = Some(first);
+    while let Some((start, end)) = found {
+        if !append(value.get(from..start).unwrap_or_default(), out) || !append(with, out) {
+            return false;
+        }
+        from = end;
+        found = pattern.find(value, from);
+    }
+    append(value.get(from..).unwrap_or_default(), out)
+}
+
+pub(super) fn mask_pattern(
+    pattern: &Pattern,
+    with: u8,
+    value: &[u8],
+    out: &mut Vec<u8>,
+) -> Rewrite {
+    let Some(mut found) = pattern.find(value, 0) else { return Rewrite::Unchanged };
+    if put(value, out) == Rewrite::NoRoom {
+        return Rewrite::NoRoom;
+    }
+    // A match of nothing but `with` cannot be masked any further.
+    let mut changed = false;
+    loop {
+        let (start, end) = found;
+        for byte in out.get_mut(start..end).unwrap_or_default() {
+            changed |= *byte != with;
+            *byte = with;
+        }
+        match pattern.find(out, end) {
+            Some(next) => found = next,
+            None => break,
+        }
+    }
+    if changed { Rewrite::Changed } else { Rewrite::Unchanged }
+}
