@@ -72,7 +72,7 @@ fields! {
     Transaction uint("dns.id", 16, "Transaction ID.");
     Flags uint("dns.flags", 16, "The flags word.");
     Response bits("dns.flags.response", 1, 15, "Message is a response.");
-    Opcode bits("dns.flags.opcode", 4, 11, "FieldKind of query.");
+    Opcode bits("dns.flags.opcode", 4, 11, "Kind of query.");
     Authoritative bits("dns.flags.authoritative", 1, 10, "Server is an authority for the name.");
     Truncated bits("dns.flags.truncated", 1, 9, "Message was cut off.");
     RecDesired bits("dns.flags.recdesired", 1, 8, "Recursion is desired.");

@@ -30,7 +30,7 @@ pub(super) const REFUSALS: &[&str] = &[
 
 /// Status lines, and the header field that a status cannot go without, in the order of [`REFUSALS`].
 const RESPONSES: &[&str] = &[
-    "400 Bad RefusedRequest",
+    "400 Bad Request",
     "403 Forbidden",
     "404 Not Found",
     //= https://www.rfc-editor.org/rfc/rfc9110#section-10.2.1
@@ -41,7 +41,7 @@ const RESPONSES: &[&str] = &[
     "414 URI Too Long",
     "416 Range Not Satisfiable",
     "422 Unprocessable Content",
-    "431 RefusedRequest Header Fields Too Large",
+    "431 Request Header Fields Too Large",
     "500 Internal Server Error",
     "501 Not Implemented",
     "503 Service Unavailable",
@@ -172,9 +172,9 @@ mod tests {
 
     #[test]
     fn the_connection_lives_as_long_as_the_request_wants() {
-        let plain = "HTTP/1.1 400 Bad RefusedRequest\r\nContent-Length: 0\r\n\r\n";
+        let plain = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
         let last =
-            "HTTP/1.1 400 Bad RefusedRequest\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         for request in [
             "GET / HTTP/1.1\r\n\r\n",
             "\r\nHEAD /a b HTTP/1.2\nHost: x\n\n",
