@@ -412,7 +412,7 @@ pub(crate) fn segment<P: FramePool>(
         trust_checksums: parts.config.trust_checksums,
         lane: parts.lane,
     };
-    let copy = |to, at, room: &mut [u8]| connection.copy_out((way, to), stores, at, room);
+    let copy = |to, at, room: &mut [u8]| connection.copy_out(way, to, stores, at, room);
     let complete =
         template.send(pool, frame, (&*outputs, outcome), copy, (parts.work, parts.next_id), out);
     if complete { reason(outcome) } else { Reason::NoFrames }

@@ -12,11 +12,11 @@
 //! later the server says 900..1000:  to the client those are 940..1040
 //! ```
 
-use crate::blocks::len32;
 use crate::commit::CopyFailed;
 use crate::half::{Facts, Half};
 use crate::in_flight::Stores;
 use stage::ReverseState;
+use stage::position::len32;
 use wire::Seq;
 
 /// Copied bytes to send: where they stand, where they are in the copy, how many.
@@ -77,11 +77,6 @@ impl Half {
         self.note(Facts::FINISHED);
     }
 
-    /// How many of `bytes` bytes from `from` on the receiver's window lets in.
-    pub(crate) fn let_in(&self, from: Seq, bytes: u32) -> u32 {
-        if self.is(Facts::WINDOW) { self.right_e.bytes_after(from).min(bytes) } else { bytes }
-    }
-
     /// The next of the backlog that the receiver's window lets in; `None` where there is none, or a gap in the copy.
     pub(crate) fn backlog(&self, stores: &Stores) -> Option<CopiedRange> {
         if !self.is(Facts::BACKLOG) {
@@ -118,7 +113,7 @@ impl Half {
             whole.len = whole.len.saturating_add(bytes);
         }
         let mut run = run?;
-        run.len = self.let_in(run.seq, run.len);
+        run.len = self.window_room(run.seq, run.len);
         (run.len > 0).then_some(run)
     }
 

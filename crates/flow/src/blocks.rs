@@ -5,6 +5,7 @@
 //! Never:     knows what the bytes are.
 
 use crate::limits::BLOCK_BYTES;
+use stage::position::{index, len32};
 
 /// Number of a block. [`NO_BLOCK`] stands for none.
 pub(crate) type BlockId = u32;
@@ -178,16 +179,6 @@ impl Chain {
         }
         done
     }
-}
-
-/// A count as an index. Every target of this house has at least 32-bit addresses.
-pub(crate) fn index(count: u32) -> usize {
-    usize::try_from(count).unwrap_or(usize::MAX)
-}
-
-/// A length as a distance in sequence space; no packet is longer than it holds.
-pub(crate) fn len32(len: usize) -> u32 {
-    u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

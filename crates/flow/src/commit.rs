@@ -1,23 +1,23 @@
 //! What the stage decides becomes pieces of the sequence map and bytes of the copy.
 //!
 //! Holds:     [`Assembler::decide`], which asks the stage until the input is used up or has to wait.
-//! Promises:  pieces and copy always agree: the copied pieces' edited bytes are exactly the bytes of the copy.
-//! Never:     sends, or moves what waits: that is for the caller, once all is decided.
+//! Promises:  pieces and copy always agree: the edited bytes of the copied pieces are exactly the bytes of the copy.
+//! Never:     sends, or moves the bytes that wait: its caller does, once everything is decided.
 
-use crate::assembler::Assembler;
-use crate::blocks::len32;
+use crate::assembler::{Assembler, Front, InputSource};
 use crate::half::Facts;
 use crate::limits::STAGE_TURNS_MAX;
 use crate::seq_map::EditKind;
-use stage::{ConnectionEnd, Deadline, HoldKind, InspectContext, Next, Stage};
+use stage::position::{len32, minus, plus};
+use stage::{ConnectionEnd, HoldKind, InspectContext, Inspected, Next, Stage};
 
-/// What a run of the stage decided.
+/// What the stage has decided about a front.
 pub(crate) struct StageDecision {
-    /// So much of the input is decided.
+    /// So many bytes of it are decided.
     pub(crate) at: usize,
     pub(crate) edited: bool,
     pub(crate) hold: Option<HoldKind>,
-    /// The rest of the input is in the tail.
+    /// The rest of it is in the tail.
     pub(crate) passed: bool,
     pub(crate) close: bool,
 }
@@ -25,51 +25,31 @@ pub(crate) struct StageDecision {
 /// The edited bytes could not be kept.
 pub(crate) struct CopyFailed;
 
+/// Whether there is more to decide.
+#[derive(PartialEq, Eq)]
+enum Goes {
+    On,
+    NoFurther,
+}
+
 /// A range of a frame that is skipped is copied like an inspected one up to this length, so that the frame stays one.
 const SKIPPED_COPY_BYTES_MAX: usize = 4_096;
 
 impl<S: Stage> Assembler<'_, S> {
-    /// Asks the stage until it has decided about the input, or holds.
-    pub(crate) fn decide(
-        &mut self,
-        input: &[u8],
-        mut held: usize,
-        ended: bool,
-        deadline: Deadline,
-        from_frame: bool,
-    ) -> Result<StageDecision, CopyFailed> {
+    /// Asks the stage until it has decided about the front, or holds.
+    pub(crate) fn decide(&mut self, front: Front<'_>) -> Result<StageDecision, CopyFailed> {
         let mut decision =
             StageDecision { at: 0, edited: false, hold: None, passed: false, close: false };
+        let mut held = front.held;
         for turn in 0.. {
-            let rest = input.get(decision.at..).unwrap_or_default();
+            let rest = front.bytes.get(decision.at..).unwrap_or_default();
             if rest.is_empty() {
                 break;
             }
-            let skip_left = self.half.skip_left();
-            if skip_left > 0 {
-                let whole = skip_left >= u64::try_from(rest.len()).unwrap_or(u64::MAX);
-                let discard = self.half.is(Facts::DISCARD);
-                if !discard && whole && from_frame && rest.len() > SKIPPED_COPY_BYTES_MAX {
-                    decision.passed = true;
+            if self.half.skip_left() > 0 {
+                if self.decide_skipped(rest, front.source, &mut decision)? == Goes::NoFurther {
                     break;
                 }
-                let bytes = if whole {
-                    rest.len()
-                } else {
-                    usize::try_from(skip_left).unwrap_or(rest.len())
-                };
-                let range = rest.get(..bytes).unwrap_or_default();
-                if discard {
-                    decision.edited = true;
-                    self.commit_edit(range.len(), &[])?;
-                } else {
-                    self.commit_same(range)?;
-                }
-                self.half.skip(u64::try_from(bytes).unwrap_or(u64::MAX));
-                if self.half.skip_left() == 0 {
-                    self.half.drop_fact(Facts::DISCARD);
-                }
-                decision.at = decision.at.saturating_add(bytes);
                 continue;
             }
             if turn >= STAGE_TURNS_MAX {
@@ -77,49 +57,96 @@ impl<S: Stage> Assembler<'_, S> {
                 break;
             }
             let reverse = self.other.reverse_state(self.stores);
+            let (ended, deadline) = (front.ended, front.deadline);
             let context = InspectContext { held, ended, deadline, reverse };
-            let answer = self.stage.inspect(self.direction, rest, context);
-            let decided = answer.decided.min(rest.len());
-            let front = rest.get(..decided).unwrap_or_default();
-            if answer.end == ConnectionEnd::Reset {
-                decision.close = true;
+            let inspected = self.stage.inspect(self.direction, rest, context);
+            if self.apply(rest, inspected, ended, &mut decision)? == Goes::NoFurther {
                 break;
             }
-            decision.edited |= self.commit(front)?;
-            decision.at = decision.at.saturating_add(decided);
-            if answer.answer {
-                self.other.put_answer(self.stores, self.stage.answer())?;
-            }
-            if answer.end == ConnectionEnd::Finished {
-                self.other.finish();
-                self.skip(u64::MAX, true);
-                continue;
-            }
-            // What is left over and not held again counts as just come.
+            // Bytes that are left over and not held again count as just come.
             held = 0;
-            match answer.next {
-                Next::Skip { bytes, discard } if bytes > 0 => self.skip(bytes, discard),
-                Next::SkipRest { discard } => self.skip(u64::MAX, discard),
-                Next::Skip { .. } | Next::Inspect if decided > 0 => {}
-                Next::Hold(kind) if !ended || kind == HoldKind::Answers => {
-                    decision.hold = Some(kind);
-                    break;
-                }
-                Next::Hold(_) => {
-                    // Nothing follows that could release it.
-                    let left = input.get(decision.at..).unwrap_or_default();
-                    self.commit_same(left)?;
-                    decision.at = input.len();
-                }
-                Next::Skip { .. } | Next::Inspect => {
-                    decision.hold = Some(HoldKind::PartialMatch);
-                    break;
-                }
-            }
         }
         Ok(decision)
     }
 
+    /// Decides about bytes that the stage need not see: they stay as they are, or are deleted.
+    #[inline(always)]
+    fn decide_skipped(
+        &mut self,
+        rest: &[u8],
+        source: InputSource,
+        decision: &mut StageDecision,
+    ) -> Result<Goes, CopyFailed> {
+        let from_frame = matches!(source, InputSource::Frame(_));
+        let discard = self.half.is(Facts::DISCARD);
+        let bytes = usize::try_from(self.half.skip_left()).unwrap_or(usize::MAX).min(rest.len());
+        let whole = bytes == rest.len();
+        if !discard && whole && from_frame && rest.len() > SKIPPED_COPY_BYTES_MAX {
+            decision.passed = true;
+            return Ok(Goes::NoFurther);
+        }
+        let range = rest.get(..bytes).unwrap_or_default();
+        if discard {
+            decision.edited = true;
+            self.commit_edit(range.len(), &[])?;
+        } else {
+            self.commit_same(range)?;
+        }
+        self.half.skip(u64::from(len32(bytes)));
+        if self.half.skip_left() == 0 {
+            self.half.drop_fact(Facts::DISCARD);
+        }
+        decision.at = plus(decision.at, bytes);
+        Ok(Goes::On)
+    }
+
+    /// Commits the answer of the stage about `rest`.
+    #[inline(always)]
+    fn apply(
+        &mut self,
+        rest: &[u8],
+        inspected: Inspected,
+        ended: bool,
+        decision: &mut StageDecision,
+    ) -> Result<Goes, CopyFailed> {
+        if inspected.end == ConnectionEnd::Reset {
+            decision.close = true;
+            return Ok(Goes::NoFurther);
+        }
+        let decided = inspected.decided.min(rest.len());
+        let (front, left) = rest.split_at_checked(decided).unwrap_or((rest, &[]));
+        decision.edited |= self.commit(front)?;
+        decision.at = plus(decision.at, decided);
+        if inspected.answer {
+            self.other.put_answer(self.stores, self.stage.answer())?;
+        }
+        if inspected.end == ConnectionEnd::Finished {
+            self.other.finish();
+            self.skip(u64::MAX, true);
+            return Ok(Goes::On);
+        }
+        match inspected.next {
+            Next::Skip { bytes, discard } if bytes > 0 => self.skip(bytes, discard),
+            Next::SkipRest { discard } => self.skip(u64::MAX, discard),
+            Next::Skip { .. } | Next::Inspect if decided > 0 => {}
+            Next::Hold(kind) if !ended || kind == HoldKind::Answers => {
+                decision.hold = Some(kind);
+                return Ok(Goes::NoFurther);
+            }
+            Next::Hold(_) => {
+                // Nothing follows that could release it.
+                self.commit_same(left)?;
+                decision.at = plus(decision.at, left.len());
+            }
+            Next::Skip { .. } | Next::Inspect => {
+                decision.hold = Some(HoldKind::PartialMatch);
+                return Ok(Goes::NoFurther);
+            }
+        }
+        Ok(Goes::On)
+    }
+
+    /// The stage need not see the next `bytes` bytes; `discard`: they are deleted.
     fn skip(&mut self, bytes: u64, discard: bool) {
         self.half.set_skip_left(bytes);
         if discard {
@@ -137,7 +164,7 @@ impl<S: Stage> Assembler<'_, S> {
     fn commit(&mut self, front: &[u8]) -> Result<bool, CopyFailed> {
         let mut at = 0_usize;
         let mut edited = false;
-        // Bytes inserted before the first original one wait for it.
+        // Bytes that were inserted before the first original byte wait for it.
         let mut before = 0_u32;
         for nth in 0.. {
             let Some(edit) = self.stage.edit(nth) else { break };
@@ -156,16 +183,16 @@ impl<S: Stage> Assembler<'_, S> {
                 return Err(CopyFailed);
             }
             edited = true;
-            let original = len32(end.saturating_sub(start));
+            let original = len32(minus(end, start));
             if original > 0 {
-                let became = with.saturating_add(before);
+                let became = plus(with, before);
                 if !buffers.map.push_edit(original, became) {
                     return Err(CopyFailed);
                 }
                 self.step(original, became);
                 before = 0;
             } else if start == 0 || before > 0 {
-                before = before.saturating_add(with);
+                before = plus(before, with);
             } else {
                 if !buffers.map.insert_behind(with) {
                     return Err(CopyFailed);
@@ -191,7 +218,7 @@ impl<S: Stage> Assembler<'_, S> {
         let Some((buffers, pool)) = self.stores.buffers_mut(self.half.buffers_id()) else {
             return Err(CopyFailed);
         };
-        let became = before.saturating_add(1);
+        let became = plus(before, 1);
         if !buffers.copy.push(pool, first) || !buffers.map.push_edit(1, became) {
             return Err(CopyFailed);
         }
@@ -200,6 +227,7 @@ impl<S: Stage> Assembler<'_, S> {
         Ok(0)
     }
 
+    /// Commits bytes that stay as they are.
     fn commit_same(&mut self, bytes: &[u8]) -> Result<(), CopyFailed> {
         let Some((buffers, pool)) = self.stores.buffers_mut(self.half.buffers_id()) else {
             return Err(CopyFailed);
@@ -212,16 +240,14 @@ impl<S: Stage> Assembler<'_, S> {
         Ok(())
     }
 
-    /// `original` bytes (at least one) become `with`.
+    /// Commits that `original` bytes (at least one) become `with`.
     fn commit_edit(&mut self, original: usize, with: &[u8]) -> Result<(), CopyFailed> {
         let Some((buffers, pool)) = self.stores.buffers_mut(self.half.buffers_id()) else {
             return Err(CopyFailed);
         };
         let (original, edited) = (len32(original), len32(with.len()));
-        if original == 0
-            || !buffers.copy.push(pool, with)
-            || !buffers.map.push_edit(original, edited)
-        {
+        let is_kept = buffers.copy.push(pool, with) && buffers.map.push_edit(original, edited);
+        if original == 0 || !is_kept {
             return Err(CopyFailed);
         }
         self.step(original, edited);

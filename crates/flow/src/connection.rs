@@ -1,41 +1,54 @@
-//! One connection: both halves, the handshake, the end, and the function that takes a segment.
+//! One connection: both halves, its state, and the function that handles a segment.
 //!
-//! Holds:     two [`Half`]s and the state of the connection.
-//! Promises:  every segment has an [`SegmentOutcome`]; a connection whose numbers were moved is never let go silently.
-//! Never:     believes a segment's flags further than its state: a stray SYN or RST does not end the bookkeeping.
+//! Holds:     two [`Half`]s and the [`ConnectionState`].
+//! Promises:  every segment has a [`SegmentOutcome`]. A connection whose numbers were moved is never forgotten without a
+//!            reset.
+//! Never:     changes its state for a segment that its receiver would discard: [`crate::acceptance`] answers that.
+//!
+//! | segment | handled in |
+//! |---|---|
+//! | SYN, or any segment before it is answered | [`handshake`] |
+//! | RST, and whatever comes behind it | [`reset`] |
+//! | everything else | [`synchronized`] |
+//! | none: a deadline has come | [`timeout`] |
+
+mod handshake;
+mod reset;
+mod stamps;
+mod synchronized;
+mod timeout;
+mod to_sender;
 
 use crate::Tick;
+use crate::acceptance;
 use crate::acked::Acked;
-use crate::assembler::{Assembler, PayloadResult};
-use crate::blocks::len32;
 use crate::half::{Facts, Half};
 use crate::in_flight::Stores;
-use crate::limits::{DEAD_IDLE_MS, HALF_OPEN_MS, SEGMENT_BYTES_MIN, TRANSITORY_IDLE_MS};
-use crate::options;
+use crate::limits::{DEAD_IDLE_MS, HALF_OPEN_MS, TRANSITORY_IDLE_MS};
 use crate::segment::{Output, Outputs, Payload, SegmentIn, SegmentOutcome, To};
 pub use reset::reset_untracked;
-use stage::{Direction, ReverseState, Stage};
-use stamps::{is_too_old, note_stamps};
+use stage::{Direction, Stage};
+use stamps::note_stamps;
 use wire::{Seq, TcpFlags};
 
-/// How far a connection has come.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConnectionState {
     /// A SYN was seen.
     Opening,
-    /// It was there before this box, and one end at most has spoken since.
+    /// It is older than this process, and at most one end has sent a segment since.
     PickedUp,
-    /// Both ends have spoken.
+    /// Both ends have sent segments.
     Open,
-    /// The end of both halves was seen (or a reset, where nothing is enforced); stragglers are still translated.
+    /// Both halves have ended (or a reset was seen, where nothing is enforced). Late segments are still translated.
     Closing,
-    /// It was reset, by an end or from here; whatever still comes is answered with a reset.
+    /// It was reset, by an end or from here. Whatever still comes is answered with a reset.
     Dead,
-    /// Its segments are signed: it passes as it is.
+    /// Its segments are signed: they pass as they are.
     Signed,
 }
 
-/// A tracked connection. Everything it needs only while bytes are in flight is in the [`Stores`].
+/// A tracked connection. What it needs only while bytes are in flight is in the [`Stores`].
 #[derive(Debug)]
 pub struct Connection {
     halves: [Half; 2],
@@ -44,18 +57,18 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// One of which nothing was seen yet.
+    /// A connection of which nothing was seen yet.
     pub const fn new(now: Tick) -> Self {
         Self { halves: [Half::UNKNOWN; 2], seen: now, state: ConnectionState::Opening }
     }
 
-    /// One that was there before this box: its numbers are those of the first segment each way, and what its ends agreed on is
-    /// not known.
+    /// A connection that is older than this process. The first segment of each direction tells its numbers; the options of its
+    /// SYNs are not known.
     pub const fn picked_up(now: Tick) -> Self {
         Self { halves: [Half::PICKED_UP; 2], seen: now, state: ConnectionState::PickedUp }
     }
 
-    /// Half-open for so long that its handshake is not under way any more (RFC 4987 section 2), or reset some time ago.
+    /// It has been half-open for longer than a handshake takes (RFC 4987 section 2), or was reset some time ago.
     pub fn may_make_room(&self, stores: &Stores, now: Tick) -> bool {
         let silent = now.since(self.seen);
         match self.state {
@@ -67,7 +80,7 @@ impl Connection {
         }
     }
 
-    /// How far it has come.
+    /// Its state.
     pub const fn state(&self) -> ConnectionState {
         self.state
     }
@@ -79,7 +92,7 @@ impl Connection {
             ConnectionState::Opening | ConnectionState::PickedUp | ConnectionState::Closing => {
                 TRANSITORY_IDLE_MS
             }
-            // Where an end had not acknowledged all that was sent to it, it may have taken none of the resets for its own, and go on.
+            // An end that had not acknowledged everything may have accepted none of the resets, and goes on.
             ConnectionState::Dead if self.halves.iter().any(|half| half.una_e != half.sent_e) => {
                 idle_ms
             }
@@ -88,16 +101,14 @@ impl Connection {
         now.since(self.seen) > allowed
     }
 
-    /// This segment would begin another connection between the same ports (RFC 9293 section 3.6.1).
+    /// This segment would begin another connection between the same ports.
     pub fn would_begin_again(&self, segment: &SegmentIn<'_>) -> bool {
-        let flags = segment.tcp.flags();
         matches!(self.state, ConnectionState::Closing | ConnectionState::Dead)
-            && flags.has(TcpFlags::SYN)
-            && !flags.has_any(TcpFlags::ACK.with(TcpFlags::RST).with(TcpFlags::FIN))
+            && acceptance::opens_again(segment)
     }
 
-    /// Neither end could go on without what is here: its two sides differ, or bytes are kept that their sender believes
-    /// delivered.
+    /// Neither end could go on without this state: the sequence numbers of the two sides differ, or bytes are kept that their sender
+    /// was told are delivered.
     pub fn is_needed(&self, stores: &Stores) -> bool {
         self.halves.iter().any(|half| half.is(Facts::EDITED) || half.has_proxy_acknowledged(stores))
             && matches!(
@@ -106,11 +117,12 @@ impl Connection {
             )
     }
 
-    /// Copies bytes that an output `to` an end, caused by a segment that travels `way`, names out of the copy; says how many
-    /// there were.
+    /// Copies the bytes of a [`Payload::Copy`] that begins at `at` into `out`, and answers how many there were. A segment that travels in
+    /// `direction` caused the output, which goes `to` one of its ends.
     pub fn copy_out(
         &self,
-        (direction, to): (Direction, To),
+        direction: Direction,
+        to: To,
         stores: &Stores,
         at: u32,
         out: &mut [u8],
@@ -125,7 +137,8 @@ impl Connection {
             .map_or(0, |buffers| buffers.copy.read(&stores.pool, at, out))
     }
 
-    /// The sequence and acknowledgement number that the sender of a segment travelling `way` gave it, which left here with these.
+    /// The sequence and acknowledgement number that the sender of a segment gave it, which left here with `seq` and `ack`. An ICMP error
+    /// quotes the segment as it left; its sender must see the numbers it knows.
     pub fn original_of_icmp_quote(
         &self,
         direction: Direction,
@@ -141,14 +154,14 @@ impl Connection {
         (half.to_original(stores, seq), other.to_edited(stores, ack))
     }
 
-    /// Gives back what it holds in the stores. Call before it is dropped.
+    /// Releases its buffers. Call it before the connection is dropped.
     pub fn release(&mut self, stores: &mut Stores) {
         for half in &mut self.halves {
             half.release(stores);
         }
     }
 
-    /// Takes one segment that travels `way`; `out` says what is to be sent for it.
+    /// Handles a segment that travels in `direction`. `out` has the segments to send for it.
     pub fn on_segment<S: Stage>(
         &mut self,
         direction: Direction,
@@ -179,14 +192,7 @@ impl Connection {
             | ConnectionState::Open
             | ConnectionState::Closing => {}
         }
-        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7
-        //# SYN with FIN or RST, and a segment with neither ACK, SYN nor RST, belong to no state: they are discarded.
-        let contradicts =
-            flags.has(TcpFlags::SYN) && flags.has_any(TcpFlags::FIN.with(TcpFlags::RST));
-        let mute = !flags.has_any(TcpFlags::SYN.with(TcpFlags::ACK).with(TcpFlags::RST));
-        // Signed where nobody agreed to sign: hosts that know the option drop it (RFC 2385 section 2.0), others take it for what it says.
-        let signed = !flags.has(TcpFlags::SYN) && options::is_signed(segment.tcp.option_bytes());
-        if contradicts || mute || signed {
+        if !acceptance::has_valid_flags(segment) {
             return SegmentOutcome::BadFlags;
         }
         if flags.has(TcpFlags::SYN) {
@@ -214,8 +220,9 @@ impl Connection {
         self.on_synchronized(direction, segment, stores, stage, out)
     }
 
-    /// [`Self::on_segment`] for an acknowledgement between two half-streams of which nothing was edited and nothing is kept, as most are:
-    /// it changes two numbers here, and goes on untouched. `false`: it is no such segment, and nothing was done.
+    /// [`Self::on_segment`] for an acknowledgement between two half-streams of which nothing was edited and nothing is kept,
+    /// as most are. It changes two numbers here, and the frame goes on untouched. `false`: the segment is another, and nothing was
+    /// done.
     #[inline]
     pub fn on_plain_ack(
         &mut self,
@@ -232,7 +239,7 @@ impl Connection {
         if !half.is_plain() || !other.is_plain() {
             return false;
         }
-        let acceptable = half.is_acceptable(segment);
+        let acceptable = half.accepts_position(segment);
         note_stamps(half, segment, acceptable);
         if acceptable {
             other.on_plain_ack(segment.tcp.ack(), segment.tcp.window(), stores);
@@ -241,6 +248,7 @@ impl Connection {
         true
     }
 
+    /// The half-stream that travels in `direction`, and the other one.
     fn pair(&mut self, direction: Direction) -> (&mut Half, &mut Half) {
         let [server, client] = &mut self.halves;
         match direction {
@@ -248,210 +256,15 @@ impl Connection {
             Direction::Response => (client, server),
         }
     }
-
-    /// Everything but SYN.
-    fn on_synchronized<S: Stage>(
-        &mut self,
-        direction: Direction,
-        segment: &SegmentIn<'_>,
-        stores: &mut Stores,
-        stage: &mut S,
-        out: &mut Outputs,
-    ) -> SegmentOutcome {
-        let tcp = &segment.tcp;
-        let flags = tcp.flags();
-        let (now, enforcing) = (self.seen, enforcing(stage, stores));
-        let (half, other) = self.pair(direction);
-        if is_too_old(half, segment, stores) {
-            return SegmentOutcome::TooOld;
-        }
-        let acceptable = half.is_acceptable(segment);
-        let stamps = note_stamps(half, segment, acceptable);
-        let acked = Acked::on_ack(other, acceptable, segment, stores, out);
-        if !half.is(Facts::KNOWN) {
-            half.begin(tcp.seq());
-        }
-        if flags.has(TcpFlags::RST) {
-            return self.on_reset((direction, enforcing), segment, &acked, stores, out);
-        }
-
-        let carries = !segment.payload.is_empty() || flags.has(TcpFlags::FIN);
-        if carries && !stores.bounds.offline_capture && other.refuses(segment) {
-            // What is left of it is challenged; its bytes are nobody's.
-            let seq = half.place_of_nothing(stores, tcp.seq());
-            push_empty(out, seq, &acked, TcpFlags::ACK);
-            return SegmentOutcome::Moved;
-        }
-        note_fin(half, segment);
-        let empty = segment.payload.is_empty();
-        let mut taken = PayloadResult::nothing();
-        if half.is_transparent() && !empty {
-            let end = half.send_as_it_is(segment, out);
-            half.sent_e = half.sent_e.max(end.min(half.right_e.max(half.sent_e)));
-        } else if !empty {
-            out.chunk = chunk_bytes(half, segment);
-            let (start, payload) = (tcp.seq(), segment.payload);
-            let mut turn =
-                Assembler { half, other, stores, stage, out, direction, now, start, payload };
-            taken = turn.on_payload();
-        } else if half.is_ending() && flags.has(TcpFlags::FIN) {
-            out.chunk = chunk_bytes(half, segment);
-            let (start, payload) = (tcp.seq(), segment.payload);
-            let mut turn =
-                Assembler { half, other, stores, stage, out, direction, now, start, payload };
-            taken = turn.on_end();
-        }
-        let (half, other) = self.pair(direction);
-        if half.is(Facts::HOLDS_ANSWERS)
-            && acked.news
-            && other.reverse_state(stores) != ReverseState::Busy
-        {
-            // The answer that was waited for may be out: its receiver has acknowledged something.
-            out.chunk = chunk_bytes(half, segment);
-            let (start, payload) = (half.edge_o(), [].as_slice());
-            let mut turn =
-                Assembler { half, other, stores, stage, out, direction, now, start, payload };
-            taken = taken.then(turn.ask_again());
-        }
-        if taken.close {
-            self.close(direction, segment, out, stores);
-            return taken.outcome;
-        }
-
-        let (half, other) = self.pair(direction);
-        let ended = send_end(half, stores, out, flags);
-        for output in out.list_mut() {
-            output.ack = acked.ack;
-            output.window = acked.window;
-            output.flags = flags.without(TcpFlags::URG.with(TcpFlags::FIN).with(TcpFlags::PSH));
-        }
-        let last_place = out.list().len().saturating_sub(1);
-        if let Some(last) = out.list_mut().get_mut(last_place) {
-            if !last.payload.is_empty() && flags.has(TcpFlags::PSH) {
-                last.flags = last.flags.with(TcpFlags::PSH);
-            }
-            if ended {
-                last.flags = last.flags.with(TcpFlags::FIN);
-            }
-        }
-        let keep_alive = !empty && is_keep_alive(half, segment) && taken.answer;
-        // A receiver that has said no more than SYN waits for the acknowledgement of it (RFC 9293 section 3.5).
-        let greets = !half.is(Facts::WINDOW);
-        if out.list().is_empty() && (empty || keep_alive || acked.news || greets) {
-            let seq = if empty || keep_alive {
-                half.place_of_nothing(stores, tcp.seq())
-            } else {
-                half.sent_end()
-            };
-            let quiet = TcpFlags::URG.with(TcpFlags::FIN).with(TcpFlags::PSH);
-            push_empty(out, seq, &acked, flags.without(quiet));
-            if keep_alive && half.held(stores) > 0 {
-                // The receiver drops that, and with it what it acknowledges; the bytes that would have said so are held here.
-                push_empty(out, half.sent_end(), &acked, flags.without(quiet));
-            }
-        }
-        let answer = taken.answer && !keep_alive && !has_bytes(out);
-        to_sender::send_back(half, other, stores, out, (answer, taken.ahead), stamps);
-        self.note_end(stores);
-        finish(segment, out, taken.outcome)
-    }
-
-    /// Both ends have said and acknowledged all.
-    fn note_end(&mut self, stores: &Stores) {
-        let over = |half: &Half| half.is(Facts::FIN_OUT) && half.una_e.is_after(half.edge_e());
-        let [server, client] = &self.halves;
-        if self.state == ConnectionState::Open
-            && over(server)
-            && over(client)
-            && server.held(stores) == 0
-            && client.held(stores) == 0
-        {
-            self.state = ConnectionState::Closing;
-        }
-    }
 }
 
-/// What is not believed here may be kept from its receiver, and a connection ended. Not where patches only look on, and not of what was
-/// offline_capture: its ends may have believed it.
+/// A segment that its receiver would discard may be kept from it, and a connection may be ended. Neither is done where patches
+/// only observe, nor in a capture, whose ends may have accepted the segment.
 fn enforcing<S: Stage>(stage: &S, stores: &Stores) -> bool {
     stage.enforces() && !stores.bounds.offline_capture
 }
 
-/// Remembers where the half-stream ends, if it can end there.
-fn note_fin(half: &mut Half, segment: &SegmentIn<'_>) {
-    if !segment.tcp.flags().has(TcpFlags::FIN) || half.is(Facts::FIN_SEEN) {
-        return;
-    }
-    let end = segment.tcp.seq().advance(len32(segment.payload.len()));
-    if end.is_before(half.next_o) || end.is_before(half.acked_o) {
-        return;
-    }
-    if half.is(Facts::WINDOW) {
-        // Past everything the receiver lets in, it is forged, or its receiver will not take it yet.
-        let ahead = end.bytes_after(half.next_o);
-        if half
-            .next_e
-            .advance(ahead)
-            .is_after(half.right_e.max(half.edge_or_sent()).advance(131_072))
-        {
-            return;
-        }
-    }
-    half.fin_o = end;
-    half.note(Facts::FIN_SEEN);
-    if !half.is(Facts::DISCARD) {
-        half.set_skip_left(half.skip_left().min(u64::from(end.bytes_after(half.next_o))));
-    }
-}
-
-impl Half {
-    fn edge_or_sent(&self) -> Seq {
-        self.sent_e.max(self.next_e)
-    }
-}
-
-/// Puts the end behind the last output, or makes an output of it. `true`: the last output carries FIN.
-fn send_end(half: &mut Half, stores: &Stores, out: &mut Outputs, flags: TcpFlags) -> bool {
-    if !half.end_is_due(stores) {
-        return false;
-    }
-    let again = flags.has(TcpFlags::FIN) || has_bytes(out);
-    if half.is(Facts::FIN_OUT) && !again {
-        return false;
-    }
-    let end = half.edge_e();
-    let reaches = out.list().last().is_some_and(|last| last.seq.advance(last.payload.len()) == end);
-    if !reaches {
-        if half.is(Facts::FIN_OUT) && !flags.has(TcpFlags::FIN) {
-            return false;
-        }
-        // Where the outputs are full its sender asks for it again; the last of them ends somewhere before it.
-        if !out.push_end(end) {
-            return false;
-        }
-    }
-    half.note(Facts::FIN_OUT);
-    half.sent_e = half.sent_e.max(end.advance(1));
-    true
-}
-
-/// The longest payload of a segment made here: what the receiver said, less the options, and no longer than segments of
-/// this sender are (it may know of a narrower path).
-fn chunk_bytes(half: &Half, segment: &SegmentIn<'_>) -> u32 {
-    let options = len32(segment.tcp.option_bytes().len());
-    let said = u32::from(half.mss).saturating_sub(options).max(64);
-    said.min(len32(segment.payload.len()).max(SEGMENT_BYTES_MIN))
-}
-
-/// One byte that was acknowledged long ago, or none, just before what is acknowledged (RFC 9293 section 3.8.4).
-fn is_keep_alive(half: &Half, segment: &SegmentIn<'_>) -> bool {
-    segment.payload.len() <= 1 && segment.tcp.seq() == half.acked_o.retreat(1)
-}
-
-fn has_bytes(out: &Outputs) -> bool {
-    out.list().iter().any(|output| !output.payload.is_empty())
-}
-
+/// Sends a segment without bytes to the receiver.
 fn push_empty(out: &mut Outputs, seq: Seq, acked: &Acked, flags: TcpFlags) {
     let payload = Payload::None;
     out.push(Output {
@@ -464,7 +277,7 @@ fn push_empty(out: &mut Outputs, seq: Seq, acked: &Acked, flags: TcpFlags) {
     });
 }
 
-/// The frame goes on as it is.
+/// Sends the frame as it came.
 fn pass(segment: &SegmentIn<'_>, out: &mut Outputs) {
     let tcp = &segment.tcp;
     out.push(Output {
@@ -500,12 +313,6 @@ fn finish(segment: &SegmentIn<'_>, out: &Outputs, outcome: SegmentOutcome) -> Se
     };
     if whole { SegmentOutcome::Untouched } else { SegmentOutcome::Moved }
 }
-
-mod handshake;
-mod reset;
-mod stamps;
-mod timeout;
-mod to_sender;
 
 #[cfg(test)]
 mod tests;

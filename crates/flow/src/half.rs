@@ -15,10 +15,13 @@
 
 use crate::Tick;
 use crate::in_flight::{InFlightId, NO_BUFFERS, Stores};
-use crate::limits::{SKIP_AHEAD_BYTES_MAX, WINDOW_AHEAD_BYTES_MAX};
+use crate::limits::{MSS_DEFAULT, SKIP_AHEAD_BYTES_MAX, WINDOW_AHEAD_BYTES_MAX};
 use crate::seq_map::shifted;
 use stage::HoldKind;
 use wire::Seq;
+
+/// The greatest shift of a window that counts (RFC 7323 section 2.3).
+pub(crate) const WINDOW_SHIFT_MAX: u8 = 14;
 
 /// Yes-or-no facts about a half-stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,11 +111,11 @@ impl Half {
         facts: Facts(0),
         window: 0,
         scale: 0,
-        mss: 536,
+        mss: MSS_DEFAULT,
     };
 
     /// One of a connection whose handshake was not seen. The widest scale: no segment is taken for one past its receiver's window.
-    pub(crate) const PICKED_UP: Self = Self { scale: 14, ..Self::UNKNOWN };
+    pub(crate) const PICKED_UP: Self = Self { scale: WINDOW_SHIFT_MAX, ..Self::UNKNOWN };
 
     /// The half-stream's first byte has number `first`.
     pub(crate) fn begin(&mut self, first: Seq) {
@@ -310,10 +313,10 @@ impl Half {
     /// The receiver says "83306, window 536"; one byte is held and acknowledged: 83307 with a window of 536, right edge
     /// 83843. Next the receiver, full, says "83842, window 0", and the sender is told "83842, window 1".
     pub(crate) fn tell_window(&mut self, stores: &Stores) -> u16 {
-        let scale = self.scale.min(14);
+        let scale = self.scale.min(WINDOW_SHIFT_MAX);
         let unit = 1_u32 << scale;
         let growth = self.growth(stores);
-        let open = (u32::from(self.window) << scale).saturating_sub(growth);
+        let open = self.window_bytes().saturating_sub(growth);
         let real = self.acked_o.advance(open);
         let known = self.is(Facts::TOLD) && !real.is_after(self.told_o);
         let ahead = if known { self.told_o.bytes_after(real) } else { 0 };
@@ -426,6 +429,11 @@ impl Half {
                 self.note(Facts::HOLDS_ANSWERS);
             }
         }
+    }
+
+    /// The receiver's latest window in bytes.
+    pub(crate) fn window_bytes(&self) -> u32 {
+        u32::from(self.window) << self.scale.min(WINDOW_SHIFT_MAX)
     }
 
     /// How many bytes more are in flight to the receiver than the sender knows of.

@@ -7,10 +7,11 @@
 //! Never:     grows.
 
 use crate::Tick;
-use crate::blocks::{BlockPool, Chain, index, len32};
+use crate::blocks::{BlockPool, Chain};
 use crate::limits::{Bounds, WAITING_BYTES_MAX};
 use crate::seq_map::SeqMap;
 use crate::waiting::Waiting;
+use stage::position::{index, len32};
 use wire::Seq;
 
 /// Number of a flight.

@@ -19,6 +19,7 @@
     )
 )]
 
+mod acceptance;
 mod acked;
 mod answer;
 mod assembler;

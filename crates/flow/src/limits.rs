@@ -14,8 +14,9 @@ pub struct Bounds {
     pub unit_hold_ms: u32,
     /// Milliseconds an open connection may be silent; at least [`OPEN_IDLE_MS`].
     pub idle_ms: u32,
-    /// The segments are a capture's: what they acknowledge may be missing in it, or was cut here and not there. Their bytes are taken
-    /// whatever they acknowledge, where otherwise those under an acknowledgement of what was never sent are left to be challenged.
+    /// The segments come from a capture. Bytes that they acknowledge may be missing in it, or were cut here and not there, so their own
+    /// bytes are inspected whatever they acknowledge. Otherwise a segment that acknowledges bytes that were never sent is
+    /// left for its receiver to challenge.
     pub offline_capture: bool,
 }
 
@@ -78,8 +79,29 @@ pub const GROWTH_RESERVE_BYTES: u32 = 2 * 16 * 1_024;
 /// section 2.3 ends at 1 GiB), and half the circle must stay free to tell before from after.
 pub const SKIP_AHEAD_BYTES_MAX: u32 = 1 << 30;
 
-/// A receiver takes at least this much in a segment (RFC 9293 section 3.7.1), so splitting never goes below it.
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
+//# If an MSS Option is not received at connection setup, TCP implementations MUST assume a default send MSS of 536
+/// The MSS of a receiver that names none.
+pub const MSS_DEFAULT: u16 = 536;
+
+/// Every receiver accepts a segment with this many bytes, so a segment is not split below it.
 pub const SEGMENT_BYTES_MIN: u32 = 536;
+
+/// The least MSS that is believed, and the least a segment made here carries: who names fewer only wants many segments.
+pub const MSS_MIN: u16 = 64;
+
+/// The options of a segment are no longer (RFC 9293 section 3.1).
+pub const OPTION_BYTES_MAX: u32 = 40;
+
+/// An acknowledgement that is older than the receiver's window, and older than the widest window without scaling, belongs to
+/// another time.
+pub const OLD_ACK_BYTES: u32 = 65_535;
+
+/// Ticks that a timestamp may be older than TS.Recent, as in Linux.
+pub const STAMP_LEEWAY: i32 = 1;
+
+/// How far behind the receiver's window the end of a half-stream may stand: a little more than [`WAITING_BYTES_MAX`].
+pub const FIN_AHEAD_BYTES_MAX: u32 = 131_072;
 
 /// Output segments one input segment may cause. A rebuild that needs more goes on with the next retransmission.
 pub const OUTPUTS_MAX: usize = 256;

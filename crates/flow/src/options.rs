@@ -1,6 +1,8 @@
 //! TCP options that have to be changed or made.
 
+use crate::segment::SegmentIn;
 use crate::seq_map::SeqMap;
+use crate::waiting::WaitingRange;
 use wire::Seq;
 use wire::options::TcpOption;
 
@@ -44,20 +46,57 @@ impl OptionBytes {
 
 const NO_OPERATION: u8 = 1;
 
+/// A timestamps option.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timestamps {
+    /// TSval.
+    pub(crate) value: u32,
+    /// TSecr.
+    pub(crate) echo: u32,
+}
+
+/// Where the blocks of a SACK option begin, and how many there are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SackOption {
+    pub(crate) at: usize,
+    pub(crate) blocks: usize,
+}
+
+/// What a segment with SACK blocks acknowledges.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SackEdges {
+    /// Its acknowledgement number as it came.
+    pub(crate) ack_e: Seq,
+    /// The one that its receiver gets.
+    pub(crate) told_o: Seq,
+}
+
+/// TSval of a segment.
+pub(crate) fn stamp_of(segment: &SegmentIn<'_>) -> Option<u32> {
+    segment.tcp.options().find_map(|option| match option {
+        TcpOption::Timestamps(value, _) => Some(value),
+        TcpOption::MaxSegment(_)
+        | TcpOption::WindowScale(_)
+        | TcpOption::SackPermitted
+        | TcpOption::Sack { .. }
+        | TcpOption::Other(..) => None,
+    })
+}
+
 /// The options of an acknowledgement made here: timestamps where the connection has them, and one SACK block.
-pub(crate) fn of_an_ack(timestamps: Option<(u32, u32)>, sack: Option<(Seq, Seq)>) -> OptionBytes {
+pub(crate) fn of_an_ack(timestamps: Option<Timestamps>, sack: Option<WaitingRange>) -> OptionBytes {
     let mut options = OptionBytes::EMPTY;
     //= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
     //# Once TSopt has been successfully negotiated ... the TSopt MUST be sent in every non-<RST> segment
-    if let Some((value, echo)) = timestamps {
+    if let Some(Timestamps { value, echo }) = timestamps {
         options.append(&[NO_OPERATION, NO_OPERATION, 8, 10]);
         options.append(&value.to_be_bytes());
         options.append(&echo.to_be_bytes());
     }
-    if let Some((left, right)) = sack {
+    if let Some(WaitingRange { start, end }) = sack {
         options.append(&[NO_OPERATION, NO_OPERATION, 5, 10]);
-        options.append(&left.raw().to_be_bytes());
-        options.append(&right.raw().to_be_bytes());
+        options.append(&start.raw().to_be_bytes());
+        options.append(&end.raw().to_be_bytes());
     }
     options
 }
@@ -66,10 +105,12 @@ pub(crate) fn of_an_ack(timestamps: Option<(u32, u32)>, sack: Option<(Seq, Seq)>
 /// there (it lay inside an edit, or below what is acknowledged to the sender anyway) is closed up by no-operations.
 pub(crate) fn translate_sack(
     options: &mut OptionBytes,
-    (at, blocks): (usize, usize),
-    (ack, acked): (Seq, Seq),
+    option: SackOption,
+    edges: SackEdges,
     translate: &impl Fn(Seq, Seq) -> (Seq, Seq),
 ) {
+    let SackOption { at, blocks } = option;
+    let SackEdges { ack_e, told_o } = edges;
     let mut kept = OptionBytes::EMPTY;
     let source = *options;
     let bytes = source.as_slice().get(at..).unwrap_or_default();
@@ -77,11 +118,11 @@ pub(crate) fn translate_sack(
         let [a, b, c, d, e, f, g, h] = *block;
         let left = Seq::new(u32::from_be_bytes([a, b, c, d]));
         let right = Seq::new(u32::from_be_bytes([e, f, g, h]));
-        let above = right.is_after(ack);
+        let above = right.is_after(ack_e);
         let (mut new_left, new_right) = translate(left, right);
         if above {
             // Below what the sender was told, a block would read as a report of a duplicate (RFC 2883).
-            new_left = new_left.max(acked);
+            new_left = new_left.max(told_o);
         }
         if new_right.is_after(new_left) {
             kept.append(&new_left.raw().to_be_bytes());
@@ -167,8 +208,9 @@ mod tests {
         for edge in blocks.as_flattened() {
             options.append(&edge.to_be_bytes());
         }
-        let edges = (Seq::new(105), Seq::new(105));
-        translate_sack(&mut options, (4, 3), edges, &|l, r| sack_through(&map, l, r));
+        let edges = SackEdges { ack_e: Seq::new(105), told_o: Seq::new(105) };
+        let option = SackOption { at: 4, blocks: 3 };
+        translate_sack(&mut options, option, edges, &|l, r| sack_through(&map, l, r));
         let mut want = vec![1, 1, 5, 18];
         for edge in [110_u32, 120, 170, 176] {
             want.extend(edge.to_be_bytes());

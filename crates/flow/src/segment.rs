@@ -5,9 +5,9 @@
 //! Promises:  an output names its bytes by place (the frame's payload, or the copy), so nothing is copied twice.
 //! Never:     builds a frame: the frame that came is the template of those that go.
 
-use crate::blocks::len32;
 use crate::limits::OUTPUTS_MAX;
 use crate::options::OptionBytes;
+use stage::position::{len32, minus, plus};
 use wire::{Seq, Tcp, TcpFlags};
 
 /// A segment as it came.
@@ -50,7 +50,7 @@ impl Payload {
     pub fn len(self) -> u32 {
         match self {
             Self::None => 0,
-            Self::Frame(from, to) => len32(to.saturating_sub(from)),
+            Self::Frame(from, to) => len32(minus(to, from)),
             Self::Copy { len, .. } => len,
         }
     }
@@ -159,12 +159,42 @@ impl Outputs {
                         break;
                     }
                     seq = end;
-                    at = at.wrapping_add(now);
-                    len = len.wrapping_sub(now);
+                    at = plus(at, now);
+                    len = minus(len, now);
                 }
                 seq
             }
         }
+    }
+
+    /// Writes the header fields that the outputs so far have in common.
+    pub(crate) fn fill_headers(&mut self, ack: Seq, window: u16, flags: TcpFlags) {
+        for output in &mut self.list {
+            output.ack = ack;
+            output.window = window;
+            output.flags = flags;
+        }
+    }
+
+    /// Adds PSH and FIN to the last output, if there is one.
+    pub(crate) fn mark_last(&mut self, push: bool, fin: bool) {
+        let Some(last) = self.list.last_mut() else { return };
+        if push {
+            last.flags = last.flags.with(TcpFlags::PSH);
+        }
+        if fin {
+            last.flags = last.flags.with(TcpFlags::FIN);
+        }
+    }
+
+    /// One of the outputs carries bytes.
+    pub(crate) fn has_bytes(&self) -> bool {
+        self.list.iter().any(|output| !output.payload.is_empty())
+    }
+
+    /// The last output carries bytes.
+    pub(crate) fn ends_in_bytes(&self) -> bool {
+        self.list.last().is_some_and(|last| !last.payload.is_empty())
     }
 
     /// The end of the stream, without bytes.

@@ -6,9 +6,9 @@
 //! Never:     allocates after [`Table::new`], or looks at more than a few entries at once to find idle ones.
 
 use crate::Tick;
-use crate::blocks::{index, len32};
 use crate::connection::Connection;
 use crate::in_flight::Stores;
+use stage::position::{index, len32};
 
 /// What makes two segments belong to the same connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -4,8 +4,9 @@
 //! Promises:  the first byte that came for a position stays; one that comes later for the same position is not looked at.
 //! Never:     reaches further than [`WAITING_BYTES_MAX`] past the edge.
 
-use crate::blocks::{BlockId, BlockPool, NO_BLOCK, index, len32};
+use crate::blocks::{BlockId, BlockPool, NO_BLOCK};
 use crate::limits::{BLOCK_BYTES, WAITING_BLOCKS, WAITING_BYTES_MAX, WAITING_RUNS_MAX};
+use stage::position::{index, len32};
 use wire::Seq;
 
 /// How putting bytes in went.
@@ -18,10 +19,11 @@ pub(crate) enum PutResult {
     NoBlocks,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct WaitingRange {
-    start: Seq,
-    end: Seq,
+/// Positions that are filled without a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaitingRange {
+    pub(crate) start: Seq,
+    pub(crate) end: Seq,
 }
 
 const NO_RUN: WaitingRange = WaitingRange { start: Seq::new(0), end: Seq::new(0) };
@@ -55,11 +57,8 @@ impl Waiting {
     }
 
     /// The run that `at` stands in, for a selective acknowledgement.
-    pub(crate) fn run_at(&self, at: Seq) -> Option<(Seq, Seq)> {
-        self.runs()
-            .iter()
-            .find(|run| !at.is_before(run.start) && at.is_before(run.end))
-            .map(|run| (run.start, run.end))
+    pub(crate) fn run_at(&self, at: Seq) -> Option<WaitingRange> {
+        self.runs().iter().find(|run| !at.is_before(run.start) && at.is_before(run.end)).copied()
     }
 
     /// Puts `bytes` in at `at`, which is not before `edge`.
@@ -316,6 +315,9 @@ mod tests {
         );
         assert_eq!(waiting.put(&mut pool, edge, Seq::new(u32::MAX), b"x"), PutResult::NoRoom);
         assert_eq!(waiting.put(&mut pool, edge, edge, b"x"), PutResult::Stored, "in order: always");
-        assert_eq!(waiting.run_at(Seq::new(11)), Some((Seq::new(10), Seq::new(12))));
+        assert_eq!(
+            waiting.run_at(Seq::new(11)),
+            Some(WaitingRange { start: Seq::new(10), end: Seq::new(12) })
+        );
     }
 }

@@ -109,7 +109,7 @@ pub(crate) fn overdue<P: FramePool>(
         } else {
             Event::TcpHoldEnded
         });
-        let copy = |to, at, room: &mut [u8]| connection.copy_out((way, to), stores, at, room);
+        let copy = |to, at, room: &mut [u8]| connection.copy_out(way, to, stores, at, room);
         let (room, sent) = ((&mut *pool, &mut *parts.work), (&mut *out, parts.counters));
         slot.send(outputs, (&key, way, parts.config.link), copy, room, sent);
     }

@@ -1,20 +1,23 @@
-//! SYN: first numbers, what the two ends agree on, and what comes before they have.
+//! SYN: first numbers, the options of both ends, and segments that come before the handshake is over.
 //!
 //! Holds:     [`Connection::on_syn`] and [`Connection::on_early`].
-//! Promises:  no data of a SYN goes on; an offer of multipath is taken out; a connection that its server signs is left alone.
-//! Never:     believes a SYN in the middle of a connection.
+//! Promises:  no data of a SYN goes on; an offer of multipath is taken out; a connection whose server signs its segments
+//!            passes as it is.
+//! Never:     changes an open connection for a SYN.
 
 use super::stamps::{note_first_stamp, note_stamps};
 use super::{Connection, ConnectionState, pass};
-use crate::half::{Facts, Half};
+use crate::acceptance::{InSynSent, in_syn_sent};
+use crate::half::{Facts, Half, WINDOW_SHIFT_MAX};
 use crate::in_flight::Stores;
-use crate::options::{self, SynOptions};
+use crate::limits::{MSS_DEFAULT, MSS_MIN};
+use crate::options::{self, SynOptions, Timestamps};
 use crate::segment::{Output, Outputs, Payload, SegmentIn, SegmentOutcome, To};
 use stage::Direction;
-use wire::{Seq, TcpFlags};
+use wire::TcpFlags;
 
 impl Connection {
-    /// The handshake: first numbers, options, and no data.
+    /// Handles a SYN: its number, its options, and none of its data.
     pub(super) fn on_syn(
         &mut self,
         direction: Direction,
@@ -30,9 +33,7 @@ impl Connection {
         }
         let opening = self.state == ConnectionState::Opening && !answers;
         let (half, other) = self.pair(direction);
-        let answered = half.is(Facts::KNOWN) && other.is(Facts::KNOWN);
-        if opening && answered && !half.began_at(first) {
-            // Its receiver has answered another SYN, and challenges this one.
+        if opening && half.challenges_syn(other, first) {
             return self.on_stray_syn(direction, segment, stores, out);
         }
         // The ports are used again (RFC 9293 section 3.6.1).
@@ -42,7 +43,7 @@ impl Connection {
             self.state = ConnectionState::Opening;
         }
         let (found, without) = options::of_a_syn(tcp.option_bytes());
-        // Who asks for signatures is not believed before the server signs, too: a server that was not told a key drops the SYN (or
+        // The segments are signed only where the server signs its SYN, too. A server without a key drops the client's SYN (or
         // does not know the option), and its connection would go on unpatched.
         if found.signed && direction == Direction::Response {
             self.state = ConnectionState::Signed;
@@ -50,7 +51,7 @@ impl Connection {
             return SegmentOutcome::Signed;
         }
         let (half, other) = self.pair(direction);
-        // The first data may be acknowledged here, before its receiver has stamped anything but this.
+        // The first data may be acknowledged here while this timestamp is the only one of its receiver.
         half.drop_fact(Facts::STAMPS);
         note_stamps(half, segment, true);
         if !half.is(Facts::KNOWN) || (half.next_o != first && half.una_e == half.sent_e) {
@@ -69,8 +70,8 @@ impl Connection {
             output.payload = Payload::None;
         }
         if stripped {
-            // Its sender resends them behind the handshake, where they are inspected (RFC 7413 section 4.2.2 lets a
-            // server take none).
+            // Its sender resends the data behind the handshake, where it is inspected. RFC 7413 section 4.2.2 lets a server accept
+            // none.
             SegmentOutcome::SynDataStripped
         } else if out.onward_options.is_some() {
             SegmentOutcome::Moved
@@ -79,14 +80,7 @@ impl Connection {
         }
     }
 
-    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
-    //# If neither of the SYN or RST bits is set, then drop the segment and return.
-    /// What is no SYN, while one end only has sent its own: nobody takes bytes of it, so they are not what was said first. An
-    /// acknowledgement may be a challenge by an end that has a connection already: who asked for another answers it with a
-    /// reset. `None`: a reset that counts.
-    ///
-    /// 99 SYN, and 100 "decoy" before the answer: were it believed, the SYN that the server does answer would not say where
-    /// its stream begins.
+    /// Handles a segment that is no SYN while only one end has sent its SYN. `None`: it is a reset that its receiver accepts.
     pub(super) fn on_early(
         &mut self,
         direction: Direction,
@@ -94,23 +88,17 @@ impl Connection {
         out: &mut Outputs,
     ) -> Option<SegmentOutcome> {
         let (half, other) = self.pair(direction);
-        let (tcp, flags) = (&segment.tcp, segment.tcp.flags());
-        if flags.has(TcpFlags::RST) {
-            // One that acknowledges another SYN than the one that was sent is not believed.
-            let answers = flags.has(TcpFlags::ACK) && tcp.ack() == other.sent_e;
-            if half.is(Facts::KNOWN) || answers {
-                return None;
+        match in_syn_sent(half, other, segment) {
+            InSynSent::Resets => None,
+            InSynSent::IsDiscarded => Some(SegmentOutcome::Early),
+            InSynSent::IsAnswered => {
+                pass(segment, out);
+                Some(SegmentOutcome::Untouched)
             }
-        } else if half.is(Facts::KNOWN) || flags.has(TcpFlags::FIN) || !segment.payload.is_empty() {
-            return Some(SegmentOutcome::Early);
         }
-        pass(segment, out);
-        Some(SegmentOutcome::Untouched)
     }
 
-    //= https://www.rfc-editor.org/rfc/rfc5961#section-4
-    //# If the SYN bit is set, irrespective of the sequence number, TCP MUST send an ACK (challenge ACK)
-    /// A SYN in the middle of a connection: its receiver challenges it, and nothing changes here.
+    /// Handles a SYN that its receiver challenges: nothing changes here.
     fn on_stray_syn(
         &mut self,
         direction: Direction,
@@ -130,9 +118,10 @@ impl Connection {
         let first = segment.tcp.seq().advance(1);
         let again = segment.tcp.flags().has(TcpFlags::ACK) && half.una_e == first;
         if again && other.is(Facts::KNOWN) {
-            // Its sender lacks the handshake's last acknowledgement, whatever else it may have said (it challenges what it does not
-            // take), and the bytes that brought it again may be held here and acknowledged: nobody else would say it again.
-            let stamps = note_stamps(half, segment, true).map(|echo| (other.stamp, echo));
+            // Its sender lacks the handshake's last acknowledgement, and challenges everything else. The bytes that brought the
+            // acknowledgement again may be held and acknowledged here: then nobody else would repeat it.
+            let stamps = note_stamps(half, segment, true)
+                .map(|echo| Timestamps { value: other.stamp, echo });
             out.back_options = options::of_an_ack(stamps, None);
             out.push(Output {
                 to: To::Sender,
@@ -151,14 +140,7 @@ impl Connection {
     }
 }
 
-impl Half {
-    /// Its first byte has, or may have had, this number: nothing of it was acknowledged yet, or nothing was said.
-    fn began_at(&self, first: Seq) -> bool {
-        self.una_e == first || self.next_o == first
-    }
-}
-
-/// What a SYN (`answers`: with ACK) says about both halves.
+/// Notes the options and the window of a SYN. `answers`: it carries ACK.
 fn learn(half: &mut Half, other: &mut Half, found: SynOptions, answers: bool, window: u16) {
     if found.sack {
         half.note(Facts::SACK);
@@ -166,8 +148,8 @@ fn learn(half: &mut Half, other: &mut Half, found: SynOptions, answers: bool, wi
     if found.scale.is_some() {
         half.note(Facts::SCALE);
     }
-    // The sender of this receives the other half.
-    other.mss = found.mss.unwrap_or(536).max(64);
+    // The sender of this SYN receives the other half.
+    other.mss = found.mss.unwrap_or(MSS_DEFAULT).max(MSS_MIN);
     other.scale = found.scale.unwrap_or(0);
     //= https://www.rfc-editor.org/rfc/rfc7323#section-2.2
     //# Both sides MUST send Window Scale options in their <SYN> segments to enable window scaling
@@ -176,5 +158,5 @@ fn learn(half: &mut Half, other: &mut Half, found: SynOptions, answers: bool, wi
         other.scale = 0;
     }
     // The window of a SYN is never scaled.
-    other.window = window >> other.scale.min(14);
+    other.window = window >> other.scale.min(WINDOW_SHIFT_MAX);
 }

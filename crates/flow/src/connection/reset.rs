@@ -1,22 +1,23 @@
-//! Resets: which are believed, what is sent for them, and what comes after one.
+//! Resets: which are accepted, what is sent for them, and what comes after one.
 //!
 //! Holds:     [`Connection::reset`], [`Connection::on_reset`], [`Connection::answer_dead`], [`reset_untracked`].
-//! Promises:  a reset that is believed here ends the connection here, and is said at every number its receiver may expect.
-//! Never:     believes one at another number than those (RFC 5961 section 3).
+//! Promises:  when a RST is accepted here, one goes out at every sequence number that the receiver may expect, and the
+//!            connection is over.
+//! Never:     accepts a RST at another number than those (RFC 5961 section 3).
 
 use super::{Connection, ConnectionState, finish, push_empty};
 use crate::Tick;
 use crate::acked::Acked;
-use crate::blocks::len32;
 use crate::half::{Facts, Half};
 use crate::in_flight::Stores;
 use crate::segment::{Output, Outputs, Payload, SegmentIn, SegmentOutcome, To};
 use stage::Direction;
+use stage::position::len32;
 use wire::{Seq, TcpFlags};
 
 impl Connection {
-    /// Resets towards the server and towards the client, for a connection that has to go: those of `To::Receiver` travel `way`. Any
-    /// other number than the expected one would be challenged (RFC 5961 section 3). From `now` on it answers stragglers.
+    /// Ends the connection: `out` has resets to both ends, those of [`To::Receiver`] in `direction`. Each is at a number that its receiver
+    /// may expect; it would challenge any other (RFC 5961 section 3). From `now` on, late segments are answered.
     pub fn reset(
         &mut self,
         direction: Direction,
@@ -38,10 +39,11 @@ impl Connection {
         }
     }
 
-    /// One that an end sent. `binds`: what is believed ends the connection.
+    /// Handles a RST that an end sent. Where `enforcing`, one that is accepted ends the connection.
     pub(super) fn on_reset(
         &mut self,
-        (direction, enforcing): (Direction, bool),
+        direction: Direction,
+        enforcing: bool,
         segment: &SegmentIn<'_>,
         acked: &Acked,
         stores: &mut Stores,
@@ -50,19 +52,16 @@ impl Connection {
         let (half, _) = self.pair(direction);
         let seq = place_of_reset(half, stores, segment.tcp.seq());
         let flags = segment.tcp.flags().without(TcpFlags::URG);
-        //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
-        //# If the RST bit is set and the sequence number does not exactly match the next expected sequence value, yet is
-        //# within the current receive window, TCP MUST send an acknowledgment (challenge ACK).
-        let acceptable = !seq.is_before(half.una_e) && !seq.is_after(half.sent_e);
-        if !acceptable || !enforcing {
+        let accepted = half.accepts_reset(seq);
+        if !accepted || !enforcing {
             push_empty(out, seq, acked, flags);
-            if acceptable {
+            if accepted {
                 self.state = ConnectionState::Closing;
             }
             return finish(segment, out, SegmentOutcome::Moved);
         }
-        // What is believed here is to be believed there: its receiver expects what it acknowledged last, or what was sent last, and
-        // what it says instead is answered.
+        // The receiver must accept what is accepted here. It expects the number that it acknowledged last, or the one that was sent
+        // last; whatever else it sends is answered.
         let ack = if flags.has(TcpFlags::ACK) { acked.ack } else { Seq::new(0) };
         for seq in half.expected() {
             push_empty(out, seq, &Acked { ack, ..*acked }, flags);
@@ -72,7 +71,7 @@ impl Connection {
         finish(segment, out, SegmentOutcome::Moved)
     }
 
-    /// Both ends are reset; what still comes is answered by [`Self::answer_dead`].
+    /// Resets both ends. [`Self::answer_dead`] answers what still comes.
     pub(super) fn close(
         &mut self,
         direction: Direction,
@@ -90,15 +89,15 @@ impl Connection {
         //# <SEQ=SEG.ACK><CTL=RST>
         if tcp.flags().has(TcpFlags::ACK) {
             let (seq, flags) = (tcp.ack(), TcpFlags::RST.with(TcpFlags::ACK));
-            let said = |output: &Output| output.to == To::Sender && output.seq == seq;
-            if !out.list().iter().any(said) {
+            let is_same = |output: &Output| output.to == To::Sender && output.seq == seq;
+            if !out.list().iter().any(is_same) {
                 let payload = Payload::None;
                 out.push(Output { to: To::Sender, seq, ack, flags, window: 0, payload });
             }
         }
     }
 
-    /// Whatever comes of a connection that was reset; resets are not answered.
+    /// Answers a segment of a connection that was reset with a reset; a reset itself is not answered.
     pub(super) fn answer_dead(&self, segment: &SegmentIn<'_>, out: &mut Outputs) -> SegmentOutcome {
         let flags = segment.tcp.flags();
         if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::RST) {
@@ -116,19 +115,20 @@ impl Connection {
 }
 
 impl Half {
-    /// The numbers its receiver may expect next, as far as is known here.
+    /// The sequence numbers that the receiver may expect next, as far as is known here.
     ///
-    /// Acknowledged 100, sent up to 400 into a window of 0: it expects 100, and a reset at 400 would be past its window.
+    /// Acknowledged 100, sent up to 400 into a window of 0: the receiver expects 100, and a reset at 400 is past its window.
     fn expected(&self) -> impl Iterator<Item = Seq> + use<> {
         let behind = (self.una_e != self.sent_e).then_some(self.una_e);
         behind.into_iter().chain([self.sent_e])
     }
 }
 
-/// The sequence number of a reset. One that stands behind everything its sender can have said is as far past what its receiver expects
-/// as it was: at the receiver's own number a blind one would be believed (RFC 5961 section 3).
+/// The edited sequence number of a reset at original `at`. A reset past everything that its sender can have sent stays as far
+/// past what its receiver expects: moved to the receiver's own number, a blind reset would be accepted (RFC 5961 section 3).
 ///
-/// Decided up to 5000, which left here as 4986; 20 more are held: resets at 5000 to 5020 go on at 4986; one at 5021 does at 5007.
+/// Decided up to 5000, which left here as 4986, and 20 bytes more are held. Resets at 5000 to 5020 go on at 4986, one at 5021
+/// at 5007.
 fn place_of_reset(half: &Half, stores: &Stores, at: Seq) -> Seq {
     let edge = half.edge_o();
     let ended = half.is(Facts::FINISHED) || half.is(Facts::FIN_OUT);
@@ -139,7 +139,7 @@ fn place_of_reset(half: &Half, stores: &Stores, at: Seq) -> Seq {
     }
 }
 
-/// Both ends of a connection that is not tracked are reset, in answer to a segment of it.
+/// Resets both ends of a connection that is not tracked, in answer to a segment of it.
 pub fn reset_untracked(segment: &SegmentIn<'_>, out: &mut Outputs) {
     out.clear();
     let (tcp, payload) = (&segment.tcp, Payload::None);

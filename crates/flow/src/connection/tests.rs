@@ -91,8 +91,10 @@ fn play<S: Stage>(run: &TestRun, stage: &mut S) -> [Vec<u8>; 2] {
             for output in out.list() {
                 let built = Wire::build(output, &out, &wire, |at, len| {
                     let mut bytes = vec![0; len];
-                    let from = (direction, output.to);
-                    assert_eq!(connection.copy_out(from, &stores, at, &mut bytes), len);
+                    assert_eq!(
+                        connection.copy_out(direction, output.to, &stores, at, &mut bytes),
+                        len
+                    );
                     bytes
                 });
                 match output.to {
@@ -152,7 +154,7 @@ fn made(
     let nothing = Wire::new((0, 0), TcpFlags::ACK, 0, &[], b"");
     Wire::build(output, out, &nothing, |at, len| {
         let mut bytes = vec![0; len];
-        assert_eq!(connection.copy_out((direction, output.to), stores, at, &mut bytes), len);
+        assert_eq!(connection.copy_out(direction, output.to, stores, at, &mut bytes), len);
         bytes
     })
 }
@@ -396,8 +398,10 @@ impl<S: Stage> Alone<S> {
         for output in self.out.list() {
             let built = Wire::build(output, &self.out, wire, |at, len| {
                 let mut bytes = vec![0; len];
-                let from = (direction, output.to);
-                assert_eq!(self.connection.copy_out(from, &self.stores, at, &mut bytes), len);
+                assert_eq!(
+                    self.connection.copy_out(direction, output.to, &self.stores, at, &mut bytes),
+                    len
+                );
                 bytes
             });
             let numbers = (output.seq.raw(), output.ack.raw(), built.payload);

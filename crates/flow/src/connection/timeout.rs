@@ -1,30 +1,33 @@
-//! What is to be done for a half-stream while nobody speaks.
+//! What is done when nothing comes: bytes held past a deadline go on, and proxy-acknowledged bytes are sent again.
 //!
-//! Holds:     [`Connection::on_timeout`], which lets go what was held too long, and sends again what nobody else will.
-//! Promises:  nothing is held for a pattern or a unit past its deadline, unless bytes before its end are missing and will be
-//!            resent by their sender; what was let go so reaches the receiver, however often it is lost.
-//! Never:     reads a clock, or speaks where either end has something outstanding that will do it.
+//! Holds:     [`Connection::on_timeout`], and when it is due.
+//! Promises:  nothing that may begin a pattern is held past its deadline, unless bytes before its end are missing, which
+//!            their sender will resend. Bytes that were released so reach the receiver, however often they are lost.
+//! Never:     reads a clock, or sends where either end has something outstanding that will make it send.
 //!
 //! ```text
-//! 1000..1003 come, "${j" of a pattern: held, and acknowledged to their sender.
-//! nothing comes for 400 ms: 1000..1003 go to the receiver. They are lost. Their sender, told 1003, is silent.
+//! 1000..1003 come, "${j" of a pattern: they are held, and acknowledged to their sender.
+//! Nothing comes for 400 ms: 1000..1003 go to the receiver, and are lost. Their sender was told 1003, and does not resend.
 //! 1 s later 1000..1003 are sent again, 2 s after that again, and so on until the receiver acknowledges them.
 //! ```
 
-use super::{Connection, ConnectionState, send_end, to_sender};
+use super::synchronized::send_end;
+use super::to_sender::{ForSender, send_back};
+use super::{Connection, ConnectionState};
 use crate::Tick;
 use crate::assembler::Assembler;
-use crate::half::Facts;
-use crate::half::Half;
+use crate::half::{Facts, Half};
 use crate::in_flight::{Resend, Stores};
-use crate::limits::{RESEND_DOUBLINGS_MAX, RESEND_MS, SEGMENT_BYTES_MIN};
-use crate::options;
+use crate::limits::{
+    MSS_MIN, OPTION_BYTES_MAX, RESEND_DOUBLINGS_MAX, RESEND_MS, SEGMENT_BYTES_MIN,
+};
+use crate::options::{self, Timestamps};
 use crate::segment::{Outputs, SegmentOutcome};
 use stage::{Direction, Stage};
 use wire::TcpFlags;
 
 impl Connection {
-    /// [`Self::on_timeout`] is to be asked about this way, every [`crate::limits::LOOK_AGAIN_MS`].
+    /// The caller must call [`Self::on_timeout`] for this direction every [`crate::limits::LOOK_AGAIN_MS`].
     pub fn awaits_timeout(&self, direction: Direction, stores: &Stores) -> bool {
         let [server, client] = &self.halves;
         let half = match direction {
@@ -35,9 +38,10 @@ impl Connection {
             && (half.held_since(stores).is_some() || half.has_proxy_acknowledged(stores))
     }
 
-    /// Does what is overdue in bytes that travel `way`: [`SegmentOutcome::Released`] and the like where a hold's deadline has come,
-    /// [`SegmentOutcome::Rebuilt`] where something is sent again; `None` where nothing is due. There is no frame: outputs name
-    /// the copy only, and `out` has all options of a segment made here.
+    /// Does what is due in bytes that travel in `direction`. [`SegmentOutcome::Rebuilt`]: bytes were sent again; another outcome: a
+    /// hold has reached its deadline; `None`: nothing is due.
+    ///
+    /// There is no frame. The outputs take their bytes from the copy only, and `out` has all options of a segment made here.
     pub fn on_timeout<S: Stage>(
         &mut self,
         direction: Direction,
@@ -53,27 +57,27 @@ impl Connection {
         let (half, other) = self.pair(direction);
         let (ack, window) = (other.acked_o, other.tell_window(stores));
         let stamped = half.is(Facts::STAMPS) && other.is(Facts::STAMPS);
-        let stamps = stamped.then_some((half.stamp, other.stamp));
-        // The path may be narrower than what the receiver said it takes.
-        out.chunk = SEGMENT_BYTES_MIN.min(u32::from(half.mss).saturating_sub(40).max(64));
-        let outcome = if half
-            .held_since(stores)
-            .is_some_and(|since| now.since(since) >= half.hold_ms(stores))
-        {
-            let start = half.edge_o();
-            let mut turn =
-                Assembler { half, other, stores, stage, out, direction, now, start, payload: &[] };
-            let taken = turn.on_deadline();
-            if taken.close {
+        let stamps = stamped.then_some(Timestamps { value: half.stamp, echo: other.stamp });
+        // The path may be narrower than the MSS of the receiver.
+        let room = u32::from(half.mss).saturating_sub(OPTION_BYTES_MAX).max(u32::from(MSS_MIN));
+        out.chunk = SEGMENT_BYTES_MIN.min(room);
+        let is_over =
+            half.held_since(stores).is_some_and(|since| now.since(since) >= half.hold_ms(stores));
+        let outcome = if is_over {
+            let (start, payload) = (half.edge_o(), [].as_slice());
+            let mut assembler =
+                Assembler { half, other, stores, stage, out, direction, now, start, payload };
+            let result = assembler.on_deadline();
+            if result.close {
                 self.reset(direction, now, stores, out);
-                return Some(taken.outcome);
+                return Some(result.outcome);
             }
-            taken.outcome
+            result.outcome
         } else if is_resend_due(half, stores, now) {
-            let start = half.acked_o;
-            let mut turn =
-                Assembler { half, other, stores, stage, out, direction, now, start, payload: &[] };
-            turn.resend_proxy_acknowledged();
+            let (start, payload) = (half.acked_o, [].as_slice());
+            let mut assembler =
+                Assembler { half, other, stores, stage, out, direction, now, start, payload };
+            assembler.resend_proxy_acknowledged();
             SegmentOutcome::Rebuilt
         } else {
             return None;
@@ -81,25 +85,16 @@ impl Connection {
         let (half, other) = self.pair(direction);
         let again = if half.is(Facts::FINISHED) { TcpFlags::FIN } else { TcpFlags::ACK };
         let ended = send_end(half, stores, out, again);
-        for output in out.list_mut() {
-            output.ack = ack;
-            output.window = window;
-            output.flags = TcpFlags::ACK;
-        }
-        if let Some(last) = out.list_mut().last_mut() {
-            last.flags = last.flags.with(TcpFlags::PSH);
-            if ended {
-                last.flags = last.flags.with(TcpFlags::FIN);
-            }
-        }
+        out.fill_headers(ack, window, TcpFlags::ACK);
+        out.mark_last(true, ended);
         out.onward_options = Some(options::of_an_ack(stamps, None));
-        let echo = stamps.map(|(mine, _)| mine);
-        to_sender::send_back(half, other, stores, out, (false, None), echo);
+        let echo = stamps.map(|stamps| stamps.value);
+        send_back(half, other, stores, out, ForSender { due: false, ahead: None, echo });
         Some(outcome)
     }
 }
 
-/// Times the wait for the receiver's acknowledgement of what only we can send again (RFC 6298 section 5: doubled each time).
+/// Times the receiver's acknowledgement of proxy-acknowledged bytes. The wait doubles each time (RFC 6298 section 5).
 fn is_resend_due(half: &Half, stores: &mut Stores, now: Tick) -> bool {
     if !half.has_proxy_acknowledged(stores) {
         return false;
@@ -115,6 +110,7 @@ fn is_resend_due(half: &Half, stores: &mut Stores, now: Tick) -> bool {
         return false;
     }
     resend.since = now;
+    // It only matters up to RESEND_DOUBLINGS_MAX.
     resend.times = resend.times.saturating_add(1);
     true
 }
