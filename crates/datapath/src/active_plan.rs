@@ -31,3 +31,10 @@ impl ActivePlan {
         &self.counters
     }
 }
+
+/// The plan of a burst, and the plan before it, on which some connections have a field open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlanPair<'a> {
+    pub(crate) current: &'a ActivePlan,
+    pub(crate) previous: Option<&'a ActivePlan>,
+}

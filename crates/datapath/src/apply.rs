@@ -1,22 +1,20 @@
 //! Step 8: the engine's edits become bytes: in the frame itself where they only move bytes to its front, else in a packet put
 //! together beside it, which may be longer than the frame can become. The lengths and checksums in it are step 9's.
 //!
-//! A stream's edits are applied by `flow` ([`crate::tcp`]), which keeps a copy of what it let through.
+//! `flow` makes the edits of a stream ([`stream_edit`]).
+
+use core::ops::Range;
 
 use proto::{Edits, Span};
 use wire::{IpVersion, Layers, Transport, number};
 
-use crate::classify::Packet;
-use crate::parse::LinkLayer;
+use crate::config::LinkLayer;
+use crate::headers::{IPV6_BYTES, IpHeader, swap_ends};
+use crate::packet::Packet;
 
 /// UDP's length field counts its header and has 16 bits (RFC 768).
 const UDP_BYTES_MAX: usize = 65_535;
-const IPV4_BYTES: usize = 20;
-const IPV6_BYTES: usize = 40;
 const UDP_BYTES: usize = 8;
-
-/// Hops an answer of ours may take: the default of IANA's IP parameters (RFC 1700).
-const HOPS: u8 = 64;
 
 /// Writes into `work` the packet with its payload edited; what UDP leaves of the IP packet (RFC 9868) follows as it is. `None`: it
 /// would be more than an IP packet may have, or an edit does not fit the payload.
@@ -66,7 +64,7 @@ pub(crate) fn in_place(payload: &mut [u8], edits: &Edits) {
     let (mut read, mut write) = (0_usize, 0_usize);
     for edit in edits.list() {
         let (at, with) = (edit.at.range(), edit.with.of(edits.bytes()));
-        write = moved(payload, (read, at.start), write);
+        write = moved(payload, read..at.start, write);
         let end = write.wrapping_add(with.len());
         if let Some(place) = payload.get_mut(write..end) {
             place.iter_mut().zip(with).for_each(|(to, from)| *to = *from);
@@ -74,11 +72,12 @@ pub(crate) fn in_place(payload: &mut [u8], edits: &Edits) {
         (read, write) = (at.end, end);
     }
     let end = payload.len();
-    moved(payload, (read, end), write);
+    moved(payload, read..end, write);
 }
 
 /// Moves bytes to the front; where they end there.
-fn moved(payload: &mut [u8], (start, end): (usize, usize), to: usize) -> usize {
+fn moved(payload: &mut [u8], from: Range<usize>, to: usize) -> usize {
+    let Range { start, end } = from;
     if start != to && start < end && end <= payload.len() && to < start {
         payload.copy_within(start..end, to);
     }
@@ -104,39 +103,16 @@ pub(crate) fn reply(
     let udp_len = UDP_BYTES.checked_add(reply.len()).filter(|&len| len <= UDP_BYTES_MAX)?;
     work.clear();
     work.extend_from_slice(bytes.get(..layers.ip)?);
-    if link == LinkLayer::Ethernet {
-        let (addresses, _) = work.split_first_chunk_mut::<12>()?;
-        addresses.rotate_left(6);
-    }
-    let header = match layers.version {
-        IpVersion::V4 => {
-            let fixed = bytes.get(layers.ip..)?.first_chunk::<IPV4_BYTES>()?;
-            let [.., s0, s1, s2, s3, d0, d1, d2, d3] = *fixed;
-            let [id_high, id_low] = id.to_be_bytes();
-            work.extend_from_slice(&[
-                0x45,
-                0,
-                0,
-                0,
-                id_high,
-                id_low,
-                0,
-                0,
-                HOPS,
-                number::UDP,
-                0,
-                0,
-            ]);
-            work.extend_from_slice(&[d0, d1, d2, d3, s0, s1, s2, s3]);
-            IPV4_BYTES
-        }
-        IpVersion::V6 => {
-            work.extend_from_slice(&[0x60, 0, 0, 0, 0, 0, number::UDP, HOPS]);
-            work.extend_from_slice(&packet.destination.address);
-            work.extend_from_slice(&packet.source.address);
-            IPV6_BYTES
-        }
+    swap_ends(work, link);
+    let [id_high, id_low] = id.to_be_bytes();
+    let header = IpHeader {
+        version: layers.version,
+        protocol: number::UDP,
+        source: &packet.destination.address,
+        destination: &packet.source.address,
+        id_and_flags: [id_high, id_low, 0, 0],
     };
+    let header = header.push(work);
     let l4 = layers.ip.checked_add(header)?;
     let payload = l4.checked_add(UDP_BYTES)?;
     let end = payload.checked_add(reply.len())?;
@@ -159,6 +135,14 @@ pub(crate) fn reply(
         ip_end: end,
         ..*layers
     })
+}
+
+/// An edit of a stream by number, for `flow`, which makes it: it keeps a copy of the bytes that it let through.
+#[inline]
+pub(crate) fn stream_edit(edits: &Edits, nth: usize) -> Option<stage::Edit<'_>> {
+    let edit = edits.list().get(nth)?;
+    let range = edit.at.range();
+    Some(stage::Edit { start: range.start, end: range.end, with: edit.with.of(edits.bytes()) })
 }
 
 /// RFC 791: the total length has 16 bits. RFC 8200: the payload length has.

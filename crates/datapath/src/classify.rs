@@ -1,58 +1,17 @@
 //! Step 3: does a patch concern this packet? Most traffic leaves here, after two bits of the scope's port map.
 
-use plan::{Endpoint, Plan, ScopeMatch, ScopeTable};
+use plan::{Endpoint, Plan, ScopeTable};
 use wire::tunnel::{self as inside, Walk};
 use wire::{Layers, Transport, checksum, number};
 
-use crate::core::CoreConfig;
+use crate::config::{CoreConfig, LinkLayer};
 use crate::limits::Tunnels;
 use crate::nic::{Frame, RxChecksum};
-use crate::parse::{LinkLayer, parse, walk_into};
+use crate::packet::{Packet, Path, Prefilter};
+use crate::parse::{parse, walk_into};
 use crate::reasons::Reason;
-use crate::{tcp, tunnel};
-
-/// A packet on its way through the steps.
-#[derive(Clone, Copy, Debug)]
-pub struct Packet {
-    /// Where its headers stand.
-    pub layers: Layers,
-    /// Who sent it.
-    pub source: Endpoint,
-    /// To whom.
-    pub destination: Endpoint,
-}
-
-/// Which way a frame goes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Path {
-    /// On, untouched.
-    Out(Reason),
-    /// Nowhere.
-    Drop(Reason),
-    /// A part of a datagram that may be in scope.
-    Fragment(Layers),
-    /// An ICMP message, which may quote a tracked connection.
-    Quote(Layers),
-    /// A datagram in scope.
-    Datagram(Packet, ScopeMatch),
-    /// A TCP segment in scope, or (without `ScopeMatch`) of a connection whose numbers were shifted before its scope went away.
-    Segment(Packet, tcp::FlowLookup, Option<ScopeMatch>),
-}
-
-impl Path {
-    /// Which connection is asked for.
-    #[inline]
-    pub(crate) const fn lookup(&self) -> Option<&tcp::FlowLookup> {
-        match self {
-            Self::Segment(_, lookup, _) => Some(lookup),
-            Self::Out(_)
-            | Self::Drop(_)
-            | Self::Fragment(_)
-            | Self::Quote(_)
-            | Self::Datagram(..) => None,
-        }
-    }
-}
+use crate::tcp::state::TcpState;
+use crate::tunnel;
 
 /// Steps 2 and 3 for one frame. (Inlined, as [`classify_parsed`] is.)
 #[inline(always)]
@@ -60,7 +19,7 @@ pub(crate) fn classify(
     frame: &impl Frame,
     config: &CoreConfig,
     plan: &Plan,
-    tcp: &tcp::TcpState,
+    tcp: &TcpState,
 ) -> Path {
     let bytes = frame.as_ref();
     let tunnels = config.limits.tunnels;
@@ -81,33 +40,6 @@ fn not_ip(bytes: &[u8], link: LinkLayer, tunnels: Tunnels, plan: &Plan) -> Path 
     walk.and_then(|walk| tunnel::path(walk, tunnels, plan)).unwrap_or(Path::Out(Reason::NotIp))
 }
 
-/// What a look at the first bytes says of a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Prefilter {
-    /// Out of scope: it leaves untouched.
-    OutOfScope = 1,
-    /// It seems to be a segment in scope.
-    Segment = 2,
-    /// Whatever else.
-    Other = 4,
-}
-
-impl Prefilter {
-    /// All there are of a burst, as a set: a few instructions on vectors.
-    pub(crate) fn all(prefilters: &[Self]) -> u8 {
-        prefilters.iter().fold(0, |set, prefilter| set | prefilter.bit())
-    }
-
-    pub(crate) const fn bit(self) -> u8 {
-        match self {
-            Self::OutOfScope => 1,
-            Self::Segment => 2,
-            Self::Other => 4,
-        }
-    }
-}
-
 /// A short cut for most packets there are: IP without options, no fragment, at most one VLAN tag, on ports that no module names.
 /// Only a packet that would leave untouched anyway is taken here, so nothing that is left unread can matter.
 #[inline]
@@ -115,7 +47,7 @@ pub(crate) fn prefilter(
     frame: &impl AsRef<[u8]>,
     config: &CoreConfig,
     scope: &ScopeTable,
-    tcp: &tcp::TcpState,
+    tcp: &TcpState,
 ) -> Prefilter {
     if config.link != LinkLayer::Ethernet {
         return Prefilter::Other;
@@ -167,29 +99,21 @@ pub(crate) fn classify_parsed(
     checked: bool,
     tunnels: Tunnels,
     plan: &Plan,
-    tcp: &tcp::TcpState,
+    tcp: &TcpState,
 ) -> Path {
-    let scope = &plan.scope;
     //= https://www.rfc-editor.org/rfc/rfc6946#section-4
     //# A host that receives an IPv6 packet that includes a Fragment Header with the "Fragment Offset" equal to 0 and the
     //# "M" flag equal to 0 MUST process that packet in isolation from any other packets
     if layers.fragment.is_some_and(|fragment| fragment.more || fragment.offset_bytes > 0) {
         return fragment(bytes, layers, checked, tunnels, plan);
     }
+    let scope = &plan.scope;
     let transport = match layers.transport {
         Transport::Tcp => proto::Transport::Tcp,
         Transport::Udp => proto::Transport::Udp,
-        Transport::Other
-            if matches!(layers.protocol, number::ICMP | number::ICMPV6) && tcp.flows() > 0 =>
-        {
-            return Path::Quote(layers);
+        Transport::Other | Transport::LaterFragment | Transport::Malformed => {
+            return portless(bytes, layers, tunnels, plan, tcp);
         }
-        Transport::Other if inside::is_protocol(layers.protocol) => {
-            let found = tunnel::path(Walk::into_packet(bytes, &layers), tunnels, plan);
-            return found.unwrap_or(Path::Out(Reason::NotTransport));
-        }
-        Transport::Other | Transport::LaterFragment => return Path::Out(Reason::NotTransport),
-        Transport::Malformed => return Path::Out(Reason::BadTransportHeader),
     };
     let Some((source_port, destination_port)) = layers.ports(bytes) else {
         return Path::Out(Reason::BadTransportHeader);
@@ -200,7 +124,7 @@ pub(crate) fn classify_parsed(
     if !named && !may_be_shifted {
         return Path::Out(Reason::NotInPlan);
     }
-    // Also where a module names such a port: what travels inside is not its protocol.
+    // Also where a module names such a port: the packet inside is not of the module's protocol.
     if transport == proto::Transport::Udp
         && inside::is_port(destination_port)
         && let Some(path) = tunnel::path(Walk::into_packet(bytes, &layers), tunnels, plan)
@@ -225,7 +149,7 @@ pub(crate) fn classify_parsed(
             Path::Segment(packet, lookup, found)
         }
     };
-    // The receiver discards these, so they must reach it as they are and must not move our state.
+    // The receiver discards a packet with a wrong checksum, so it must reach the receiver as it is, and must not move our state.
     if checked || checksum::are_plainly_right(bytes, &layers) {
         path
     } else if !checksum::ip_is_right(bytes, &layers) {
@@ -234,6 +158,26 @@ pub(crate) fn classify_parsed(
         Path::Out(Reason::BadChecksum)
     } else {
         path
+    }
+}
+
+/// The path of a packet in which no TCP or UDP header is to be had.
+#[inline(never)]
+fn portless(bytes: &[u8], layers: Layers, tunnels: Tunnels, plan: &Plan, tcp: &TcpState) -> Path {
+    match layers.transport {
+        Transport::Malformed => Path::Out(Reason::BadTransportHeader),
+        Transport::Other
+            if matches!(layers.protocol, number::ICMP | number::ICMPV6) && tcp.flows() > 0 =>
+        {
+            Path::Quote(layers)
+        }
+        Transport::Other if inside::is_protocol(layers.protocol) => {
+            let found = tunnel::path(Walk::into_packet(bytes, &layers), tunnels, plan);
+            found.unwrap_or(Path::Out(Reason::NotTransport))
+        }
+        Transport::Tcp | Transport::Udp | Transport::Other | Transport::LaterFragment => {
+            Path::Out(Reason::NotTransport)
+        }
     }
 }
 

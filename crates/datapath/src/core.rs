@@ -1,77 +1,25 @@
-//! What one core owns, and what it lends the steps for one frame.
+//! The owner: everything that one core has, and the parts of it that it lends the steps.
+//!
+//! Holds:     [`Core`] and [`Parts`].
+//! Promises:  allocates before the core runs, and never after.
+//! Never:     knows a step. The steps import this file, and this file imports the owners: the TCP state, the held fragments, the
+//!            queues.
 
 use std::sync::Arc;
 
 use engine::Scratch;
 use plan::{Module, ModuleNo, Subscriber};
 
-use crate::active_plan::ActivePlan;
-use crate::assemble::Fragments;
-use crate::classify::{Path, Prefilter};
+use crate::active_plan::{ActivePlan, PlanPair};
+use crate::assemble::fragments::Fragments;
+use crate::config::{CoreConfig, Lane, LinkLayer, Tick};
 use crate::counters::{CoreCounters, PlanCounters};
-use crate::limits::{self, Limits};
-use crate::nic::{Frame, PortNo};
-use crate::parse::LinkLayer;
+use crate::limits;
+use crate::nic::Frame;
+use crate::packet::{Path, Prefilter};
 use crate::stages::Sampling;
-use crate::tcp;
+use crate::tcp::state::TcpState;
 use crate::transmit::Outgoing;
-
-/// Milliseconds on the caller's clock. Only differences count.
-pub type Tick = u64;
-
-/// Two ports joined: what comes in at one leaves at the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bridge {
-    /// One.
-    pub left: PortNo,
-    /// The other.
-    pub right: PortNo,
-}
-
-impl Bridge {
-    /// Both ways across.
-    pub const fn lanes(self) -> [Lane; 2] {
-        [Lane { from: self.left, to: self.right }, Lane { from: self.right, to: self.left }]
-    }
-}
-
-/// One way across a bridge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lane {
-    /// Where the frame came in; answers to its sender leave here.
-    pub from: PortNo,
-    /// Where it leaves.
-    pub to: PortNo,
-}
-
-/// What the operator set for one core.
-#[derive(Clone, Debug)]
-pub struct CoreConfig {
-    /// Which core this is: its row of every [`ActivePlan`].
-    pub core: usize,
-    /// What it serves.
-    pub bridges: Box<[Bridge]>,
-    /// What stands in front of IP.
-    pub link: LinkLayer,
-    /// Takes IP and transport checksums of received packets for right: veth and tap pass packets whose checksum the NIC was to
-    /// fill in. What is edited then leaves with a right one.
-    pub trust_checksums: bool,
-    /// Bounds.
-    pub limits: Limits,
-}
-
-impl Default for CoreConfig {
-    /// One bridge of ports 0 and 1.
-    fn default() -> Self {
-        Self {
-            core: 0,
-            bridges: Box::new([Bridge { left: PortNo(0), right: PortNo(1) }]),
-            link: LinkLayer::Ethernet,
-            trust_checksums: false,
-            limits: Limits::default(),
-        }
-    }
-}
 
 /// Everything one core owns. Allocated before it runs.
 pub struct Core<F> {
@@ -88,7 +36,7 @@ pub struct Core<F> {
     pub(crate) paths: Vec<Path>,
     pub(crate) out: Outgoing<F>,
     pub(crate) fragments: Fragments<F>,
-    pub(crate) tcp: tcp::TcpState,
+    pub(crate) tcp: TcpState,
     pub(crate) next_id: u32,
     pub(crate) sampling: Sampling,
 }
@@ -112,7 +60,7 @@ impl<F: Frame> Core<F> {
             paths: Vec::with_capacity(limits::BURST_FRAMES_MAX),
             out: Outgoing::new(&config.bridges),
             fragments: Fragments::new(&config.limits),
-            tcp: tcp::TcpState::new(&config.limits),
+            tcp: TcpState::new(&config.limits),
             next_id: 1,
             sampling: Sampling::default(),
             config,
@@ -145,45 +93,41 @@ impl<F: Frame> Core<F> {
     }
 }
 
-/// What the steps borrow of their core for one frame.
-pub struct Parts<'a> {
-    /// The plan of this burst, and its counters.
-    pub active_plan: &'a ActivePlan,
-    /// The plan before it, for flows that began a field on it.
-    pub previous: Option<&'a ActivePlan>,
-    /// What the operator set.
-    pub config: &'a CoreConfig,
-    /// This core's counters.
-    pub counters: &'a CoreCounters,
+/// The parts of a core that the steps share while a burst is under way.
+pub(crate) struct Parts<'a> {
+    /// The plan of this burst, and the one before it.
+    pub(crate) plans: PlanPair<'a>,
+    pub(crate) config: &'a CoreConfig,
+    pub(crate) counters: &'a CoreCounters,
     /// The engine's.
-    pub scratch: &'a mut Scratch,
+    pub(crate) scratch: &'a mut Scratch,
     /// Where an edited packet is put together.
-    pub work: &'a mut Vec<u8>,
+    pub(crate) work: &'a mut Vec<u8>,
     /// Every TCP connection of this core.
-    pub tcp: &'a mut tcp::TcpState,
+    pub(crate) tcp: &'a mut TcpState,
     /// Identification of the next datagram that has to be fragmented and has none.
-    pub next_id: &'a mut u32,
-    /// The way this burst goes.
-    pub lane: Lane,
+    pub(crate) next_id: &'a mut u32,
+    /// The lane of this burst.
+    pub(crate) lane: Lane,
     /// When this burst came.
-    pub now: Tick,
+    pub(crate) now: Tick,
 }
 
 impl<'a> Parts<'a> {
     /// A module of the plan of this burst.
-    pub fn module(&self, no: ModuleNo) -> Option<&'a Module> {
-        self.active_plan.plan.module(no)
+    pub(crate) fn module(&self, no: ModuleNo) -> Option<&'a Module> {
+        self.plans.current.plan.module(no)
     }
 
-    /// An identification no packet of ours has had lately.
-    pub fn take_id(&mut self) -> u16 {
+    /// An identification that no packet made here has had lately.
+    pub(crate) fn take_id(&mut self) -> u16 {
         let [.., high, low] = self.next_id.to_be_bytes();
         *self.next_id = self.next_id.wrapping_add(1);
         u16::from_be_bytes([high, low])
     }
 
     /// This core's counters of the plan of this burst.
-    pub fn plan_counters(&self) -> Option<&'a PlanCounters> {
-        self.active_plan.counters(self.config.core)
+    pub(crate) fn plan_counters(&self) -> Option<&'a PlanCounters> {
+        self.plans.current.counters(self.config.core)
     }
 }

@@ -1,13 +1,15 @@
-//! Step 7: what becomes of the message. The rules were run by the engine ([`crate::dissect`]); here their outcome is counted and
-//! given its name.
+//! Step 7: the outcome of a message. The rules were run by the engine ([`crate::dissect`]); here their outcome is counted, and named
+//! where a frame leaves by it.
 
-use engine::{DatagramResult, DatagramVerdict, Undecided};
-use plan::{Module, ScopeMatch};
+use engine::{DatagramResult, DatagramVerdict, Hit, StreamResult, Undecided};
+use plan::{FailMode, Mode, Module, ModuleNo, ScopeMatch};
+use stage::{ConnectionEnd, Direction};
 
 use crate::core::Parts;
+use crate::counters::{CoreCounters, PlanCounters};
 use crate::reasons::Reason;
 
-/// What is to be done with a datagram.
+/// The decision about a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DatagramDecision {
     /// Sent on as it came.
@@ -48,5 +50,35 @@ pub(crate) fn datagram(
         (DatagramVerdict::Drop, None) => DatagramDecision::Drop(Reason::DroppedByPatch),
         (DatagramVerdict::Drop, Some(_)) => DatagramDecision::Drop(Reason::FailedClosed),
         (DatagramVerdict::Reply, _) => DatagramDecision::Reply,
+    }
+}
+
+/// Counts what the engine did for the bytes of a stream.
+#[inline]
+pub(crate) fn stream(
+    counters: &CoreCounters,
+    plan_counters: Option<(&PlanCounters, ModuleNo, Direction)>,
+    module: &Module,
+    result: &StreamResult,
+    hits: &[Hit],
+) {
+    if let Some(why) = result.undecided {
+        counters.count_undecided(why);
+    }
+    if let Some((plan_counters, no, direction)) = plan_counters {
+        if let Some(cells) = plan_counters.module(no, direction) {
+            cells.messages.add(result.messages.into());
+        }
+        plan_counters.count_hits(module.mode, hits);
+    }
+}
+
+/// Counts a panic of the module. The fail mode decides whether the connection goes on.
+#[cold]
+pub(crate) fn broken_stream(counters: &CoreCounters, module: &Module) -> ConnectionEnd {
+    counters.count_undecided(Undecided::Panicked);
+    match (module.mode, module.fail) {
+        (Mode::Enforce, FailMode::Closed) => ConnectionEnd::Reset,
+        (Mode::Enforce, FailMode::Open) | (Mode::Observe, _) => ConnectionEnd::GoesOn,
     }
 }

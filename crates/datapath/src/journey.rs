@@ -1,34 +1,47 @@
 //! The ten steps in order.
+//!
+//! Holds:     [`turn`], one round of a core; `journey`, a burst through the steps; below it the ways of a datagram ([`datagram`]) and of
+//!            a segment ([`segment`]) through steps 4 to 9.
+//! Promises:  every frame gets one reason, and no other file decides which way a frame goes. `docs/journey.md` lists the functions of
+//!            the steps, and a test compares it with the sources.
+//! Never:     looks into a frame.
 
 use plan::{FailMode, Mode, Module, ScopeMatch};
 use wire::Layers;
 
+use crate::active_plan::PlanPair;
 use crate::apply;
-use crate::assemble::{Fragments, Joined, SlotNo, finish_whole};
-use crate::classify::{Packet, Path, Prefilter, classify, classify_parsed, prefilter};
-use crate::core::{Core, Lane, Parts, Tick};
+use crate::assemble::fragments::{Fragments, Joined, SlotNo, finish_whole};
+use crate::assemble::{self, Assembled};
+use crate::classify::{classify, classify_parsed, prefilter};
+use crate::config::{Lane, Tick};
+use crate::core::{Core, Parts};
+use crate::counters::CoreCounters;
 use crate::decide::{self, DatagramDecision};
 use crate::dissect;
 use crate::nic::{Frame, FramePool, Nic, PortNo};
+use crate::packet::{FlowLookup, Packet, Path, Prefilter};
+use crate::parse;
 use crate::reasons::Reason;
 use crate::receive::receive;
 use crate::repair::{self, FrameShape};
 use crate::stages::JourneyStage;
-use crate::tcp;
-use crate::track;
+use crate::tcp::quote;
+use crate::tcp::state::TcpState;
+use crate::track::{self, Untracked};
 use crate::transmit::{Outgoing, transmit};
 
 /// Packets of a burst that are classified while a line of buckets comes.
 const BUCKETS_AHEAD: usize = 8;
 
-/// One turn of a core: a burst from each of its ports through the journey. How many frames came: on none the caller backs off.
+/// One turn of a core: a burst from each of its ports through the journey. Answers how many frames came: on none the caller backs off.
 pub fn turn<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, now: Tick) -> usize {
     core.reader.refresh();
     core.tcp.take_up(core.reader.current());
     if !core.tcp.needs_previous() {
         core.reader.forget_previous();
     }
-    // What was due before this burst came is done before it, and leaves with it.
+    // Work that was due before this burst came is done before it, and leaves with it.
     core.fragments.expire(now, &core.counters);
     track::expire(nic, core, now);
     let mut frames = 0_usize;
@@ -47,12 +60,12 @@ pub fn turn<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, now: Tick) -> usize 
 fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick) -> usize {
     let Core { config, reader, counters, scratch, work, whole, tcp, next_id, .. } = core;
     let Core { burst, prefilters, paths, out, fragments, sampling, .. } = core;
-    let (active_plan, previous) = (reader.current(), reader.previous());
+    let plans = PlanPair { current: reader.current(), previous: reader.previous() };
     let mut timer = sampling.begin(nic);
     let frames = receive(nic, lane.from, burst, counters); // 1
     sampling.came(frames, &mut timer, counters);
     timer.end(JourneyStage::Receive, nic, counters);
-    let plan = &active_plan.plan;
+    let plan = &plans.current.plan;
     prefilters.clear();
     prefilters.extend(burst.iter().map(|frame| prefilter(frame, config, &plan.scope, tcp)));
     let all = Prefilter::all(prefilters);
@@ -78,11 +91,11 @@ fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick
         left.filter_map(Path::lookup).for_each(|lookup| tcp.prefetch_entry(nic, lookup));
     }
     timer.end(JourneyStage::Classify, nic, counters);
-    let mut parts =
-        Parts { active_plan, previous, config, counters, scratch, work, tcp, next_id, lane, now };
+    let mut parts = Parts { plans, config, counters, scratch, work, tcp, next_id, lane, now };
     if in_stages {
         for (frame, path) in burst.drain(..).zip(paths.iter()) {
-            counters.count(patched(&mut parts, nic, frame, path, (fragments, whole, out)));
+            let room = Room { fragments, whole, out };
+            counters.count(patched(&mut parts, nic, frame, path, room));
         }
     } else {
         for (frame, &prefilter) in burst.drain(..).zip(prefilters.iter()) {
@@ -90,7 +103,7 @@ fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick
                 Prefilter::OutOfScope => pass(frame, Reason::NotInPlan, lane.to, out),
                 Prefilter::Segment | Prefilter::Other => {
                     let path = classify(&frame, config, plan, parts.tcp); // 2 parse, 3 classify
-                    patched(&mut parts, nic, frame, &path, (fragments, whole, out))
+                    patched(&mut parts, nic, frame, &path, Room { fragments, whole, out })
                 }
             };
             counters.count(reason);
@@ -103,8 +116,12 @@ fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick
     frames
 }
 
-/// What a frame may need besides what all of its burst share.
-type Rest<'a, F> = (&'a mut Fragments<F>, &'a mut Vec<u8>, &'a mut Outgoing<F>);
+/// Room that a frame may need, besides the [`Parts`] that all of its burst share.
+struct Room<'a, F> {
+    fragments: &'a mut Fragments<F>,
+    whole: &'a mut Vec<u8>,
+    out: &'a mut Outgoing<F>,
+}
 
 /// Steps 4 to 9 for one frame. (Inlined: a packet's offsets would be copied once more.)
 #[inline(always)]
@@ -113,33 +130,41 @@ fn patched<N: Nic>(
     nic: &mut N,
     frame: N::Frame,
     path: &Path,
-    (fragments, whole, out): Rest<'_, N::Frame>,
+    room: Room<'_, N::Frame>,
 ) -> Reason {
+    let Room { fragments, whole, out } = room;
     let (lane, now, counters) = (parts.lane, parts.now, parts.counters);
     match path {
         Path::Out(reason) => pass(frame, *reason, lane.to, out),
-        Path::Drop(reason) => *reason,
+        Path::Drop(reason) => discard(frame, *reason),
         Path::Datagram(packet, found) => datagram(parts, nic, frame, packet, *found, out),
         Path::Segment(packet, lookup, found) => {
-            tcp::segment(parts, nic, frame, (packet, lookup), *found, out) // 4 to 9
+            segment(parts, nic, frame, packet, lookup, *found, out)
         }
         Path::Quote(layers) => {
             let mut frame = frame;
-            let moved = tcp::translate(parts.tcp, frame.as_mut(), layers);
+            let moved = quote::translate(parts.tcp, frame.as_mut(), layers);
             let reason = if moved { Reason::IcmpMoved } else { Reason::NotTransport };
             pass(frame, reason, lane.to, out)
         }
         Path::Fragment(layers) => match fragments.join(frame, layers, lane, now, whole, counters) {
             Joined::Waits(reason) => reason,
-            Joined::Whole(slot) => reassembled(parts, nic, (fragments, slot), whole, out),
+            Joined::Whole(slot) => {
+                let layers = finish_whole(whole, parts.config.link);
+                let arrival = Reassembled { fragments, slot, whole, counters };
+                match layers {
+                    Some(layers) => reassembled(parts, nic, arrival, layers, out),
+                    None => discard(arrival, Reason::FragmentImpossible),
+                }
+            }
         },
     }
 }
 
-/// Asks for the buckets that the look-up of the last path's connection reads, and for the entry of an earlier path's, whose buckets
-/// have come by now: what misses the caches comes while the rest of the burst is classified, and not one after the other.
+/// Prefetches the buckets for the connection of the last path, and the entry for an earlier path, whose buckets have come by now: the
+/// lines that are not in the caches come while the rest of the burst is classified, and not one after the other.
 #[inline(always)]
-fn prefetch_ahead(nic: &impl Nic, tcp: &tcp::TcpState, paths: &[Path]) {
+fn prefetch_ahead(nic: &impl Nic, tcp: &TcpState, paths: &[Path]) {
     let Some(last) = paths.len().checked_sub(1) else { return };
     if let Some(lookup) = paths.get(last).and_then(Path::lookup) {
         tcp.prefetch_bucket(nic, lookup);
@@ -150,189 +175,282 @@ fn prefetch_ahead(nic: &impl Nic, tcp: &tcp::TcpState, paths: &[Path]) {
     }
 }
 
-/// Sends a frame on as it came.
-fn pass<F: Frame>(frame: F, reason: Reason, port: PortNo, out: &mut Outgoing<F>) -> Reason {
-    out.send(port, frame);
+/// A whole packet, in one frame or in the fragments that it came in.
+trait Arrival<F> {
+    /// The whole packet.
+    fn bytes(&self) -> &[u8];
+
+    /// Sends it on as it came.
+    fn pass(self, port: PortNo, out: &mut Outgoing<F>);
+
+    /// Drops it.
+    fn discard(self);
+
+    /// Steps 8 and 9 in its own frame. `false`: it is as it was, and is to be edited beside its frame.
+    fn edit_in_frame(&mut self, parts: &Parts<'_>, packet: &Packet) -> bool;
+
+    /// The frame that a rewritten packet goes out in, and its shape before.
+    fn into_frame(self, layers: &Layers) -> Option<(F, FrameShape)>;
+}
+
+impl<F: Frame> Arrival<F> for F {
+    fn bytes(&self) -> &[u8] {
+        self.as_ref()
+    }
+
+    fn pass(self, port: PortNo, out: &mut Outgoing<F>) {
+        out.send(port, self);
+    }
+
+    fn discard(self) {}
+
+    fn edit_in_frame(&mut self, parts: &Parts<'_>, packet: &Packet) -> bool {
+        repair::in_frame(self, &packet.layers, parts.scratch.edits(), parts.config)
+    }
+
+    fn into_frame(self, layers: &Layers) -> Option<(F, FrameShape)> {
+        let shape = FrameShape::of(self.as_ref(), layers);
+        Some((self, shape))
+    }
+}
+
+/// A packet put together from fragments, which are kept: one that is not changed leaves as the fragments that it came in.
+struct Reassembled<'a, F> {
+    fragments: &'a mut Fragments<F>,
+    slot: SlotNo,
+    whole: &'a [u8],
+    counters: &'a CoreCounters,
+}
+
+impl<F: Frame> Arrival<F> for Reassembled<'_, F> {
+    fn bytes(&self) -> &[u8] {
+        self.whole
+    }
+
+    fn pass(self, port: PortNo, out: &mut Outgoing<F>) {
+        self.fragments.take(self.slot, |frame| out.send(port, frame), self.counters);
+    }
+
+    fn discard(self) {
+        self.fragments.take(self.slot, drop, self.counters);
+    }
+
+    fn edit_in_frame(&mut self, _: &Parts<'_>, _: &Packet) -> bool {
+        false
+    }
+
+    fn into_frame(self, layers: &Layers) -> Option<(F, FrameShape)> {
+        let shape = FrameShape {
+            frame_bytes: self.whole.len(),
+            ip_end: self.whole.len(),
+            ip_bytes: self.fragments.largest_ip_bytes(&self.slot, layers.ip),
+        };
+        let mut first = None;
+        self.fragments.take(self.slot, |frame| first = first.take().or(Some(frame)), self.counters);
+        Some((first?, shape))
+    }
+}
+
+/// Sends a packet on as it came.
+#[inline(always)]
+fn pass<F, A: Arrival<F>>(
+    arrival: A,
+    reason: Reason,
+    port: PortNo,
+    out: &mut Outgoing<F>,
+) -> Reason {
+    arrival.pass(port, out);
     reason
 }
 
-/// Steps 6 to 9 for a datagram in one frame; a datagram needs no tracking (4) and no assembly (5).
-fn datagram<P: FramePool>(
+/// Drops a packet.
+#[inline(always)]
+fn discard<F, A: Arrival<F>>(arrival: A, reason: Reason) -> Reason {
+    arrival.discard();
+    reason
+}
+
+/// Steps 6 to 9 for a whole datagram, which needs no tracking (4), and no assembly any more (5).
+fn datagram<P: FramePool, A: Arrival<P::Frame>>(
     parts: &mut Parts<'_>,
     pool: &mut P,
-    frame: P::Frame,
+    arrival: A,
     packet: &Packet,
     found: ScopeMatch,
     out: &mut Outgoing<P::Frame>,
 ) -> Reason {
-    match patch(parts, frame.as_ref(), packet, found) {
-        Some(Patched::Pass(reason)) => pass(frame, reason, parts.lane.to, out),
-        patched => rewritten(parts, pool, (frame, patched), packet, found, out),
-    }
-}
-
-/// Steps 8 and 9 for a datagram that does not go on as it came.
-#[inline(never)]
-fn rewritten<P: FramePool>(
-    parts: &mut Parts<'_>,
-    pool: &mut P,
-    (mut frame, patched): (P::Frame, Option<Patched>),
-    packet: &Packet,
-    found: ScopeMatch,
-    out: &mut Outgoing<P::Frame>,
-) -> Reason {
-    let edits = parts.scratch.edits();
-    if patched.is_none() && repair::in_frame(&mut frame, &packet.layers, edits, parts.config) {
-        return pass(frame, Reason::Edited, parts.lane.to, out);
-    }
-    match patched.unwrap_or_else(|| beside(parts, frame.as_ref(), packet, found)) {
-        Patched::Pass(reason) => pass(frame, reason, parts.lane.to, out),
-        Patched::Drop(reason) => reason,
-        Patched::Rewritten(reason, layers, port) => {
-            let shape = FrameShape::of(frame.as_ref(), &packet.layers);
-            match repair::leave(parts, pool, frame, shape, &layers, port, out) {
-                Ok(()) => reason,
-                Err(reason) => reason,
-            }
-        }
-    }
-}
-
-/// What the modules made of a packet.
-enum Patched {
-    Pass(Reason),
-    Drop(Reason),
-    /// `Parts::work` holds a packet to be sent from this port instead.
-    Rewritten(Reason, Layers, PortNo),
-}
-
-/// Steps 6 and 7 for a whole datagram wherever its bytes are. `None`: the scratch's edits are to be made.
-fn patch(
-    parts: &mut Parts<'_>,
-    bytes: &[u8],
-    packet: &Packet,
-    found: ScopeMatch,
-) -> Option<Patched> {
     let Some(module) = parts.module(found.module) else {
-        return Some(Patched::Pass(Reason::NotInPlan));
+        return pass(arrival, Reason::NotInPlan, parts.lane.to, out);
     };
-    let result = dissect::datagram(parts, module, packet, found, bytes); // 6, 7
+    let result = dissect::datagram(parts, module, packet, found, arrival.bytes()); // 6, 7
     match decide::datagram(parts, module, found, &result) {
-        DatagramDecision::Pass(reason) => Some(Patched::Pass(reason)),
-        DatagramDecision::Drop(reason) => Some(Patched::Drop(reason)),
-        DatagramDecision::Edit => None,
-        DatagramDecision::Reply => Some(answer(parts, bytes, packet)),
+        // 7
+        DatagramDecision::Pass(reason) => pass(arrival, reason, parts.lane.to, out),
+        DatagramDecision::Drop(reason) => discard(arrival, reason),
+        DatagramDecision::Edit => edited(parts, pool, arrival, packet, module, out), // 8, 9
+        DatagramDecision::Reply => answered(parts, pool, arrival, packet, out),      // 8, 9
     }
 }
 
-/// Steps 8 and 9 for the scratch's reply.
-fn answer(parts: &mut Parts<'_>, bytes: &[u8], packet: &Packet) -> Patched {
-    let id = parts.take_id();
-    let reply = parts.scratch.reply();
-    let layers = apply::reply(bytes, parts.config.link, packet, reply, id, parts.work);
-    let Some(layers) = layers else { return Patched::Drop(Reason::DroppedByPatch) };
+/// Steps 8 and 9 for the scratch's edits: in the packet's own frame, or beside it.
+#[inline(never)]
+fn edited<P: FramePool, A: Arrival<P::Frame>>(
+    parts: &mut Parts<'_>,
+    pool: &mut P,
+    mut arrival: A,
+    packet: &Packet,
+    module: &Module,
+    out: &mut Outgoing<P::Frame>,
+) -> Reason {
+    let to = parts.lane.to;
+    if arrival.edit_in_frame(parts, packet) {
+        return pass(arrival, Reason::Edited, to, out);
+    }
+    let edits = parts.scratch.edits();
+    let Some(layers) = apply::edits(arrival.bytes(), &packet.layers, edits, parts.work) else {
+        return too_long(parts, arrival, module, out);
+    };
     repair::datagram(parts.work, &layers);
-    Patched::Rewritten(Reason::RefusedByPatch, layers, parts.lane.from)
+    let rewritten = Rewritten { layers: &layers, port: to, reason: Reason::Edited };
+    leave(parts, pool, arrival, packet, rewritten, out)
 }
 
-/// Steps 8 and 9 for the scratch's edits, beside the packet.
-fn beside(parts: &mut Parts<'_>, bytes: &[u8], packet: &Packet, found: ScopeMatch) -> Patched {
-    match apply::edits(bytes, &packet.layers, parts.scratch.edits(), parts.work) {
-        Some(layers) => {
-            repair::datagram(parts.work, &layers);
-            Patched::Rewritten(Reason::Edited, layers, parts.lane.to)
-        }
-        None => match parts.module(found.module) {
-            Some(module) => undecided(parts, module),
-            None => Patched::Pass(Reason::NotInPlan),
-        },
+/// Steps 8 and 9 for the scratch's reply, which goes back to the sender.
+#[inline(never)]
+fn answered<P: FramePool, A: Arrival<P::Frame>>(
+    parts: &mut Parts<'_>,
+    pool: &mut P,
+    arrival: A,
+    packet: &Packet,
+    out: &mut Outgoing<P::Frame>,
+) -> Reason {
+    let id = parts.take_id();
+    let (link, reply) = (parts.config.link, parts.scratch.reply());
+    let layers = apply::reply(arrival.bytes(), link, packet, reply, id, parts.work);
+    let Some(layers) = layers else { return discard(arrival, Reason::DroppedByPatch) };
+    repair::datagram(parts.work, &layers);
+    let port = parts.lane.from;
+    let rewritten = Rewritten { layers: &layers, port, reason: Reason::RefusedByPatch };
+    leave(parts, pool, arrival, packet, rewritten, out)
+}
+
+/// A packet in `Parts::work` that leaves in the place of the one that came.
+struct Rewritten<'a> {
+    layers: &'a Layers,
+    port: PortNo,
+    reason: Reason,
+}
+
+/// Sends a rewritten packet.
+fn leave<P: FramePool, A: Arrival<P::Frame>>(
+    parts: &mut Parts<'_>,
+    pool: &mut P,
+    arrival: A,
+    packet: &Packet,
+    rewritten: Rewritten<'_>,
+    out: &mut Outgoing<P::Frame>,
+) -> Reason {
+    let Rewritten { layers, port, reason } = rewritten;
+    let Some((frame, shape)) = arrival.into_frame(&packet.layers) else {
+        return Reason::NoFrames;
+    };
+    match repair::leave(parts, pool, frame, shape, layers, port, out) {
+        Ok(()) => reason,
+        Err(reason) => reason,
     }
 }
 
 /// The edited datagram would be longer than a datagram may be: the fail mode decides.
-fn undecided(parts: &Parts<'_>, module: &Module) -> Patched {
+fn too_long<F, A: Arrival<F>>(
+    parts: &Parts<'_>,
+    arrival: A,
+    module: &Module,
+    out: &mut Outgoing<F>,
+) -> Reason {
     parts.counters.count_undecided(engine::Undecided::RepairImpossible);
     match (module.mode, module.fail) {
-        (Mode::Enforce, FailMode::Closed) => Patched::Drop(Reason::FailedClosed),
-        (Mode::Enforce, FailMode::Open) | (Mode::Observe, _) => Patched::Pass(Reason::FailedOpen),
+        (Mode::Enforce, FailMode::Closed) => discard(arrival, Reason::FailedClosed),
+        (Mode::Enforce, FailMode::Open) | (Mode::Observe, _) => {
+            pass(arrival, Reason::FailedOpen, parts.lane.to, out)
+        }
     }
 }
 
-/// Steps 3 to 9 for a packet put together from fragments. One that is not changed leaves as the fragments it came in.
+/// Steps 4 to 9 for one segment with right checksums, in scope (`found`) or of a tracked connection.
+fn segment<P: FramePool>(
+    parts: &mut Parts<'_>,
+    pool: &mut P,
+    frame: P::Frame,
+    packet: &Packet,
+    lookup: &FlowLookup,
+    found: Option<ScopeMatch>,
+    out: &mut Outgoing<P::Frame>,
+) -> Reason {
+    let (bytes, to) = (frame.as_ref(), parts.lane.to);
+    let Some(segment) = parse::segment(bytes, &packet.layers) else {
+        return pass(frame, Reason::BadTransportHeader, to, out);
+    };
+    if parse::is_source_routed(bytes, &packet.layers) {
+        return discard(frame, Reason::TcpSourceRoute);
+    }
+    let tracked = match track::segment(parts, packet, lookup, &segment, found, bytes) {
+        // 4
+        Ok(tracked) => tracked,
+        Err(Untracked::Pass(reason)) => return pass(frame, reason, to, out),
+        Err(Untracked::Drop(reason)) => return discard(frame, reason),
+        Err(Untracked::Reset) => {
+            return repair::segment::reset_both(parts, pool, frame, packet, out); // 9
+        }
+    };
+    match assemble::segment(parts, tracked, &segment, packet, found, bytes) {
+        // 5; in it 6, 7, 8
+        Assembled::Pass(reason) => pass(frame, reason, to, out),
+        Assembled::Outputs(reason) => {
+            let sent = repair::segment::segment(parts, pool, frame, packet, tracked, out); // 9
+            sent.err().unwrap_or(reason)
+        }
+        Assembled::Apart(reason) => {
+            repair::segment::segment_apart(parts, pool, tracked, out); // 9
+            discard(frame, reason)
+        }
+    }
+}
+
+/// Steps 3 to 9 for a packet put together from fragments.
 fn reassembled<P: FramePool>(
     parts: &mut Parts<'_>,
     pool: &mut P,
-    (fragments, slot): (&mut Fragments<P::Frame>, SlotNo),
-    whole: &mut Vec<u8>,
+    arrival: Reassembled<'_, P::Frame>,
+    layers: Layers,
     out: &mut Outgoing<P::Frame>,
 ) -> Reason {
-    let (counters, to) = (parts.counters, parts.lane.to);
-    let Some(layers) = finish_whole(whole, parts.config.link) else {
-        fragments.take(slot, drop, counters);
-        return Reason::FragmentImpossible;
-    };
     let (checked, tunnels) = (parts.config.trust_checksums, parts.config.limits.tunnels);
-    let path = classify_parsed(whole, layers, checked, tunnels, &parts.active_plan.plan, parts.tcp);
-    let shape = FrameShape {
-        frame_bytes: whole.len(),
-        ip_end: whole.len(),
-        ip_bytes: fragments.largest_ip_bytes(&slot, layers.ip),
-    };
-    match path {
-        Path::Out(reason) => {
-            fragments.take(slot, |frame| out.send(to, frame), counters);
-            reason
-        }
-        Path::Drop(reason) => {
-            fragments.take(slot, drop, counters);
-            reason
-        }
+    let plan = &parts.plans.current.plan;
+    match classify_parsed(arrival.whole, layers, checked, tunnels, plan, parts.tcp) {
+        // 3
+        Path::Out(reason) => pass(arrival, reason, parts.lane.to, out),
+        Path::Drop(reason) => discard(arrival, reason),
         // ICMP errors in fragments are not put together.
-        Path::Fragment(_) | Path::Quote(_) => {
-            fragments.take(slot, drop, counters);
-            Reason::FragmentImpossible
-        }
-        Path::Datagram(packet, found) => match patch(parts, whole, &packet, found)
-            .unwrap_or_else(|| beside(parts, whole, &packet, found))
-        {
-            Patched::Pass(reason) => {
-                fragments.take(slot, |frame| out.send(to, frame), counters);
-                reason
-            }
-            Patched::Drop(reason) => {
-                fragments.take(slot, drop, counters);
-                reason
-            }
-            Patched::Rewritten(reason, layers, port) => {
-                let mut first = None;
-                fragments.take(slot, |frame| first = first.take().or(Some(frame)), counters);
-                let Some(frame) = first else { return Reason::NoFrames };
-                match repair::leave(parts, pool, frame, shape, &layers, port, out) {
-                    Ok(()) => reason,
-                    Err(reason) => reason,
-                }
-            }
-        },
+        Path::Fragment(_) | Path::Quote(_) => discard(arrival, Reason::FragmentImpossible),
+        Path::Datagram(packet, found) => datagram(parts, pool, arrival, &packet, found, out),
         Path::Segment(packet, lookup, found) => {
             let Some(mut frame) = pool.alloc() else {
-                fragments.take(slot, drop, counters);
-                return Reason::NoFrames;
+                return discard(arrival, Reason::NoFrames);
             };
-            if !frame.load(whole) {
-                fragments.take(slot, drop, counters);
-                return Reason::FragmentsTooLong;
+            if !frame.load(arrival.whole) {
+                return discard(arrival, Reason::FragmentsTooLong);
             }
+            let to = parts.lane.to;
             let waiting = out.waiting(to).len();
-            let reason = tcp::segment(parts, pool, frame, (&packet, &lookup), found, out);
+            let reason = segment(parts, pool, frame, &packet, &lookup, found, out);
             let sent = out.waiting(to).get(waiting..).unwrap_or_default();
-            let unchanged = matches!(sent, [only] if only.as_ref() == whole.as_slice());
-            if unchanged {
+            if matches!(sent, [only] if only.as_ref() == arrival.whole) {
+                // It leaves as it came.
                 out.take_last(to);
-                fragments.take(slot, |frame| out.send(to, frame), counters);
+                pass(arrival, reason, to, out)
             } else {
-                fragments.take(slot, drop, counters);
+                discard(arrival, reason)
             }
-            reason
         }
     }
 }

@@ -1,27 +1,12 @@
-//! Step 2: where the headers stand, as offsets. The work is `wire`'s; this file knows the links and names the exits.
+//! Step 2: the offsets of the headers. The work is `wire`'s; this file knows the links and names the exits.
 
+use flow::SegmentIn;
 use wire::tunnel::Walk;
-use wire::{Layers, NotParsed};
+use wire::{IpVersion, Layers, NotParsed, Tcp};
 
+use crate::config::LinkLayer;
+use crate::headers::IPV4_BYTES;
 use crate::reasons::Reason;
-
-/// What stands in front of IP. Ports are Ethernet; captures may be anything here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum LinkLayer {
-    /// Ethernet, VLAN, QinQ.
-    #[default]
-    Ethernet,
-    /// Nothing: the frame is the IP packet.
-    Ip,
-    /// Linux cooked capture.
-    Cooked,
-    /// Linux cooked capture, second version.
-    Cooked2,
-    /// BSD loopback: four bytes of address family.
-    Null,
-    /// Not understood: every frame passes.
-    Unknown,
-}
 
 /// Offsets, or the reason the frame goes on untouched. (Inlined: else its answer would be copied.)
 #[inline(always)]
@@ -50,4 +35,34 @@ pub(crate) fn walk_into(link: LinkLayer, frame: &[u8]) -> Option<Walk<'_>> {
         LinkLayer::Cooked => Some(Walk::into_frame(frame, 14)),
         LinkLayer::Ip | LinkLayer::Cooked2 | LinkLayer::Null | LinkLayer::Unknown => None,
     }
+}
+
+/// The TCP header and the payload of a segment; `None` where the header is cut short or contradicts itself.
+#[inline(always)]
+pub(crate) fn segment<'a>(frame: &'a [u8], layers: &Layers) -> Option<SegmentIn<'a>> {
+    let tcp = frame.get(layers.l4..layers.ip_end).and_then(Tcp::parse)?;
+    Some(SegmentIn { tcp, payload: layers.payload_of(frame) })
+}
+
+//= https://www.rfc-editor.org/rfc/rfc7126#section-4.3.5
+//# Routers, security gateways, and firewalls SHOULD implement an option-specific configuration knob to select whether packets with
+//# this option are dropped ... The default setting for this knob SHOULD be "drop"
+/// An IPv4 packet with a loose or strict source route. Its receiver takes it or drops it as it is configured, so nothing in it can be
+/// relied on here.
+pub(crate) fn is_source_routed(frame: &[u8], layers: &Layers) -> bool {
+    let options = match layers.version {
+        IpVersion::V4 => frame.get(layers.ip.saturating_add(IPV4_BYTES)..layers.l4),
+        IpVersion::V6 => None,
+    };
+    let mut rest = options.unwrap_or_default();
+    while let Some((&kind, behind)) = rest.split_first() {
+        rest = match (kind, behind.first()) {
+            (0, _) => return false,
+            (1, _) => behind,
+            (131 | 137, _) => return true,
+            (_, Some(&len)) => rest.get(usize::from(len.max(2))..).unwrap_or_default(),
+            (_, None) => return false,
+        };
+    }
+    false
 }

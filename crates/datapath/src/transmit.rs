@@ -1,6 +1,6 @@
 //! Step 10: to the peer port of the bridge, in a burst.
 
-use crate::core::Bridge;
+use crate::config::Bridge;
 use crate::counters::CoreCounters;
 use crate::events::Event;
 use crate::limits;

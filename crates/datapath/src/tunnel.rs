@@ -10,8 +10,8 @@ use plan::{Endpoint, Mode, Module, Plan, TUNNEL_PORTS};
 use wire::number;
 use wire::tunnel::{Carries, Inner, PORTS, Walk};
 
-use crate::classify::Path;
 use crate::limits::Tunnels;
+use crate::packet::Path;
 use crate::reasons::Reason;
 
 const _: () = {

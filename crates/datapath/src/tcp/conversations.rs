@@ -10,7 +10,7 @@ use super::interned::{Interner, ValueNo};
 
 /// Of one connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kept {
+pub(crate) enum Kept {
     Nothing,
     /// Between two messages, like many others.
     Resting(ValueNo),
@@ -19,7 +19,7 @@ pub(super) enum Kept {
 }
 
 #[derive(Debug)]
-pub(super) struct Conversations {
+pub(crate) struct Conversations {
     resting: Interner<Resting>,
     awake: Vec<Conversation>,
     free: Vec<u32>,
@@ -27,13 +27,13 @@ pub(super) struct Conversations {
 
 impl Conversations {
     /// For so many connections. Memory that is not needed at once is not touched.
-    pub(super) fn new(flows: usize) -> Self {
+    pub(crate) fn new(flows: usize) -> Self {
         let (awake, free) = (Vec::with_capacity(flows), Vec::with_capacity(flows));
         Self { resting: Interner::new(), awake, free }
     }
 
     /// A new connection's.
-    pub(super) fn begin(&mut self, conversation: Conversation) -> Kept {
+    pub(crate) fn begin(&mut self, conversation: Conversation) -> Kept {
         match conversation.rest().and_then(|resting| self.resting.take(resting)) {
             Some(no) => Kept::Resting(no),
             None => Kept::Awake(self.put(conversation)),
@@ -41,7 +41,7 @@ impl Conversations {
     }
 
     /// Runs `f` on the conversation.
-    pub(super) fn with<R>(&mut self, kept: &mut Kept, f: impl FnOnce(&mut Conversation) -> R) -> R {
+    pub(crate) fn with<R>(&mut self, kept: &mut Kept, f: impl FnOnce(&mut Conversation) -> R) -> R {
         match *kept {
             Kept::Awake(no) => {
                 let Some(conversation) = self.awake.get_mut(index(no)) else {
@@ -75,7 +75,7 @@ impl Conversations {
     }
 
     /// Looks at the conversation.
-    pub(super) fn look<R>(&self, kept: &Kept, f: impl FnOnce(&Conversation) -> R) -> R {
+    pub(crate) fn look<R>(&self, kept: &Kept, f: impl FnOnce(&Conversation) -> R) -> R {
         let awake = match kept {
             Kept::Awake(no) => self.awake.get(index(*no)),
             Kept::Nothing | Kept::Resting(_) => None,
@@ -91,7 +91,7 @@ impl Conversations {
     }
 
     /// The connection is over.
-    pub(super) fn forget(&mut self, kept: &mut Kept) {
+    pub(crate) fn forget(&mut self, kept: &mut Kept) {
         match core::mem::replace(kept, Kept::Nothing) {
             Kept::Nothing => {}
             Kept::Resting(no) => self.resting.give(no),

@@ -1,26 +1,47 @@
-//! The engine as the stage of a stream: steps 6 to 8, called from inside assemble.
+//! The engine as the stage of a stream: steps 6 to 8 for a segment. `flow` calls it in step 5, with the bytes that are in order.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use engine::{Peer, Scratch, Undecided};
-use plan::{FailMode, Mode, Module, ModuleNo};
+use engine::Scratch;
+use plan::Mode;
 use stage::{ConnectionEnd, Direction, Edit, InspectContext, Inspected, Next, Stage};
 
 use super::conversations::{Conversations, Kept};
+use super::state::ChosenModule;
 use crate::counters::{CoreCounters, PlanCounters};
+use crate::{apply, decide, dissect};
 
-/// One connection's module for the duration of one segment.
-pub(super) struct EngineStage<'a> {
+/// The engine's memory of one connection.
+pub(crate) struct ConversationMemory<'a> {
+    pub(crate) kept: &'a mut Kept,
+    pub(crate) conversations: &'a mut Conversations,
+}
+
+/// The module of one connection for the duration of one segment.
+pub(crate) struct EngineStage<'a> {
     /// None: the connection is out of scope by now, and only its numbers are kept right.
-    pub(super) module: Option<(ModuleNo, &'a Module)>,
-    pub(super) kept: &'a mut Kept,
-    pub(super) conversations: &'a mut Conversations,
-    pub(super) client: [u8; 16],
-    pub(super) scratch: &'a mut Scratch,
-    pub(super) plan_counters: Option<&'a PlanCounters>,
-    pub(super) counters: &'a CoreCounters,
-    /// The module panicked: what its scratch says is not to be used.
-    pub(super) broken: bool,
+    chosen: Option<ChosenModule<'a>>,
+    memory: ConversationMemory<'a>,
+    client: [u8; 16],
+    scratch: &'a mut Scratch,
+    plan_counters: Option<&'a PlanCounters>,
+    counters: &'a CoreCounters,
+    /// The module panicked, or did not run: the scratch has nothing to use.
+    broken: bool,
+}
+
+impl<'a> EngineStage<'a> {
+    /// For a connection of this client. `core` is the row of the plan's counters.
+    #[inline(always)]
+    pub(crate) fn new(
+        chosen: Option<ChosenModule<'a>>,
+        memory: ConversationMemory<'a>,
+        client: [u8; 16],
+        scratch: &'a mut Scratch,
+        counters: &'a CoreCounters,
+        core: usize,
+    ) -> Self {
+        let plan_counters = chosen.and_then(|chosen| chosen.active_plan.counters(core));
+        Self { chosen, memory, client, scratch, plan_counters, counters, broken: false }
+    }
 }
 
 const UNINSPECTED: Inspected = Inspected {
@@ -38,46 +59,29 @@ impl Stage for EngineStage<'_> {
         context: InspectContext,
     ) -> Inspected {
         self.broken = true;
-        let Some((no, module)) = self.module else { return UNINSPECTED };
-        let peer = Peer { address: self.client };
-        let scratch = &mut *self.scratch;
-        let result = self.conversations.with(self.kept, |conversation| {
-            catch_unwind(AssertUnwindSafe(|| {
-                engine::stream(module, direction, conversation, input, context, &peer, scratch)
-            }))
+        let Some(chosen) = self.chosen else { return UNINSPECTED };
+        let (client, scratch) = (self.client, &mut *self.scratch);
+        let result = self.memory.conversations.with(self.memory.kept, |conversation| {
+            let input = dissect::StreamInput { bytes: input, direction, context, client };
+            dissect::stream(chosen.module, conversation, input, scratch) // 6, 7
         });
-        let Ok(result) = result else {
-            // A panicking module costs this connection its patching, not the box.
-            self.counters.count_undecided(Undecided::Panicked);
-            let closes = module.mode == Mode::Enforce && module.fail == FailMode::Closed;
-            let end = if closes { ConnectionEnd::Reset } else { ConnectionEnd::GoesOn };
+        let Some(result) = result else {
+            let end = decide::broken_stream(self.counters, chosen.module);
             return Inspected { end, ..UNINSPECTED };
         };
         self.broken = false;
-        if let Some(why) = result.undecided {
-            self.counters.count_undecided(why);
-        }
-        if let Some(plan_counters) = self.plan_counters {
-            if let Some(cells) = plan_counters.module(no, direction) {
-                cells.messages.add(result.messages.into());
-            }
-            plan_counters.count_hits(module.mode, self.scratch.hits());
-        }
+        let hits = self.scratch.hits();
+        let plan_counters = self.plan_counters.map(|counters| (counters, chosen.no, direction));
+        decide::stream(self.counters, plan_counters, chosen.module, &result, hits); // 7
         result.inspected
     }
 
     fn enforces(&self) -> bool {
-        self.module.is_none_or(|(_, module)| module.mode == Mode::Enforce)
+        self.chosen.is_none_or(|chosen| chosen.module.mode == Mode::Enforce)
     }
 
     fn edit(&self, nth: usize) -> Option<Edit<'_>> {
-        if self.broken {
-            return None;
-        }
-        let edits = self.scratch.edits();
-        let edit = edits.list().get(nth)?;
-        let range = edit.at.range();
-        Some(Edit { start: range.start, end: range.end, with: edit.with.of(edits.bytes()) })
+        if self.broken { None } else { apply::stream_edit(self.scratch.edits(), nth) } // 8
     }
 
     fn answer(&self) -> &[u8] {

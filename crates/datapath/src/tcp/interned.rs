@@ -9,10 +9,10 @@ const VALUES_MAX: usize = 64;
 
 /// Number of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ValueNo(u8);
+pub(crate) struct ValueNo(u8);
 
 #[derive(Debug)]
-pub(super) struct Interner<T> {
+pub(crate) struct Interner<T> {
     values: Vec<InternedValue<T>>,
 }
 
@@ -26,16 +26,16 @@ struct InternedValue<T> {
 }
 
 impl<T: Copy + PartialEq> Interner<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { values: Vec::with_capacity(VALUES_MAX) }
     }
 
-    pub(super) fn get(&self, no: ValueNo) -> Option<&T> {
+    pub(crate) fn get(&self, no: ValueNo) -> Option<&T> {
         self.values.get(usize::from(no.0)).map(|place| &place.value)
     }
 
     /// One more has `value`. `None`: there are too many others.
-    pub(super) fn take(&mut self, value: T) -> Option<ValueNo> {
+    pub(crate) fn take(&mut self, value: T) -> Option<ValueNo> {
         let same = self.values.iter().position(|place| place.value == value);
         let found = same.or_else(|| self.values.iter().position(|place| place.holders == 0));
         let at = found.unwrap_or(self.values.len());
@@ -51,14 +51,14 @@ impl<T: Copy + PartialEq> Interner<T> {
     }
 
     /// One fewer has this value.
-    pub(super) fn give(&mut self, no: ValueNo) {
+    pub(crate) fn give(&mut self, no: ValueNo) {
         if let Some(place) = self.values.get_mut(usize::from(no.0)) {
             place.holders = place.holders.saturating_sub(1);
         }
     }
 
     /// One that had `was` has `value` instead. `None`: it has neither.
-    pub(super) fn change(&mut self, was: ValueNo, value: T) -> Option<ValueNo> {
+    pub(crate) fn change(&mut self, was: ValueNo, value: T) -> Option<ValueNo> {
         let place = self.values.get(usize::from(was.0))?;
         if place.value == value {
             return Some(was);

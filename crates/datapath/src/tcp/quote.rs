@@ -15,7 +15,7 @@ use plan::Endpoint;
 use stage::Direction;
 use wire::{IpVersion, Layers, Seq, checksum, number};
 
-use super::{TcpState, key, vlan_key};
+use super::state::{TcpState, key, vlan_key};
 
 /// The ICMP header before what is quoted.
 const ICMP_BYTES: usize = 8;

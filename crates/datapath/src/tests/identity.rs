@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use plan::{Plan, Transform};
 
 use super::lab::*;
-use crate::classify::{Prefilter, classify_parsed, prefilter};
+use crate::classify::{classify_parsed, prefilter};
 use crate::memory::MemoryFrame;
+use crate::packet::Prefilter;
 
 /// Frames of every classic capture in the corpus, little or big endian; `None` (and a word about it) where it is not there.
 fn corpus() -> Option<Vec<Vec<u8>>> {
@@ -155,7 +156,7 @@ fn the_short_cut_takes_only_what_is_out_of_scope() {
     let mut module = module(plan::Mode::Enforce, plan::FailMode::Open, vec![Transform::Drop]);
     module.ports = Box::new([53, 80, 443]);
     let plan = plan(vec![module]);
-    let tcp = crate::tcp::TcpState::new(&crate::Limits::default());
+    let tcp = crate::tcp::state::TcpState::new(&crate::Limits::default());
     let config = crate::CoreConfig::default();
     let mut taken = 0;
     for frame in frames
@@ -166,7 +167,7 @@ fn the_short_cut_takes_only_what_is_out_of_scope() {
         if let Ok(layers) = wire::Layers::ethernet(frame) {
             let tunnels = crate::Tunnels::Drop;
             let path = classify_parsed(frame, layers, true, tunnels, &plan, &tcp);
-            assert!(matches!(path, crate::classify::Path::Out(_)), "{path:?}");
+            assert!(matches!(path, crate::packet::Path::Out(_)), "{path:?}");
         }
     }
     assert!(taken > 1_000);

@@ -12,7 +12,8 @@ use proto::{
 use wire::{Layers, checksum};
 
 use crate::active_plan::ActivePlan;
-use crate::core::{Core, CoreConfig};
+use crate::config::CoreConfig;
+use crate::core::Core;
 use crate::counters::CoreCounters;
 use crate::events::Event;
 use crate::journey::turn;

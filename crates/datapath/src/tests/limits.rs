@@ -66,7 +66,7 @@ fn a_full_queue_keeps_a_backlog_and_loses_the_rest_counted() {
 
 #[test]
 fn more_fragments_than_there_is_room_for_are_lost_counted() {
-    let mut config = crate::core::CoreConfig::default();
+    let mut config = crate::config::CoreConfig::default();
     config.limits.fragmented_datagrams_max = 2;
     let mut lab = Lab::with(enforcing(vec![Transform::Truncate { to: 4_000 }]), config);
     let first_pieces: Vec<Vec<u8>> = (0..3_u8)

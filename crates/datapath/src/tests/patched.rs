@@ -5,7 +5,7 @@ use wire::{IpVersion, Layers, checksum};
 
 use super::lab::*;
 use crate::active_plan::ActivePlan;
-use crate::core::CoreConfig;
+use crate::config::CoreConfig;
 use crate::events::Event;
 use crate::limits::Limits;
 use crate::reasons::Reason;

@@ -5,9 +5,9 @@ use wire::{IpVersion, Layers};
 
 use super::lab::{payload, udp4, udp4_tagged, udp6};
 use crate::apply;
-use crate::core::CoreConfig;
+use crate::config::CoreConfig;
+use crate::config::LinkLayer;
 use crate::memory::MemoryFrame;
-use crate::parse::LinkLayer;
 use crate::repair;
 
 struct EditDice(u64);

@@ -8,7 +8,7 @@ use proto::{FieldId, Transport, Wanted};
 use wire::{Layers, Tcp, checksum};
 
 use super::lab::{LEFT, Lab, MACS, RIGHT, payload, plan};
-use crate::core::CoreConfig;
+use crate::config::CoreConfig;
 use crate::events::Event;
 use crate::journey::turn;
 use crate::limits::Midstream;

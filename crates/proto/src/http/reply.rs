@@ -173,8 +173,7 @@ mod tests {
     #[test]
     fn the_connection_lives_as_long_as_the_request_wants() {
         let plain = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
-        let last =
-            "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let last = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         for request in [
             "GET / HTTP/1.1\r\n\r\n",
             "\r\nHEAD /a b HTTP/1.2\nHost: x\n\n",
