@@ -1,4 +1,4 @@
-//! For tests: the payload sets of `../shared/corpora/payloads`, read in place.
+//! For tests: the payload sets of `crates/wirepatch/tests/data/payloads`, read in place.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,14 +6,10 @@ use std::process::Command;
 use crate::Decoder;
 use crate::replay::{ReplayTurns, noise, survives};
 
-/// The payloads of a set, or `None`, said aloud, where the corpora are not at hand.
-pub(crate) fn payloads(set: &str) -> Option<Vec<Vec<u8>>> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpora/payloads");
+/// The payloads of a set.
+pub(crate) fn payloads(set: &str) -> Vec<Vec<u8>> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../wirepatch/tests/data/payloads");
     let archive = PathBuf::from(format!("{folder}/{set}.raw.tar.gz"));
-    if !archive.exists() {
-        eprintln!("skipped: the corpora are not there ({set})");
-        return None;
-    }
     let tar = |arguments: &[&str]| {
         let run = Command::new("tar").args(arguments).arg(&archive).output().unwrap();
         assert!(run.status.success(), "tar {arguments:?} {}", archive.display());
@@ -29,7 +25,7 @@ pub(crate) fn payloads(set: &str) -> Option<Vec<Vec<u8>>> {
         all = rest;
     }
     assert!(all.is_empty() && !payloads.is_empty(), "{set} is listed as it is stored");
-    Some(payloads)
+    payloads
 }
 
 /// Every payload as it is, cut short, and with bits turned, in each of the conversations that `around` makes of it.
@@ -39,7 +35,7 @@ pub(crate) fn all_survive(
     around: impl Fn(&[u8], &mut dyn FnMut(ReplayTurns<'_>)),
 ) {
     let mut seed = 0;
-    for payload in payloads(set).into_iter().flatten() {
+    for payload in payloads(set) {
         seed += 1;
         let random = noise(seed, 16);
         let place = |n: usize| {

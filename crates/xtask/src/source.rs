@@ -84,8 +84,7 @@ fn files(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let extension = path.extension().and_then(|extension| extension.to_str());
             if path.is_dir() {
-                // Built things, and folders of tools.
-                if !name.starts_with('.') && !BUILT.contains(&name) {
+                if !name.starts_with('.') && !LEFT_OUT.contains(&name) {
                     folders.push(path);
                 }
             } else if extension.is_some_and(|extension| extensions.contains(&extension)) {
@@ -97,7 +96,8 @@ fn files(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-const BUILT: &[&str] = &["__pycache__", "artifacts", "corpus", "coverage", "target"];
+/// Built things, and the data of tests.
+const LEFT_OUT: &[&str] = &["__pycache__", "artifacts", "corpus", "coverage", "data", "target"];
 
 /// The tokens that are compiled into a product: without items under `#[cfg(test)]`.
 pub(crate) fn without_tests(tokens: TokenStream) -> TokenStream {

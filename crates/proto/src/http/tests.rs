@@ -646,7 +646,7 @@ fn the_corpora_read_the_same_however_they_are_cut() {
         ["http.request.uri", "http.response.code", "http.header", "http.host", "http.file_data"];
     for set in SETS {
         let from = if set.ends_with("c2s") { Q } else { S };
-        for payload in payloads(set).into_iter().flatten() {
+        for payload in payloads(set) {
             let turns: ReplayTurns<'_> = &[(from, &payload)];
             for open in [false, true] {
                 let want = replay(&Http, &names, turns, ReplayCuts::Nowhere, open);

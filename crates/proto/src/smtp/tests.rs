@@ -491,7 +491,7 @@ fn a_smuggled_mail_stays_inside_once_line_ends_are_canonical() {
 /// Every known spelling of a smuggled end of mail, in place.
 #[test]
 fn the_corpus_of_smuggled_mails_stays_inside() {
-    for payload in payloads("smtp-smuggling.c2s").into_iter().flatten() {
+    for payload in payloads("smtp-smuggling.c2s") {
         let data = memchr::memmem::find(&payload, b"DATA\r\n").unwrap();
         let out = canonical(&payload[data + 6..]);
         let strict = memchr::memmem::find(&out, b"\r\n.\r\n").map(|at| at + 5);

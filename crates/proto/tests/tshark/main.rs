@@ -19,14 +19,24 @@ mod streams;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cases::{CASES, Case};
 use feed::{Fed, Key, Value};
 use proto::registry::Tshark;
 
-const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpora");
+/// The captures of the repository, and more of them where they are beside it: index and folder.
+const CORPORA: [(&str, &str); 2] = [
+    (
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../wirepatch/tests/data/captures/INDEX.tsv"),
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../wirepatch/tests/data"),
+    ),
+    (
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpora/INDEX.tsv"),
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpora"),
+    ),
+];
 
 /// One field of one message (or half-stream) read differently.
 pub(crate) struct Mismatch<'a> {
@@ -60,13 +70,9 @@ fn decoders_read_what_tshark_reads() {
         println!("skipped: {} protocols, for want of tshark", CASES.len());
         return;
     };
-    let Ok(index) = std::fs::read_to_string(Path::new(CORPUS).join("INDEX.tsv")) else {
-        println!("skipped: {} protocols, for want of the corpus of captures", CASES.len());
-        return;
-    };
     let mut failures = Vec::new();
     for case in CASES {
-        let tally = run(case, &known_to_tshark, &index);
+        let tally = run(case, &known_to_tshark);
         println!(
             "{}: {} captures, {} messages and half-streams, {} values the same, {} half-streams with gaps left out",
             case.protocol, tally.captures, tally.messages, tally.values, tally.left_out
@@ -113,7 +119,7 @@ fn fields_of_tshark() -> Option<BTreeSet<String>> {
     (!fields.is_empty()).then_some(fields)
 }
 
-fn run(case: &Case, known_to_tshark: &BTreeSet<String>, index: &str) -> Tally {
+fn run(case: &Case, known_to_tshark: &BTreeSet<String>) -> Tally {
     let decoder = proto::by_name(case.protocol).expect("a decoder of that name");
     // Ours and theirs, by our name.
     let mut names: Vec<(String, String)> = decoder
@@ -131,37 +137,45 @@ fn run(case: &Case, known_to_tshark: &BTreeSet<String>, index: &str) -> Tally {
     );
     let keys: Vec<_> = case.keys.iter().map(|(name, key, _)| (*name, *key)).collect();
     let mut tally = Tally::default();
-    let made = made(case);
-    for path in captures(case, index).chain([made.as_str()]) {
-        // The one that was made has an absolute path, which stays as it is.
-        let full = Path::new(CORPUS).join(path);
-        let Some(frames) = std::fs::read(&full).ok().and_then(|file| capture::read(&file)) else {
+    for path in captures(case).into_iter().chain([made(case)]) {
+        let Some(frames) = std::fs::read(&path).ok().and_then(|file| capture::read(&file)) else {
             continue;
         };
         tally.captures += 1;
         let fed = feed::feed(decoder, &keys, &frames);
         tally.left_out += fed.left_out.len();
-        let rows = tshark(&full, case.filter, &names, &fed);
-        compare(case, path, &names, &fed, &rows, &mut tally);
+        let rows = tshark(&path, case.filter, &names, &fed);
+        compare(case, &path.to_string_lossy(), &names, &fed, &rows, &mut tally);
     }
     tally
 }
 
-/// Captures of the corpus whose protocols name one of the case's.
-fn captures<'a>(case: &'a Case, index: &'a str) -> impl Iterator<Item = &'a str> {
-    index.lines().filter_map(|line| {
-        let columns: Vec<_> = line.split('\t').collect();
-        let protocols = *columns.get(14)?;
-        let has = protocols.split([',', ' ', ';']).any(|one| case.captures.contains(&one));
-        (has && columns[0].starts_with("pcap/")).then_some(columns[0])
-    })
+/// Captures whose protocols name one of the case's, each once.
+pub(crate) fn captures(case: &Case) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (index, folder) in CORPORA {
+        let index = std::fs::read_to_string(index).unwrap_or_default();
+        let mut rows = index.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+        let Some(head) = rows.next() else { continue };
+        let column = |name| head.iter().position(|found| *found == name).expect("a column");
+        let (protocols, sum) = (column("protocols"), column("sha256"));
+        for row in rows {
+            let has = row[protocols].split([',', ' ', ';']).any(|one| case.captures.contains(&one));
+            if has && seen.insert(row[sum].to_owned()) {
+                paths.push(Path::new(folder).join(row[0]));
+            }
+        }
+    }
+    assert!(!seen.is_empty() || case.captures.is_empty(), "{}: no captures", case.protocol);
+    paths
 }
 
 /// Writes the case's own datagrams to a capture; its path.
-fn made(case: &Case) -> String {
+fn made(case: &Case) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.pcap", case.protocol));
     std::fs::write(&path, capture::write(case)).expect("a file in the target folder");
-    path.to_str().expect("a path of characters").to_owned()
+    path
 }
 
 fn tshark(path: &Path, filter: &str, names: &[(String, String)], fed: &Fed) -> Rows {

@@ -10,7 +10,7 @@ pub(crate) const FTP: Case = Case {
     filter: "ftp",
     keys: &[],
     made: &[],
-    values_min: 700,
+    values_min: 400,
     known: FTP_KNOWN,
 };
 
@@ -30,7 +30,7 @@ pub(crate) const TLS: Case = Case {
     filter: "tls",
     keys: &[],
     made: &[],
-    values_min: 2_800,
+    values_min: 1_300,
     known: TLS_KNOWN,
 };
 
@@ -50,7 +50,7 @@ pub(crate) const SSH: Case = Case {
     filter: "ssh",
     keys: &[],
     made: &[],
-    values_min: 390,
+    values_min: 250,
     known: SSH_KNOWN,
 };
 
@@ -60,7 +60,7 @@ pub(crate) const HTTP: Case = Case {
     filter: "http",
     keys: &[],
     made: &[],
-    values_min: 4_500,
+    values_min: 1_400,
     known: HTTP_KNOWN,
 };
 
