@@ -1,7 +1,8 @@
 //! Runs this program under callgrind and reads what it wrote.
 //!
-//! The lines of a function carry the file they were written in, inlined or not. So what the compiler melted together is taken
-//! apart again by file, and a file of the data path is a step of the journey.
+//! The lines of a function carry the file they were written in, inlined or not. So what the
+//! compiler melted together is taken apart again by file, and a file of the data path is a step of
+//! the journey.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -65,7 +66,8 @@ fn count_in(folder: &Path) -> Result<Vec<RowCount>> {
     Ok(rows)
 }
 
-/// Instructions by the place they were written: `crate/file.rs`, or `copying`, or `standard library`.
+/// Instructions by the place they were written: `crate/file.rs`, or `copying`, or `standard
+/// library`.
 fn by_place(text: &str) -> Result<HashMap<String, u64>> {
     let mut files: HashMap<&str, &str> = HashMap::new();
     let mut functions: HashMap<&str, &str> = HashMap::new();

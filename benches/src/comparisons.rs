@@ -1,5 +1,5 @@
-//! The part of the page that sets one thing beside another: pairs of rows, the journey and no journey, a connection more, and
-//! reverse proxies.
+//! The part of the page that sets one thing beside another: pairs of rows, the journey and no
+//! journey, a connection more, and reverse proxies.
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
@@ -165,7 +165,8 @@ fn proxies(page: &mut String, found: &ProxiesRecord, pairs: &PairsRecord) {
     }
     for row in &found.rows {
         let times = ours.map_or_else(|| "-".to_owned(), |us| format!("{:.1}", row.cpu_us / us));
-        // "nginx version: nginx/1.22.1", "HAProxy version 2.6.12-1 2026/10/17 - https://haproxy.org/"
+        // "nginx version: nginx/1.22.1", "HAProxy version 2.6.12-1 2026/10/17 -
+        // https://haproxy.org/"
         let mut words = row.version.split([' ', '/']);
         let version = words
             .find(|word| word.starts_with(|first: char| first.is_ascii_digit()))

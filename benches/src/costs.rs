@@ -1,4 +1,5 @@
-//! What `wirepatch explain --budget` counts with: a few rows of the record, put beside the program that uses them.
+//! What `wirepatch explain --budget` counts with: a few rows of the record, put beside the program
+//! that uses them.
 
 use std::path::PathBuf;
 
@@ -59,7 +60,8 @@ struct DecoderCost {
     instructions: f64,
 }
 
-/// Traffic the contract speaks of, and the ports its rows are taken from: those of a driver where there are such.
+/// Traffic the contract speaks of, and the ports its rows are taken from: those of a driver where
+/// there are such.
 const TRAFFIC: [(&str, &str); 5] = [
     ("udp-out-of-scope", "net_pcap"),
     ("dns", "net_pcap"),

@@ -1,9 +1,9 @@
 //! Instruction counts and throughput: what is measured, the record, and the page made of it.
 //!
-//! Holds:     the rows counted under callgrind ([`work`]), the counting ([`callgrind`]), the record in `record/`, and the
-//!            generator of `docs/performance.md`.
-//! Promises:  instruction counts repeat: the same program on the same input gives the same numbers on a busy machine too, so a
-//!            change of a few per cent is a change of the code.
+//! Holds:     the rows counted under callgrind ([`work`]), the counting ([`callgrind`]), the record
+//!            in `record/`, and the generator of `docs/performance.md`.
+//! Promises:  instruction counts repeat: the same program on the same input gives the same numbers
+//!            on a busy machine too, so a change of a few per cent is a change of the code.
 //! Never:     measures time; `wirepatch bench` does.
 
 mod callgrind;

@@ -16,7 +16,8 @@ const MACSWAP_SHARE_AIM: f64 = 0.6;
 const FIRST_AIMS: [(&str, &str, f64); 2] =
     [("dns-library", "net_pcap", 10.0), ("dns-library", "rings", 10.0)];
 
-/// Of line rate: row, ports, Mpps. (40 Gbit/s of responses, at the mean length of that row's frames.)
+/// Of line rate: row, ports, Mpps. (40 Gbit/s of responses, at the mean length of that row's
+/// frames.)
 const LINE_RATE_AIMS: [(&str, &str, f64); 7] = [
     ("udp-out-of-scope-library", "net_pcap", 25.0),
     ("udp-half-library", "net_pcap", 14.88),

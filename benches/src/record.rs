@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-/// Growth that is an error. Hash tables with a secret of their own probe a little differently at each start, and another
-/// processor makes libc choose another `memcpy`.
+/// Growth that is an error. Hash tables with a secret of their own probe a little differently at
+/// each start, and another processor makes libc choose another `memcpy`.
 const GROWTH_MAX: f64 = 0.03;
 
 /// Counts this small are not held to per cents.

@@ -1,13 +1,15 @@
 //! Memory for large tables, on pages of 2 MiB where the kernel has them.
 //!
 //! Holds:     [`LargePages`], an allocator for the whole process.
-//! Promises:  what is smaller than a page of 2 MiB comes from the system's allocator as ever. What is not is mapped alone, aligned to
-//!            such a page, zeroed, resident only where it was touched, and given back when it is freed.
+//! Promises:  what is smaller than a page of 2 MiB comes from the system's allocator as ever. What
+//!            is not is mapped alone, aligned to such a page, zeroed, resident only where it was
+//!            touched, and given back when it is freed.
 //! Never:     fails because the kernel has no such pages: then they are of 4 KiB.
 //!
-//! A look-up in a table of a million connections misses the processor's caches, and, on pages of 4 KiB, its translations as
-//! well: each miss is then two. Pages are asked for by `madvise` (`/sys/kernel/mm/transparent_hugepage/enabled` must not say `never`),
-//! so the DPDK's own hugepages stay for packets.
+//! A look-up in a table of a million connections misses the processor's caches, and, on pages of 4
+//! KiB, its translations as well: each miss is then two. Pages are asked for by `madvise`
+//! (`/sys/kernel/mm/transparent_hugepage/enabled` must not say `never`), so the DPDK's own
+//! hugepages stay for packets.
 
 use core::{
     alloc::{GlobalAlloc, Layout},
@@ -28,12 +30,14 @@ fn mapped_bytes(layout: Layout) -> Option<usize> {
     layout.size().checked_next_multiple_of(PAGE).filter(|_| large)
 }
 
-/// Zeroed pages, the first of which begins at a multiple of [`PAGE`]; null where the kernel has no memory.
+/// Zeroed pages, the first of which begins at a multiple of [`PAGE`]; null where the kernel has no
+/// memory.
 fn map(bytes: usize) -> *mut u8 {
     let Some(around) = bytes.checked_add(PAGE) else { return ptr::null_mut() };
     let (protection, flags) =
         (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing that exists.
+    // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing that
+    // exists.
     let mapped = unsafe { libc::mmap(ptr::null_mut(), around, protection, flags, -1, 0) };
     if mapped == libc::MAP_FAILED {
         return ptr::null_mut();
@@ -49,13 +53,15 @@ fn map(bytes: usize) -> *mut u8 {
         // SAFETY: its last `behind` bytes: `before + bytes + behind` is all of it.
         unsafe { libc::munmap(start.wrapping_byte_add(bytes), behind) };
     }
-    // SAFETY: advice about what is left of the mapping changes how it is backed, not what it holds. Refused, it is as good.
+    // SAFETY: advice about what is left of the mapping changes how it is backed, not what it holds.
+    // Refused, it is as good.
     unsafe { libc::madvise(start, bytes, libc::MADV_HUGEPAGE) };
     start.cast()
 }
 
-// SAFETY: every block is the system allocator's, or a mapping of its own that is at least as long and as aligned as asked and is unmapped
-// once; which of the two depends on the layout alone, which the caller gives again when it frees. Nothing here panics.
+// SAFETY: every block is the system allocator's, or a mapping of its own that is at least as long
+// and as aligned as asked and is unmapped once; which of the two depends on the layout alone, which
+// the caller gives again when it frees. Nothing here panics.
 unsafe impl GlobalAlloc for LargePages {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match mapped_bytes(layout) {
@@ -76,7 +82,8 @@ unsafe impl GlobalAlloc for LargePages {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         match mapped_bytes(layout) {
             Some(bytes) => {
-                // SAFETY: `map` gave this block for this layout, so it is a mapping of exactly so many bytes.
+                // SAFETY: `map` gave this block for this layout, so it is a mapping of exactly so
+                // many bytes.
                 unsafe { libc::munmap(block.cast(), bytes) };
             }
             // SAFETY: the system allocator gave this block for this layout.
@@ -88,7 +95,8 @@ unsafe impl GlobalAlloc for LargePages {
         // SAFETY: the caller promises that `size`, rounded up to the alignment, does not overflow.
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
         match (mapped_bytes(layout), mapped_bytes(wanted)) {
-            // SAFETY: the system allocator gave this block for this layout, and would give one of the new size.
+            // SAFETY: the system allocator gave this block for this layout, and would give one of
+            // the new size.
             (None, None) => unsafe { System.realloc(block, layout, size) },
             (Some(was), Some(is)) if was == is => block,
             _ => {
@@ -96,7 +104,8 @@ unsafe impl GlobalAlloc for LargePages {
                 let fresh = unsafe { self.alloc(wanted) };
                 if !fresh.is_null() {
                     let kept = layout.size().min(size);
-                    // SAFETY: both are at least `kept` bytes long, and a new block overlaps no old one.
+                    // SAFETY: both are at least `kept` bytes long, and a new block overlaps no old
+                    // one.
                     unsafe { ptr::copy_nonoverlapping(block, fresh, kept) };
                     // SAFETY: the caller gives `block` up.
                     unsafe { self.dealloc(block, layout) };

@@ -145,8 +145,8 @@ impl Mbuf {
         unsafe { core::slice::from_raw_parts_mut(start, self.len()) }
     }
 
-    /// Has the processor fetch the packet's first bytes, which whoever wrote them (a NIC, another lcore) has left in a cache
-    /// further away.
+    /// Has the processor fetch the packet's first bytes, which whoever wrote them (a NIC, another
+    /// lcore) has left in a cache further away.
     pub(crate) fn prefetch(&self) {
         let start = self.load(BUF_ADDR).wrapping_add(usize::from(self.load(DATA_OFF)));
         prefetch(start);
@@ -341,14 +341,16 @@ impl Mbuf {
     }
 
     fn load<T: Copy>(&self, field: MbufField<T>) -> T {
-        // SAFETY: the field is inside the buffer's header (`MbufField`), which is live (invariant 1).
+        // SAFETY: the field is inside the buffer's header (`MbufField`), which is live (invariant
+        // 1).
         let at = unsafe { self.raw.as_ptr().cast::<u8>().add(field.offset) };
         // SAFETY: it is a `T` (`MbufField`), and nothing writes it while `self` is borrowed.
         unsafe { at.cast::<T>().read() }
     }
 
     fn store<T: Copy>(&mut self, field: MbufField<T>, value: T) {
-        // SAFETY: the field is inside the buffer's header (`MbufField`), which is live (invariant 1).
+        // SAFETY: the field is inside the buffer's header (`MbufField`), which is live (invariant
+        // 1).
         let at = unsafe { self.raw.as_ptr().cast::<u8>().add(field.offset) };
         // SAFETY: it is a `T` (`MbufField`), and nothing else sees it while `self` is borrowed.
         unsafe { at.cast::<T>().write(value) };

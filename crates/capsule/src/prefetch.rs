@@ -1,9 +1,11 @@
 //! Telling the processor what will be read soon.
 
-/// Asks for the cache lines of `place`. It returns at once: the lines come while other work is done, or do not come.
+/// Asks for the cache lines of `place`. It returns at once: the lines come while other work is
+/// done, or do not come.
 ///
-/// A burst's connections are looked up one after the other, and each look-up misses every cache; asked for together, the
-/// misses overlap. A plain load would not do: one that misses holds up all that follow it once the processor's window is full.
+/// A burst's connections are looked up one after the other, and each look-up misses every cache;
+/// asked for together, the misses overlap. A plain load would not do: one that misses holds up all
+/// that follow it once the processor's window is full.
 #[inline]
 pub fn prefetch<T>(place: &T) {
     #[cfg(target_arch = "x86_64")]
@@ -15,7 +17,8 @@ pub fn prefetch<T>(place: &T) {
         let start = core::ptr::from_ref(place).cast::<i8>();
         let mut into = 0;
         while into < size_of::<T>() {
-            // SAFETY: a prefetch does not access memory as the program sees it, whatever the address; this one lies inside `place`.
+            // SAFETY: a prefetch does not access memory as the program sees it, whatever the
+            // address; this one lies inside `place`.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(into)) };
             into += LINE;
         }

@@ -1,9 +1,11 @@
-//! A patch's own test cases through the whole pipeline: `wirepatch test`, and the proof in front of every reload.
+//! A patch's own test cases through the whole pipeline: `wirepatch test`, and the proof in front of
+//! every reload.
 //!
 //! Holds:     [`prove`], and what it found ([`CaseResult`]).
-//! Promises:  a case passes only if its outcome is the same however its bytes are cut: whole, byte by byte, split at every
-//!            point (long ones at a spread of points, and the result says at how many of how many), at random points,
-//!            out of order, and repeated; over UDP whole and in fragments. Every frame that leaves has right checksums.
+//! Promises:  a case passes only if its outcome is the same however its bytes are cut: whole, byte
+//!            by byte, split at every point (long ones at a spread of points, and the result says
+//!            at how many of how many), at random points, out of order, and repeated; over UDP
+//!            whole and in fragments. Every frame that leaves has right checksums.
 //! Never:     reads a clock or a file, or depends on other patches: each patch is proved alone.
 
 mod datagrams;
@@ -70,12 +72,11 @@ impl CaseResult {
         if let (Some(expected), Some(got)) = (&failure.expected, &failure.got) {
             note.push_str(&format!("\n     expected \"{expected}\"\n     got      \"{got}\""));
         }
-        Some(Diagnostic::new(&patch.file, case.place, message).label("this case").note(note).help(
-            format!(
-                "`wirepatch explain {}` says what the patch was compiled to",
-                patch.file.name()
+        Some(
+            Diagnostic::new(&patch.file, case.place, message).label("this case").note(note).help(
+                format!("`wirepatch explain {}` prints the compiled plan", patch.file.name()),
             ),
-        ))
+        )
     }
 }
 

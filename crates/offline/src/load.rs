@@ -1,9 +1,11 @@
 //! Traffic for measuring: conversations of clients that never come twice.
 //!
-//! Holds:     [`Load`], an endless source of frames of one [`TrafficKind`], made from templates whose client address, client port,
-//!            sequence numbers and checksums are written anew each time.
-//! Promises:  every frame has right lengths and checksums, arrives in order, and belongs to a conversation that has not been
-//!            played before: replayed sessions would flatter a box that remembers them. The same kind gives the same frames.
+//! Holds:     [`Load`], an endless source of frames of one [`TrafficKind`], made from templates
+//!            whose client address, client port, sequence numbers and checksums are written anew
+//!            each time.
+//! Promises:  every frame has right lengths and checksums, arrives in order, and belongs to a
+//!            conversation that has not been played before: replayed sessions would flatter a box
+//!            that remembers them. The same kind gives the same frames.
 //! Never:     waits, or reads a clock. Only a new [`Load`] allocates.
 
 mod patch_sets;
@@ -28,7 +30,8 @@ const HTTP_CONNECTIONS: usize = 1_024;
 /// Connections of [`TrafficKind::TcpAcks`]: far more than a processor's caches hold.
 const ACK_CONNECTIONS: usize = 1 << 16;
 
-/// Connections of [`TrafficKind::TcpAcksFew`] and [`TrafficKind::TcpAcksMany`]. Powers of two: see [`Load::shuffled`].
+/// Connections of [`TrafficKind::TcpAcksFew`] and [`TrafficKind::TcpAcksMany`]. Powers of two: see
+/// [`Load::shuffled`].
 const FEW_CONNECTIONS: usize = 1 << 10;
 const MANY_CONNECTIONS: usize = 1 << 20;
 
@@ -68,7 +71,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// Each of the clients' messages reaches the server shorter by so many bytes, and is acknowledged so.
+    /// Each of the clients' messages reaches the server shorter by so many bytes, and is
+    /// acknowledged so.
     #[must_use]
     pub const fn shortened(mut self, bytes: u32) -> Self {
         self.cut = bytes;
@@ -96,7 +100,8 @@ impl Load {
             turn: 0,
             round: 0,
             joined: conversations,
-            // A box that gets all requests of a while one after the other, and then all responses, has a harder time than most.
+            // A box that gets all requests of a while one after the other, and then all responses,
+            // has a harder time than most.
             spread: matches!(kind, TrafficKind::HttpRequests | TrafficKind::HttpResponses),
             opened: matches!(kind, TrafficKind::TcpAcksFew | TrafficKind::TcpAcksMany).then_some(0),
             client: 0,
@@ -120,8 +125,9 @@ impl Load {
         opening > 0 && self.round + 1 < joining + opening
     }
 
-    /// Frames from one of a conversation to the next of the same: as many may be on their way at a time without one
-    /// overtaking another that came in on the other side. `None`: order does not matter.
+    /// Frames from one of a conversation to the next of the same: as many may be on their way at a
+    /// time without one overtaking another that came in on the other side. `None`: order does not
+    /// matter.
     pub fn spacing(&self) -> Option<usize> {
         if self.opened.is_some_and(|opened| opened < self.openings()) {
             return Some(OPENING_TOGETHER);
@@ -177,8 +183,9 @@ impl Load {
         self.conversations.len() * self.script.opening.len()
     }
 
-    /// Whose turn it is where the order is random: first a group after the other opens its connections in step, then a
-    /// generator of full period (of a power of two: Hull and Dobell) comes by each of them once before any comes again.
+    /// Whose turn it is where the order is random: first a group after the other opens its
+    /// connections in step, then a generator of full period (of a power of two: Hull and Dobell)
+    /// comes by each of them once before any comes again.
     fn shuffled(&mut self) -> usize {
         let last = self.turn.wrapping_sub(1);
         let Some(opened) = self.opened.filter(|&opened| opened < self.openings()) else {
@@ -211,8 +218,8 @@ impl Load {
         self.turn
     }
 
-    /// Whether a conversation takes part in a round. Each line of the body is about as many conversations' next at any time, and
-    /// they are mixed as strangers' are.
+    /// Whether a conversation takes part in a round. Each line of the body is about as many
+    /// conversations' next at any time, and they are mixed as strangers' are.
     fn has_joined(&self, at: usize, round: usize) -> bool {
         let body = self.script.body.len();
         !self.spread || round + 1 >= body || mixed(at) % body <= round
@@ -222,8 +229,8 @@ impl Load {
         (0..self.conversations.len()).filter(|&at| self.has_joined(at, round)).count()
     }
 
-    /// Lines that one of the first conversations leaves out once it is open, so that they do not all end, and others begin, at
-    /// the same time.
+    /// Lines that one of the first conversations leaves out once it is open, so that they do not
+    /// all end, and others begin, at the same time.
     fn left_out(&self, now: &OpenConversation) -> u32 {
         let at = usize::try_from(now.client).unwrap_or(usize::MAX);
         let is_open = usize::try_from(now.at).is_ok_and(|at| at == self.script.opening.len());

@@ -1,13 +1,15 @@
-//! Captures through the data path: a capture file in, a capture file out, and a report of every edit.
+//! Captures through the data path: a capture file in, a capture file out, and a report of every
+//! edit.
 //!
 //! Holds:     [`Capture`], the framing of pcap and pcapng files, and [`replay`].
-//! Promises:  a capture of which nothing changes comes out byte for byte, whatever is in it: unknown blocks, comments,
-//!            options, a record cut short at the end, or no capture at all.
+//! Promises:  a capture of which nothing changes comes out byte for byte, whatever is in it:
+//!            unknown blocks, comments, options, a record cut short at the end, or no capture at
+//!            all.
 //! Never:     invents a time: what is inserted has the time of the packet that caused it.
 //!
-//! The framing is our own. The crates at hand (`pcap-file`, `pcap-parser`) hand out parsed blocks and write parsed blocks,
-//! which loses reserved bits, padding and the order of options; to leave what is not changed as it is, one needs ranges of
-//! the file, and those are the fewer lines.
+//! The framing is our own. The crates at hand (`pcap-file`, `pcap-parser`) hand out parsed blocks
+//! and write parsed blocks, which loses reserved bits, padding and the order of options; to leave
+//! what is not changed as it is, one needs ranges of the file, and those are the fewer lines.
 
 mod records;
 mod replay;

@@ -1,12 +1,16 @@
 //! Published ways around inline boxes, as recipes of our own, and a smoltcp server to play them at.
 //!
-//! Holds:     [`cases`], the frames a client sends in each; [`play`], which plays frames at a server, with the box between or without it.
-//! Promises:  a case is the same frames whoever plays it; nothing here shares code with what edits streams.
-//! Never:     knows how a case ends: whoever plays it compares what the server hears with what it hears on a bare wire.
+//! Holds:     [`cases`], the frames a client sends in each; [`play`], which plays frames at a
+//!            server, with the box between or without it.
+//! Promises:  a case is the same frames whoever plays it; nothing here shares code with what edits
+//!            streams.
+//! Never:     knows how a case ends: whoever plays it compares what the server hears with what it
+//!            hears on a bare wire.
 //!
-//! The sources are lists of strategies, not code: Ptacek and Newsham 1998, fragrouter and fragroute, Handley and Paxson 2001, INTANG (Wang
-//! et al., IMC 2017), Geneva (Bock et al., CCS 2019; numbers are rows of its `strategies.md`), SymTCP (Wang et al., NDSS 2020), lib-erate
-//! (Li et al., IMC 2017), the stream preprocessors' own alert lists (Snort, Suricata).
+//! The sources are lists of strategies, not code: Ptacek and Newsham 1998, fragrouter and
+//! fragroute, Handley and Paxson 2001, INTANG (Wang et al., IMC 2017), Geneva (Bock et al., CCS
+//! 2019; numbers are rows of its `strategies.md`), SymTCP (Wang et al., NDSS 2020), lib-erate (Li
+//! et al., IMC 2017), the stream preprocessors' own alert lists (Snort, Suricata).
 #![allow(
     clippy::indexing_slicing,
     reason = "frames are made here, byte by byte, and a recipe that panics is wrong"
@@ -63,7 +67,8 @@ pub fn write(folder: &Path) -> io::Result<usize> {
     let mut table = String::from("name\tsource\trecipe\treads\n");
     let mut count = 0;
     for case in cases() {
-        // Magic number for microseconds, version 2.4, snap length, Ethernet (draft-ietf-opsawg-pcap).
+        // Magic number for microseconds, version 2.4, snap length, Ethernet
+        // (draft-ietf-opsawg-pcap).
         let mut file = Vec::new();
         for word in [0xa1b2_c3d4, 0x0002_0004, 0, 0, 0x0004_0000, 1_u32] {
             file.extend(word.to_be_bytes());

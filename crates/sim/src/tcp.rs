@@ -1,9 +1,11 @@
-//! The simulator: one connection between two real TCP stacks, with the box between them, on a virtual clock.
+//! The simulator: one connection between two real TCP stacks, with the box between them, on a
+//! virtual clock.
 //!
 //! Holds:     [`run`], which plays what a seed chooses, and what it found ([`SeedOutcome`]).
-//! Promises:  the same seed plays the same; after every step each end has heard exactly what it must have of what the other said,
-//!            the box says one thing about every position and acknowledges only what was sent; in the end both ends are
-//!            through, every frame has a reason and nothing of the connection is left.
+//! Promises:  the same seed plays the same; after every step each end has heard exactly what it
+//!            must have of what the other said, the box says one thing about every position and
+//!            acknowledges only what was sent; in the end both ends are through, every frame has a
+//!            reason and nothing of the connection is left.
 //! Never:     reads a clock or a file.
 #![allow(
     clippy::indexing_slicing,

@@ -1,7 +1,8 @@
-//! An ideal TCP host: sends what it is told to, takes what is in order, keeps what is ahead, acknowledges everything.
+//! An ideal TCP host: sends what it is told to, takes what is in order, keeps what is ahead,
+//! acknowledges everything.
 //!
-//! It checks what a real host would have to believe: that nobody acknowledges bytes it has not sent, and that no byte comes
-//! twice with different values.
+//! It checks what a real host would have to believe: that nobody acknowledges bytes it has not
+//! sent, and that no byte comes twice with different values.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,8 @@ const WINDOW: u16 = u16::MAX;
 /// Bytes that may be unacknowledged: below the peer's window.
 pub(super) const IN_FLIGHT_BYTES_MAX: usize = 60_000;
 
-/// One end of a connection. Positions count from its initial sequence number: 0 is the SYN, 1 the first byte.
+/// One end of a connection. Positions count from its initial sequence number: 0 is the SYN, 1 the
+/// first byte.
 pub(super) struct IdealHost {
     side: ConnectionSide,
     ports: (u16, u16),

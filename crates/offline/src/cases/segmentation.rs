@@ -12,7 +12,8 @@ pub(super) const SEGMENT_BYTES: usize = 1_460;
 /// Up to here every point is tried.
 const EVERY_POINT_BYTES_MAX: usize = 512;
 
-/// A longer case is split at so many points, at least and at most, and sends about so many bytes for it.
+/// A longer case is split at so many points, at least and at most, and sends about so many bytes
+/// for it.
 const POINTS: Range<usize> = 64..256;
 const SPLIT_BYTES: usize = 4 * 1024 * 1024;
 
@@ -153,7 +154,8 @@ pub(super) fn pieces(cut: Segmentation, start: usize, len: usize) -> Vec<Range<u
     match cut {
         Segmentation::Swapped => pieces.chunks_exact_mut(2).for_each(|two| two.swap(0, 1)),
         Segmentation::Backwards => pieces.reverse(),
-        // Once they have all been sent: a sender that resends at once says that it waits for what is held back.
+        // Once they have all been sent: a sender that resends at once says that it waits for what
+        // is held back.
         Segmentation::Twice => pieces.extend(pieces.clone()),
         Segmentation::Whole
         | Segmentation::Bytes

@@ -158,7 +158,8 @@ impl StreamRun<'_> {
         }
     }
 
-    /// Lets the retransmission timer of `side` run until everything before `end` is acknowledged, or nothing moves any more.
+    /// Lets the retransmission timer of `side` run until everything before `end` is acknowledged,
+    /// or nothing moves any more.
     fn resend(&mut self, side: ConnectionSide, end: usize) -> Result<(), Mismatch> {
         let mut quiet = 0;
         while quiet < TIMEOUTS_MAX && self.host(side).acknowledged() < end {

@@ -1,4 +1,5 @@
-//! The box under test between a client and a server: one core, two ports in memory, frames made and read by hand.
+//! The box under test between a client and a server: one core, two ports in memory, frames made and
+//! read by hand.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -84,7 +85,8 @@ impl TestBox {
         self.ports
     }
 
-    /// An Ethernet frame from `from`, right in every length and checksum. `l4` has its own header, with ports filled in.
+    /// An Ethernet frame from `from`, right in every length and checksum. `l4` has its own header,
+    /// with ports filled in.
     pub(super) fn frame(&mut self, from: ConnectionSide, protocol: u8, l4: &[u8]) -> Vec<u8> {
         let mut frame = self.headers(from, protocol, l4.len(), 0);
         frame.extend_from_slice(l4);
@@ -95,7 +97,8 @@ impl TestBox {
         frame
     }
 
-    /// `l4` (whole, with its checksum) in fragments cut at `ends`, multiples of eight; over IPv4 only.
+    /// `l4` (whole, with its checksum) in fragments cut at `ends`, multiples of eight; over IPv4
+    /// only.
     pub(super) fn fragments(
         &mut self,
         from: ConnectionSide,

@@ -9,8 +9,9 @@ pub const MANY_PATCHES: usize = 10_000;
 pub type PatchFiles = Vec<(String, String)>;
 
 impl TrafficKind {
-    /// One patch with a rule of each form, and [`MANY_PATCHES`] of one rule: both read the same fields in the same ways. No rule
-    /// fires on this kind's messages. `None` for kinds that are not measured so.
+    /// One patch with a rule of each form, and [`MANY_PATCHES`] of one rule: both read the same
+    /// fields in the same ways. No rule fires on this kind's messages. `None` for kinds that are
+    /// not measured so.
     pub fn one_and_many(self) -> Option<(PatchFiles, PatchFiles)> {
         match self {
             Self::Dns => Some(one_and_many(

@@ -3,8 +3,9 @@
 use super::template::{self, ControlBits, FrameTemplate};
 use crate::ConnectionSide;
 
-/// Requests on one connection before its client leaves: a kept-alive connection, and few enough new ones that closed ones
-/// (which are remembered for minutes) do not fill the table within a measurement.
+/// Requests on one connection before its client leaves: a kept-alive connection, and few enough new
+/// ones that closed ones (which are remembered for minutes) do not fill the table within a
+/// measurement.
 pub(super) const HTTP_REQUESTS: u32 = 500;
 
 /// One line of a conversation's script.
@@ -48,7 +49,8 @@ impl TrafficScript {
         let count = segments.len();
         for (at, segment) in segments.enumerate() {
             script.say(ConnectionSide::Server, segment);
-            // Every other full segment is acknowledged at once (RFC 5681 section 4.2), the last with the next request.
+            // Every other full segment is acknowledged at once (RFC 5681 section 4.2), the last
+            // with the next request.
             if at % 2 == 1 && at + 1 < count {
                 script.say(ConnectionSide::Client, b"");
             }

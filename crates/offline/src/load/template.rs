@@ -1,4 +1,5 @@
-//! A frame with holes: client address and port, numbers, words that differ, and the checksums that depend on them.
+//! A frame with holes: client address and port, numbers, words that differ, and the checksums that
+//! depend on them.
 
 use crate::ConnectionSide;
 
@@ -38,7 +39,8 @@ pub(super) struct PacketNumbers {
     pub(super) ack: u32,
 }
 
-/// What stands where a payload has one of [`PAYLOAD_WORDS`], each eight bytes long at an even place.
+/// What stands where a payload has one of [`PAYLOAD_WORDS`], each eight bytes long at an even
+/// place.
 #[derive(Clone, Copy, Debug)]
 enum PayloadWord {
     /// Its client.
@@ -214,7 +216,8 @@ impl<'a> LoadPacket<'a> {
     }
 }
 
-/// Writes the checksum of a sum. A UDP checksum of zero would mean that there is none (RFC 768); all ones is the same number.
+/// Writes the checksum of a sum. A UDP checksum of zero would mean that there is none (RFC 768);
+/// all ones is the same number.
 fn put(room: &mut [u8], at: usize, sum: u32) {
     let folded = (sum & 0xffff) + (sum >> 16);
     let folded = (folded & 0xffff) + (folded >> 16);
@@ -248,8 +251,8 @@ pub(super) fn query(name: &str) -> Vec<u8> {
     message
 }
 
-/// A request of exactly `bytes` bytes with ten headers: each asks for another page, each client has a cookie of its own, and there are
-/// a few kinds of clients.
+/// A request of exactly `bytes` bytes with ten headers: each asks for another page, each client has
+/// a cookie of its own, and there are a few kinds of clients.
 pub(super) fn request(bytes: usize) -> Vec<u8> {
     let mut request =
         b"GET /articles/2026/07/a-page-of-ordinary-length.html?from=index&pages={number} HTTP/1.1\r\n\

@@ -11,9 +11,11 @@ pub enum TrafficKind {
     Dns,
     /// DNS queries whose name is longer than the bench's patch lets it be.
     DnsEdited,
-    /// HTTP requests of 500 bytes and ten headers on kept-alive connections, each answered by a short response.
+    /// HTTP requests of 500 bytes and ten headers on kept-alive connections, each answered by a
+    /// short response.
     HttpRequests,
-    /// The same requests, each answered by 16 KiB in full-size segments, of which every other one is acknowledged.
+    /// The same requests, each answered by 16 KiB in full-size segments, of which every other one
+    /// is acknowledged.
     HttpResponses,
     /// Bare acknowledgements of 65,536 open connections in turn.
     TcpAcks,
@@ -24,7 +26,8 @@ pub enum TrafficKind {
 }
 
 impl TrafficKind {
-    /// In the order of the bench's table. Those that are only measured beside another are not among them.
+    /// In the order of the bench's table. Those that are only measured beside another are not among
+    /// them.
     pub const ALL: &[Self] = &[
         Self::UdpOutOfScope,
         Self::UdpHalf,

@@ -1,7 +1,8 @@
 //! The framing of capture files, as ranges of the file.
 //!
-//! Formats: pcap (draft-ietf-opsawg-pcap: microseconds and nanoseconds, both byte orders, and the variant with longer record
-//! headers that old Linux distributions wrote) and pcapng (draft-ietf-opsawg-pcapng).
+//! Formats: pcap (draft-ietf-opsawg-pcap: microseconds and nanoseconds, both byte orders, and the
+//! variant with longer record headers that old Linux distributions wrote) and pcapng
+//! (draft-ietf-opsawg-pcapng).
 
 use std::ops::Range;
 
@@ -16,7 +17,8 @@ pub enum CaptureFormat {
     Unknown,
 }
 
-/// A LINKTYPE_ number of the tcpdump registry. `fcs_bytes` of every packet are its frame check sequence.
+/// A LINKTYPE_ number of the tcpdump registry. `fcs_bytes` of every packet are its frame check
+/// sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkType {
     /// The number.
@@ -74,8 +76,8 @@ impl PacketRecord {
         u32::try_from(self.data.len()).map_or(true, |len| len < self.original_bytes)
     }
 
-    /// Appends this record with other packet bytes. Its time, interface and options stay; an option that is a hash of the old bytes
-    /// goes. An `inserted` record gets no options.
+    /// Appends this record with other packet bytes. Its time, interface and options stay; an option
+    /// that is a hash of the old bytes goes. An `inserted` record gets no options.
     pub fn write(&self, file: &[u8], packet: &[u8], inserted: bool, out: &mut Vec<u8>) {
         let bytes = |range: Range<usize>| file.get(range).unwrap_or_default();
         let start = self.range.start;
@@ -168,7 +170,8 @@ const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
 
 impl<'a> Capture<'a> {
-    /// Looks at the first bytes only; a file that is no capture yields one [`CaptureItem::Verbatim`].
+    /// Looks at the first bytes only; a file that is no capture yields one
+    /// [`CaptureItem::Verbatim`].
     pub fn new(file: &'a [u8]) -> Self {
         let mut capture = Self {
             file,
@@ -354,7 +357,8 @@ impl<'a> Capture<'a> {
         })
     }
 
-    /// A simple packet block belongs to the first interface and says how long the packet was, not how much of it is there.
+    /// A simple packet block belongs to the first interface and says how long the packet was, not
+    /// how much of it is there.
     fn simple(&self, block: Range<usize>) -> Option<PacketRecord> {
         let interface = self.interfaces.first()?;
         let original_bytes = self.u32(block.start.checked_add(8)?)?;

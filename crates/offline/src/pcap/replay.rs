@@ -106,12 +106,13 @@ impl PacketOutput {
     }
 }
 
-/// Puts every packet of the capture `input` through `core`, whose bridge must be ports 0 and 1. Both directions go through the one
-/// core; time is the capture's. `progress` hears how many bytes of `input` are done.
+/// Puts every packet of the capture `input` through `core`, whose bridge must be ports 0 and 1.
+/// Both directions go through the one core; time is the capture's. `progress` hears how many bytes
+/// of `input` are done.
 ///
-/// A packet that comes out as it went in keeps its record and its place, even if others had to come before it was let go. One
-/// that comes out changed takes its record's place; what is new stands beside the packet that caused it, in the order in which
-/// they left, with its time.
+/// A packet that comes out as it went in keeps its record and its place, even if others had to come
+/// before it was let go. One that comes out changed takes its record's place; what is new stands
+/// beside the packet that caused it, in the order in which they left, with its time.
 pub fn replay(
     input: &[u8],
     core: &mut Core<CaptureFrame>,
@@ -233,7 +234,8 @@ impl<'a> ReplaySession<'a> {
         self.note_hits(at);
     }
 
-    /// Finds the place of a frame that left while packet `at` was in; `back`: on the side that packet came from.
+    /// Finds the place of a frame that left while packet `at` was in; `back`: on the side that
+    /// packet came from.
     fn came_out(&mut self, at: usize, frame: CaptureFrame, back: bool) {
         // What was rebuilt out of a copy may be the packet again, byte for byte.
         let origin = if back { None } else { frame.origin.or(Some(at)) };
@@ -258,7 +260,8 @@ impl<'a> ReplaySession<'a> {
         }
     }
 
-    /// Which patches had something to do since the last packet. What became of the packet is known at the end only.
+    /// Which patches had something to do since the last packet. What became of the packet is known
+    /// at the end only.
     fn note_hits(&mut self, at: usize) {
         let hits =
             self.core.active_plan().counters(self.core.config().core).map_or(0, PlanCounters::hits);
@@ -363,7 +366,8 @@ fn write(input: &[u8], items: &[CaptureItem], places: &[PacketOutput]) -> Vec<u8
         for packet in &place.behind {
             record.write(input, packet, true, &mut out);
         }
-        // A section that says how long it is would now be wrong: all ones says that it does not say.
+        // A section that says how long it is would now be wrong: all ones says that it does not
+        // say.
         if !(place.itself && place.inserted().next().is_none())
             && let Some(at) = section_length_at.take()
             && let Some(length) = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<8>)
@@ -374,8 +378,8 @@ fn write(input: &[u8], items: &[CaptureItem], places: &[PacketOutput]) -> Vec<u8
     out
 }
 
-/// What a link type is to the data path; packets of others pass. So do packets with a check sequence behind them, which an edit
-/// would make wrong.
+/// What a link type is to the data path; packets of others pass. So do packets with a check
+/// sequence behind them, which an edit would make wrong.
 pub fn link_of(link: LinkType) -> LinkLayer {
     match (link.number, link.fcs_bytes) {
         (_, 1..) => LinkLayer::Unknown,
@@ -388,7 +392,8 @@ pub fn link_of(link: LinkType) -> LinkLayer {
     }
 }
 
-/// The side a packet comes from: any rule will do that puts the two ends of a conversation on different sides for good.
+/// The side a packet comes from: any rule will do that puts the two ends of a conversation on
+/// different sides for good.
 fn side_of(link: LinkLayer, bytes: &[u8]) -> PortNo {
     let layers = match link {
         LinkLayer::Ethernet => Layers::ethernet(bytes),

@@ -28,7 +28,8 @@ pub struct ReplayReport {
     pub events: BTreeMap<&'static str, u64>,
     /// Messages that could not be decided, by cause.
     pub undecided: BTreeMap<&'static str, u64>,
-    /// Every edit and verdict, in the order of the packets; and every packet that came out other than it went in.
+    /// Every edit and verdict, in the order of the packets; and every packet that came out other
+    /// than it went in.
     pub edits: Vec<EditEntry>,
 }
 
@@ -50,7 +51,8 @@ pub enum PacketFate {
 pub struct EditEntry {
     /// The packet's number, from 1, as Wireshark counts.
     pub packet: u64,
-    /// The patch's name; none where the packet changed because an earlier one did (numbers of a TCP stream that was edited).
+    /// The patch's name; none where the packet changed because an earlier one did (numbers of a TCP
+    /// stream that was edited).
     pub patch: Option<String>,
     /// The fields its rules work on.
     pub fields: Vec<&'static str>,

@@ -47,7 +47,8 @@ fn core(plan: Plan) -> Core<CaptureFrame> {
 
 fn core_on(publisher: &Arc<Publisher<ActivePlan>>) -> Core<CaptureFrame> {
     let counters = Arc::new(CoreCounters::default());
-    // Room for the largest capture; a core of the usual size for each of hundreds would take most of the time.
+    // Room for the largest capture; a core of the usual size for each of hundreds would take most
+    // of the time.
     let limits = Limits { flows_max: 1 << 12, blocks_max: 1 << 11, ..Limits::default() };
     Core::new(
         CoreConfig { limits, ..CoreConfig::default() },
@@ -135,7 +136,8 @@ impl FileShape {
         [self.words(&[kind, total]), body, self.words(&[total])].concat()
     }
 
-    /// A whole file of raw-IP packets, each with the time of its index; an option of each kind where there are options.
+    /// A whole file of raw-IP packets, each with the time of its index; an option of each kind
+    /// where there are options.
     fn file(self, packets: &[Vec<u8>]) -> Vec<u8> {
         match self {
             Self::Classic { nanoseconds, modified, .. } => {
@@ -236,7 +238,8 @@ fn every_capture_of_the_corpora_comes_out_byte_for_byte() {
     println!("{captures_seen} captures with {packets} packets");
 }
 
-/// In scope of a rule that nothing breaks: fragments are held and let go, and still everything has its place.
+/// In scope of a rule that nothing breaks: fragments are held and let go, and still everything has
+/// its place.
 #[test]
 fn inspected_and_unchanged_a_capture_comes_out_byte_for_byte() {
     let every: Vec<u16> = (0..=u16::MAX).collect();
@@ -244,8 +247,8 @@ fn inspected_and_unchanged_a_capture_comes_out_byte_for_byte() {
     let publisher = Arc::new(Publisher::new(ActivePlan::new(plan, 1)));
     for (path, input) in captures() {
         let outcome = replay(&input, &mut core_on(&publisher), |_| {});
-        // Fragments whose datagram is not complete in the capture, or that overlap, and what is in scope inside tunnels do not
-        // come out.
+        // Fragments whose datagram is not complete in the capture, or that overlap, and what is in
+        // scope inside tunnels do not come out.
         let lost = outcome.report.left_out;
         assert_eq!(outcome.report.unchanged + lost, outcome.report.packets, "{}", path.display());
         if lost == 0 {

@@ -26,8 +26,8 @@ pub struct EvasionCase {
     pub source: &'static str,
     /// What is sent.
     pub recipe: &'static str,
-    /// What each connection brings the server's application, before anything is replaced, where first data wins and what no
-    /// host takes is not taken.
+    /// What each connection brings the server's application, before anything is replaced, where
+    /// first data wins and what no host takes is not taken.
     pub reads: &'static [&'static [u8]],
     pub(super) script: fn(&mut ClientScript),
 }

@@ -3,7 +3,8 @@
 use super::case::{CUT, ClientScript, DECOY, END, EvasionCase, REAL};
 use super::segment::{ChecksumForm, Segment};
 
-/// What is ahead of a gap: two pieces, `(bytes of, from, to)` in positions, then what is before them, then what is behind.
+/// What is ahead of a gap: two pieces, `(bytes of, from, to)` in positions, then what is before
+/// them, then what is behind.
 fn ahead(s: &mut ClientScript, first: (&[u8], usize, usize), second: (&[u8], usize, usize)) {
     s.open();
     for (bytes, from, to) in [first, second] {

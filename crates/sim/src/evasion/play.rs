@@ -88,7 +88,8 @@ impl EvasionBox {
     }
 }
 
-/// Plays a client's frames at a server whose first number is to look like `server_isn`: through a box with `patch`, or without one.
+/// Plays a client's frames at a server whose first number is to look like `server_isn`: through a
+/// box with `patch`, or without one.
 pub fn play(frames: &[TimedFrame], server_isn: u32, patch: Option<&str>) -> Option<HeardByServer> {
     let to = frames.iter().find_map(|timed| Layers::ethernet(&timed.frame).ok().zip(Some(timed)));
     let (layers, timed) = to?;

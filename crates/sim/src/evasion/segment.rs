@@ -2,8 +2,8 @@
 
 use wire::{Layers, TcpFlags, checksum};
 
-/// The client's first number, the server's as the frames have it, and both clocks of timestamps when they begin. Whoever plays the frames
-/// puts in the server's real numbers.
+/// The client's first number, the server's as the frames have it, and both clocks of timestamps
+/// when they begin. Whoever plays the frames puts in the server's real numbers.
 pub(super) const CLIENT_ISN: u32 = 0x1234_5000;
 pub(super) const SERVER_ISN: u32 = 0x5000_0000;
 pub(super) const CLIENT_STAMP: u32 = 10_000_000;
@@ -215,7 +215,8 @@ impl Segment {
     }
 }
 
-/// What is said of one piece of a packet that is cut by hand: its bytes in the packet's body, and whether more follow.
+/// What is said of one piece of a packet that is cut by hand: its bytes in the packet's body, and
+/// whether more follow.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FragmentRange {
     pub(super) from: usize,
@@ -223,7 +224,8 @@ pub(super) struct FragmentRange {
     pub(super) more: bool,
 }
 
-/// A fragment of a whole frame without IP options: the bytes of `piece`, said to stand at `piece.from`.
+/// A fragment of a whole frame without IP options: the bytes of `piece`, said to stand at
+/// `piece.from`.
 pub(super) fn fragment(frame: &[u8], piece: FragmentRange) -> Vec<u8> {
     let body = ETHERNET + 20;
     let bytes = frame.get(body + piece.from..body + piece.to).unwrap_or_default();

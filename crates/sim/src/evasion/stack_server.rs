@@ -1,7 +1,9 @@
-//! A server next to the box: smoltcp's TCP, and in front of it what an Ethernet host does before TCP.
+//! A server next to the box: smoltcp's TCP, and in front of it what an Ethernet host does before
+//! TCP.
 //!
-//! Frames to other addresses and in VLANs are not its own; fragments are put together, one datagram's overlapping ones not at all
-//! (RFC 5722, as Linux does for IPv4, too). Its sequence numbers are moved to those that the client's frames were made for.
+//! Frames to other addresses and in VLANs are not its own; fragments are put together, one
+//! datagram's overlapping ones not at all (RFC 5722, as Linux does for IPv4, too). Its sequence
+//! numbers are moved to those that the client's frames were made for.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -185,7 +187,8 @@ impl StackServer {
     }
 }
 
-/// The TCP header of a packet, if there is a whole one. What it changes leaves the checksum as right as it was.
+/// The TCP header of a packet, if there is a whole one. What it changes leaves the checksum as
+/// right as it was.
 fn tcp(packet: &mut [u8]) -> Option<TcpMut<'_>> {
     let at = match packet.first() {
         Some(first) if first >> 4 == 4 && packet.get(9) == Some(&6) => usize::from(first & 15) * 4,

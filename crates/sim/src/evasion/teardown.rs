@@ -20,7 +20,8 @@ fn fin() -> Segment {
     Segment::of(1, FIN_ACK)
 }
 
-/// What is held of the first half has been let go when the reset comes; if that is ignored, the server reads on.
+/// What is held of the first half has been let go when the reset comes; if that is ignored, the
+/// server reads on.
 fn half_then_syn(s: &mut ClientScript, reset: Segment) {
     s.open();
     s.send(Segment::data(1, &REAL[..19]));

@@ -1,7 +1,8 @@
-//! Every case at smoltcp, on a bare wire and through the box; the cases beside the repository as well, where they are.
+//! Every case at smoltcp, on a bare wire and through the box; the cases beside the repository as
+//! well, where they are.
 //!
-//! What must be heard comes from the bare wire (and from the case, where stacks differ), with every token replaced by a plain
-//! replacement: nothing of it is the box's.
+//! What must be heard comes from the bare wire (and from the case, where stacks differ), with every
+//! token replaced by a plain replacement: nothing of it is the box's.
 
 mod given;
 
@@ -25,7 +26,8 @@ fn patch(token: &str, with: &str) -> String {
     )
 }
 
-/// Of a token whose first half a deadline has let go, the rest is taken away, or keeps its length where the replacement does.
+/// Of a token whose first half a deadline has let go, the rest is taken away, or keeps its length
+/// where the replacement does.
 fn replaced(streams: &[Vec<u8>], with: &str) -> HeardStreams {
     let half = format!("{} ", &TOKEN[..HALF]);
     let rest = if with.len() == TOKEN.len() { &with[HALF..] } else { "" };
@@ -97,8 +99,8 @@ fn reads(case: &EvasionCase) -> HeardStreams {
     case.reads.iter().map(|bytes| bytes.to_vec()).collect()
 }
 
-/// smoltcp believes a reset anywhere in its window (RFC 793), which is no more believed here (RFC 5961): what it takes for another
-/// connection goes on where the first was.
+/// smoltcp believes a reset anywhere in its window (RFC 793), which is no more believed here (RFC
+/// 5961): what it takes for another connection goes on where the first was.
 const BELIEVES_RESETS: &str = "rst-in-window-then-syn";
 
 /// As published, and with numbers that wrap within the request.
@@ -128,7 +130,8 @@ fn no_published_evasion_brings_a_match_to_smoltcp() {
     assert!(cases().count() >= 100);
 }
 
-/// What could not fail would say nothing: a box that looks for something else changes nothing, and most cases bring the token.
+/// What could not fail would say nothing: a box that looks for something else changes nothing, and
+/// most cases bring the token.
 #[test]
 fn a_box_that_edits_nothing_is_found() {
     let wrong = cases().filter(|case| {

@@ -17,7 +17,8 @@ pub(super) struct OneTruth {
 }
 
 impl OneTruth {
-    /// A segment that leaves. `probes`: its sender makes keep-alives with a byte that is not its own.
+    /// A segment that leaves. `probes`: its sender makes keep-alives with a byte that is not its
+    /// own.
     pub(super) fn take(
         &mut self,
         tcp: &Tcp<'_>,
@@ -93,7 +94,8 @@ pub(super) fn acknowledges(
     Ok(())
 }
 
-/// A frame is no longer than the host it goes to takes; no host may take less than 576 bytes (RFC 9293 section 3.7.1).
+/// A frame is no longer than the host it goes to takes; no host may take less than 576 bytes (RFC
+/// 9293 section 3.7.1).
 pub(super) fn fits(
     frame: &[u8],
     layers: &Layers,

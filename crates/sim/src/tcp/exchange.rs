@@ -1,7 +1,7 @@
 //! What both ends have to say, what the other end is to hear of it, and the patches in between.
 //!
-//! What is to be heard comes from whoever makes up the messages, who knows what was put into them: nothing here is shared with
-//! the decoders or the engine.
+//! What is to be heard comes from whoever makes up the messages, who knows what was put into them:
+//! nothing here is shared with the decoders or the engine.
 
 mod data;
 mod dns;

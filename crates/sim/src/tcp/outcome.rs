@@ -7,11 +7,13 @@ use serde::Serialize;
 pub struct PlayOptions {
     /// Only conversations in this protocol.
     pub protocol: Option<String>,
-    /// What ends hear is exactly the edited stream, even where the beginning of a match had to be let go.
+    /// What ends hear is exactly the edited stream, even where the beginning of a match had to be
+    /// let go.
     pub exact: bool,
     /// Without the box: a seed that fails here as well says nothing about it.
     pub bare: bool,
-    /// Without the box, and with everything expected as if it were there: shows that the checks find something.
+    /// Without the box, and with everything expected as if it were there: shows that the checks
+    /// find something.
     pub unpatched: bool,
     /// Leave out of a failing run what it fails without.
     pub minimise: bool,

@@ -170,8 +170,9 @@ fn host(dice: &mut Dice, v6: bool) -> HostSetup {
 }
 
 impl Setup {
-    /// A run that takes longer than this has stalled. Nothing is lost any more once it is calm; the slowest stack doubles its
-    /// patience up to a minute, a few times, and what remains is bytes over the slowest of windows and applications.
+    /// A run that takes longer than this has stalled. Nothing is lost any more once it is calm; the
+    /// slowest stack doubles its patience up to a minute, a few times, and what remains is bytes
+    /// over the slowest of windows and applications.
     pub(super) fn limit_us(&self, exchange: &Exchange) -> u64 {
         let pauses: u64 = exchange.parts.iter().map(|part| part.pause_ms).sum();
         let mut bytes: usize =

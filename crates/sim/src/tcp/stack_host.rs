@@ -201,7 +201,8 @@ impl StackHost {
             let mut payload = layers.payload_of(&frame);
             let mut seq = tcp.seq();
             let mut flags = tcp.flags();
-            // It drops what is not acceptable, and what that acknowledges with it: a keep-alive, say (RFC 9293 section 3.10.7.4).
+            // It drops what is not acceptable, and what that acknowledges with it: a keep-alive,
+            // say (RFC 9293 section 3.10.7.4).
             let end = seq.advance(count(payload.len()));
             let old = self.expects.is_some_and(|expects| end.is_before(expects));
             if has_ack && !flags.has(TcpFlags::RST) && !old {
@@ -210,7 +211,8 @@ impl StackHost {
                 self.acknowledged = Some(edge);
             }
             if flags.has(TcpFlags::FIN) {
-                // smoltcp misses the FIN of a segment whose bytes it has, and takes the FIN of one whose bytes it cuts off.
+                // smoltcp misses the FIN of a segment whose bytes it has, and takes the FIN of one
+                // whose bytes it cuts off.
                 let old = self.expects.map_or(0, |expects| expects.distance_from(seq));
                 let old = usize::try_from(old).unwrap_or(0).min(payload.len());
                 payload = payload.get(old..).unwrap_or_default();
@@ -237,7 +239,8 @@ impl StackHost {
             };
             let mut changed = rewritten(seq, flags, &payload);
             if flags.has(TcpFlags::FIN) && !payload.is_empty() {
-                // It may take fewer bytes than it said it would: the FIN comes by itself, behind all of them.
+                // It may take fewer bytes than it said it would: the FIN comes by itself, behind
+                // all of them.
                 let bytes = rewritten(seq, flags.without(TcpFlags::FIN), &payload);
                 let packet = bytes.as_ref().and_then(|frame| frame.get(ETHERNET_BYTES..));
                 self.wire.input.extend(packet.map(<[u8]>::to_vec));
@@ -249,8 +252,8 @@ impl StackHost {
         self.wire.input.push_back(packet.to_vec());
     }
 
-    /// Something of it is unacknowledged, and its stack waits for nothing: smoltcp's timers are at times forgotten (after a
-    /// zero window, and when all but a FIN is acknowledged).
+    /// Something of it is unacknowledged, and its stack waits for nothing: smoltcp's timers are at
+    /// times forgotten (after a zero window, and when all but a FIN is acknowledged).
     fn has_forgotten(&mut self, now: u64) -> bool {
         let socket = self.sockets.get::<Socket<'_>>(self.socket);
         let fin = matches!(socket.state(), State::FinWait1 | State::Closing | State::LastAck);
@@ -450,7 +453,8 @@ impl StackHost {
                 self.sent.extend_from_slice(fresh);
                 self.fin_sent |= flags.has(TcpFlags::FIN);
             }
-            // A keep-alive's byte is not one of its own. (smoltcp's stands before what it sent last, acknowledged or not.)
+            // A keep-alive's byte is not one of its own. (smoltcp's stands before what it sent
+            // last, acknowledged or not.)
             let own = newer || numbers || payload.len() > 1;
             if bytes > 0 && own && !flags.has(TcpFlags::RST) && self.highest == Some(end) {
                 self.last.clone_from(&frame);

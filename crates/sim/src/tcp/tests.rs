@@ -16,11 +16,13 @@ const FAILED_ONCE: &[(&str, u64)] = &[
     // A match whose beginning had been let go went through whole, where it must keep its length.
     ("data", 443),
     ("data", 540),
-    // The end was told behind the last byte of a backlog, before the bytes of a body that need no copy.
+    // The end was told behind the last byte of a backlog, before the bytes of a body that need no
+    // copy.
     ("http", 2_261),
     // An answer of ours that was lost was sent again only by our own timer.
     ("http", 2_606),
-    // What waited for an answer was not looked at again when a keep-alive said that the answer had come.
+    // What waited for an answer was not looked at again when a keep-alive said that the answer had
+    // come.
     ("ftp", 1_735),
     // The handshake's last acknowledgement came with bytes that were held.
     ("ftp", 1_254),
@@ -30,16 +32,18 @@ const FAILED_ONCE: &[(&str, u64)] = &[
     // What had waited behind a gap was more than the pool could hold twice.
     (ANY, 796_317),
     (ANY, 1_002_881),
-    // A server in SYN-RECEIVED was sent keep-alives only, which it drops: what would have acknowledged its SYN was held.
+    // A server in SYN-RECEIVED was sent keep-alives only, which it drops: what would have
+    // acknowledged its SYN was held.
     (ANY, 1_049_693),
     (ANY, 1_074_666),
     (ANY, 1_093_154),
     // The end was told behind the last of 256 segments that one had released, and there were more.
     (ANY, 1_238_505),
-    // A reset behind bytes that its receiver had not taken ended the bookkeeping, and not the connection.
+    // A reset behind bytes that its receiver had not taken ended the bookkeeping, and not the
+    // connection.
     (ANY, 727_022),
-    // Not the box's: a reminder of the simulator's was stamped long ago, went by an acknowledgement that the stack had dropped, or
-    // waited for keep-alives to end.
+    // Not the box's: a reminder of the simulator's was stamped long ago, went by an acknowledgement
+    // that the stack had dropped, or waited for keep-alives to end.
     (ANY, 712_169),
     (ANY, 716_962),
     (ANY, 833_734),

@@ -31,11 +31,13 @@ const TURN_US: u64 = 20_000;
 /// And for so long after the last frame; what it holds it must have let go by then.
 const TURNS_US: u64 = 10_000_000;
 
-/// While the box keeps something it may have to send it again, which it does every 64 seconds in the end.
+/// While the box keeps something it may have to send it again, which it does every 64 seconds in
+/// the end.
 const RESENDS_US: u64 = 10 * 64_000_000;
 const LATE_TURN_US: u64 = 500_000;
 
-/// An end that hears something at least so often is not stalled: longer than a stack's longest patience.
+/// An end that hears something at least so often is not stalled: longer than a stack's longest
+/// patience.
 const SLOW_US: u64 = 200_000_000;
 
 /// Steps of a run, against runs without end.
@@ -352,7 +354,8 @@ impl<'a> SimWorld<'a> {
             past_window: self.past_window,
             inexact: self.hears.iter().any(|hears| hears.inexact_at.is_some()),
         };
-        // Longer than an open connection may be silent; and again, as one that was reset for it may have to answer for so long.
+        // Longer than an open connection may be silent; and again, as one that was reset for it may
+        // have to answer for so long.
         let hours = 3 * 3_600 * 1_000;
         for later in [hours, 2 * hours] {
             for _ in 0..8 {

@@ -24,7 +24,8 @@ impl Task {
         tasks.into_iter().flatten().flatten().map(|entry| Self(entry.path())).collect()
     }
 
-    /// Changes whenever the kernel gives this thread's CPU to another and back: nanoseconds it waited for a CPU, and times it got one.
+    /// Changes whenever the kernel gives this thread's CPU to another and back: nanoseconds it
+    /// waited for a CPU, and times it got one.
     #[cfg(feature = "dpdk")]
     pub(super) fn turns(&self) -> (u64, u64) {
         let text = std::fs::read_to_string(self.0.join("schedstat")).unwrap_or_default();
@@ -32,7 +33,8 @@ impl Task {
         (words.next().unwrap_or(0), words.next().unwrap_or(0))
     }
 
-    /// Nanoseconds on a CPU so far. The kernel brings it up to date at its ticks, so it is for stretches of many of them.
+    /// Nanoseconds on a CPU so far. The kernel brings it up to date at its ticks, so it is for
+    /// stretches of many of them.
     pub(super) fn cpu_ns(&self) -> u64 {
         let text = std::fs::read_to_string(self.0.join("schedstat")).unwrap_or_default();
         text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0)

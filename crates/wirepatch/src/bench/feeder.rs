@@ -1,7 +1,9 @@
 //! The lcore that feeds the measured one over rings: generator and sink, and the stopwatch.
 //!
-//! Holds:     [`Feeder`], what it is told ([`FeederOrders`]) and what it saw of latency ([`Latencies`]).
-//! Promises:  latency counts in stretches only in which neither lcore lost its CPU to another thread.
+//! Holds:     [`Feeder`], what it is told ([`FeederOrders`]) and what it saw of latency
+//!            ([`Latencies`]).
+//! Promises:  latency counts in stretches only in which neither lcore lost its CPU to another
+//!            thread.
 //! Never:     hands in more than the worker's rings hold.
 
 use std::collections::VecDeque;
@@ -16,14 +18,15 @@ use super::clock::Task;
 use super::histogram::Histogram;
 use super::lcore::{LcoreWatch, burst};
 
-/// Frames on their way to the worker at a time: enough that it never waits, too few to overtake one another.
+/// Frames on their way to the worker at a time: enough that it never waits, too few to overtake one
+/// another.
 const AHEAD_FRAMES_MAX: usize = 512;
 
 /// A packet in so many has its time taken.
 const STAMP_EVERY: u64 = 32;
 
-/// Frames handed in at a time when latency is taken: a NIC's come one by one, and how long the last of a burst waits for the
-/// first is a matter of the burst.
+/// Frames handed in at a time when latency is taken: a NIC's come one by one, and how long the last
+/// of a burst waits for the first is a matter of the burst.
 pub(super) const PACED_FRAMES: u64 = 4;
 
 /// What the feeder does now.
@@ -136,7 +139,8 @@ impl Feeder {
         Some(FeederStretch { from: rdtsc(), sent: self.sent.iter().sum(), turns })
     }
 
-    /// At a given pace: a stretch begins and ends with nothing on its way, and counts if nothing interrupted it.
+    /// At a given pace: a stretch begins and ends with nothing on its way, and counts if nothing
+    /// interrupted it.
     fn paced(
         &mut self,
         ticks: u64,
@@ -172,7 +176,8 @@ impl Feeder {
                 }
                 *stretch = None;
             }
-            // What full pace, or a stretch that was given up, has left in the rings would be waited for in this one.
+            // What full pace, or a stretch that was given up, has left in the rings would be waited
+            // for in this one.
             None if on_the_way > 0 => {}
             None => {
                 // Also the one that full pace left over.

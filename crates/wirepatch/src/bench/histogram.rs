@@ -1,4 +1,5 @@
-//! Durations, counted by size: 32 classes to each doubling, so a percentile is right within about 3 %.
+//! Durations, counted by size: 32 classes to each doubling, so a percentile is right within about 3
+//! %.
 
 const CLASSES_PER_DOUBLING: usize = 32;
 const CLASSES: usize = 64 * CLASSES_PER_DOUBLING;

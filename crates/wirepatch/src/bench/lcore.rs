@@ -35,7 +35,8 @@ const BEGIN: Duration = Duration::from_secs(10);
 pub(super) struct Bench {
     pub(super) eal: Eal,
     pub(super) pool: Mempool,
-    /// For `net_pcap` only: packets that rings have shuffled lie nowhere near one another, which testpmd's do.
+    /// For `net_pcap` only: packets that rings have shuffled lie nowhere near one another, which
+    /// testpmd's do.
     pub(super) ports_pool: Mempool,
     pub(super) seconds: f64,
     pub(super) hugepages: bool,
@@ -129,7 +130,8 @@ pub(super) struct LcoreWatch {
     task: OnceLock<Task>,
 }
 
-/// A turn that finds nothing takes a fraction of this; one that takes longer was interrupted, and that time was another's.
+/// A turn that finds nothing takes a fraction of this; one that takes longer was interrupted, and
+/// that time was another's.
 const IDLE_TICKS_MAX: u64 = 2_000;
 
 /// One look at a measured lcore.
@@ -142,7 +144,8 @@ pub(super) struct LcoreSnapshot {
 }
 
 impl LcoreWatch {
-    /// Turns until it is stopped; `turn` says how many frames came. Gives the turns that were to be kept.
+    /// Turns until it is stopped; `turn` says how many frames came. Gives the turns that were to be
+    /// kept.
     pub(super) fn run(&self, mut turn: impl FnMut() -> usize) -> TurnHistograms {
         // Only ever set here.
         let _ = self.task.set(Task::current());

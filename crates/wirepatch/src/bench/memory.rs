@@ -1,4 +1,5 @@
-//! Ports in memory, and a generator that plays a load into them: what its user does with a burst is on one thread with it.
+//! Ports in memory, and a generator that plays a load into them: what its user does with a burst is
+//! on one thread with it.
 
 use datapath::memory::{MemoryFrame, MemoryNic};
 use datapath::{FramePool as _, PortNo};

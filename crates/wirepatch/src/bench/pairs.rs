@@ -1,10 +1,12 @@
-//! Rows that mean something only beside another: both are measured in turns, in one run, on the same lcores.
+//! Rows that mean something only beside another: both are measured in turns, in one run, on the
+//! same lcores.
 
 use anyhow::{Context as _, Result};
 use offline::load::{PatchFiles, TrafficKind};
 use serde::Serialize;
 
 use super::row::BenchRow;
+use crate::output::Usage;
 
 /// A row, and what it is compared with.
 #[derive(Debug)]
@@ -35,11 +37,12 @@ pub(super) fn all(names: &[String]) -> Result<Vec<RowPair>> {
             pairs.push(make(name)?);
         }
     }
-    anyhow::ensure!(
-        !pairs.is_empty(),
-        "no pair is called that; there are {}",
-        PAIRS.map(|(name, _)| name).join(", ")
-    );
+    if pairs.is_empty() {
+        let all = PAIRS.map(|(name, _)| name).join(", ");
+        return Err(
+            Usage(format!("no pair is called `{}`; there are {all}", names.join(" "))).into()
+        );
+    }
     Ok(pairs)
 }
 

@@ -1,4 +1,5 @@
-//! Rows over `net_pcap` ports that play a capture from memory without end and drop what is sent: the ports testpmd is compared on.
+//! Rows over `net_pcap` ports that play a capture from memory without end and drop what is sent:
+//! the ports testpmd is compared on.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use super::lcore::{Bench, LcoreWatch, WORKER, burst, forward, join, sleep, tick}
 use super::row::{BenchRow, LcoreWork, RowResult, added, reasons};
 use crate::nic::QueueNic;
 
-/// Frames of the capture, each another client's. A datagram is decided on its own, so playing it again flatters nobody.
+/// Frames of the capture, each another client's. A datagram is decided on its own, so playing it
+/// again flatters nobody.
 const CAPTURE_FRAMES: usize = 4_096;
 
 /// Devices made so far: no two may have the same name.

@@ -31,7 +31,8 @@ pub(super) struct ScalingResult {
     pub(super) row: String,
     pub(super) title: String,
     pub(super) ports: &'static str,
-    /// Of each lcore, run to completion: with nothing on the other CPU, and with the other lcore at the same work.
+    /// Of each lcore, run to completion: with nothing on the other CPU, and with the other lcore at
+    /// the same work.
     pub(super) alone_mpps: [Option<f64>; 2],
     pub(super) together_mpps: [Option<f64>; 2],
     /// Of a worker behind an lcore that receives and sends.

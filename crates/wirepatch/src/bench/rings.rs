@@ -25,7 +25,8 @@ use crate::nic::{DpdkFrame, hand_out, take_in};
 /// Frames of one ring.
 const RING_FRAMES: u32 = 2_048;
 
-/// The share of what the worker could do that is offered for latency, as far as the generator is able to.
+/// The share of what the worker could do that is offered for latency, as far as the generator is
+/// able to.
 const LATENCY_LOAD: f64 = 0.8;
 
 /// The worker's ends.
@@ -69,7 +70,8 @@ impl Nic for RingPair {
     }
 }
 
-/// How long a stretch is: seldom interrupted on a machine that has other things to do, and many times a burst's way.
+/// How long a stretch is: seldom interrupted on a machine that has other things to do, and many
+/// times a burst's way.
 const STRETCH_SECONDS: f64 = 0.002;
 
 /// Measures the journey, the floor, and latency.
@@ -92,7 +94,8 @@ pub(super) fn measure(bench: &Bench, row: &BenchRow) -> Result<RowResult> {
     let times = OfferTimes { full: seconds / 2.0, paced: seconds / 2.0, pace: Some(journey.pace) };
     let floor = fed(bench, row, "f", times, || {}, move |nic| forward(nic, &mut frames))?;
 
-    // As much work a packet as the journey on the mean, all in registers: what comes late here, the machine delayed.
+    // As much work a packet as the journey on the mean, all in registers: what comes late here, the
+    // machine delayed.
     let each = ticks(journey.work.ns_per_packet() * bench.hz() / 1e9);
     let (mut frames, rounds) = (burst(), steady::rounds(each));
     let times = OfferTimes { full: 0.0, paced: seconds / 2.0, pace: Some(journey.pace) };
@@ -154,11 +157,13 @@ struct OfferTimes {
     /// Seconds of as many as the worker takes, and of a pace that it can keep.
     full: f64,
     paced: f64,
-    /// Ticks from one handful to the next; otherwise such that it is a share of what the worker could do.
+    /// Ticks from one handful to the next; otherwise such that it is a share of what the worker
+    /// could do.
     pace: Option<u64>,
 }
 
-/// Runs `turn` on the worker and feeds it the row's load; `note` is called when the opening is over.
+/// Runs `turn` on the worker and feeds it the row's load; `note` is called when the opening is
+/// over.
 fn fed(
     bench: &Bench,
     row: &BenchRow,

@@ -12,11 +12,14 @@ use plan::Plan;
 use serde::Serialize;
 
 use super::latency::Latency;
+use crate::output::Usage;
 
-/// Frames of a row that may leave for another reason than the row is about: connections that open and close.
+/// Frames of a row that may leave for another reason than the row is about: connections that open
+/// and close.
 const ODD_SHARE_MAX: f64 = 0.02;
 
-/// Frames of a row whose requests are edited that leave so: there are far more segments of responses.
+/// Frames of a row whose requests are edited that leave so: there are far more segments of
+/// responses.
 const EDITED_SHARE_MIN: f64 = 0.03;
 
 /// One row of the table.
@@ -36,7 +39,8 @@ enum RowPatches {
     Given,
     /// The caller's as well.
     Library,
-    /// One side of a pair: its name and title, and, where messages are edited, by how many bytes a server acknowledges less.
+    /// One side of a pair: its name and title, and, where messages are edited, by how many bytes a
+    /// server acknowledges less.
     RowPair { name: &'static str, title: &'static str, edited: Option<u32> },
 }
 
@@ -63,7 +67,8 @@ pub(super) fn chosen(
     }
     if !library.is_empty() {
         let patches = good(patch::load(library))?;
-        // Otherwise only measured beside a thousand connections; the aim for a million has the library loaded.
+        // Otherwise only measured beside a thousand connections; the aim for a million has the
+        // library loaded.
         let many = names.is_empty().then_some(TrafficKind::TcpAcksMany);
         // What is edited depends on the patches, so there that row would be another.
         for kind in kinds.into_iter().chain(many).filter(|&kind| kind != TrafficKind::DnsEdited) {
@@ -91,7 +96,7 @@ fn kind_of(name: &str) -> Result<TrafficKind> {
     TrafficKind::by_name(name).or(many).ok_or_else(|| {
         let all: Vec<&str> = TrafficKind::ALL.iter().map(|kind| kind.name()).collect();
         let many = TrafficKind::TcpAcksMany.name();
-        anyhow!("no row is called {name:?}; there are {}, {many}", all.join(", "))
+        Usage(format!("no row is called `{name}`; there are {}, {many}", all.join(", "))).into()
     })
 }
 
@@ -141,7 +146,8 @@ impl BenchRow {
         }
     }
 
-    /// What the patches make of a message of this kind; what `wirepatch explain --budget` tells sets apart by.
+    /// What the patches make of a message of this kind; what `wirepatch explain --budget` tells
+    /// sets apart by.
     fn work(&self) -> Option<f64> {
         let groups = [Group::everywhere(self.patches.len())];
         let plan = patch::compile(&self.patches, &groups, &Options::default()).ok()?;
@@ -304,7 +310,8 @@ impl RowResult {
         (&self.row, self.ports) == (&other.row, other.ports)
     }
 
-    /// Takes over what was better another time: fewer cycles, a lower floor, a shorter latency. A time that was not as expected stays one.
+    /// Takes over what was better another time: fewer cycles, a lower floor, a shorter latency. A
+    /// time that was not as expected stays one.
     pub(super) fn keep_better(&mut self, mut other: Self) {
         let as_expected = self.as_expected && other.as_expected;
         let p99 = |latency: Option<Latency>| latency.map_or(f64::INFINITY, |found| found.p99);

@@ -1,10 +1,14 @@
-//! Two lcores at a time: what each does alone and both do together, and what one does behind an lcore that receives and sends.
+//! Two lcores at a time: what each does alone and both do together, and what one does behind an
+//! lcore that receives and sends.
 //!
-//! Holds:     the layouts of `wirepatch run` on two CPUs: run to completion twice, each lcore with its own ports, journey and
-//!            counters over one plan and one pool; and a worker behind rings.
-//! Promises:  time is taken in stretches of 2 ms, and those count in which the kernel took the CPU from no lcore concerned; the
-//!            middle one of all rounds is told, so that neither a lucky nor a disturbed one decides.
-//! Never:     plays a connection twice: TCP's frames are made on the lcore that takes them, and making them is not counted.
+//! Holds:     the layouts of `wirepatch run` on two CPUs: run to completion twice, each lcore with
+//!            its own ports, journey and counters over one plan and one pool; and a worker behind
+//!            rings.
+//! Promises:  time is taken in stretches of 2 ms, and those count in which the kernel took the CPU
+//!            from no lcore concerned; the middle one of all rounds is told, so that neither a
+//!            lucky nor a disturbed one decides.
+//! Never:     plays a connection twice: TCP's frames are made on the lcore that takes them, and
+//!            making them is not counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -38,7 +42,8 @@ const ROWS: [(TrafficKind, bool); 4] = [
 /// How long a stretch is.
 const STRETCH_SECONDS: f64 = 0.002;
 
-/// One part in so many of what ran is left out: until caches and branch predictors have seen it all.
+/// One part in so many of what ran is left out: until caches and branch predictors have seen it
+/// all.
 const WARM_UP: usize = 8;
 
 /// Of the captures of four ports, queues, rings and caches.
@@ -47,7 +52,8 @@ const MBUFS: u32 = 65_535;
 /// Packets of one ring; `limits.ring_packets` unless set.
 const RING_PACKETS: u32 = 2_048;
 
-/// What an lcore does over and over: gives the frames that left, and, where only a part of a turn counts, its ticks.
+/// What an lcore does over and over: gives the frames that left, and, where only a part of a turn
+/// counts, its ticks.
 struct LcoreJob {
     turn: Box<dyn FnMut() -> (u64, u64) + Send>,
     /// All of the time counts.
@@ -180,7 +186,8 @@ fn run(bench: &Bench, jobs: Vec<(u32, LcoreJob)>) -> Result<Vec<(LcoreJob, Vec<L
     running.into_iter().map(|handle| join(handle, "lcore")).collect()
 }
 
-/// Ticks a packet in each stretch that counts: undisturbed itself, and all the while the other lcore as well.
+/// Ticks a packet in each stretch that counts: undisturbed itself, and all the while the other
+/// lcore as well.
 fn counting(own: &[LcoreStretch], other: Option<&[LcoreStretch]>) -> Vec<f64> {
     let is_quiet = |stretch: &LcoreStretch| {
         let Some(other) = other else { return true };
@@ -288,7 +295,8 @@ fn made(bench: &Bench, row: &BenchRow, publisher: &Arc<Publisher<ActivePlan>>) -
                 let mut frames = turn(nic, &mut core, tick(start, ticks_per_ms));
                 counted.0 += u64::try_from(frames).unwrap_or(0);
                 counted.1 += rdtsc().saturating_sub(begun);
-                // What both ports had was at most a burst, so this finds nothing, unless it was left for the next turn.
+                // What both ports had was at most a burst, so this finds nothing, unless it was
+                // left for the next turn.
                 while frames > 0 {
                     frames = turn(nic, &mut core, tick(start, ticks_per_ms));
                 }
@@ -318,7 +326,8 @@ mod tests {
             .collect();
         // Alone: the first two are warming up, one was disturbed, one had no packets.
         assert_eq!(counting(&own, None).len(), 12);
-        // Begins 40 later, so that each of own's meets two; that from 640 on was disturbed, and meets own's 600 and 700.
+        // Begins 40 later, so that each of own's meets two; that from 640 on was disturbed, and
+        // meets own's 600 and 700.
         let other: Vec<_> = (0..16).map(|at| stretch(at * 100 + 40, 1, at != 6)).collect();
         let found = counting(&own, Some(&other));
         assert_eq!(found.len(), 10);

@@ -1,4 +1,5 @@
-//! Without DPDK: generator, journey and sink on one thread, over ports in memory. What they share is the floor.
+//! Without DPDK: generator, journey and sink on one thread, over ports in memory. What they share
+//! is the floor.
 
 use std::sync::Arc;
 use std::time::Duration;

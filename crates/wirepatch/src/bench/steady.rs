@@ -1,8 +1,9 @@
-//! Whether the CPUs run at one speed: the same work in registers over and over, which neither memory nor another program's
-//! data can slow down.
+//! Whether the CPUs run at one speed: the same work in registers over and over, which neither
+//! memory nor another program's data can slow down.
 //!
-//! Two CPUs that are threads of one core slow each other down. So does another guest of the host on the other thread of a core
-//! of ours, which nothing here can see otherwise: that time is not reported as stolen.
+//! Two CPUs that are threads of one core slow each other down. So does another guest of the host on
+//! the other thread of a core of ours, which nothing here can see otherwise: that time is not
+//! reported as stolen.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -17,7 +18,8 @@ use super::row::real;
 /// Rounds of work in a piece: some ten microseconds.
 const PIECE_ROUNDS: u64 = 5_000;
 
-/// Above so many per cent of the quickest a piece was slowed down; above the other it was interrupted.
+/// Above so many per cent of the quickest a piece was slowed down; above the other it was
+/// interrupted.
 const SLOW_PER_CENT: u64 = 110;
 const TAKEN_PER_CENT: u64 = 300;
 

@@ -14,7 +14,8 @@ use super::row::real;
 
 const PROGRAM: &str = "dpdk-testpmd";
 
-/// `io` touches nothing of a frame, `macswap` its Ethernet header, `5tswap` addresses and ports as well.
+/// `io` touches nothing of a frame, `macswap` its Ethernet header, `5tswap` addresses and ports as
+/// well.
 const MODES: [&str; 3] = ["io", "macswap", "5tswap"];
 
 /// What it says when it is ready to be told something.

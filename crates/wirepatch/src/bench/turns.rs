@@ -1,7 +1,8 @@
 //! How long the turns of a measured lcore take: those that had frames, and those that found none.
 //!
-//! Holds:     [`TurnHistograms`], two histograms; [`StretchOrder`], what the feeder tells the measured lcore about its stretches of time; and
-//!            [`Recorder`], which the lcore's loop fills.
+//! Holds:     [`TurnHistograms`], two histograms; [`StretchOrder`], what the feeder tells the
+//!            measured lcore about its stretches of time; and [`Recorder`], which the lcore's loop
+//!            fills.
 //! Promises:  only stretches that the feeder said count are kept.
 //! Never:     is part of the product: `wirepatch run` times no turn.
 
@@ -52,8 +53,8 @@ impl TurnHistograms {
     }
 }
 
-/// What becomes of the turns taken now. The number of a stretch, and how it stands with it: a reader that missed a word of it
-/// sees that by the number.
+/// What becomes of the turns taken now. The number of a stretch, and how it stands with it: a
+/// reader that missed a word of it sees that by the number.
 #[derive(Debug, Default)]
 pub(super) struct StretchOrder(AtomicU64);
 

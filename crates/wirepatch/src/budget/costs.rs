@@ -117,8 +117,9 @@ impl Costs {
         own.max(self.library(traffic).cycles)
     }
 
-    /// Cycles under a set whose rules make `work` of a message: on the line through the two sets that were measured. Where
-    /// that line falls, or it is not known how much work they were, the dearer one.
+    /// Cycles under a set whose rules make `work` of a message: on the line through the two sets
+    /// that were measured. Where that line falls, or it is not known how much work they were, the
+    /// dearer one.
     pub(super) fn for_work(&self, traffic: CostTraffic, work: f64) -> f64 {
         let library = self.library(traffic);
         let Some(own) = self.row(traffic, PatchSet::Own) else { return library.cycles };

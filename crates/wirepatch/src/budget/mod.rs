@@ -1,8 +1,10 @@
-//! The line-rate contract: what packet rate a set of patches sustains on one core, from measured costs.
+//! The line-rate contract: what packet rate a set of patches sustains on one core, from measured
+//! costs.
 //!
-//! Holds:     the costs (`costs.json`, made of `benches/record/` by `make bench-page`), what is reckoned from them, and the
-//!            warning of a box whose workers cannot hold its links.
-//! Promises:  every figure says what it rests on; where two measurements disagree the dearer one counts.
+//! Holds:     the costs (`costs.json`, made of `benches/record/` by `make bench-page`), what is
+//!            reckoned from them, and the warning of a box whose workers cannot hold its links.
+//! Promises:  every figure says what it rests on; where two measurements disagree the dearer one
+//!            counts.
 //! Never:     measures, or guesses without saying so.
 
 mod costs;
@@ -21,7 +23,8 @@ pub(crate) use table::table;
 pub(crate) use warning::PortSpeed;
 pub(crate) use warning::{kernel_speeds, warnings};
 
-/// Preamble, start of frame and gap between frames (IEEE 802.3 clause 4): bytes of the wire that are no frame's.
+/// Preamble, start of frame and gap between frames (IEEE 802.3 clause 4): bytes of the wire that
+/// are no frame's.
 const WIRE_BYTES: f64 = 20.0;
 
 /// Frame lengths, check sequence included.
@@ -47,7 +50,8 @@ pub(crate) enum Basis {
     Measured,
     /// The instructions of this protocol's decoder, and the path of another protocol's packets.
     Instructions,
-    /// No message of this protocol was ever counted: the dearest decoder's instructions stand in for it.
+    /// No message of this protocol was ever counted: the dearest decoder's instructions stand in
+    /// for it.
     OtherProtocol,
 }
 
@@ -88,7 +92,8 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// Reckons `gbit_per_s` for what was compiled, with cores of `cpu_ghz`; `None`: of those it was measured on.
+    /// Reckons `gbit_per_s` for what was compiled, with cores of `cpu_ghz`; `None`: of those it was
+    /// measured on.
     pub(crate) fn new(
         explanation: &Explanation,
         gbit_per_s: f64,
@@ -136,8 +141,8 @@ impl Budget {
     }
 }
 
-/// What a module's rules make of a message: fields to find, passes over them, and rules looked at for every unit. The dearer
-/// direction counts.
+/// What a module's rules make of a message: fields to find, passes over them, and rules looked at
+/// for every unit. The dearer direction counts.
 pub(crate) fn work(module: &ModuleExplanation) -> f64 {
     let of = |cost: &patch::Cost| cost.fields + cost.automata + cost.every_unit_rules;
     let most = module.sides.iter().map(|side| of(&side.cost)).max().unwrap_or(0);

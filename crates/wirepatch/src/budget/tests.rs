@@ -25,7 +25,8 @@ fn set(modules: &[ModuleExplanation]) -> Explanation {
     Explanation { modules: modules.to_vec() }
 }
 
-/// Two rows of DNS, one ten times as dear as the other and with eleven times the work; everything else costs 100.
+/// Two rows of DNS, one ten times as dear as the other and with eleven times the work; everything
+/// else costs 100.
 fn costs() -> Costs {
     let mut rows = Vec::new();
     for traffic in ["udp-out-of-scope", "dns", "http-requests", "http-responses", "tcp-acks"] {
@@ -89,7 +90,8 @@ fn a_set_lies_on_the_line_between_the_measured_ones() {
 fn longer_datagrams_cost_more_and_their_path_once() {
     let budget = reckon(&[module("dns", "udp", 1)], 10.0, None);
     let shares = &budget.lines[1].shares;
-    // 18 bytes of payload in the shortest frame, 1,454 in the longest; 60 of 100 instructions are the message's.
+    // 18 bytes of payload in the shortest frame, 1,454 in the longest; 60 of 100 instructions are
+    // the message's.
     let times = (1_500.0 - UDP_BYTES) / (64.0 + FCS_BYTES - UDP_BYTES);
     assert!((shares[2].cycles_per_packet - 100.0 * (0.4 + 0.6 * times)).abs() < 0.1);
 }

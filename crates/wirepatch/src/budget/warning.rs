@@ -14,8 +14,9 @@ pub(crate) struct PortSpeed {
     pub(crate) mbps: u32,
 }
 
-/// One sentence for each kind of frame that `workers` cannot hold if all links are full of it: the smallest ones out of scope,
-/// and a mixture of the dearest protocol. Nothing where no link says how fast it is.
+/// One sentence for each kind of frame that `workers` cannot hold if all links are full of it: the
+/// smallest ones out of scope, and a mixture of the dearest protocol. Nothing where no link says
+/// how fast it is.
 pub(crate) fn warnings(
     workers: u16,
     speeds: &[PortSpeed],
@@ -67,9 +68,9 @@ fn links(speeds: &[PortSpeed]) -> String {
     speeds.iter().map(each).collect::<Vec<_>>().join(", ")
 }
 
-/// What the kernel knows of the ports' links, with no driver of ours started: of PCI devices that its own driver still has, and
-/// of network links used by name that have a device behind them. What a tap or a veth says of its speed is made up, and what
-/// DPDK says of a packet socket.
+/// What the kernel knows of the ports' links, with no driver of ours started: of PCI devices that
+/// its own driver still has, and of network links used by name that have a device behind them. What
+/// a tap or a veth says of its speed is made up, and what DPDK says of a packet socket.
 pub(crate) fn kernel_speeds(config: &Config) -> Vec<PortSpeed> {
     let ports = config.settings.ports.iter();
     ports

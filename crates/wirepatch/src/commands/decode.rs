@@ -113,7 +113,8 @@ impl Protocols {
         Ok(protocols)
     }
 
-    /// The protocol of a packet between two ports, and which way it goes. A port of a server's decides; of two, the destination.
+    /// The protocol of a packet between two ports, and which way it goes. A port of a server's
+    /// decides; of two, the destination.
     fn between(
         &self,
         transport: Transport,

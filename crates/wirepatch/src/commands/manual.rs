@@ -1,4 +1,5 @@
-//! The generated pages of the manual: protocols, reasons and the command line, from the tables the code itself runs on.
+//! The generated pages of the manual: protocols, reasons and the command line, from the tables the
+//! code itself runs on.
 
 use std::fs;
 use std::path::Path;

@@ -102,7 +102,8 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     Ok(code(true))
 }
 
-/// Room for what a capture of so many bytes can hold, up to what one core of an appliance has by default.
+/// Room for what a capture of so many bytes can hold, up to what one core of an appliance has by
+/// default.
 fn limits(capture_bytes: usize) -> Limits {
     /// A connection needs a packet, and a block holds at least one segment's bytes.
     const PACKET_BYTES_MIN: usize = 40;

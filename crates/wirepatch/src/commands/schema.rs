@@ -19,7 +19,8 @@ pub(crate) fn schema(args: &SchemaArgs) -> Result<ExitCode> {
     Ok(code(true))
 }
 
-/// A completion script. It is made whole before it is written: the generator panics on a closed pipe.
+/// A completion script. It is made whole before it is written: the generator panics on a closed
+/// pipe.
 pub(crate) fn completions(args: &CompletionsArgs) -> Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "wirepatch", &mut script);

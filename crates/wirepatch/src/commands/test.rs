@@ -48,7 +48,7 @@ pub(crate) fn test(args: &TestArgs) -> Result<ExitCode> {
         output::say(&summary(&patches, &proof))?;
     }
     for name in untested {
-        say_error(&format!("warning: {name} has no test cases: nothing proves it\n"));
+        say_error(&format!("warning: {name} has no test cases; write some under `tests:`\n"));
     }
     say_error(&render(&proof.diagnostics));
     Ok(code(passed))

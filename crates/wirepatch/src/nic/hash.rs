@@ -1,13 +1,16 @@
-//! Which worker a frame belongs to, where no NIC decides it: the same for both directions, and for every fragment.
+//! Which worker a frame belongs to, where no NIC decides it: the same for both directions, and for
+//! every fragment.
 
 use wire::Layers;
 
-/// A number that is the same whichever way the frame travels. By addresses only: a fragment has no ports, and must come to the
-/// worker of its connection all the same. Frames without IP addresses all get 0.
+/// A number that is the same whichever way the frame travels. By addresses only: a fragment has no
+/// ports, and must come to the worker of its connection all the same. Frames without IP addresses
+/// all get 0.
 pub(super) fn symmetric(frame: &[u8]) -> u32 {
     let Ok(layers) = Layers::ethernet(frame) else { return 0 };
     let Some((source, destination)) = layers.addresses(frame) else { return 0 };
-    // Addition and exclusive or commute, so swapping the two changes nothing; together they keep more than either alone.
+    // Addition and exclusive or commute, so swapping the two changes nothing; together they keep
+    // more than either alone.
     let mut sum = 0_u64;
     let mut mix = 0_u64;
     for (one, other) in source.chunks_exact(8).zip(destination.chunks_exact(8)) {

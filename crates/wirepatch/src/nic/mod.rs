@@ -1,4 +1,5 @@
-//! The DPDK NIC: frames are mbufs, ports are queues of a poll-mode driver or rings that other lcores serve.
+//! The DPDK NIC: frames are mbufs, ports are queues of a poll-mode driver or rings that other
+//! lcores serve.
 
 mod hash;
 mod queues;
@@ -50,12 +51,14 @@ impl Frame for DpdkFrame {
     }
 }
 
-/// Moves frames between the driver's vector and the journey's. Each is a pointer; no packet byte is touched.
+/// Moves frames between the driver's vector and the journey's. Each is a pointer; no packet byte is
+/// touched.
 pub(crate) fn take_in(mbufs: &mut Vec<Mbuf>, frames: &mut Vec<DpdkFrame>) {
     frames.extend(mbufs.drain(..).map(DpdkFrame));
 }
 
-/// Sends from the front of `frames` through `send`, which leaves what it refuses; that stays in `frames`, in order.
+/// Sends from the front of `frames` through `send`, which leaves what it refuses; that stays in
+/// `frames`, in order.
 pub(crate) fn hand_out(
     frames: &mut Vec<DpdkFrame>,
     mbufs: &mut Vec<Mbuf>,

@@ -9,7 +9,8 @@ use datapath::{FramePool, Lost, Nic, PortNo};
 
 use super::{DpdkFrame, hand_out, take_in};
 
-/// Room for a port's backlog on its way to the driver; more would have to be allocated on the packet path.
+/// Room for a port's backlog on its way to the driver; more would have to be allocated on the
+/// packet path.
 pub(super) const HAND_OUT_FRAMES: usize = 4_096;
 
 /// One worker's queues, by port number.

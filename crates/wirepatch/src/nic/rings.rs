@@ -1,11 +1,13 @@
-//! Rings: an lcore that receives hands frames to workers, and takes back what they send, through lockless rings.
+//! Rings: an lcore that receives hands frames to workers, and takes back what they send, through
+//! lockless rings.
 //!
 //! ```text
 //! port 0 ─ receive ─┬─ ring 0→worker 0 ─ worker 0 ─┬─ ring →port 1 ─ transmit ─ port 1
 //!                   └─ ring 0→worker 1 ─ worker 1 ─┘
 //! ```
 //!
-//! A connection's worker is chosen by a hash that is the same for both directions ([`super::hash`]).
+//! A connection's worker is chosen by a hash that is the same for both directions
+//! ([`super::hash`]).
 
 use std::sync::Arc;
 
@@ -129,7 +131,8 @@ impl Receiver {
                 continue;
             }
             ring.enqueue(batch);
-            // A worker that cannot keep up: what its ring refuses is lost here and counted, as a NIC would.
+            // A worker that cannot keep up: what its ring refuses is lost here and counted, as a
+            // NIC would.
             self.full.frames.add(u64::try_from(batch.len()).unwrap_or(0));
             Mbuf::free_bulk(batch);
         }
@@ -145,7 +148,8 @@ impl Transmitter {
         if self.waiting.is_empty() {
             return false;
         }
-        // What the port refuses waits for the next round; the ring behind it fills, and then the workers' backlog, which counts.
+        // What the port refuses waits for the next round; the ring behind it fills, and then the
+        // workers' backlog, which counts.
         self.queue.transmit(&mut self.waiting);
         true
     }

@@ -1,5 +1,5 @@
-//! The bundled capture, made by hand: questions to SQL Server's resolution service, a name server and a web server, one of
-//! each that a patch of the library has something to do with.
+//! The bundled capture, made by hand: questions to SQL Server's resolution service, a name server
+//! and a web server, one of each that a patch of the library has something to do with.
 
 use wire::{Layers, checksum};
 

@@ -1,6 +1,7 @@
 //! The binary as a user calls it: arguments in, exit code, standard output and files out.
 //!
-//! `UPDATE=1 cargo test -p wirepatch --test cli` writes the bundled capture and the golden report anew.
+//! `UPDATE=1 cargo test -p wirepatch --test cli` writes the bundled capture and the golden report
+//! anew.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

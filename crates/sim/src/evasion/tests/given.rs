@@ -21,7 +21,8 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../wirepatch/tests/data/evasion")
 }
 
-/// The client's frames of a capture, made for a server that begins at the second answer and says nothing.
+/// The client's frames of a capture, made for a server that begins at the second answer and says
+/// nothing.
 fn frames(capture: &[u8]) -> Option<(Vec<TimedFrame>, u32)> {
     let records = Capture::new(capture).filter_map(|item| match item {
         CaptureItem::Packet(record) => capture.get(record.data),

@@ -8,7 +8,8 @@ use crate::dice::Dice;
 
 const PORT: u16 = 7_000;
 
-/// What is replaced by what: shorter, equal, longer, by nothing; with repetitions inside the pattern.
+/// What is replaced by what: shorter, equal, longer, by nothing; with repetitions inside the
+/// pattern.
 const RULES: &[(&str, &str)] = &[
     ("evil", "x"),
     ("evil", "good"),

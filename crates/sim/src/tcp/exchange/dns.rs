@@ -1,4 +1,5 @@
-//! DNS over TCP (RFC 1035 section 4.2.2): queries that lose their OPT record, answers whose texts are cut.
+//! DNS over TCP (RFC 1035 section 4.2.2): queries that lose their OPT record, answers whose texts
+//! are cut.
 
 use offline::ConnectionSide;
 

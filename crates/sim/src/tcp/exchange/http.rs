@@ -1,4 +1,5 @@
-//! HTTP/1.1 with requests in a row or one at a time, bodies by length and in chunks, and rules in both directions.
+//! HTTP/1.1 with requests in a row or one at a time, bodies by length and in chunks, and rules in
+//! both directions.
 
 use offline::ConnectionSide;
 
@@ -56,7 +57,8 @@ pub(super) fn exchange(dice: &mut Dice, short: bool) -> Exchange {
     let most = if short { 3 } else { 20 };
     let ahead = dice.pick(&[0, 0, 3, 1_000]);
     let refusals = dice.pick(&[0, 0, 20, 70]);
-    // A server that has said all would end the connection, and with it the answers in its stead: the last is its own.
+    // A server that has said all would end the connection, and with it the answers in its stead:
+    // the last is its own.
     for left in (0..dice.between(1, most)).rev() {
         let refused = left > 0 && dice.percent(refusals);
         let request = request(dice, &on, short, refused);

@@ -72,7 +72,8 @@ pub(super) fn ftp(dice: &mut Dice, short: bool) -> Exchange {
             }
         }
     }
-    // A server that has said all would end the connection, and with it the answers in its stead: the last is its own.
+    // A server that has said all would end the connection, and with it the answers in its stead:
+    // the last is its own.
     same(&mut script, ConnectionSide::Client, "QUIT\r\n", ahead);
     same(&mut script, ConnectionSide::Server, "221 bye\r\n", 0);
     let rule = PatternRule { pattern: "evil".into(), with: "nothing of the kind".into() };

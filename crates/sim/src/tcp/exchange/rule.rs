@@ -1,6 +1,7 @@
 //! A rule of `data` as the simulator reckons it: a plain replacement over the whole stream.
 
-/// A pattern and what takes its place, where a stream as a whole can be checked by no more than that.
+/// A pattern and what takes its place, where a stream as a whole can be checked by no more than
+/// that.
 #[derive(Clone, Debug)]
 pub(crate) struct PatternRule {
     pub(crate) pattern: Vec<u8>,
@@ -8,8 +9,8 @@ pub(crate) struct PatternRule {
 }
 
 impl PatternRule {
-    /// Every match replaced. What may begin a match waits until it is known; what has been let go is gone, so if a replacement
-    /// makes up a match with it, only the rest of that is taken away.
+    /// Every match replaced. What may begin a match waits until it is known; what has been let go
+    /// is gone, so if a replacement makes up a match with it, only the rest of that is taken away.
     pub(crate) fn replaced(&self, bytes: &[u8]) -> Vec<u8> {
         let len = self.pattern.len();
         let mut out = Vec::with_capacity(bytes.len());
@@ -36,8 +37,9 @@ impl PatternRule {
         (0..=most).rev().find(|len| bytes.ends_with(&self.pattern[..*len])).unwrap_or(0)
     }
 
-    /// `heard` may be what became of `said` where the beginnings of some matches were let go: what would complete a match of
-    /// which something was let go is missing. Otherwise the place in `heard` up to which that is so.
+    /// `heard` may be what became of `said` where the beginnings of some matches were let go: what
+    /// would complete a match of which something was let go is missing. Otherwise the place in
+    /// `heard` up to which that is so.
     pub(crate) fn allows(&self, said: &[u8], heard: &[u8]) -> Result<(), usize> {
         let mut held = vec![HeldMatch { place: 0, matched: 0, kept: 0 }];
         for &byte in said {
@@ -78,7 +80,8 @@ impl PatternRule {
         let matched = self.follow(held.matched, byte);
         if matched == self.pattern.len() {
             let kept = held.kept + 1;
-            // Where the length stays, what is left of the match becomes what is left of its replacement.
+            // Where the length stays, what is left of the match becomes what is left of its
+            // replacement.
             let became: &[u8] = if kept == self.pattern.len() {
                 &self.with
             } else if self.with.len() == self.pattern.len() {
@@ -109,7 +112,8 @@ impl PatternRule {
         })
     }
 
-    /// The longest beginning of the pattern that the bytes end with, after `byte`, when it was `matched` before.
+    /// The longest beginning of the pattern that the bytes end with, after `byte`, when it was
+    /// `matched` before.
     fn follow(&self, matched: usize, byte: u8) -> usize {
         let mut bytes = self.pattern[..matched.min(self.pattern.len() - 1)].to_vec();
         bytes.push(byte);
@@ -117,7 +121,8 @@ impl PatternRule {
     }
 }
 
-/// How far a receiver has heard, and what may be held back from it: the last `kept` of `matched` bytes of the pattern.
+/// How far a receiver has heard, and what may be held back from it: the last `kept` of `matched`
+/// bytes of the pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct HeldMatch {
     place: usize,

@@ -95,7 +95,8 @@ impl ExchangeScript {
         Self { parts: Vec::new(), said: [0, 0] }
     }
 
-    /// `from` says `bytes`, which become `becomes`; it waits until it has heard everything before, or all but the last `ahead`.
+    /// `from` says `bytes`, which become `becomes`; it waits until it has heard everything before,
+    /// or all but the last `ahead`.
     pub(crate) fn say(
         &mut self,
         from: ConnectionSide,
@@ -113,7 +114,8 @@ impl ExchangeScript {
         self.parts.push(ExchangeMessage { from, bytes, becomes, after, pause_ms: 0 });
     }
 
-    /// The client says `bytes`, which the server is not to hear: the box gives `answer` in its stead.
+    /// The client says `bytes`, which the server is not to hear: the box gives `answer` in its
+    /// stead.
     pub(crate) fn refused(&mut self, bytes: Vec<u8>, answer: &[u8], ahead: usize) {
         self.say(ConnectionSide::Client, bytes, Vec::new(), ahead);
         self.say(ConnectionSide::Server, Vec::new(), answer.to_vec(), 0);

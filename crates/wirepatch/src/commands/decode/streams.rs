@@ -40,7 +40,8 @@ struct HalfStream {
     next: Option<Seq>,
     /// In order, not decoded yet.
     buffer: Vec<u8>,
-    /// Ahead of a gap: the bytes and what is to be said of them, by how far they are ahead of where this side began.
+    /// Ahead of a gap: the bytes and what is to be said of them, by how far they are ahead of where
+    /// this side began.
     ahead: BTreeMap<u64, (Vec<u8>, MessageOrigin)>,
     ahead_bytes: usize,
     /// Bytes in order so far, and where in them each packet's begin.
