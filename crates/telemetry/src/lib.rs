@@ -1,11 +1,11 @@
 //! Sums the per-core counters when asked, and shows them in Prometheus' text format.
 //!
 //! Holds:     [`Telemetry`], and the totals of plans that are no longer in force, per patch name.
-//! Promises:  a patch's counters never fall, whatever is reloaded; labels are names from the configuration and from tables
-//!            in the code, never from the network.
+//! Promises:  a patch's counters never fall, whatever is reloaded; label values are names of the
+//!            configuration and of tables in the code, never of the network.
 //! Never:     runs on a data-path thread, or reads a clock: the time is passed in.
 
-mod families;
+mod metrics;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -21,10 +21,11 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricT
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use stage::Direction;
 
-pub use families::{Family, Kind};
+pub use metrics::{Family, MetricKind, MetricLabel, metrics_page};
 
-/// Events that were reasons in the release before: for one release their series of `wirepatch_packets_total` stay, under a fate of
-/// their own, so that alerts by reason go on and sums by fate are right.
+/// Events that were reasons in the release before. For one release their series of
+/// `wirepatch_packets_total` stay, under a fate of their own: alerts by reason go on, and sums by fate
+/// are right.
 const FORMER_REASONS: [Event; 9] = [
     Event::FragmentTimedOut,
     Event::TcpPickedUp,
@@ -37,9 +38,9 @@ const FORMER_REASONS: [Event; 9] = [
     Event::TxQueueFull,
 ];
 
-/// What does not change while the appliance runs.
+/// Facts that do not change while the appliance runs.
 #[derive(Clone, Debug, Default)]
-pub struct Appliance {
+pub struct ApplianceInfo {
     /// Its version.
     pub version: String,
     /// DPDK's; empty without it.
@@ -59,20 +60,20 @@ pub struct Samples {
 impl Samples {
     /// Adds a value; `labels` in the order of [`Family::labels`].
     pub fn add(&mut self, family: Family, labels: &[&str], value: f64) {
-        let pairs = family.labels().iter().zip(labels).map(|(name, value)| {
+        let pairs = family.labels().iter().zip(labels).map(|(label, value)| {
             let mut pair = LabelPair::default();
-            pair.set_name((*name).to_owned());
+            pair.set_name(label.name().to_owned());
             pair.set_value((*value).to_owned());
             pair
         });
         let mut metric = Metric::from_label(pairs.collect());
         match family.kind() {
-            Kind::Counter => {
+            MetricKind::Counter => {
                 let mut counter = Counter::default();
                 counter.set_value(value);
                 metric.set_counter(counter);
             }
-            Kind::Gauge => {
+            MetricKind::Gauge => {
                 let mut gauge = Gauge::default();
                 gauge.set_value(value);
                 metric.set_gauge(gauge);
@@ -88,25 +89,25 @@ impl Samples {
     }
 }
 
-/// Something else to be asked at every scrape: rings, pools, links, drivers.
-type Source = Box<dyn Fn(&mut Samples) + Send + Sync>;
+/// Adds values to a scrape that only rings, pools, links and drivers know.
+type ScrapeSource = Box<dyn Fn(&mut Samples) + Send + Sync>;
 
 /// The metrics of one appliance.
 pub struct Telemetry {
     registry: Registry,
-    shared: Arc<Shared>,
+    shared: Arc<ScrapeState>,
 }
 
-struct Shared {
-    appliance: Appliance,
+struct ScrapeState {
+    appliance: ApplianceInfo,
     publisher: Arc<Publisher<ActivePlan>>,
     cores: Vec<Arc<CoreCounters>>,
-    /// What plans had counted that are gone. Locked around reclaiming and summing, so that no scrape sees a plan twice or not
-    /// at all.
+    /// Counts of plans that are gone. Locked around reclaiming and summing, so that a scrape sees
+    /// every plan exactly once.
     folded: Mutex<BTreeMap<Box<str>, PatchTotals>>,
     reloads: [AtomicU64; 2],
     now: AtomicI64,
-    sources: Mutex<Vec<Source>>,
+    sources: Mutex<Vec<ScrapeSource>>,
 }
 
 /// One patch's counters, summed.
@@ -122,18 +123,19 @@ pub struct PatchTotals {
     pub inserted_bytes: u64,
     /// Messages dropped or answered, connections closed.
     pub verdicts: u64,
-    /// What observe mode only counted.
+    /// Edits and verdicts that observe mode only counted.
     pub would_edit: u64,
 }
 
 impl Telemetry {
-    /// Over the counters of all `cores`. After this, only [`Self::fold`] may reclaim from `publisher`.
+    /// Over the counters of all `cores`. From now on only [`Self::fold`] may reclaim from
+    /// `publisher`.
     pub fn new(
-        appliance: Appliance,
+        appliance: ApplianceInfo,
         publisher: Arc<Publisher<ActivePlan>>,
         cores: Vec<Arc<CoreCounters>>,
     ) -> prometheus::Result<Self> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ScrapeState {
             appliance,
             publisher,
             cores,
@@ -158,7 +160,8 @@ impl Telemetry {
         (if succeeded { success } else { failure }).fetch_add(1, Relaxed);
     }
 
-    /// Takes back plans that no core holds any more and keeps what they had counted. Cheap; to be called now and then.
+    /// Frees plans that no core holds any more, and keeps their counts. Cheap; to be called now and
+    /// then.
     pub fn fold(&self) {
         self.shared.fold();
     }
@@ -178,7 +181,7 @@ impl Telemetry {
     }
 }
 
-impl Shared {
+impl ScrapeState {
     fn fold(&self) {
         let mut folded = lock(&self.folded);
         self.publisher.reclaim(|old| add_patches(&old, &mut folded));
@@ -187,7 +190,7 @@ impl Shared {
     fn patches(&self) -> BTreeMap<Box<str>, PatchTotals> {
         let folded = lock(&self.folded);
         let mut patches = folded.clone();
-        self.publisher.each(|force| add_patches(force, &mut patches));
+        self.publisher.each(|active| add_patches(active, &mut patches));
         drop(folded);
         patches
     }
@@ -303,14 +306,15 @@ impl Shared {
     }
 }
 
-/// Adds what every core counted under one plan, by patch name.
-fn add_patches(force: &ActivePlan, totals: &mut BTreeMap<Box<str>, PatchTotals>) {
-    let plan = &force.plan;
+/// Adds every core's counts under one plan, by patch name.
+fn add_patches(active: &ActivePlan, totals: &mut BTreeMap<Box<str>, PatchTotals>) {
+    let plan = &active.plan;
     let mut messages = HashMap::<PatchNo, u64>::new();
     for (at, module) in plan.modules.iter().enumerate() {
         let Ok(no) = u16::try_from(at).map(ModuleNo) else { break };
         for direction in Direction::BOTH {
-            let cells = force.all_counters().iter().filter_map(|tally| tally.module(no, direction));
+            let cells =
+                active.all_counters().iter().filter_map(|counters| counters.module(no, direction));
             let seen = cells.fold(0_u64, |sum, cells| sum.wrapping_add(cells.messages.load()));
             for &patch in &module.direction(direction).patches {
                 let sum = messages.entry(patch).or_default();
@@ -322,7 +326,7 @@ fn add_patches(force: &ActivePlan, totals: &mut BTreeMap<Box<str>, PatchTotals>)
         let Ok(no) = u16::try_from(at).map(PatchNo) else { break };
         let sum = totals.entry(patch.name.clone()).or_default();
         sum.messages = sum.messages.wrapping_add(messages.get(&no).copied().unwrap_or(0));
-        for cells in force.all_counters().iter().filter_map(|tally| tally.patch(no)) {
+        for cells in active.all_counters().iter().filter_map(|counters| counters.patch(no)) {
             sum.edits = sum.edits.wrapping_add(cells.edits.load());
             sum.removed_bytes = sum.removed_bytes.wrapping_add(cells.removed_bytes.load());
             sum.inserted_bytes = sum.inserted_bytes.wrapping_add(cells.inserted_bytes.load());
@@ -332,16 +336,16 @@ fn add_patches(force: &ActivePlan, totals: &mut BTreeMap<Box<str>, PatchTotals>)
     }
 }
 
-/// What the registry asks.
+/// The collector that the registry asks.
 struct Scrape {
-    shared: Arc<Shared>,
+    shared: Arc<ScrapeState>,
     descriptions: Vec<Desc>,
 }
 
 impl Scrape {
-    fn new(shared: Arc<Shared>) -> prometheus::Result<Self> {
+    fn new(shared: Arc<ScrapeState>) -> prometheus::Result<Self> {
         let describe = |family: &Family| {
-            let labels = family.labels().iter().map(|&label| label.to_owned()).collect();
+            let labels = family.labels().iter().map(|label| label.name().to_owned()).collect();
             Desc::new(family.name().to_owned(), family.help().to_owned(), labels, HashMap::new())
         };
         let descriptions = Family::ALL.iter().map(describe).collect::<prometheus::Result<_>>()?;
@@ -364,8 +368,8 @@ impl Collector for Scrape {
                 shown.set_name(family.name().to_owned());
                 shown.set_help(family.help().to_owned());
                 shown.set_field_type(match family.kind() {
-                    Kind::Counter => MetricType::COUNTER,
-                    Kind::Gauge => MetricType::GAUGE,
+                    MetricKind::Counter => MetricType::COUNTER,
+                    MetricKind::Gauge => MetricType::GAUGE,
                 });
                 shown.set_metric(metrics);
                 shown

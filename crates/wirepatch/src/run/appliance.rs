@@ -11,7 +11,7 @@ use datapath::{ActivePlan, Event, PortNo, Reason};
 use patch::{Diagnostic, render};
 use plan::{Mode, Publisher};
 use serde_json::{Value, json};
-use telemetry::{Family, PatchTotals, Samples, Telemetry};
+use telemetry::{ApplianceInfo, Family, PatchTotals, Samples, Telemetry};
 
 use crate::budget::{self, Budget, PortSpeed};
 
@@ -65,7 +65,7 @@ impl Appliance {
 
     /// Looks after what runs from now on.
     pub(super) fn watch(&self, watched: &Watched) -> Result<()> {
-        let appliance = telemetry::Appliance {
+        let appliance = ApplianceInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             dpdk: capsule::Eal::dpdk_version(),
             ports: watched.ports.iter().map(|(name, _)| name.clone()).collect(),
