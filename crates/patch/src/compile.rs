@@ -4,21 +4,17 @@
 //! Promises:  a plan is made whole or not at all; everything that stands in its way is reported at once.
 //! Never:     types a rule: that was done when its patch was read.
 
+mod direction;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use plan::{
-    Condition, DirectionRules, FailMode, GroupInfo, GroupNo, Hold, Mode, Module, PatchInfo,
-    PatchNo, Plan, Rule, Transform,
-};
-use proto::{Slot, Transport, Wanted, limits};
+use plan::{DirectionRules, FailMode, GroupInfo, GroupNo, Mode, Module, PatchInfo, PatchNo, Plan};
+use proto::{Transport, limits};
 use stage::Direction;
 
-use crate::conflict::{self, Facts};
 use crate::diagnostic::Diagnostic;
-use crate::hold::{self, Need};
 use crate::library::{Patch, repeated};
-use crate::rule::CheckedRule;
-use crate::slots;
+use direction::RuleSet;
 
 /// Servers that share patches and a mode.
 #[derive(Clone, Debug, Default)]
@@ -121,10 +117,17 @@ fn distinct(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
 }
 
 /// The patches of a module, and its ports.
-type Scope = BTreeMap<(Transport, Vec<usize>), Vec<u16>>;
+type GroupScope = BTreeMap<(Transport, Vec<usize>), Vec<u16>>;
 
 /// Which group a (transport, port, prefix) belongs to, and its first patch there.
 type Owners = HashMap<(Transport, u16, ([u8; 16], u8)), (usize, usize)>;
+
+/// Where a protocol is spoken.
+#[derive(Clone, Copy)]
+struct ServerPort {
+    transport: Transport,
+    port: u16,
+}
 
 struct Compiler<'a> {
     patches: &'a [Patch],
@@ -134,7 +137,7 @@ struct Compiler<'a> {
 
 impl<'a> Compiler<'a> {
     /// A group's ports, those with the same patches together: each such set is a module.
-    fn scope(&mut self, group: &Group) -> Scope {
+    fn scope(&mut self, group: &Group) -> GroupScope {
         let mut by_port: BTreeMap<(Transport, u16), Vec<usize>> = BTreeMap::new();
         let mut seen = HashSet::new();
         for &index in &group.patches {
@@ -152,7 +155,7 @@ impl<'a> Compiler<'a> {
             }
         }
         let mut refused: HashSet<(usize, usize)> = HashSet::new();
-        let mut scope = Scope::new();
+        let mut scope = GroupScope::new();
         for ((transport, port), members) in by_port {
             let protocol =
                 |index: &usize| self.patches.get(*index).map(|patch| patch.protocol().name);
@@ -160,7 +163,7 @@ impl<'a> Compiler<'a> {
             let strange = members.iter().find(|index| protocol(index) != protocol(&first));
             if let Some(&strange) = strange {
                 if refused.insert((first, strange)) {
-                    self.two_protocols(group, (transport, port), first, strange);
+                    self.two_protocols(group, ServerPort { transport, port }, first, strange);
                 }
                 continue;
             }
@@ -169,17 +172,12 @@ impl<'a> Compiler<'a> {
         scope
     }
 
-    fn two_protocols(
-        &mut self,
-        group: &Group,
-        (transport, port): (Transport, u16),
-        first: usize,
-        strange: usize,
-    ) {
+    fn two_protocols(&mut self, group: &Group, at: ServerPort, first: usize, strange: usize) {
         let (Some(first), Some(strange)) = (self.patches.get(first), self.patches.get(strange))
         else {
             return;
         };
+        let ServerPort { transport, port } = at;
         let word = match transport {
             Transport::Tcp => "TCP",
             Transport::Udp => "UDP",
@@ -198,7 +196,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Two groups may not both have a module on the same servers' port.
-    fn claim(&mut self, scope: &Scope, no: usize, groups: &[Group], owners: &mut Owners) {
+    fn claim(&mut self, scope: &GroupScope, no: usize, groups: &[Group], owners: &mut Owners) {
         let Some(group) = groups.get(no) else { return };
         let everywhere = [([0; 16], 0)];
         let prefixes: &[_] = if group.prefixes.is_empty() { &everywhere } else { &group.prefixes };
@@ -240,8 +238,8 @@ impl<'a> Compiler<'a> {
         ports: Vec<u16>,
     ) -> Option<Module> {
         let decoder = self.patches.get(*members.first()?)?.decoder;
-        let request = self.side(transport, Direction::Request, members);
-        let response = self.side(transport, Direction::Response, members);
+        let request = self.direction(transport, Direction::Request, members);
+        let response = self.direction(transport, Direction::Response, members);
         Some(Module {
             group: group_no,
             decoder,
@@ -254,224 +252,18 @@ impl<'a> Compiler<'a> {
     }
 
     /// One direction of one module: all its patches' rules, in order, in one numbering.
-    fn side(
+    fn direction(
         &mut self,
         transport: Transport,
         direction: Direction,
         members: &[usize],
     ) -> Option<DirectionRules> {
         let protocol = self.patches.get(*members.first()?)?.protocol();
-        let mut wanted = Wanted::new(protocol);
-        let mut rules: Vec<Rule> = Vec::new();
-        let mut from: Vec<(&'a Patch, &'a CheckedRule)> = Vec::new();
-        let mut concerned = Vec::new();
+        let mut rules = RuleSet::new(protocol, self.options, &mut self.found);
         for &index in members {
             let Some(patch) = self.patches.get(index) else { continue };
-            let no = PatchNo(u16::try_from(index).unwrap_or(u16::MAX));
-            let mine =
-                patch.rules.iter().filter(|rule| rule.direction.is_none_or(|own| own == direction));
-            for rule in mine {
-                if concerned.last() != Some(&no) {
-                    concerned.push(no);
-                }
-                let mut slot = |old: Slot| -> Slot {
-                    let (id, key) = patch.wanted.field_of(old);
-                    match key {
-                        Some(key) => wanted.want_key(id, key),
-                        None => wanted.want(id),
-                    }
-                };
-                let mut when: Condition = rule.when.clone();
-                slots::each(&mut when, &mut |old, _| *old = slot(*old));
-                let target = rule.target.map(&mut slot);
-                rules.push(Rule { patch: no, target, when, transform: rule.transform.clone() });
-                from.push((patch, rule));
-            }
+            rules.add(PatchNo(u16::try_from(index).unwrap_or(u16::MAX)), patch, direction);
         }
-        // The last number is not used: a table of rules writes it for "none".
-        if rules.len() >= usize::from(u16::MAX) || wanted.slot_count() >= usize::from(u16::MAX) {
-            let message =
-                format!("more than 65534 rules or fields of {} in one group", protocol.name);
-            self.found.push(Diagnostic::of_file("", message));
-            return None;
-        }
-        self.contradictions(&wanted, &rules, &from);
-        if transport == Transport::Udp {
-            // A datagram is always whole.
-            return Some(DirectionRules::new(wanted, rules, Hold::Streaming, concerned));
-        }
-        let mut holds = false;
-        let mut undecidable = Vec::new();
-        for (rule, (patch, checked)) in rules.iter().zip(&from) {
-            let need = hold::of_rule(protocol, &wanted, rule.target, &rule.when, &rule.transform);
-            match &need {
-                Need::Streaming(_) => continue,
-                Need::Unit(_) => holds = true,
-                Need::Head(_) => {
-                    holds = true;
-                    wanted.want_whole();
-                }
-            }
-            undecidable.extend(self.bounded(&wanted, rule, patch, checked, &need));
-        }
-        self.found.extend(undecidable);
-        let mut side = DirectionRules::new(wanted, rules, Hold::Streaming, concerned);
-        // A slot's program has room for so many rules; the rest wait for the whole field.
-        for (no, (rule, (patch, checked))) in side.rules.iter().zip(&from).enumerate() {
-            let Some(slot) = rule.target.and_then(|target| side.index.slot(target)) else {
-                continue;
-            };
-            if slot.whole().iter().any(|whole| usize::from(*whole) == no) {
-                holds = true;
-                if rule.transform.streams() {
-                    let need = Need::Unit(
-                        "the field has more patterns and conditions than one pass can look for"
-                            .to_owned(),
-                    );
-                    let refused = self.bounded(&side.wanted, rule, patch, checked, &need);
-                    self.found.extend(refused);
-                }
-            }
-        }
-        if holds {
-            side.hold = Hold::UpTo(self.options.hold_bytes_max);
-        }
-        Some(side)
+        rules.compile(transport)
     }
-
-    /// A rule that needs a hold has to be decidable within it.
-    fn bounded(
-        &self,
-        wanted: &Wanted,
-        rule: &Rule,
-        patch: &Patch,
-        checked: &CheckedRule,
-        need: &Need,
-    ) -> Option<Diagnostic> {
-        let protocol = patch.protocol();
-        let why = match need {
-            Need::Streaming(_) => return None,
-            Need::Unit(why) | Need::Head(why) => why,
-        };
-        if let Some(slot) = hold::endless(protocol, wanted, rule.target, &rule.when) {
-            let field = hold::shown(protocol, wanted, slot);
-            let message = format!("`{}` cannot be run on `{field}` as it streams by", checked.verb);
-            return Some(
-                Diagnostic::new(&patch.file, checked.place, message)
-                    .note(format!("{why}, and `{field}` has no end that could be waited for"))
-                    .help("use truncate, mask, or a pattern whose longest match is bounded, without reading the field in `when`"),
-            );
-        }
-        let needed = hold::field_bytes(&rule.when, &rule.transform);
-        let limit = self.options.hold_bytes_max;
-        if needed <= u64::from(limit) {
-            return None;
-        }
-        Some(
-            Diagnostic::new(
-                &patch.file,
-                checked.place,
-                format!("this rule needs {needed} bytes held back, and the limit is {limit}"),
-            )
-            .note(format!("it cannot be streamed: {why}"))
-            .help("raise the hold limit, lower the rule's bound, or leave `when` away so that it streams"),
-        )
-    }
-
-    fn contradictions(
-        &mut self,
-        wanted: &Wanted,
-        rules: &[Rule],
-        from: &[(&'a Patch, &'a CheckedRule)],
-    ) {
-        let mut by_target: HashMap<Slot, Vec<usize>> = HashMap::new();
-        let mut by_text: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (no, (rule, (_, checked))) in rules.iter().zip(from).enumerate() {
-            match rule.target {
-                Some(target) => by_target.entry(target).or_default().push(no),
-                // Two verdicts contradict each other only on the same condition; else the first that applies decides.
-                None => by_text.entry(&checked.when_text).or_default().push(no),
-            }
-        }
-        let mut pairs: Vec<(usize, usize, String)> = Vec::new();
-        for same in by_text.values() {
-            pairs.extend(clashes(rules, same, |_, _| false));
-        }
-        for (target, same) in by_target {
-            let facts: HashMap<usize, Facts> = same
-                .iter()
-                .filter_map(|&no| {
-                    let (patch, _) = from.get(no)?;
-                    let protocol = patch.protocol();
-                    let single = |slot: Slot| {
-                        slot == target
-                            || protocol
-                                .def(wanted.field_of(slot).0)
-                                .is_some_and(|def| !def.repeated && !def.keyed)
-                    };
-                    Some((no, Facts::of(&rules.get(no)?.when, &single)))
-                })
-                .collect();
-            pairs.extend(clashes(rules, &same, |a, b| {
-                facts.get(&a).zip(facts.get(&b)).is_some_and(|(a, b)| a.exclude(b))
-            }));
-        }
-        pairs.sort();
-        for (earlier, later, why) in pairs {
-            let (Some((first, first_rule)), Some((second, second_rule))) =
-                (from.get(earlier), from.get(later))
-            else {
-                continue;
-            };
-            let message = if first.name == second.name {
-                format!("two rules of `{}` contradict each other", first.name)
-            } else {
-                format!("`{}` and `{}` contradict each other", first.name, second.name)
-            };
-            self.found.push(
-                Diagnostic::new(&second.file, second_rule.place, message)
-                    .label(format!("this `{}`", second_rule.verb))
-                    .other(&first.file, first_rule.place, format!("and this `{}`", first_rule.verb))
-                    .note(why)
-                    .help("leave one of them out of the group, or part them by their conditions"),
-            );
-        }
-    }
-}
-
-/// The pairs among `same` that contradict each other and are not parted by their conditions.
-fn clashes(
-    rules: &[Rule],
-    same: &[usize],
-    parted: impl Fn(usize, usize) -> bool,
-) -> Vec<(usize, usize, String)> {
-    let mut found = Vec::new();
-    let numbered: Vec<(usize, &Transform)> =
-        same.iter().filter_map(|&no| rules.get(no).map(|rule| (no, &rule.transform))).collect();
-    // Patterns contradict nothing by their constants: those of the many patches of a field stay out of the pairing.
-    let bounds: Vec<_> =
-        numbered.iter().filter(|(_, transform)| transform.pattern().is_none()).collect();
-    for (at, (earlier, first)) in bounds.iter().enumerate() {
-        for (later, second) in bounds.iter().skip(at.saturating_add(1)) {
-            if let Some(why) = conflict::between(first, second)
-                && !parted(*earlier, *later)
-            {
-                found.push((*earlier, *later, why));
-            }
-        }
-    }
-    let transforms: Vec<&Transform> = numbered.iter().map(|(_, transform)| *transform).collect();
-    for (keeper, writer) in conflict::written_back(&transforms) {
-        let (Some((keeper, _)), Some((writer, _))) = (numbered.get(keeper), numbered.get(writer))
-        else {
-            continue;
-        };
-        if !parted(*keeper, *writer) {
-            let why = "one writes what the other takes out".to_owned();
-            found.push((*keeper.min(writer), *keeper.max(writer), why));
-        }
-    }
-    found.sort();
-    found.dedup_by_key(|(earlier, later, _)| (*earlier, *later));
-    found
 }

@@ -156,9 +156,9 @@ enum Fact {
 
 /// Constants that have to hold for a condition, found in its outermost `and`s: prepared once a rule, compared many times.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Facts(Vec<(Slot, Fact)>);
+pub(crate) struct ConditionFacts(Vec<(Slot, Fact)>);
 
-impl Facts {
+impl ConditionFacts {
     /// `single` says which slots occur once in reach of the rule: two values of another slot do not exclude each other.
     pub(crate) fn of(when: &Condition, single: &dyn Fn(Slot) -> bool) -> Self {
         let mut facts = Vec::new();

@@ -7,7 +7,7 @@ use proto::Transport;
 use serde::Serialize;
 use stage::Direction;
 
-use crate::hold::{self, Need};
+use crate::hold::{self, HeldRule, HoldNeed};
 use crate::slots;
 use crate::verbs;
 
@@ -134,13 +134,12 @@ fn of_side(plan: &Plan, module: &Module, direction: Direction) -> SideExplanatio
         .rules
         .iter()
         .map(|rule| {
-            let need =
-                hold::of_rule(protocol, &side.wanted, rule.target, &rule.when, &rule.transform);
+            let need = HeldRule::new(protocol, &side.wanted, rule).need();
             let (class, window_bytes, why) = match need {
                 _ if module.transport == Transport::Udp => ("datagram", 0, None),
-                Need::Streaming(window) => ("streaming", window, None),
-                Need::Unit(why) => ("unit", 0, Some(why)),
-                Need::Head(why) => ("head", 0, Some(why)),
+                HoldNeed::Streaming(window) => ("streaming", window, None),
+                HoldNeed::Unit(why) => ("unit", 0, Some(why)),
+                HoldNeed::Head(why) => ("head", 0, Some(why)),
             };
             let patch = plan.patches.get(usize::from(rule.patch.0));
             RuleExplanation {

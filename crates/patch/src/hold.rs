@@ -1,15 +1,15 @@
 //! How much of a unit a rule has to see before it can act: nothing more than is there, the whole unit, or the whole message
 //! head. What the compiler's streaming and hold classes rest on.
 
-use plan::{Bound, Compare, Condition, Measure, Operand, StreamingClass, Test, Transform};
-use proto::{Protocol, Slot, Wanted};
+use plan::{Bound, Compare, Condition, Measure, Operand, Rule, StreamingClass, Test, Transform};
+use proto::{FieldDef, Protocol, Slot, Wanted};
 
 use crate::slots::{self, Use};
 
 /// See the module. Ordered from cheap to dear.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Need {
-    /// Works on pieces, holding back at most this many bytes (the beginning of a pattern).
+pub(crate) enum HoldNeed {
+    /// It works on pieces, and holds back at most this many bytes: the beginning of a match.
     Streaming(u32),
     /// The unit, for this reason.
     Unit(String),
@@ -17,76 +17,108 @@ pub(crate) enum Need {
     Head(String),
 }
 
-/// What one rule needs over TCP. `wanted` numbers its slots.
-pub(crate) fn of_rule(
-    protocol: &Protocol,
-    wanted: &Wanted,
-    target: Option<Slot>,
-    when: &Condition,
-    transform: &Transform,
-) -> Need {
-    let uses = slots::of(when);
-    let name = |slot: Slot| shown(protocol, wanted, slot);
-    let class = transform.traits().class;
-    match class {
-        StreamingClass::Elements => {
-            return Need::Head("elements are counted over the whole message".to_owned());
-        }
-        StreamingClass::Message => {
-            return Need::Head("the message is let through or not as a whole".to_owned());
-        }
-        StreamingClass::EachByte | StreamingClass::PartialMatch(_) | StreamingClass::Unit => {}
-    }
-    if let Some((slot, _)) = uses.iter().find(|(_, what)| *what == Use::Occurrences) {
-        return Need::Head(format!("the condition counts `{}`", name(*slot)));
-    }
-    let mut read: Vec<Slot> = uses.iter().map(|(slot, _)| *slot).chain(target).collect();
-    read.sort_unstable();
-    read.dedup();
+/// A rule in the numbering of slots that it was compiled with.
+#[derive(Clone, Copy)]
+pub(crate) struct HeldRule<'r> {
+    pub(crate) protocol: &'r Protocol,
+    pub(crate) wanted: &'r Wanted,
+    pub(crate) target: Option<Slot>,
+    pub(crate) when: &'r Condition,
+    pub(crate) transform: &'r Transform,
+}
 
-    let streamed = match class {
-        StreamingClass::EachByte => Ok(0),
-        StreamingClass::PartialMatch(bytes) => Ok(bytes),
-        _ if transform.pattern().is_some() => {
-            Err("a match of its pattern may be of any length".to_owned())
+impl<'r> HeldRule<'r> {
+    pub(crate) fn new(protocol: &'r Protocol, wanted: &'r Wanted, rule: &'r Rule) -> Self {
+        let Rule { target, when, transform, .. } = rule;
+        Self { protocol, wanted, target: *target, when, transform }
+    }
+
+    /// What it needs over TCP.
+    pub(crate) fn need(self) -> HoldNeed {
+        let uses = slots::of(self.when);
+        let class = self.transform.traits().class;
+        match class {
+            StreamingClass::Elements => {
+                return HoldNeed::Head("elements are counted over the whole message".to_owned());
+            }
+            StreamingClass::Message => {
+                return HoldNeed::Head("the message is let through or not as a whole".to_owned());
+            }
+            StreamingClass::EachByte | StreamingClass::PartialMatch(_) | StreamingClass::Unit => {}
         }
-        _ => Err("it works on the whole field".to_owned()),
-    };
-    let streamed = streamed.and_then(|window| {
-        let slot = target.ok_or_else(|| "it works on the whole unit".to_owned())?;
-        let (id, _) = wanted.field_of(slot);
-        let def = protocol.def(id).filter(|def| def.streams);
-        let Some(def) = def else {
-            return Err(format!("`{}` is not given out in pieces", name(slot)));
+        if let Some((slot, _)) = uses.iter().find(|(_, what)| *what == Use::Occurrences) {
+            return HoldNeed::Head(format!("the condition counts `{}`", self.shown(*slot)));
+        }
+        let mut read: Vec<Slot> = uses.iter().map(|(slot, _)| *slot).chain(self.target).collect();
+        read.sort_unstable();
+        read.dedup();
+        match self.streams(class, &uses) {
+            Ok(bytes) => HoldNeed::Streaming(bytes),
+            // Which fields share a unit only the decoder knows; all are together in a whole head.
+            Err(why) if read.len() > 1 => HoldNeed::Head(why),
+            Err(why) => HoldNeed::Unit(why),
+        }
+    }
+
+    /// Bytes of a partial match that it holds where it works on pieces, or why it does not.
+    fn streams(self, class: StreamingClass, uses: &[(Slot, Use)]) -> Result<u32, String> {
+        let bytes = match class {
+            StreamingClass::EachByte => 0,
+            StreamingClass::PartialMatch(bytes) => bytes,
+            _ if self.transform.pattern().is_some() => {
+                return Err("a match of its pattern may be of any length".to_owned());
+            }
+            _ => return Err("it works on the whole field".to_owned()),
         };
-        for (other, what) in &uses {
-            if *other == slot {
-                if *what == Use::Presence {
-                    continue;
-                }
-                return Err(format!("the condition reads `{}` itself", name(slot)));
+        let slot = self.target.ok_or_else(|| "it works on the whole unit".to_owned())?;
+        let def = self.def(slot).filter(|def| def.streams);
+        if def.is_none() {
+            return Err(format!("`{}` is not given out in pieces", self.shown(slot)));
+        }
+        for (other, what) in uses {
+            if *other == slot && *what != Use::Presence {
+                return Err(format!("the condition reads `{}` itself", self.shown(slot)));
             }
-            // Fields of one element, or of lines the field does not stand in, are not there yet when its first bytes
-            // are; plain fields that the table lists before it, in one unit, are.
-            let (other_id, key) = wanted.field_of(*other);
-            let earlier = key.is_none()
-                && other_id < id
-                && !def.element
-                && !def.repeated
-                && protocol
-                    .def(other_id)
-                    .is_some_and(|other| !other.streams && !other.element && !other.repeated);
-            if !earlier {
-                return Err(format!("the condition reads `{}`", name(*other)));
+            if *other != slot && !self.comes_before(*other, slot) {
+                return Err(format!("the condition reads `{}`", self.shown(*other)));
             }
         }
-        Ok(window)
-    });
-    match streamed {
-        Ok(window) => Need::Streaming(window),
-        // Which fields share a unit only the decoder knows; all are together in a whole head.
-        Err(why) if read.len() > 1 => Need::Head(why),
-        Err(why) => Need::Unit(why),
+        Ok(bytes)
+    }
+
+    /// Whether `earlier` is known when the first bytes of `slot` are there. Plain fields that the table lists before it, in
+    /// one unit, are. Fields of the same element, or of other lines, are not.
+    fn comes_before(self, earlier: Slot, slot: Slot) -> bool {
+        let (Some(def), Some(earlier_def)) = (self.def(slot), self.def(earlier)) else {
+            return false;
+        };
+        let (id, _) = self.wanted.field_of(slot);
+        let (earlier_id, key) = self.wanted.field_of(earlier);
+        key.is_none()
+            && earlier_id < id
+            && !def.element
+            && !def.repeated
+            && !earlier_def.streams
+            && !earlier_def.element
+            && !earlier_def.repeated
+    }
+
+    fn def(self, slot: Slot) -> Option<&'r FieldDef> {
+        self.protocol.def(self.wanted.field_of(slot).0)
+    }
+
+    fn shown(self, slot: Slot) -> String {
+        shown(self.protocol, self.wanted, slot)
+    }
+
+    /// The endless field that it would wait for where it needs a hold.
+    pub(crate) fn endless(self) -> Option<Slot> {
+        let read = slots::of(self.when)
+            .into_iter()
+            .filter(|(_, what)| *what != Use::Presence)
+            .map(|(slot, _)| slot)
+            .chain(self.target);
+        read.into_iter().find(|slot| self.def(*slot).is_some_and(|def| def.endless))
     }
 }
 
@@ -98,22 +130,6 @@ pub(crate) fn shown(protocol: &Protocol, wanted: &Wanted, slot: Slot) -> String 
         Some(key) => format!("{name}[\"{}\"]", String::from_utf8_lossy(key)),
         None => name.to_owned(),
     }
-}
-
-/// The endless field a rule that needs a hold would wait for, if there is one.
-pub(crate) fn endless(
-    protocol: &Protocol,
-    wanted: &Wanted,
-    target: Option<Slot>,
-    when: &Condition,
-) -> Option<Slot> {
-    let read = slots::of(when)
-        .into_iter()
-        .filter(|(_, what)| *what != Use::Presence)
-        .map(|(slot, _)| slot)
-        .chain(target);
-    read.into_iter()
-        .find(|slot| protocol.def(wanted.field_of(*slot).0).is_some_and(|def| def.endless))
 }
 
 /// Bytes of one field that a rule has to see to be decided: `len(x) > 300` needs 301.

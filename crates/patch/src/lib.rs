@@ -37,7 +37,7 @@ pub use file::Equivalence;
 pub use library::{Patch, load};
 pub use schema::patch_schema;
 pub use spelling::nearest;
-pub use test_case::{Answer, Expect, TestCase, TestStep};
+pub use test_case::{Expect, ExpectedReply, TestCase, TestStep};
 
 /// Bounds of the hold an operator may set.
 pub use proto::limits::{HOLD_BYTES_DEFAULT, HOLD_BYTES_MAX};

@@ -11,9 +11,9 @@ use stage::Direction;
 use crate::condition::RuleContext;
 use crate::diagnostic::{Diagnostic, Place, SourceFile};
 use crate::file::{DirectionName, Equivalence, PatchFile, TransportName};
-use crate::rule::{CheckedRule, RuleReader};
+use crate::rule::{Answers, CheckedRule, Mistakes, RuleReader};
 use crate::spelling::nearest;
-use crate::test_case::{Ground, TestCase};
+use crate::test_case::{CaseContext, TestCase};
 use crate::yaml::from_source;
 
 /// Largest patch file.
@@ -122,55 +122,23 @@ impl Patch {
         check_names(file, &raw, found);
         let protocols: Vec<&'static Protocol> =
             decoders.iter().map(|decoder| decoder.protocol()).collect();
-        let decoder =
-            decoders.iter().copied().find(|decoder| decoder.protocol().name == *raw.protocol);
-        let Some(decoder) = decoder else {
-            let names = protocols.iter().map(|protocol| protocol.name);
-            let help = nearest(&raw.protocol, names.clone()).map_or_else(
-                || format!("there are: {}", names.collect::<Vec<_>>().join(", ")),
-                |near| format!("did you mean `{near}`?"),
-            );
-            let message = format!("no protocol is called `{}`", *raw.protocol);
-            found.push(Diagnostic::new(file, raw.protocol.place, message).help(help));
+        let decoder = decoders.iter().find(|decoder| decoder.protocol().name == *raw.protocol);
+        let Some(decoder) = decoder.copied() else {
+            found.push(unknown_protocol(file, &raw, &protocols));
             return None;
         };
-        let protocol = decoder.protocol();
-        let scope = scope(file, &raw, protocol, found)?;
-        let transports: Vec<Transport> = scope.iter().map(|(transport, _)| *transport).collect();
-        let direction = raw.scope.as_ref().and_then(|scope| scope.direction.as_ref()).map(|name| {
-            match name.value {
-                DirectionName::Request => Direction::Request,
-                DirectionName::Response => Direction::Response,
-            }
-        });
+        let scope = scope(file, &raw, decoder.protocol(), found)?;
+        let mut wanted = Wanted::new(decoder.protocol());
+        let reader = RuleReader {
+            mistakes: Mistakes { file, found },
+            list: raw.rules.place,
+            answers: answers(decoder, &scope),
+        };
+        let rules = read_rules(&raw, reader, decoder.protocol(), &protocols, &mut wanted);
 
-        let mut wanted = Wanted::new(protocol);
-        let mut rules = Vec::new();
-        if raw.rules.0.is_empty() || raw.rules.0.len() > RULES_MAX {
-            let message = format!("a patch has 1 to {RULES_MAX} rules");
-            found.push(Diagnostic::new(file, raw.rules.place, message));
-        }
-        for rule in raw.rules.0.iter().take(RULES_MAX) {
-            let mut known = RuleContext {
-                protocol,
-                others: &protocols,
-                wanted: &mut wanted,
-                direction: direction.map(|direction| (direction, "`scope.direction`".to_owned())),
-            };
-            let mut reader = RuleReader {
-                file,
-                list: raw.rules.place,
-                transports: &transports,
-                answers: decoder.outstanding_responses(&decoder.start()).is_some(),
-                found,
-            };
-            rules.extend(reader.read(rule, &mut known));
-        }
-
-        let ground = Ground { file, scope: &scope };
         let mut tests = Vec::new();
         for test in &raw.tests.0 {
-            match TestCase::read(test, &ground) {
+            match TestCase::read(test, &CaseContext { file, scope: &scope }) {
                 Ok(test) => tests.push(test),
                 Err(wrong) => found.push(*wrong),
             }
@@ -199,6 +167,56 @@ impl Patch {
             wanted,
         })
     }
+}
+
+fn unknown_protocol(
+    file: &SourceFile,
+    raw: &PatchFile,
+    protocols: &[&'static Protocol],
+) -> Diagnostic {
+    let names = protocols.iter().map(|protocol| protocol.name);
+    let help = nearest(&raw.protocol, names.clone()).map_or_else(
+        || format!("there are: {}", names.collect::<Vec<_>>().join(", ")),
+        |near| format!("did you mean `{near}`?"),
+    );
+    let message = format!("no protocol is called `{}`", *raw.protocol);
+    Diagnostic::new(file, raw.protocol.place, message).help(help)
+}
+
+/// Whether the patch may answer a message everywhere it applies.
+fn answers(decoder: &dyn Decoder, scope: &[(Transport, Vec<u16>)]) -> Answers {
+    let over_tcp = scope.iter().any(|(transport, _)| *transport == Transport::Tcp);
+    let counted = decoder.outstanding_responses(&decoder.start()).is_some();
+    if over_tcp && !counted { Answers::NotOverTcp } else { Answers::Possible }
+}
+
+fn read_rules(
+    raw: &PatchFile,
+    mut reader: RuleReader<'_>,
+    protocol: &'static Protocol,
+    protocols: &[&'static Protocol],
+    wanted: &mut Wanted,
+) -> Vec<CheckedRule> {
+    let direction = raw.scope.as_ref().and_then(|scope| scope.direction.as_ref()).map(|name| {
+        match name.value {
+            DirectionName::Request => Direction::Request,
+            DirectionName::Response => Direction::Response,
+        }
+    });
+    if raw.rules.0.is_empty() || raw.rules.0.len() > RULES_MAX {
+        reader.mistakes.report(raw.rules.place, format!("a patch has 1 to {RULES_MAX} rules"));
+    }
+    let mut rules = Vec::new();
+    for rule in raw.rules.0.iter().take(RULES_MAX) {
+        let mut context = RuleContext {
+            protocol,
+            others: protocols,
+            wanted,
+            direction: direction.map(|direction| (direction, "`scope.direction`".to_owned())),
+        };
+        rules.extend(reader.read(rule, &mut context));
+    }
+    rules
 }
 
 fn check_names(file: &SourceFile, raw: &PatchFile, found: &mut Vec<Diagnostic>) {

@@ -1,6 +1,6 @@
 //! Names of fields and functions, and what is said when one is wrong.
 
-use proto::{FieldKind, Protocol};
+use proto::{FieldDef, FieldKind, Protocol};
 use stage::Direction;
 
 use crate::spelling::nearest;
@@ -42,5 +42,15 @@ pub(crate) const fn largest(kind: FieldKind) -> u64 {
         FieldKind::Bool => 1,
         FieldKind::Uint(bits @ 0..=63) => (1 << bits) - 1,
         FieldKind::Uint(_) | FieldKind::Bytes | FieldKind::Text => u64::MAX,
+    }
+}
+
+/// A field's kind, for a message.
+pub(crate) fn kind_words(def: &FieldDef) -> String {
+    match def.kind {
+        FieldKind::Bytes => "bytes".to_owned(),
+        FieldKind::Text => "text".to_owned(),
+        FieldKind::Bool => "a flag".to_owned(),
+        FieldKind::Uint(bits) => format!("a number of {bits} bits"),
     }
 }

@@ -1,17 +1,20 @@
 //! From a rule as written to a rule that can run: exactly one verb, its operands and no others, on a field that takes it.
 
 mod build;
+mod mistakes;
 
 use plan::{Condition, LengthEffect, Transform};
-use proto::{Editable, FieldDef, FieldKind, Repr, Slot, Transport};
+use proto::{Editable, FieldDef, Repr, Slot};
 use stage::Direction;
 
 use crate::condition::{Checker, RuleContext};
-use crate::diagnostic::{Diagnostic, Place, SourceFile};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::names::kind_words;
 use crate::verbs::row::{Operands, VerbRow, key_of};
 use crate::verbs::{RuleFile, VERBS, WrittenOperand, WrittenVerb};
 use crate::yaml::{Spanned, place_within};
-pub(crate) use build::TransformBuilder;
+pub(crate) use build::{Answers, TransformBuilder};
+pub(crate) use mistakes::Mistakes;
 
 /// A rule whose field exists and takes its verb.
 #[derive(Clone, Debug)]
@@ -29,28 +32,15 @@ pub(crate) struct CheckedRule {
     pub(crate) transform: Transform,
 }
 
+/// Reads the rules of one file.
 pub(crate) struct RuleReader<'a> {
-    pub(crate) file: &'a SourceFile,
-    /// Where the list of rules stands, for a rule with no verb at all.
+    pub(crate) mistakes: Mistakes<'a>,
+    /// Where the list of rules is, for a rule with no verb at all.
     pub(crate) list: Place,
-    pub(crate) transports: &'a [Transport],
-    /// An answer can take its place among the server's own over TCP.
-    pub(crate) answers: bool,
-    pub(crate) found: &'a mut Vec<Diagnostic>,
+    pub(crate) answers: Answers,
 }
 
 impl RuleReader<'_> {
-    fn report(&mut self, place: Place, message: impl Into<String>) -> &mut Diagnostic {
-        self.found.push(Diagnostic::new(self.file, place, message));
-        // Just pushed.
-        let last = self.found.len().saturating_sub(1);
-        &mut self.found[last]
-    }
-
-    fn refuse(&mut self, place: Place, message: impl Into<String>, help: impl Into<String>) {
-        self.report(place, message).help = Some(help.into());
-    }
-
     /// `None`: reported.
     pub(crate) fn read(
         &mut self,
@@ -77,7 +67,15 @@ impl RuleReader<'_> {
             return None;
         }
         let field = target.map(|(_, def)| def);
-        let mut builder = TransformBuilder { reader: self, rule, verb, field, context };
+        let mut builder = TransformBuilder {
+            mistakes: &mut self.mistakes,
+            rule,
+            verb: verb.row.name,
+            place: verb.place,
+            field,
+            context,
+            answers: self.answers,
+        };
         let transform = (verb.row.build)(&mut builder)?;
         if let (Some(def), Some(field)) = (field, verb.field) {
             self.keeps_length(field, def, &transform, verb.row.name)?;
@@ -101,11 +99,12 @@ impl RuleReader<'_> {
             Ok(condition) => Some(condition),
             Err(complaints) => {
                 for complaint in complaints {
-                    let place = place_within(self.file, text.place, text, complaint.at);
-                    let mut diagnostic = Diagnostic::new(self.file, place, complaint.message);
+                    let place = place_within(self.mistakes.file, text.place, text, complaint.at);
+                    let mut diagnostic =
+                        Diagnostic::new(self.mistakes.file, place, complaint.message);
                     diagnostic.note = complaint.note;
                     diagnostic.help = complaint.help;
-                    self.found.push(diagnostic);
+                    self.mistakes.found.push(diagnostic);
                 }
                 None
             }
@@ -122,7 +121,7 @@ impl RuleReader<'_> {
                 let operand = rule.operands().first().map(|operand| operand.place);
                 let when = || rule.when.as_ref().map(|when| when.place);
                 let names: Vec<_> = VERBS.iter().map(|row| row.name).collect();
-                self.refuse(
+                self.mistakes.refuse(
                     operand.or_else(when).unwrap_or(self.list),
                     "this rule does nothing: it has no verb",
                     format!("the verbs are: {}", names.join(", ")),
@@ -131,7 +130,7 @@ impl RuleReader<'_> {
             }
             [first, second, ..] => {
                 let (first, name) = (first.row.name, second.row.name);
-                self.refuse(
+                self.mistakes.refuse(
                     second.place,
                     format!("one rule has one verb, and this has `{first}` and `{name}`"),
                     "write two rules; they run in the order written",
@@ -145,18 +144,18 @@ impl RuleReader<'_> {
     fn operands(&mut self, rule: &RuleFile, verb: WrittenVerb<'_>) -> bool {
         let (row, name) = (verb.row, verb.row.name);
         let given = rule.operands();
-        let before = self.found.len();
+        let before = self.mistakes.found.len();
         for group in row.needs {
             let in_group = |key: &str| group.forms().iter().any(|form| key_of(form) == key);
             let count = given.iter().filter(|operand| in_group(operand.key)).count();
             match (count, group) {
                 (1, _) | (2.., Operands::Some(_)) => {}
-                (0, _) => self.refuse(
+                (0, _) => self.mistakes.refuse(
                     verb.place,
                     format!("`{name}` needs {}", group.keys()),
                     format!("add {} to this rule", group.written()),
                 ),
-                (_, Operands::OneOf(_)) => self.refuse(
+                (_, Operands::OneOf(_)) => self.mistakes.refuse(
                     verb.place,
                     format!("`{name}` takes one of {}", group.keys().replace(" or ", ", ")),
                     "write two rules; they run in the order written",
@@ -173,9 +172,9 @@ impl RuleReader<'_> {
             } else {
                 format!("`{name}` takes {}", takes.join(", "))
             };
-            self.refuse(place, format!("`{key}` does not go with `{name}`"), help);
+            self.mistakes.refuse(place, format!("`{key}` does not go with `{name}`"), help);
         }
-        self.found.len() == before
+        self.mistakes.found.len() == before
     }
 
     fn target(
@@ -191,7 +190,7 @@ impl RuleReader<'_> {
                     .strip_suffix(']')
                     .and_then(|key| key.strip_prefix('"')?.strip_suffix('"'));
                 let Some(key) = key else {
-                    self.refuse(
+                    self.mistakes.refuse(
                         field.place,
                         "a key stands in double quotes and brackets",
                         format!("write {}[\"…\"]", name.trim()),
@@ -204,7 +203,7 @@ impl RuleReader<'_> {
         context
             .field(name, key, (0, field.len()))
             .map_err(|complaint| {
-                let diagnostic = self.report(field.place, complaint.message);
+                let diagnostic = self.mistakes.report(field.place, complaint.message);
                 diagnostic.note = complaint.note;
                 diagnostic.help = complaint.help;
             })
@@ -214,7 +213,8 @@ impl RuleReader<'_> {
     /// The field is of a kind the verb works on, and may be edited.
     fn takes(&mut self, field: &Spanned<String>, def: &FieldDef, row: &VerbRow) -> bool {
         if def.editable == Editable::No {
-            let report = self.report(field.place, format!("`{}` cannot be edited", def.name));
+            let report =
+                self.mistakes.report(field.place, format!("`{}` cannot be edited", def.name));
             report.note =
                 Some("it is computed, structural, or under a MAC or handshake hash".to_owned());
             report.help = Some("drop or refuse the message instead: `drop: message`".to_owned());
@@ -223,8 +223,9 @@ impl RuleReader<'_> {
         let fits = row.takes.has(def);
         if !fits {
             let (verb, wants) = (row.name, row.takes.words());
-            self.report(field.place, format!("`{verb}` does not work on `{}`", def.name)).note =
-                Some(format!("`{verb}` {wants}; this field is {}", kind_words(def)));
+            self.mistakes
+                .report(field.place, format!("`{verb}` does not work on `{}`", def.name))
+                .note = Some(format!("`{verb}` {wants}; this field is {}", kind_words(def)));
         }
         fits
     }
@@ -249,20 +250,11 @@ impl RuleReader<'_> {
         if same {
             return Some(());
         }
-        self.refuse(
+        self.mistakes.refuse(
             field.place,
             format!("`{verb}` may change the length of `{}`, which has to stay", def.name),
             "same length: mask, replace by a literal of the same length, clamp or set of binary numbers",
         );
         None
-    }
-}
-
-fn kind_words(def: &FieldDef) -> String {
-    match def.kind {
-        FieldKind::Bytes => "bytes".to_owned(),
-        FieldKind::Text => "text".to_owned(),
-        FieldKind::Bool => "a flag".to_owned(),
-        FieldKind::Uint(bits) => format!("a number of {bits} bits"),
     }
 }

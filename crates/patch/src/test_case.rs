@@ -49,12 +49,12 @@ pub enum Expect {
     /// The connection is reset; a datagram does not arrive.
     Closed,
     /// Bytes go back to the sender.
-    Reply(Answer),
+    Reply(ExpectedReply),
 }
 
 /// What comes back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct ExpectedReply {
     /// These bytes.
     pub reply: Vec<u8>,
     /// What arrives at the other end all the same: nothing, unless the step has more in it than what is answered.
@@ -63,90 +63,92 @@ pub struct Answer {
     pub ends: bool,
 }
 
-/// What the patch a case belongs to runs on.
-pub(crate) struct Ground<'a> {
+/// The patch that a case belongs to.
+pub(crate) struct CaseContext<'a> {
     pub(crate) file: &'a SourceFile,
     pub(crate) scope: &'a [(Transport, Vec<u16>)],
 }
 
+/// What is wrong, and what to write instead.
+type Complaint = (&'static str, &'static str);
+
 impl TestCase {
-    pub(crate) fn read(test: &TestFile, ground: &Ground<'_>) -> Result<Self, Box<Diagnostic>> {
+    pub(crate) fn read(
+        test: &TestFile,
+        context: &CaseContext<'_>,
+    ) -> Result<Self, Box<Diagnostic>> {
         let place = test.name.place;
-        let wrong = |place: Place, message: &str, help: &str| {
-            Box::new(Diagnostic::new(ground.file, place, message).help(help))
+        let wrong = |place: Place, (message, help): Complaint| {
+            Box::new(Diagnostic::new(context.file, place, message).help(help))
         };
-        let wanted = test.transport.map(|name| match name {
-            TransportName::Tcp => Transport::Tcp,
-            TransportName::Udp => Transport::Udp,
-        });
-        let preferred = wanted.unwrap_or(Transport::Udp);
-        let at = ground
-            .scope
-            .iter()
-            .find(|(transport, _)| *transport == preferred)
-            .or_else(|| ground.scope.first().filter(|_| wanted.is_none()));
-        let Some((transport, ports)) = at else {
-            return Err(wrong(
-                place,
+        let Some((transport, ports)) = carrier(test, context.scope) else {
+            let complaint = (
                 "this case runs on a transport the patch does not cover",
-                "leave `transport` away, or widen the patch's scope",
-            ));
+                "leave `transport` out, or widen the patch's scope",
+            );
+            return Err(wrong(place, complaint));
         };
         let peer = match &test.peer {
             None => None,
             Some(text) => Some(text.parse().map_err(|_| {
-                wrong(text.place, "this is no IP address", "write an IPv4 or IPv6 address")
+                wrong(text.place, ("this is no IP address", "write an IPv4 or IPv6 address"))
             })?),
         };
-        let own = StepFile {
-            request: test.request.clone(),
-            response: test.response.clone(),
-            becomes: test.becomes.clone(),
-            unchanged: test.unchanged,
-            dropped: test.dropped,
-            closed: test.closed,
-            reply: test.reply.clone(),
-        };
-        let has_own = own.request.is_some() || own.response.is_some() || expectations(&own) > 0;
-        let steps = match (has_own, test.conversation.0.as_slice()) {
-            (true, []) => {
-                if expectations(&own) == 0 {
-                    return Err(wrong(
-                        place,
-                        "this case expects nothing",
-                        "add one of `becomes`, `unchanged: true`, `dropped: true`, `closed: true`, `reply`",
-                    ));
-                }
-                vec![own]
-            }
-            (false, [_, ..]) => test.conversation.0.clone(),
-            (true, [_, ..]) => {
-                return Err(wrong(
-                    place,
-                    "this case has both a message of its own and a `conversation`",
-                    "move the message into the conversation as a step",
-                ));
-            }
-            (false, []) => {
-                return Err(wrong(
-                    place,
-                    "this case sends nothing",
-                    "add `request`, `response` or a `conversation`",
-                ));
-            }
-        };
-        let mut read = Vec::new();
-        for step in steps {
-            read.push(TestStep::read(step).map_err(|(message, help)| wrong(place, message, help))?);
-        }
+        let steps = steps(test).map_err(|complaint| wrong(place, complaint))?;
+        let steps: Result<_, _> = steps.into_iter().map(TestStep::read).collect();
         Ok(Self {
             name: test.name.value.clone(),
             place,
             transport: *transport,
             port: ports.first().copied().unwrap_or_default(),
             peer,
-            steps: read,
+            steps: steps.map_err(|complaint| wrong(place, complaint))?,
         })
+    }
+}
+
+/// The transport of the case, and the patch's ports there.
+fn carrier<'s>(
+    test: &TestFile,
+    scope: &'s [(Transport, Vec<u16>)],
+) -> Option<&'s (Transport, Vec<u16>)> {
+    let wanted = test.transport.map(|name| match name {
+        TransportName::Tcp => Transport::Tcp,
+        TransportName::Udp => Transport::Udp,
+    });
+    let preferred = wanted.unwrap_or(Transport::Udp);
+    scope
+        .iter()
+        .find(|(transport, _)| *transport == preferred)
+        .or_else(|| scope.first().filter(|_| wanted.is_none()))
+}
+
+/// The steps of the conversation; the message of the case itself is one.
+fn steps(test: &TestFile) -> Result<Vec<StepFile>, Complaint> {
+    let own = StepFile {
+        request: test.request.clone(),
+        response: test.response.clone(),
+        becomes: test.becomes.clone(),
+        unchanged: test.unchanged,
+        dropped: test.dropped,
+        closed: test.closed,
+        reply: test.reply.clone(),
+    };
+    let has_own = own.request.is_some() || own.response.is_some() || expectations(&own) > 0;
+    match (has_own, test.conversation.0.as_slice()) {
+        (true, []) if expectations(&own) == 0 => Err((
+            "this case expects nothing",
+            "add one of `becomes`, `unchanged: true`, `dropped: true`, `closed: true`, `reply`",
+        )),
+        (true, []) => Ok(vec![own]),
+        (false, [_, ..]) => Ok(test.conversation.0.clone()),
+        (true, [_, ..]) => Err((
+            "this case has both a message of its own and a `conversation`",
+            "move the message into the conversation as a step",
+        )),
+        (false, []) => {
+            Err(("this case sends nothing", "add `request`, `response` or a `conversation`"))
+        }
     }
 }
 
@@ -162,7 +164,7 @@ fn expectations(step: &StepFile) -> usize {
 }
 
 impl TestStep {
-    fn read(step: StepFile) -> Result<Self, (&'static str, &'static str)> {
+    fn read(step: StepFile) -> Result<Self, Complaint> {
         if expectations(&step) > 1 {
             return Err((
                 "a message is expected to do one thing",
@@ -183,7 +185,7 @@ impl TestStep {
         let expect = match (step.becomes, step.reply) {
             (becomes, Some(ByteString(reply))) => {
                 let becomes = becomes.map(|ByteString(bytes)| bytes).unwrap_or_default();
-                Expect::Reply(Answer { reply, becomes, ends: step.closed })
+                Expect::Reply(ExpectedReply { reply, becomes, ends: step.closed })
             }
             (Some(ByteString(bytes)), None) => Expect::Becomes(bytes),
             _ if step.dropped => Expect::Dropped,

@@ -2,29 +2,41 @@
 //! wrong with an operand and then returns `None`.
 
 use plan::{Normalization, REPLY_BYTES_MAX, Reply, Transform};
-use proto::{FieldDef, FieldKind, Transport};
+use proto::{FieldDef, FieldKind};
 use stage::Direction;
 
-use super::{RuleReader, kind_words};
+use super::mistakes::Mistakes;
 use crate::bytes::{Literal, show};
 use crate::condition::RuleContext;
 use crate::diagnostic::Place;
-use crate::names;
+use crate::names::{self, kind_words};
 use crate::pattern;
 use crate::spelling::nearest;
-use crate::verbs::{Form, Keep, RuleFile, WrittenVerb};
+use crate::verbs::{Form, Keep, RuleFile};
 
 /// Longest value that `pad` and `set` may make of a field.
 const VALUE_BYTES_MAX: u64 = 64 * 1024;
 
+/// Whether a message of the protocol can be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// An answer takes its place among the server's own.
+    Possible,
+    /// The patch is for TCP as well, where nobody can tell which answers are outstanding.
+    NotOverTcp,
+}
+
 /// A rule's operands on their way to its transform.
 pub(crate) struct TransformBuilder<'b, 'a> {
-    pub(super) reader: &'b mut RuleReader<'a>,
+    pub(super) mistakes: &'b mut Mistakes<'a>,
     pub(super) rule: &'b RuleFile,
-    pub(super) verb: WrittenVerb<'b>,
+    pub(super) verb: &'static str,
+    /// Where the verb's field is.
+    pub(super) place: Place,
     /// `None` for a verb on the whole message.
     pub(super) field: Option<&'static FieldDef>,
     pub(super) context: &'b RuleContext<'b>,
+    pub(super) answers: Answers,
 }
 
 impl TransformBuilder<'_, '_> {
@@ -34,7 +46,7 @@ impl TransformBuilder<'_, '_> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) -> Option<T> {
-        self.reader.refuse(place, message, help);
+        self.mistakes.refuse(place, message, help);
         None
     }
 
@@ -114,7 +126,7 @@ impl TransformBuilder<'_, '_> {
         if number <= largest {
             return Some(());
         }
-        self.reader.report(place, format!("{number} does not fit `{}`", field.name)).note =
+        self.mistakes.report(place, format!("{number} does not fit `{}`", field.name)).note =
             Some(format!("the field is {}; its largest value is {largest}", kind_words(field)));
         None
     }
@@ -171,7 +183,7 @@ impl TransformBuilder<'_, '_> {
             (None, Some(text)) => (text.place, pattern::regex(text, ignore_case)),
             _ => return None,
         };
-        compiled.map_err(|(message, help)| self.reader.report(place, message).help = help).ok()
+        compiled.map_err(|(message, help)| self.mistakes.report(place, message).help = help).ok()
     }
 
     /// The pattern, and `with`: no match may come out of what was put in.
@@ -187,7 +199,7 @@ impl TransformBuilder<'_, '_> {
         }
         let shortest = usize::try_from(pattern.match_bytes_min).unwrap_or(usize::MAX);
         if with.0.len() >= shortest && pattern::may_match_back(&pattern, &with.0) {
-            let report = self.reader.report(
+            let report = self.mistakes.report(
                 with.place,
                 format!("\"{}\" may match again together with bytes before it", show(&with.0)),
             );
@@ -254,7 +266,7 @@ impl TransformBuilder<'_, '_> {
         }
         pattern::byte_set(&class.0)
             .map_err(|message| {
-                self.reader.report(class.place, message);
+                self.mistakes.report(class.place, message);
             })
             .ok()
     }
@@ -286,7 +298,7 @@ impl TransformBuilder<'_, '_> {
             (None, Some(reply)) => Some(Reply::Custom(reply.0.as_slice().into())),
             (None, None) if has_own => Some(Reply::Protocol(0)),
             (None, None) => self.refuse(
-                self.verb.place,
+                self.place,
                 format!("{name} has no answer of its own for a refusal"),
                 "give the bytes: `reply: BYTES`",
             ),
@@ -297,9 +309,9 @@ impl TransformBuilder<'_, '_> {
     /// Somebody can be answered.
     fn may_answer(&mut self) -> Option<()> {
         if let Some((Direction::Response, why)) = &self.context.direction {
-            let verb = self.verb.row.name;
+            let verb = self.verb;
             let message = format!("`{verb}` answers a client, and this is a server's message");
-            let report = self.reader.report(self.verb.place, message);
+            let report = self.mistakes.report(self.place, message);
             report.note = Some(format!("{why} makes this a rule for the server's messages"));
             report.help = Some(
                 "write `drop: message` to take it away, `close: connection` to reset both ends"
@@ -307,9 +319,9 @@ impl TransformBuilder<'_, '_> {
             );
             return None;
         }
-        if self.reader.transports.contains(&Transport::Tcp) && !self.reader.answers {
+        if self.answers == Answers::NotOverTcp {
             return self.refuse(
-                self.verb.place,
+                self.place,
                 format!(
                     "over TCP nobody can tell where an answer belongs in {}",
                     self.context.protocol.name

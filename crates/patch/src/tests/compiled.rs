@@ -8,7 +8,7 @@ use proto::Transport;
 use stage::Direction;
 
 use super::ground::{good, patch_text, plan};
-use crate::{Answer, Expect, Group, Options, compile, explain};
+use crate::{Expect, ExpectedReply, Group, Options, compile, explain};
 
 /// The first rule of the request side over TCP.
 #[track_caller]
@@ -50,9 +50,12 @@ fn a_replacement_shorter_than_every_match_may_begin_as_the_pattern_ends() {
     good(&patch_text("  - replace: toy.name\n    regex: ',[ ]*,'\n    with: ','\n"));
 }
 
+fn number(left: Operand, compare: Compare, right: Operand) -> Condition {
+    test(Test::Number { left, compare, right })
+}
+
 #[test]
-fn conditions_compile_to_what_they_say() {
-    let number = |left, compare, right| test(Test::Number { left, compare, right });
+fn conditions_on_numbers_compile_to_what_they_say() {
     means("toy.command", &test(Test::Present(0)));
     means(
         "toy.opcode >= 0x10",
@@ -88,6 +91,23 @@ fn conditions_compile_to_what_they_say() {
             ranges: [(1, 1), (3, 3), (5, 7)].into(),
         }),
     );
+    means("duplicate(toy.record)", &test(Test::Duplicate(6)));
+    means(
+        "climbs(toy.name)",
+        &number(
+            Operand::Measure(Measure::Climbs, source(2, &[])),
+            Compare::NotEqual,
+            Operand::Constant(0),
+        ),
+    );
+    means(
+        "count(toy.record) > 3",
+        &number(Operand::Count(6), Compare::Greater, Operand::Constant(3)),
+    );
+}
+
+#[test]
+fn conditions_on_bytes_compile_to_what_they_say() {
     let bytes = |slot, steps: &[ByteStep], byte_test| {
         test(Test::Bytes { source: source(slot, steps), test: byte_test })
     };
@@ -113,19 +133,6 @@ fn conditions_compile_to_what_they_say() {
     means(
         "toy.name not in {\"a\"}",
         &Condition::Not(Box::new(bytes(2, &[], ByteTest::In([[b'a'].into()].into())))),
-    );
-    means("duplicate(toy.record)", &test(Test::Duplicate(6)));
-    means(
-        "climbs(toy.name)",
-        &number(
-            Operand::Measure(Measure::Climbs, source(2, &[])),
-            Compare::NotEqual,
-            Operand::Constant(0),
-        ),
-    );
-    means(
-        "count(toy.record) > 3",
-        &number(Operand::Count(6), Compare::Greater, Operand::Constant(3)),
     );
 }
 
@@ -382,7 +389,7 @@ fn test_cases_are_bytes_whatever_the_quoting() {
     assert_eq!(third.steps[0].expect, Expect::Unchanged);
     assert_eq!(third.steps[0].direction, Direction::Response);
     let reply = |reply: &[u8], becomes: &[u8], ends| {
-        Expect::Reply(Answer { reply: reply.to_vec(), becomes: becomes.to_vec(), ends })
+        Expect::Reply(ExpectedReply { reply: reply.to_vec(), becomes: becomes.to_vec(), ends })
     };
     assert_eq!(third.steps[1].expect, reply(b"no", b"", false));
     assert_eq!(third.steps[2].expect, reply(b"bye", b"zz", true));

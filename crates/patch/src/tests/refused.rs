@@ -1,5 +1,8 @@
 //! Golden diagnostics: what an author reads for each kind of mistake, to the column.
 
+mod contradictions;
+mod verbs;
+
 use std::collections::BTreeMap;
 
 use super::ground::{good, patch_text, read, refusal};
@@ -10,18 +13,6 @@ fn says(text: &str, expected: &str) {
     let found = refusal(text);
     let trim = |text: &str| text.trim().lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
     assert_eq!(trim(&found), trim(expected), "\n{found}");
-}
-
-/// Only the messages, for the long tables.
-#[track_caller]
-fn messages(rules: &str, expected: &[&str]) {
-    match read(&patch_text(rules)) {
-        Ok(_) => panic!("accepted:\n{rules}"),
-        Err(found) => {
-            let found: Vec<_> = found.iter().map(|one| one.message.clone()).collect();
-            assert_eq!(found, expected, "{rules}");
-        }
-    }
 }
 
 #[test]
@@ -150,7 +141,7 @@ error: this rule needs 20001 bytes held back, and the limit is 16384
  6 |     drop: message
    |           ^^^^^^^
    = note: it cannot be streamed: the message is let through or not as a whole
-   = help: raise the hold limit, lower the rule's bound, or leave `when` away so that it streams
+   = help: raise the hold limit, lower the rule's bound, or leave `when` out so that it streams
 
 1 error",
     );
@@ -201,72 +192,6 @@ error: `p` and `q` contradict each other
 }
 
 #[test]
-fn pairs_of_rules_that_contradict_each_other_and_pairs_that_do_not() {
-    let cases = [
-        ("truncate: toy.name\n    to: 0", "pad: toy.name\n    to: 4\n    with: ' '", true),
-        ("truncate: toy.name\n    to: 8", "pad: toy.name\n    to: 4\n    with: ' '", false),
-        ("set: toy.name\n    to: a", "set: toy.name\n    to: b", true),
-        ("set: toy.name\n    to: a", "set: toy.name\n    to: a", false),
-        ("set: toy.name\n    to: abc", "truncate: toy.name\n    to: 2", true),
-        ("clamp: toy.opcode\n    max: 3", "clamp: toy.opcode\n    min: 4", true),
-        ("clamp: toy.opcode\n    max: 3", "clamp: toy.opcode\n    min: 3", false),
-        ("clear: toy.opcode\n    bits: 4", "set: toy.opcode\n    to: 6", true),
-        ("dedupe: toy.record\n    keep: first", "dedupe: toy.record\n    keep: last", true),
-        ("keep_first: toy.record\n    count: 3", "keep_first: toy.record\n    count: 5", false),
-        (
-            "replace: toy.name\n    pattern: a\n    with: b",
-            "replace: toy.name\n    pattern: b\n    with: a",
-            true,
-        ),
-        (
-            "mask: toy.name\n    bytes: '\\x00-\\x1f'\n    with: ' '",
-            "replace: toy.name\n    pattern: x\n    with: '\\t'",
-            true,
-        ),
-        (
-            "when: toy.opcode == 1\n    set: toy.name\n    to: a",
-            "when: toy.opcode == 2\n    set: toy.name\n    to: b",
-            false,
-        ),
-        (
-            "when: toy.opcode in {1, 5..9} and toy.command\n    set: toy.name\n    to: a",
-            "when: toy.opcode > 9\n    set: toy.name\n    to: b",
-            false,
-        ),
-        (
-            "when: toy.command == \"A\"\n    set: toy.name\n    to: a",
-            "when: toy.command in {\"B\", \"C\"}\n    set: toy.name\n    to: b",
-            false,
-        ),
-        (
-            "when: toy.opcode == 1 or toy.command\n    set: toy.name\n    to: a",
-            "when: toy.opcode == 2\n    set: toy.name\n    to: b",
-            true,
-        ),
-        ("when: toy.opcode == 1\n    drop:", "when: toy.opcode  ==  1\n    close:", true),
-        ("when: toy.opcode == 1\n    drop:", "when: toy.opcode == 2\n    close:", false),
-        (
-            "truncate: toy.header[\"a\"]\n    to: 0",
-            "pad: toy.header[\"b\"]\n    to: 4\n    with: x",
-            false,
-        ),
-        (
-            "truncate: toy.header[\"a\"]\n    to: 0",
-            "pad: toy.header[\"A\"]\n    to: 4\n    with: x",
-            true,
-        ),
-    ];
-    for (first, second, contradict) in cases {
-        let one = good(&patch_text(&format!("  - {first}\n")));
-        let two = good(&patch_text(&format!("  - {second}\n")).replace("patch: p", "patch: q"));
-        for pair in [[one.clone(), two.clone()], [two, one]] {
-            let result = compile(&pair, &[Group::everywhere(2)], &Options::default());
-            assert_eq!(result.is_err(), contradict, "{first}\n{second}");
-        }
-    }
-}
-
-#[test]
 fn two_protocols_on_one_port() {
     let toy = good(&patch_text("  - drop: message\n"));
     let other = good(
@@ -303,143 +228,6 @@ error: TCP port 7001 of group `web` would be read as toy and as other
     let apart = [0, 1].map(|index| Group { patches: vec![index], ..Group::everywhere(0) });
     let found = compile(&pair, &apart, &Options::default()).unwrap_err();
     assert!(found[0].message.contains("both have patches for port 7001"), "{found:?}");
-}
-
-#[test]
-fn every_verb_says_what_it_lacks_and_what_it_does_not_take() {
-    messages("  - when: toy.opcode == 1\n", &["this rule does nothing: it has no verb"]);
-    messages("  - truncate: toy.name\n", &["`truncate` needs `to`"]);
-    messages(
-        "  - truncate: toy.name\n    to: 3\n    max: 4\n",
-        &["`max` does not go with `truncate`"],
-    );
-    messages("  - truncate: toy.name\n    to: 'x'\n", &["`to` is a number of bytes here"]);
-    messages(
-        "  - truncate: toy.name\n    remove: toy.record\n",
-        &["one rule has one verb, and this has `truncate` and `remove`"],
-    );
-    messages("  - clamp: toy.opcode\n", &["`clamp` needs `min`, `max` or both"]);
-    messages("  - clamp: toy.opcode\n    max: 256\n", &["256 does not fit `toy.opcode`"]);
-    messages(
-        "  - clamp: toy.opcode\n    min: 5\n    max: 4\n",
-        &["no number lies between 5 and 4"],
-    );
-    messages("  - clamp: toy.name\n    max: 4\n", &["`clamp` does not work on `toy.name`"]);
-    messages(
-        "  - truncate: toy.opcode\n    to: 1\n",
-        &["`truncate` does not work on `toy.opcode`"],
-    );
-    messages("  - remove: toy.name\n", &["`remove` does not work on `toy.name`"]);
-    messages(
-        "  - set: toy.opcode\n    to: x\n",
-        &["`toy.opcode` is a number of 8 bits, and this is text"],
-    );
-    messages("  - set: toy.name\n    to: 5\n", &["`toy.name` is text, and this is a number"]);
-    messages("  - clear: toy.opcode\n    bits: 0\n", &["no bit is cleared"]);
-    messages("  - replace: toy.name\n    with: x\n", &["`replace` needs `pattern` or `regex`"]);
-    messages(
-        "  - replace: toy.name\n    pattern: a\n    regex: b\n    with: x\n",
-        &["`replace` takes one of `pattern`, `regex`"],
-    );
-    messages(
-        "  - replace: toy.name\n    pattern: abc\n    with: xabcx\n",
-        &["\"xabcx\" holds what it is to replace"],
-    );
-    messages(
-        "  - replace: toy.name\n    pattern: ab\n    with: bba\n",
-        &["\"bba\" may match again together with bytes before it"],
-    );
-    messages(
-        "  - replace: toy.name\n    regex: 'a|b*'\n    with: x\n",
-        &["this pattern matches nothing at all, which is everywhere"],
-    );
-    messages(
-        "  - replace: toy.name\n    regex: '^a'\n    with: x\n",
-        &["^, $ and \\b have no meaning in a stream"],
-    );
-    messages(
-        "  - replace: toy.name\n    regex: 'a('\n    with: x\n",
-        &["this is no regular expression: unclosed group"],
-    );
-    messages(
-        "  - replace: toy.name\n    regex: '[ab]{0,40}a[ab]{60}'\n    with: x\n",
-        &["this expression's automaton is too large"],
-    );
-    messages(
-        "  - mask: toy.name\n    bytes: 'a-z'\n    with: b\n",
-        &["\"b\" is itself in the class"],
-    );
-    messages(
-        "  - mask: toy.name\n    regex: '[a-z]{2}'\n    with: b\n",
-        &["\"b\" makes a match again"],
-    );
-    messages("  - mask: toy.name\n    bytes: 'z-a'\n    with: b\n", &["the range z-a is empty"]);
-    messages(
-        "  - mask: toy.name\n    bytes: a\n    with: bb\n",
-        &["`with` is one byte here, and these are 2"],
-    );
-    messages(
-        "  - dedupe: toy.record\n    keep: true\n",
-        &["`keep` of `dedupe` is `first` or `last`"],
-    );
-    messages(
-        "  - cut_at: toy.name\n    pattern: x\n    keep: last\n",
-        &["`keep` of `cut_at` is true or false"],
-    );
-    messages("  - normalize: toy.name\n    as: pth\n", &["`pth` is not known here"]);
-    messages("  - truncate: toy.digest\n    to: 3\n", &["`toy.digest` cannot be edited"]);
-    messages("  - clear: toy.broken\n    bits: 1\n", &["`toy.broken` cannot be edited"]);
-    messages(
-        "  - truncate: toy.fixed\n    to: 3\n",
-        &["`truncate` may change the length of `toy.fixed`, which has to stay"],
-    );
-    messages(
-        "  - replace: toy.fixed\n    pattern: abc\n    with: ab\n",
-        &["`replace` may change the length of `toy.fixed`, which has to stay"],
-    );
-    messages("  - truncate: toy.option\n    to: 3\n", &["`toy.option` needs a key"]);
-    messages("  - truncate: toy.name[\"x\"]\n    to: 3\n", &["`toy.name` takes no key"]);
-    messages(
-        "  - truncate: toy.header[x]\n    to: 3\n",
-        &["a key stands in double quotes and brackets"],
-    );
-    for rule in ["refuse: message", "close: connection\n    reply: 'bye'"] {
-        let verb = rule.split(':').next().unwrap();
-        messages(
-            &format!("  - when: toy.status == 1\n    {rule}\n"),
-            &[&format!("`{verb}` answers a client, and this is a server's message")],
-        );
-    }
-    messages(
-        "  - refuse: message\n    reply: { repeat: a, times: 16385 }\n",
-        &["an answer of 16385 bytes is too long"],
-    );
-    messages(
-        "  - refuse: toy.name\n",
-        &[
-            "expected `message`, `datagram`, `connection` or nothing, as this verb takes no field, found the text \"toy.name\"",
-        ],
-    );
-    messages("  - truncate: toy.name\n    to: -1\n", &["`to` is a number of bytes here"]);
-    messages(
-        "  - truncate: toy.name\n    to: [a, '\\q']\n  - truncat: x\n",
-        &["`\\q` is not an escape", "there is no key `truncat` here"],
-    );
-}
-
-#[test]
-fn replies_are_the_protocols_or_the_patchs() {
-    let udp = |rule: &str| {
-        refusal(&format!(
-            "patch: p\ntitle: x\nprotocol: toy\nscope: {{ transport: udp }}\nrules:\n  - {rule}\n"
-        ))
-    };
-    assert!(udp("{ refuse: message, with: bussy }").contains("did you mean `busy`?"));
-    assert!(udp("{ refuse: message, with: busy, reply: x }").contains("both give the answer"));
-    let over_tcp = "patch: p\ntitle: x\nprotocol: other\nscope: { ports: [9] }\nrules:\n  - { refuse: message, reply: x }\n";
-    assert!(refusal(over_tcp).contains("nobody can tell where an answer belongs in other"));
-    let other = "patch: p\ntitle: x\nprotocol: other\nscope: { transport: udp, ports: [9] }\nrules:\n  - refuse: message\n";
-    assert!(refusal(other).contains("other has no answer of its own for a refusal"));
 }
 
 #[test]
