@@ -1,8 +1,9 @@
-//! The acknowledgement of a segment: applied to the half-stream it acknowledges, and translated for that half's sender.
+//! The acknowledgement of a segment: applied to the half-stream it acknowledges, and translated for
+//! that half's sender.
 //!
 //! Holds:     [`Acked`].
-//! Promises:  the acknowledgement that a sender gets never goes back, and never covers a byte while the receiver lacks an
-//!            edited byte that came of it.
+//! Promises:  the acknowledgement that a sender gets never goes back, and never covers a byte while
+//!            the receiver lacks an edited byte that came of it.
 //! Never:     applies an acknowledgement that [`crate::acceptance`] does not accept.
 
 use crate::half::{Facts, Half};
@@ -23,8 +24,8 @@ pub(crate) struct Acked {
 }
 
 impl Acked {
-    /// Applies the acknowledgement of `segment` to the half-stream that it acknowledges, and translates it. The acknowledgement
-    /// of a segment that is not `acceptable` is only translated.
+    /// Applies the acknowledgement of `segment` to the half-stream that it acknowledges, and
+    /// translates it. The acknowledgement of a segment that is not `acceptable` is only translated.
     pub(crate) fn on_ack(
         half: &mut Half,
         acceptable: bool,
@@ -85,14 +86,14 @@ impl Half {
         self.acked_o = self.acked_o.max(self.una_e);
     }
 
-    /// One past the last byte that was sent to the receiver: the number of an empty segment, made of one whose bytes do not go
-    /// on.
+    /// One past the last byte that was sent to the receiver: the number of an empty segment, made
+    /// of one whose bytes do not go on.
     pub(crate) fn sent_end(&self) -> Seq {
         self.sent_e
     }
 
-    /// Sends the payload of `segment` as it came, where nothing is inspected or moved any more. The receiver knows which of its
-    /// bytes it has.
+    /// Sends the payload of `segment` as it came, where nothing is inspected or moved any more. The
+    /// receiver knows which of its bytes it has.
     pub(crate) fn send_as_it_is(&self, segment: &SegmentIn<'_>, out: &mut Outputs) -> Seq {
         out.push_bytes(segment.tcp.seq(), Payload::Frame(0, segment.payload.len()))
     }
@@ -103,8 +104,8 @@ impl Half {
     }
 }
 
-/// The options of `segment` with its SACK blocks translated; `None` where they stay as they are. The sender is told that everything
-/// before original `told` is acknowledged.
+/// The options of `segment` with its SACK blocks translated; `None` where they stay as they are.
+/// The sender is told that everything before original `told` is acknowledged.
 fn translated_options(
     half: &Half,
     segment: &SegmentIn<'_>,

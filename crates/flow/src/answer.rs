@@ -1,10 +1,11 @@
 //! Bytes that a half-stream's sender never said: the answers a stage gives in the server's stead.
 //!
-//! Holds:     how they are put into a half-stream, and how what could not be sent at once is sent when the receiver's window
-//!            opens.
-//! Promises:  an answer stands between two messages of the sender, or nowhere; it is kept and sent again until it is acknowledged
-//!            (`has_proxy_acknowledged`).
-//! Never:     sends past the receiver's window, but where a timer resends: that asks whether the window has opened.
+//! Holds:     how they are put into a half-stream, and how what could not be sent at once is sent
+//!            when the receiver's window opens.
+//! Promises:  an answer stands between two messages of the sender, or nowhere; it is kept and sent
+//!            again until it is acknowledged (`has_proxy_acknowledged`).
+//! Never:     sends past the receiver's window, but where a timer resends: that asks whether the
+//!            window has opened.
 //!
 //! ```text
 //! the client's    GET /bad          5000..5100: deleted, acknowledged
@@ -16,7 +17,7 @@ use crate::commit::CopyFailed;
 use crate::half::{Facts, Half};
 use crate::in_flight::Stores;
 use stage::ReverseState;
-use stage::position::len32;
+use stage::position::{len32, plus};
 use wire::Seq;
 
 /// Copied bytes to send: where they stand, where they are in the copy, how many.
@@ -77,7 +78,8 @@ impl Half {
         self.note(Facts::FINISHED);
     }
 
-    /// The next of the backlog that the receiver's window lets in; `None` where there is none, or a gap in the copy.
+    /// The next of the backlog that the receiver's window lets in; `None` where there is none, or a
+    /// gap in the copy.
     pub(crate) fn backlog(&self, stores: &Stores) -> Option<CopiedRange> {
         if !self.is(Facts::BACKLOG) {
             return None;
@@ -93,7 +95,8 @@ impl Half {
         (len > 0).then_some(CopiedRange { len, ..run })
     }
 
-    /// Bytes in the copy without a gap from edited `start` on, as far as the receiver's window lets them in.
+    /// Bytes in the copy without a gap from edited `start` on, as far as the receiver's window lets
+    /// them in.
     fn copied(&self, stores: &Stores, start: Seq) -> Option<CopiedRange> {
         let buffers = stores.buffers(self.buffers_id())?;
         let mut run: Option<CopiedRange> = None;
@@ -107,10 +110,10 @@ impl Half {
             let from = placed.edited.max(start);
             let bytes = placed.edited_end().bytes_after(from);
             let whole = run.get_or_insert_with(|| {
-                let at = placed.copied_before.wrapping_add(from.bytes_after(placed.edited));
+                let at = plus(placed.copied_before, from.bytes_after(placed.edited));
                 CopiedRange { seq: from, at, len: 0 }
             });
-            whole.len = whole.len.saturating_add(bytes);
+            whole.len = plus(whole.len, bytes);
         }
         let mut run = run?;
         run.len = self.window_room(run.seq, run.len);

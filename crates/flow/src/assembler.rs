@@ -1,9 +1,9 @@
 //! The bytes of one segment: which were seen before, pass, are inspected, or wait.
 //!
-//! Holds:     [`Assembler`], which takes one segment through its half-stream; [`seen`], for bytes before the inspection edge;
-//!            [`inspect`], for bytes at the edge.
-//! Promises:  a byte is decided once, in order. Inspected bytes that are sent come out of the copy, or are equal to the bytes
-//!            that were just put into it.
+//! Holds:     [`Assembler`], which takes one segment through its half-stream; [`seen`], for bytes
+//!            before the inspection edge; [`inspect`], for bytes at the edge.
+//! Promises:  a byte is decided once, in order. Inspected bytes that are sent come out of the copy,
+//!            or are equal to the bytes that were just put into it.
 //! Never:     changes acknowledgement numbers: those belong to the other half.
 
 mod inspect;
@@ -25,7 +25,8 @@ use wire::Seq;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PayloadResult {
     pub(crate) outcome: SegmentOutcome,
-    /// The sender is to be told what is acknowledged, though the receiver will not acknowledge anything.
+    /// The sender is to be told what is acknowledged, though the receiver will not acknowledge
+    /// anything.
     pub(crate) answer: bool,
     /// A position ahead of order that was just stored, for a selective acknowledgement.
     pub(crate) ahead: Option<Seq>,
@@ -108,7 +109,8 @@ impl<S: Stage> Assembler<'_, S> {
         self.inspect_further(result)
     }
 
-    /// Inspects bytes behind a skipped range that came ahead of it, and that the stage has not seen.
+    /// Inspects bytes behind a skipped range that came ahead of it, and that the stage has not
+    /// seen.
     fn inspect_further(&mut self, mut result: PayloadResult) -> PayloadResult {
         for _ in 0..WAITING_RUNS_MAX {
             if result.close || self.half.held(self.stores) <= self.half.shown(self.stores) {
@@ -128,8 +130,8 @@ impl<S: Stage> Assembler<'_, S> {
         result
     }
 
-    /// Handles an end without bytes. Like any segment it makes bytes that the receiver lacks go out again; and the stage
-    /// decides about what is held.
+    /// Handles an end without bytes. Like any segment it makes bytes that the receiver lacks go out
+    /// again; and the stage decides about what is held.
     pub(crate) fn on_end(&mut self) -> PayloadResult {
         let edge = self.half.edge_o();
         self.send_seen(self.start.min(edge));
@@ -148,7 +150,8 @@ impl<S: Stage> Assembler<'_, S> {
         self.inspect_further(result)
     }
 
-    /// Asks the stage again about a message that was held for the answers of its receiver: they may be out now.
+    /// Asks the stage again about a message that was held for the answers of its receiver: they may
+    /// be out now.
     pub(crate) fn ask_again(&mut self) -> PayloadResult {
         let result = self.inspect_waiting(Deadline::Nothing);
         self.inspect_further(result)
@@ -159,7 +162,8 @@ impl<S: Stage> Assembler<'_, S> {
         self.send_seen(self.start.min(self.half.next_o));
     }
 
-    /// The end of the stream is known and no byte before it is missing: no more bytes will come behind what is held.
+    /// The end of the stream is known and no byte before it is missing: no more bytes will come
+    /// behind what is held.
     fn ends_within(&self, held_end: Seq) -> bool {
         self.half.is(Facts::FIN_SEEN) && !self.half.fin_o.is_after(held_end)
     }

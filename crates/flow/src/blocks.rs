@@ -1,11 +1,12 @@
-//! Fixed blocks for bytes that have to be kept: held, ahead of order, or sent and not yet acknowledged.
+//! Fixed blocks for bytes that have to be kept: held, ahead of order, or sent and not yet
+//! acknowledged.
 //!
 //! Holds:     [`BlockPool`], allocated once; [`Chain`], a queue of bytes over blocks of it.
 //! Promises:  running out is an answer (`None`, `false`), never an allocation.
 //! Never:     knows what the bytes are.
 
 use crate::limits::BLOCK_BYTES;
-use stage::position::{index, len32};
+use stage::position::{index, len32, minus, plus};
 
 /// Number of a block. [`NO_BLOCK`] stands for none.
 pub(crate) type BlockId = u32;
@@ -55,7 +56,7 @@ impl BlockPool {
     pub(crate) fn take(&mut self) -> Option<BlockId> {
         let id = self.free;
         self.free = *self.next.get(index(id))?;
-        self.free_count = self.free_count.saturating_sub(1);
+        self.free_count = minus(self.free_count, 1);
         if let Some(next) = self.next.get_mut(index(id)) {
             *next = NO_BLOCK;
         }
@@ -66,7 +67,7 @@ impl BlockPool {
         if let Some(next) = self.next.get_mut(index(id)) {
             *next = self.free;
             self.free = id;
-            self.free_count = self.free_count.saturating_add(1);
+            self.free_count = plus(self.free_count, 1);
         }
     }
 
@@ -110,7 +111,7 @@ impl Chain {
     #[must_use]
     pub(crate) fn push(&mut self, pool: &mut BlockPool, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
-            let used = index(self.start.wrapping_add(self.len)) % BLOCK_BYTES;
+            let used = index(plus(self.start, self.len)) % BLOCK_BYTES;
             if self.head == NO_BLOCK || used == 0 {
                 let Some(fresh) = pool.take() else { return false };
                 if self.head == NO_BLOCK {
@@ -126,7 +127,7 @@ impl Chain {
             if let Some(place) = room.get_mut(..now.len()) {
                 place.copy_from_slice(now);
             }
-            self.len = self.len.saturating_add(len32(now.len()));
+            self.len = plus(self.len, len32(now.len()));
             bytes = later;
         }
         true
@@ -135,8 +136,8 @@ impl Chain {
     /// Takes `count` bytes off the front; all of them where there are fewer.
     pub(crate) fn pop(&mut self, pool: &mut BlockPool, count: u32) {
         let count = count.min(self.len);
-        self.len = self.len.wrapping_sub(count);
-        self.start = self.start.wrapping_add(count);
+        self.len = minus(self.len, count);
+        self.start = plus(self.start, count);
         while self.start >= len32(BLOCK_BYTES) || (self.len == 0 && self.head != NO_BLOCK) {
             let next = pool.after(self.head);
             pool.give(self.head);
@@ -155,11 +156,11 @@ impl Chain {
     /// Copies bytes from `at` on (counted from the front) into `out`; says how many there were.
     pub(crate) fn read(&self, pool: &BlockPool, at: u32, out: &mut [u8]) -> usize {
         let mut left = self.len.saturating_sub(at);
-        let mut from = index(self.start.saturating_add(at));
+        let mut from = index(plus(self.start, at));
         let mut id = self.head;
         while from >= BLOCK_BYTES {
             id = pool.after(id);
-            from = from.wrapping_sub(BLOCK_BYTES);
+            from = minus(from, BLOCK_BYTES);
         }
         let mut done = 0_usize;
         while left > 0 && id != NO_BLOCK {
@@ -172,8 +173,8 @@ impl Chain {
             if let (Some(to), Some(bytes)) = (room.get_mut(..count), there.get(..count)) {
                 to.copy_from_slice(bytes);
             }
-            done = done.saturating_add(count);
-            left = left.saturating_sub(len32(count));
+            done = plus(done, count);
+            left = minus(left, len32(count));
             id = pool.after(id);
             from = 0;
         }

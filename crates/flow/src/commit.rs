@@ -1,7 +1,9 @@
 //! What the stage decides becomes pieces of the sequence map and bytes of the copy.
 //!
-//! Holds:     [`Assembler::decide`], which asks the stage until the input is used up or has to wait.
-//! Promises:  pieces and copy always agree: the edited bytes of the copied pieces are exactly the bytes of the copy.
+//! Holds:     [`Assembler::decide`], which asks the stage until the input is used up or has to
+//!            wait.
+//! Promises:  pieces and copy always agree: the edited bytes of the copied pieces are exactly the
+//!            bytes of the copy.
 //! Never:     sends, or moves the bytes that wait: its caller does, once everything is decided.
 
 use crate::assembler::{Assembler, Front, InputSource};
@@ -32,7 +34,8 @@ enum Goes {
     NoFurther,
 }
 
-/// A range of a frame that is skipped is copied like an inspected one up to this length, so that the frame stays one.
+/// A range of a frame that is skipped is copied like an inspected one up to this length, so that
+/// the frame stays one.
 const SKIPPED_COPY_BYTES_MAX: usize = 4_096;
 
 impl<S: Stage> Assembler<'_, S> {
@@ -209,7 +212,8 @@ impl<S: Stage> Assembler<'_, S> {
         Ok(edited)
     }
 
-    /// Commits bytes that stay as they are, behind `before` inserted ones. Answers how many inserted ones still wait.
+    /// Commits bytes that stay as they are, behind `before` inserted ones. Answers how many
+    /// inserted ones still wait.
     fn commit_after(&mut self, before: u32, same: &[u8]) -> Result<u32, CopyFailed> {
         let Some((first, rest)) = same.split_first_chunk::<1>().filter(|_| before > 0) else {
             self.commit_same(same)?;

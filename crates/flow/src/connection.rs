@@ -1,9 +1,10 @@
 //! One connection: both halves, its state, and the function that handles a segment.
 //!
 //! Holds:     two [`Half`]s and the [`ConnectionState`].
-//! Promises:  every segment has a [`SegmentOutcome`]. A connection whose numbers were moved is never forgotten without a
-//!            reset.
-//! Never:     changes its state for a segment that its receiver would discard: [`crate::acceptance`] answers that.
+//! Promises:  every segment has a [`SegmentOutcome`]. A connection whose numbers were moved is
+//!            never forgotten without a reset.
+//! Never:     changes its state for a segment that its receiver would discard:
+//!            [`crate::acceptance`] answers that.
 //!
 //! | segment | handled in |
 //! |---|---|
@@ -40,7 +41,8 @@ pub enum ConnectionState {
     PickedUp,
     /// Both ends have sent segments.
     Open,
-    /// Both halves have ended (or a reset was seen, where nothing is enforced). Late segments are still translated.
+    /// Both halves have ended (or a reset was seen, where nothing is enforced). Late segments are
+    /// still translated.
     Closing,
     /// It was reset, by an end or from here. Whatever still comes is answered with a reset.
     Dead,
@@ -62,13 +64,14 @@ impl Connection {
         Self { halves: [Half::UNKNOWN; 2], seen: now, state: ConnectionState::Opening }
     }
 
-    /// A connection that is older than this process. The first segment of each direction tells its numbers; the options of its
-    /// SYNs are not known.
+    /// A connection that is older than this process. The first segment of each direction tells its
+    /// numbers; the options of its SYNs are not known.
     pub const fn picked_up(now: Tick) -> Self {
         Self { halves: [Half::PICKED_UP; 2], seen: now, state: ConnectionState::PickedUp }
     }
 
-    /// It has been half-open for longer than a handshake takes (RFC 4987 section 2), or was reset some time ago.
+    /// It has been half-open for longer than a handshake takes (RFC 4987 section 2), or was reset
+    /// some time ago.
     pub fn may_make_room(&self, stores: &Stores, now: Tick) -> bool {
         let silent = now.since(self.seen);
         match self.state {
@@ -85,14 +88,16 @@ impl Connection {
         self.state
     }
 
-    /// It has been silent for longer than its state allows (RFC 5382 section 5): `idle_ms` while it is open.
+    /// It has been silent for longer than its state allows (RFC 5382 section 5): `idle_ms` while it
+    /// is open.
     pub fn is_expired(&self, now: Tick, idle_ms: u32) -> bool {
         let allowed = match self.state {
             ConnectionState::Open | ConnectionState::Signed => idle_ms,
             ConnectionState::Opening | ConnectionState::PickedUp | ConnectionState::Closing => {
                 TRANSITORY_IDLE_MS
             }
-            // An end that had not acknowledged everything may have accepted none of the resets, and goes on.
+            // An end that had not acknowledged everything may have accepted none of the resets, and
+            // goes on.
             ConnectionState::Dead if self.halves.iter().any(|half| half.una_e != half.sent_e) => {
                 idle_ms
             }
@@ -107,8 +112,8 @@ impl Connection {
             && acceptance::opens_again(segment)
     }
 
-    /// Neither end could go on without this state: the sequence numbers of the two sides differ, or bytes are kept that their sender
-    /// was told are delivered.
+    /// Neither end could go on without this state: the sequence numbers of the two sides differ, or
+    /// bytes are kept that their sender was told are delivered.
     pub fn is_needed(&self, stores: &Stores) -> bool {
         self.halves.iter().any(|half| half.is(Facts::EDITED) || half.has_proxy_acknowledged(stores))
             && matches!(
@@ -117,8 +122,9 @@ impl Connection {
             )
     }
 
-    /// Copies the bytes of a [`Payload::Copy`] that begins at `at` into `out`, and answers how many there were. A segment that travels in
-    /// `direction` caused the output, which goes `to` one of its ends.
+    /// Copies the bytes of a [`Payload::Copy`] that begins at `at` into `out`, and answers how many
+    /// there were. A segment that travels in `direction` caused the output, which goes `to` one of
+    /// its ends.
     pub fn copy_out(
         &self,
         direction: Direction,
@@ -137,8 +143,9 @@ impl Connection {
             .map_or(0, |buffers| buffers.copy.read(&stores.pool, at, out))
     }
 
-    /// The sequence and acknowledgement number that the sender of a segment gave it, which left here with `seq` and `ack`. An ICMP error
-    /// quotes the segment as it left; its sender must see the numbers it knows.
+    /// The sequence and acknowledgement number that the sender of a segment gave it, which left
+    /// here with `seq` and `ack`. An ICMP error quotes the segment as it left; its sender must see
+    /// the numbers it knows.
     pub fn original_of_icmp_quote(
         &self,
         direction: Direction,
@@ -220,9 +227,9 @@ impl Connection {
         self.on_synchronized(direction, segment, stores, stage, out)
     }
 
-    /// [`Self::on_segment`] for an acknowledgement between two half-streams of which nothing was edited and nothing is kept,
-    /// as most are. It changes two numbers here, and the frame goes on untouched. `false`: the segment is another, and nothing was
-    /// done.
+    /// [`Self::on_segment`] for an acknowledgement between two half-streams of which nothing was
+    /// edited and nothing is kept, as most are. It changes two numbers here, and the frame goes on
+    /// untouched. `false`: the segment is another, and nothing was done.
     #[inline]
     pub fn on_plain_ack(
         &mut self,
@@ -258,8 +265,9 @@ impl Connection {
     }
 }
 
-/// A segment that its receiver would discard may be kept from it, and a connection may be ended. Neither is done where patches
-/// only observe, nor in a capture, whose ends may have accepted the segment.
+/// A segment that its receiver would discard may be kept from it, and a connection may be ended.
+/// Neither is done where patches only observe, nor in a capture, whose ends may have accepted the
+/// segment.
 fn enforcing<S: Stage>(stage: &S, stores: &Stores) -> bool {
     stage.enforces() && !stores.bounds.offline_capture
 }

@@ -1,8 +1,9 @@
 //! One direction of a connection: how far its bytes have come, on both sides of the editor.
 //!
-//! Holds:     numbers only; bytes and pieces in flight are in the half's [`crate::in_flight::InFlightBuffers`], where it has one.
-//! Promises:  the sender is never told of more than the receiver has, has no use for yet, or will never get: see
-//!            [`Half::acknowledgeable`].
+//! Holds:     numbers only; bytes and pieces in flight are in the half's
+//!            [`crate::in_flight::InFlightBuffers`], where it has one.
+//! Promises:  the sender is never told of more than the receiver has, has no use for yet, or will
+//!            never get: see [`Half::acknowledgeable`].
 //! Never:     reads a segment.
 //!
 //! ```text
@@ -10,8 +11,9 @@
 //! edited     ...        una_e | pieces in flight | next_e .. tail .. edge |
 //! ```
 //!
-//! What lies before `next` is decided. The *tail* is a range that needs no inspection and may not all have come: it is
-//! passed on as it comes, even out of order. Inspection goes on at the *edge* behind it.
+//! What lies before `next` is decided. The *tail* is a range that needs no inspection and may not
+//! all have come: it is passed on as it comes, even out of order. Inspection goes on at the *edge*
+//! behind it.
 
 use crate::Tick;
 use crate::in_flight::{InFlightId, NO_BUFFERS, Stores};
@@ -54,9 +56,11 @@ impl Facts {
     pub(crate) const TOLD: Self = Self(4096);
     /// `recent` is known.
     pub(crate) const RECENT: Self = Self(2048);
-    /// What is held waits for the receiver's answers to what stands before it; with [`Self::HOLDS_UNIT`].
+    /// What is held waits for the receiver's answers to what stands before it; with
+    /// [`Self::HOLDS_UNIT`].
     pub(crate) const HOLDS_ANSWERS: Self = Self(8192);
-    /// It was ended from here: its receiver has been told so, and what its sender still says is deleted.
+    /// It was ended from here: its receiver has been told so, and what its sender still says is
+    /// deleted.
     pub(crate) const FINISHED: Self = Self(1 << 14);
     /// From `sent_e` to `next_e` there are bytes in the copy that were not sent yet.
     pub(crate) const BACKLOG: Self = Self(1 << 15);
@@ -79,7 +83,8 @@ pub(crate) struct Half {
     pub(crate) told_o: Seq,
     /// Where FIN stands, once seen.
     pub(crate) fin_o: Seq,
-    /// [`Self::skip_left`], its low and its high half: a connection is smaller without eight-byte fields.
+    /// [`Self::skip_left`], its low and its high half: a connection is smaller without eight-byte
+    /// fields.
     skip: [u32; 2],
     /// The sender's latest timestamp.
     pub(crate) stamp: u32,
@@ -114,7 +119,8 @@ impl Half {
         mss: MSS_DEFAULT,
     };
 
-    /// One of a connection whose handshake was not seen. The widest scale: no segment is taken for one past its receiver's window.
+    /// One of a connection whose handshake was not seen. The widest scale: no segment is taken for
+    /// one past its receiver's window.
     pub(crate) const PICKED_UP: Self = Self { scale: WINDOW_SHIFT_MAX, ..Self::UNKNOWN };
 
     /// The half-stream's first byte has number `first`.
@@ -149,7 +155,8 @@ impl Half {
         self.buffers != NO_BUFFERS
     }
 
-    /// Nothing more of it is to be inspected, and none of it was ever edited: both sides are the same.
+    /// Nothing more of it is to be inspected, and none of it was ever edited: both sides are the
+    /// same.
     pub(crate) fn is_transparent(&self) -> bool {
         !self.is(Facts::EDITED)
             && self.skip_left() == u64::MAX
@@ -218,7 +225,8 @@ impl Half {
         self.next_e.advance(self.tail())
     }
 
-    /// The position of the end, as the receiver sees it, may be told: everything before it is decided and was sent.
+    /// The position of the end, as the receiver sees it, may be told: everything before it is
+    /// decided and was sent.
     pub(crate) fn end_is_due(&self, stores: &Stores) -> bool {
         let known = self.is(Facts::FIN_SEEN) && self.edge_o() == self.fin_o;
         (known || self.is(Facts::FINISHED)) && !self.is(Facts::BACKLOG) && self.held(stores) == 0
@@ -249,13 +257,14 @@ impl Half {
         )
     }
 
-    /// The furthest original position that may be acknowledged to the sender: everything before it was acknowledged by the
-    /// receiver, or deleted, or is held: for a unit the receiver can't act on without its rest, or, until a deadline, because
-    /// it may begin a pattern.
+    /// The furthest original position that may be acknowledged to the sender: everything before it
+    /// was acknowledged by the receiver, or deleted, or is held: for a unit the receiver can't act
+    /// on without its rest, or, until a deadline, because it may begin a pattern.
     ///
-    /// The bytes that will release a unit, and the last byte before an insertion, are never in it, so the sender
-    /// always has something outstanding while the receiver still lacks something; where a deadline released them, what is
-    /// sent again is sent from here ([`Self::has_proxy_acknowledged`]).
+    /// The bytes that will release a unit, and the last byte before an insertion, are never in it,
+    /// so the sender always has something outstanding while the receiver still lacks something;
+    /// where a deadline released them, what is sent again is sent from here
+    /// ([`Self::has_proxy_acknowledged`]).
     pub(crate) fn acknowledgeable(&self, stores: &Stores) -> Seq {
         let mut reached = self.to_original(stores, self.una_e);
         if self.is(Facts::FINISHED) && !(self.is(Facts::FIN_SEEN) && self.next_o == self.fin_o) {
@@ -270,8 +279,8 @@ impl Half {
         }
     }
 
-    /// The receiver has not acknowledged bytes that the sender believes acknowledged, or never said, or an end it never told:
-    /// should they be lost, nobody else will send them again.
+    /// The receiver has not acknowledged bytes that the sender believes acknowledged, or never
+    /// said, or an end it never told: should they be lost, nobody else will send them again.
     pub(crate) fn has_proxy_acknowledged(&self, stores: &Stores) -> bool {
         if !self.is(Facts::EDITED) {
             // One difference everywhere; what is past the decided bytes is held, and not owed yet.
@@ -284,9 +293,10 @@ impl Half {
         bytes || (self.is(Facts::FINISHED) && !self.una_e.is_after(self.next_e))
     }
 
-    /// When what is held was last shown, where it may begin a pattern, or is part of a unit, and nothing but a deadline or the
-    /// sender's next bytes will tell: no bytes are missing that the sender will resend. Answers that are waited for have no
-    /// deadline: without them nobody waits for what comes behind them.
+    /// When what is held was last shown, where it may begin a pattern, or is part of a unit, and
+    /// nothing but a deadline or the sender's next bytes will tell: no bytes are missing that the
+    /// sender will resend. Answers that are waited for have no deadline: without them nobody waits
+    /// for what comes behind them.
     pub(crate) fn held_since(&self, stores: &Stores) -> Option<Tick> {
         let held = self.is(Facts::HOLDS_PARTIAL_MATCH)
             || (self.is(Facts::HOLDS_UNIT) && !self.is(Facts::HOLDS_ANSWERS));
@@ -303,15 +313,19 @@ impl Half {
         }
     }
 
-    /// The window field to go with an acknowledgement of `acked_o`: what edits have inserted is paid for.
+    /// The window field to go with an acknowledgement of `acked_o`: what edits have inserted is
+    /// paid for.
     ///
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.2.1
     //# A TCP receiver SHOULD NOT shrink the window, i.e., move the right window edge to the left
-    /// What is held is acknowledged before the receiver has taken it, so the right edge told is ahead of the receiver's own by
-    /// as much. It is not taken back: a sender that fills it has the last bytes dropped by the receiver, and resends them.
+    /// What is held is acknowledged before the receiver has taken it, so the right edge told is
+    /// ahead of the receiver's own by as much. It is not taken back: a sender that fills it has the
+    /// last bytes dropped by the receiver, and resends them.
     ///
-    /// The receiver says "83306, window 536"; one byte is held and acknowledged: 83307 with a window of 536, right edge
-    /// 83843. Next the receiver, full, says "83842, window 0", and the sender is told "83842, window 1".
+    /// The receiver says "83306, window 536"; one byte is held and acknowledged: 83307 with a
+    /// window of 536, right edge
+    /// 83843. Next the receiver, full, says "83842, window 0", and the sender is told "83842,
+    ///        window 1".
     pub(crate) fn tell_window(&mut self, stores: &Stores) -> u16 {
         let scale = self.scale.min(WINDOW_SHIFT_MAX);
         let unit = 1_u32 << scale;
@@ -335,7 +349,8 @@ impl Half {
     /// The sequence number of a segment without bytes.
     pub(crate) fn place_of_nothing(&self, stores: &Stores, at: Seq) -> Seq {
         let place = if self.is(Facts::FINISHED) && self.is(Facts::FIN_OUT) {
-            // Behind the end that was told from here: a receiver drops what stands before it, a reset as well.
+            // Behind the end that was told from here: a receiver drops what stands before it, a
+            // reset as well.
             self.edge_e().advance(1)
         } else if self.is(Facts::FIN_OUT) && at.is_after(self.fin_o) {
             return shifted(at, self.edge_o(), self.edge_e());
@@ -344,8 +359,9 @@ impl Half {
         } else {
             self.edge_e()
         };
-        // A keep-alive stands one before what its sender believes acknowledged (RFC 9293 section 3.8.4), and must stand so
-        // before what the receiver has acknowledged, or it would go unanswered.
+        // A keep-alive stands one before what its sender believes acknowledged (RFC 9293 section
+        // 3.8.4), and must stand so before what the receiver has acknowledged, or it would go
+        // unanswered.
         if at.is_before(self.acked_o) { place.min(self.una_e.retreat(1)) } else { place }
     }
 
@@ -356,7 +372,8 @@ impl Half {
             let freed = buffers.map.acknowledge(at);
             buffers.copy.pop(pool, freed);
         }
-        // The tail begins where the acknowledged part ends, so that it never falls half a circle behind.
+        // The tail begins where the acknowledged part ends, so that it never falls half a circle
+        // behind.
         let into = at.bytes_after(self.next_e).min(self.tail());
         if into > 0 {
             self.next_o = self.next_o.advance(into);

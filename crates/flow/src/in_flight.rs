@@ -1,8 +1,9 @@
-//! What a half-stream needs only while it has bytes in flight, apart from the connection's entry, so that an idle
-//! connection is small.
+//! What a half-stream needs only while it has bytes in flight, apart from the connection's entry,
+//! so that an idle connection is small.
 //!
-//! Holds:     [`InFlightBuffers`]: the sequence map, the copy of what was sent, the bytes that wait; [`Stores`]: all flights and
-//!            blocks of one core, and the buffer in which held and new bytes are brought together.
+//! Holds:     [`InFlightBuffers`]: the sequence map, the copy of what was sent, the bytes that
+//!            wait; [`Stores`]: all flights and blocks of one core, and the buffer in which held
+//!            and new bytes are brought together.
 //! Promises:  a flight given back leaves no block behind.
 //! Never:     grows.
 
@@ -11,7 +12,7 @@ use crate::blocks::{BlockPool, Chain};
 use crate::limits::{Bounds, WAITING_BYTES_MAX};
 use crate::seq_map::SeqMap;
 use crate::waiting::Waiting;
-use stage::position::{index, len32};
+use stage::position::{index, len32, minus};
 use wire::Seq;
 
 /// Number of a flight.
@@ -75,7 +76,8 @@ pub struct Stores {
 }
 
 impl Stores {
-    /// Allocates for good: `blocks` of 2 KiB, and room for `flights` half-streams with bytes in flight (1.4 KiB each).
+    /// Allocates for good: `blocks` of 2 KiB, and room for `flights` half-streams with bytes in
+    /// flight (1.4 KiB each).
     pub fn new(blocks: u32, buffers: u32, bounds: Bounds) -> Self {
         Self {
             pool: BlockPool::new(blocks),
@@ -90,12 +92,12 @@ impl Stores {
     /// Blocks in use and in all.
     pub fn blocks(&self) -> (u32, u32) {
         let all = self.pool.capacity();
-        (all.saturating_sub(self.pool.free_count()), all)
+        (minus(all, self.pool.free_count()), all)
     }
 
     /// Flights in use and in all.
     pub fn in_flight(&self) -> (u32, u32) {
-        (len32(self.buffers.len().saturating_sub(self.free.len())), self.most)
+        (len32(minus(self.buffers.len(), self.free.len())), self.most)
     }
 
     /// A flight whose map begins at these positions.

@@ -5,8 +5,8 @@
 pub struct Bounds {
     /// Bytes of one half-stream kept ahead of a gap; at most [`WAITING_BYTES_MAX`].
     pub ahead_bytes: u32,
-    /// Bytes of edited stream one half-stream may have in flight as copies; at most [`COPY_BYTES_MAX`]. A segment past it is
-    /// dropped and counted, and the sender slows down.
+    /// Bytes of edited stream one half-stream may have in flight as copies; at most
+    /// [`COPY_BYTES_MAX`]. A segment past it is dropped and counted, and the sender slows down.
     pub in_flight_bytes: u32,
     /// Milliseconds the possible beginning of a pattern is held after the last byte of it came.
     pub pattern_hold_ms: u32,
@@ -14,9 +14,10 @@ pub struct Bounds {
     pub unit_hold_ms: u32,
     /// Milliseconds an open connection may be silent; at least [`OPEN_IDLE_MS`].
     pub idle_ms: u32,
-    /// The segments come from a capture. Bytes that they acknowledge may be missing in it, or were cut here and not there, so their own
-    /// bytes are inspected whatever they acknowledge. Otherwise a segment that acknowledges bytes that were never sent is
-    /// left for its receiver to challenge.
+    /// The segments come from a capture. Bytes that they acknowledge may be missing in it, or were
+    /// cut here and not there, so their own bytes are inspected whatever they acknowledge.
+    /// Otherwise a segment that acknowledges bytes that were never sent is left for its receiver to
+    /// challenge.
     pub offline_capture: bool,
 }
 
@@ -41,90 +42,100 @@ impl Default for Bounds {
 /// Bytes of one block of the pool: a full Ethernet segment fits one, and a page holds two.
 pub const BLOCK_BYTES: usize = 2_048;
 
-/// Blocks one half-stream's waiting bytes (held, and ahead of order) are spread over. A power of two, because a position
-/// finds its block by masking.
+/// Blocks one half-stream's waiting bytes (held, and ahead of order) are spread over. A power of
+/// two, because a position finds its block by masking.
 pub const WAITING_BLOCKS: usize = 64;
 
-/// Bytes past the inspection edge one half-stream may keep: held for a unit, or ahead of order. One block less than the
-/// slots cover, because the edge may stand in the middle of a block. Past that a segment is dropped and counted; TCP
-/// resends it.
+/// Bytes past the inspection edge one half-stream may keep: held for a unit, or ahead of order. One
+/// block less than the slots cover, because the edge may stand in the middle of a block. Past that
+/// a segment is dropped and counted; TCP resends it.
 pub const WAITING_BYTES_MAX: u32 = 63 * 2_048;
 
-/// Separate runs of bytes ahead of order. A thirty-third gap in one window means a path that reorders more than it
-/// delivers; the segment is dropped and counted.
+/// Separate runs of bytes ahead of order. A thirty-third gap in one window means a path that
+/// reorders more than it delivers; the segment is dropped and counted.
 pub const WAITING_RUNS_MAX: usize = 32;
 
-/// Bytes ahead of order leave one part in so many of the pool alone: nobody can act upon them yet, and those in order, which make
-/// room, must never wait for them.
+/// Bytes ahead of order leave one part in so many of the pool alone: nobody can act upon them yet,
+/// and those in order, which make room, must never wait for them.
 pub const AHEAD_LEAVES_FREE: u32 = 4;
 
-/// Pieces of the sequence map in flight, in one direction. Edits past that are fused with their neighbours, which costs
-/// precision of acknowledgements, never correctness.
+/// Pieces of the sequence map in flight, in one direction. Edits past that are fused with their
+/// neighbours, which costs precision of acknowledgements, never correctness.
 pub const PIECES_MAX: usize = 64;
 
 /// [`Bounds::in_flight_bytes`] unless set: more than most receive windows.
 pub const COPY_BYTES_DEFAULT: u32 = 1 << 20;
 
-/// The most [`Bounds::in_flight_bytes`] may be: Linux's receive windows end at 6 MiB unless told otherwise.
+/// The most [`Bounds::in_flight_bytes`] may be: Linux's receive windows end at 6 MiB unless told
+/// otherwise.
 pub const COPY_BYTES_MAX: u32 = 1 << 24;
 
-/// How far the window told to a sender may reach past its receiver's: what is held, and what edits in flight have inserted.
+/// How far the window told to a sender may reach past its receiver's: what is held, and what edits
+/// in flight have inserted.
 pub const WINDOW_AHEAD_BYTES_MAX: u32 = WAITING_BYTES_MAX + COPY_BYTES_MAX;
 
-/// Free bytes the pool must have over a segment's own before the segment is inspected: room for what its edits insert, and
-/// as much for an answer.
+/// Free bytes the pool must have over a segment's own before the segment is inspected: room for
+/// what its edits insert, and as much for an answer.
 pub const GROWTH_RESERVE_BYTES: u32 = 2 * 16 * 1_024;
 
-/// How far a range that is skipped may reach ahead of the acknowledged edge: TCP's windows are smaller (RFC 7323
-/// section 2.3 ends at 1 GiB), and half the circle must stay free to tell before from after.
+/// How far a range that is skipped may reach ahead of the acknowledged edge: TCP's windows are
+/// smaller (RFC 7323 section 2.3 ends at 1 GiB), and half the circle must stay free to tell before
+/// from after.
 pub const SKIP_AHEAD_BYTES_MAX: u32 = 1 << 30;
 
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
-//# If an MSS Option is not received at connection setup, TCP implementations MUST assume a default send MSS of 536
+//# If an MSS Option is not received at connection setup, TCP implementations MUST assume a default
+//# send MSS of 536
 /// The MSS of a receiver that names none.
 pub const MSS_DEFAULT: u16 = 536;
 
 /// Every receiver accepts a segment with this many bytes, so a segment is not split below it.
 pub const SEGMENT_BYTES_MIN: u32 = 536;
 
-/// The least MSS that is believed, and the least a segment made here carries: who names fewer only wants many segments.
+/// The least MSS that is believed, and the least a segment made here carries: who names fewer only
+/// wants many segments.
 pub const MSS_MIN: u16 = 64;
 
 /// The options of a segment are no longer (RFC 9293 section 3.1).
 pub const OPTION_BYTES_MAX: u32 = 40;
 
-/// An acknowledgement that is older than the receiver's window, and older than the widest window without scaling, belongs to
-/// another time.
+/// An acknowledgement that is older than the receiver's window, and older than the widest window
+/// without scaling, belongs to another time.
 pub const OLD_ACK_BYTES: u32 = 65_535;
 
 /// Ticks that a timestamp may be older than TS.Recent, as in Linux.
 pub const STAMP_LEEWAY: i32 = 1;
 
-/// How far behind the receiver's window the end of a half-stream may stand: a little more than [`WAITING_BYTES_MAX`].
+/// How far behind the receiver's window the end of a half-stream may stand: a little more than
+/// [`WAITING_BYTES_MAX`].
 pub const FIN_AHEAD_BYTES_MAX: u32 = 131_072;
 
-/// Output segments one input segment may cause. A rebuild that needs more goes on with the next retransmission.
+/// Output segments one input segment may cause. A rebuild that needs more goes on with the next
+/// retransmission.
 pub const OUTPUTS_MAX: usize = 256;
 
-/// Times the stage is asked again about one input: each turn consumes at least a byte, and a hostile stream of one-byte
-/// skips must not own the core. What is left is handed in again with the next segment.
+/// Times the stage is asked again about one input: each turn consumes at least a byte, and a
+/// hostile stream of one-byte skips must not own the core. What is left is handed in again with the
+/// next segment.
 pub const STAGE_TURNS_MAX: u32 = 4_096;
 
 //= https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.2.7
-//# An SMTP server SHOULD have a timeout of at least 5 minutes while it is awaiting the next command from the sender.
-/// [`Bounds::unit_hold_ms`] unless set; most servers wait for less. What the receiver could act upon as it is would not have been
-/// held, unless the port speaks something else than was said.
+//# An SMTP server SHOULD have a timeout of at least 5 minutes while it is awaiting the next command
+//# from the sender.
+/// [`Bounds::unit_hold_ms`] unless set; most servers wait for less. What the receiver could act
+/// upon as it is would not have been held, unless the port speaks something else than was said.
 pub const UNIT_HOLD_MS: u32 = 300_000;
 
-/// [`Bounds::pattern_hold_ms`] unless set. The sender was told that it
-/// arrived and has nothing to resend, so more comes at once or not at all; but a last segment that is lost comes
-/// again only after the sender's retransmission timer, which Linux never sets below 200 ms, and a round trip.
+/// [`Bounds::pattern_hold_ms`] unless set. The sender was told that it arrived and has nothing to
+/// resend, so more comes at once or not at all; but a last segment that is lost comes again only
+/// after the sender's retransmission timer, which Linux never sets below 200 ms, and a round trip.
 pub const PATTERN_HOLD_MS: u32 = 400;
 
 //= https://www.rfc-editor.org/rfc/rfc6298#section-2
-//# Until a round-trip time (RTT) measurement has been made for a segment sent between the sender and receiver, the
-//# sender SHOULD set RTO <- 1 second
-/// Milliseconds until the receiver is sent again what its sender believes acknowledged, and no longer sends. Doubled each time.
+//# Until a round-trip time (RTT) measurement has been made for a segment sent between the sender
+//# and receiver, the sender SHOULD set RTO <- 1 second
+/// Milliseconds until the receiver is sent again what its sender believes acknowledged, and no
+/// longer sends. Doubled each time.
 pub const RESEND_MS: u32 = 1_000;
 
 /// Times the wait for an acknowledgement doubles: the last waits are 64 seconds.
@@ -140,11 +151,12 @@ pub const OPEN_IDLE_MS: u32 = (2 * 60 + 4) * 60 * 1_000;
 
 //= https://www.rfc-editor.org/rfc/rfc5382#section-5
 //# the value of the "transitory connection idle-timeout" MUST NOT be less than 4 minutes.
-/// Milliseconds a half-open or closing connection may be silent. TIME-WAIT (twice two minutes) fits as well.
+/// Milliseconds a half-open or closing connection may be silent. TIME-WAIT (twice two minutes) fits
+/// as well.
 pub const TRANSITORY_IDLE_MS: u32 = 4 * 60 * 1_000;
 
-/// Milliseconds after which a half-open connection may make room for another in a full table. A handshake that needs longer is
-/// rare, and goes on being tracked where there is room.
+/// Milliseconds after which a half-open connection may make room for another in a full table. A
+/// handshake that needs longer is rare, and goes on being tracked where there is room.
 pub const HALF_OPEN_MS: u32 = 1_000;
 
 /// Milliseconds a connection that was reset from here goes on answering stragglers with resets.

@@ -3,6 +3,7 @@
 use crate::segment::SegmentIn;
 use crate::seq_map::SeqMap;
 use crate::waiting::WaitingRange;
+use stage::position::{minus, plus, times};
 use wire::Seq;
 use wire::options::TcpOption;
 
@@ -29,7 +30,7 @@ impl OptionBytes {
 
     /// What does not fit is left out.
     pub(crate) fn append(&mut self, slice: &[u8]) {
-        let end = self.len.saturating_add(slice.len());
+        let end = plus(self.len, slice.len());
         if let Some(place) = self.bytes.get_mut(self.len..end) {
             place.copy_from_slice(slice);
             self.len = end;
@@ -37,7 +38,7 @@ impl OptionBytes {
     }
 
     pub(crate) fn overwrite(&mut self, at: usize, slice: &[u8]) {
-        let end = at.saturating_add(slice.len());
+        let end = plus(at, slice.len());
         if let Some(place) = self.bytes.get_mut(at..end) {
             place.copy_from_slice(slice);
         }
@@ -83,11 +84,13 @@ pub(crate) fn stamp_of(segment: &SegmentIn<'_>) -> Option<u32> {
     })
 }
 
-/// The options of an acknowledgement made here: timestamps where the connection has them, and one SACK block.
+/// The options of an acknowledgement made here: timestamps where the connection has them, and one
+/// SACK block.
 pub(crate) fn of_an_ack(timestamps: Option<Timestamps>, sack: Option<WaitingRange>) -> OptionBytes {
     let mut options = OptionBytes::EMPTY;
     //= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
-    //# Once TSopt has been successfully negotiated ... the TSopt MUST be sent in every non-<RST> segment
+    //# Once TSopt has been successfully negotiated ... the TSopt MUST be sent in every non-<RST>
+    //# segment
     if let Some(Timestamps { value, echo }) = timestamps {
         options.append(&[NO_OPERATION, NO_OPERATION, 8, 10]);
         options.append(&value.to_be_bytes());
@@ -101,8 +104,9 @@ pub(crate) fn of_an_ack(timestamps: Option<Timestamps>, sack: Option<WaitingRang
     options
 }
 
-/// Translates the SACK block at `at` of `options`, and those behind it, to original positions. A block that says nothing
-/// there (it lay inside an edit, or below what is acknowledged to the sender anyway) is closed up by no-operations.
+/// Translates the SACK block at `at` of `options`, and those behind it, to original positions. A
+/// block that says nothing there (it lay inside an edit, or below what is acknowledged to the
+/// sender anyway) is closed up by no-operations.
 pub(crate) fn translate_sack(
     options: &mut OptionBytes,
     option: SackOption,
@@ -121,7 +125,8 @@ pub(crate) fn translate_sack(
         let above = right.is_after(ack_e);
         let (mut new_left, new_right) = translate(left, right);
         if above {
-            // Below what the sender was told, a block would read as a report of a duplicate (RFC 2883).
+            // Below what the sender was told, a block would read as a report of a duplicate (RFC
+            // 2883).
             new_left = new_left.max(told_o);
         }
         if new_right.is_after(new_left) {
@@ -129,13 +134,13 @@ pub(crate) fn translate_sack(
             kept.append(&new_right.raw().to_be_bytes());
         }
     }
-    let head = at.saturating_sub(2);
-    let whole = blocks.saturating_mul(8).saturating_add(2);
+    let head = minus(at, 2);
+    let whole = plus(times(blocks, 8), 2);
     for n in 0..whole {
-        options.overwrite(head.saturating_add(n), &[NO_OPERATION]);
+        options.overwrite(plus(head, n), &[NO_OPERATION]);
     }
     if kept.len > 0 {
-        let claimed = u8::try_from(kept.len.saturating_add(2)).unwrap_or(2);
+        let claimed = u8::try_from(plus(kept.len, 2)).unwrap_or(2);
         options.overwrite(head, &[5, claimed]);
         options.overwrite(at, kept.as_slice());
     }
@@ -166,8 +171,9 @@ pub(crate) struct SynOptions {
     pub(crate) signed: bool,
 }
 
-/// Reads a SYN's options; where they offer multipath TCP (RFC 8684), the second answer is them without the offer: its
-/// data could travel on other subflows, past any inspection, and its checksums forbid edits.
+/// Reads a SYN's options; where they offer multipath TCP (RFC 8684), the second answer is them
+/// without the offer: its data could travel on other subflows, past any inspection, and its
+/// checksums forbid edits.
 pub(crate) fn of_a_syn(bytes: &[u8]) -> (SynOptions, Option<OptionBytes>) {
     let mut found = SynOptions::default();
     let mut without = None;
@@ -179,11 +185,11 @@ pub(crate) fn of_a_syn(bytes: &[u8]) -> (SynOptions, Option<OptionBytes>) {
             TcpOption::SackPermitted => found.sack = true,
             TcpOption::Other(19 | 29, _) => found.signed = true,
             TcpOption::Other(30, body) => {
-                let whole = body.len().saturating_add(2);
-                let head = walk.position().saturating_sub(whole);
+                let whole = plus(body.len(), 2);
+                let head = minus(walk.position(), whole);
                 let options = without.get_or_insert_with(|| OptionBytes::from_slice(bytes));
                 for n in 0..whole {
-                    options.overwrite(head.saturating_add(n), &[NO_OPERATION]);
+                    options.overwrite(plus(head, n), &[NO_OPERATION]);
                 }
             }
             TcpOption::Sack { .. } | TcpOption::Timestamps(..) | TcpOption::Other(..) => {}

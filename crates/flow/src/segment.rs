@@ -1,8 +1,9 @@
 //! One segment in, segments out.
 //!
-//! Holds:     [`SegmentIn`], what the editor reads of a frame; [`Outputs`], what is to be sent for it; [`SegmentOutcome`], what
-//!            became of it.
-//! Promises:  an output names its bytes by place (the frame's payload, or the copy), so nothing is copied twice.
+//! Holds:     [`SegmentIn`], what the editor reads of a frame; [`Outputs`], what is to be sent for
+//!            it; [`SegmentOutcome`], what became of it.
+//! Promises:  an output names its bytes by place (the frame's payload, or the copy), so nothing is
+//!            copied twice.
 //! Never:     builds a frame: the frame that came is the template of those that go.
 
 use crate::limits::OUTPUTS_MAX;
@@ -35,8 +36,8 @@ pub enum Payload {
     None,
     /// In the payload of the frame that came, from..to.
     Frame(usize, usize),
-    /// In the copy, of the other half-stream for what goes back: [`crate::Connection::copy_out`] gets them. Valid until the
-    /// next segment is taken.
+    /// In the copy, of the other half-stream for what goes back: [`crate::Connection::copy_out`]
+    /// gets them. Valid until the next segment is taken.
     Copy {
         /// Place in the copy.
         at: u32,
@@ -135,8 +136,8 @@ impl Outputs {
         true
     }
 
-    /// Bytes for the receiver. Header fields but the sequence number are filled in at the end. Answers where the last
-    /// byte that found room ends.
+    /// Bytes for the receiver. Header fields but the sequence number are filled in at the end.
+    /// Answers where the last byte that found room ends.
     pub(crate) fn push_bytes(&mut self, seq: Seq, payload: Payload) -> Seq {
         if let Some(last) = self.list.last_mut()
             && let Payload::Frame(from, to) = last.payload
@@ -228,7 +229,8 @@ pub enum SegmentOutcome {
     Moved,
     /// Bytes of it were changed, or deleted.
     Edited,
-    /// It brought what was sent before: sent again out of the copy, or answered with an acknowledgement.
+    /// It brought what was sent before: sent again out of the copy, or answered with an
+    /// acknowledgement.
     Rebuilt,
     /// Its bytes wait for the rest of their unit.
     Held,
@@ -246,7 +248,8 @@ pub enum SegmentOutcome {
     InFlightFull,
     /// Dropped: its control bits contradict each other, or say nothing.
     BadFlags,
-    /// Dropped: its timestamp is older than one that came in order before, so its receiver would discard it.
+    /// Dropped: its timestamp is older than one that came in order before, so its receiver would
+    /// discard it.
     TooOld,
     /// Dropped: it came before the handshake was answered, so its receiver would discard it.
     Early,

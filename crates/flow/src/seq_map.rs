@@ -1,12 +1,16 @@
 //! Where the bytes of one direction of an edited TCP stream now stand.
 //!
-//! Holds:     the *pieces* the original stream was cut into, oldest first, from the acknowledged edge to the end of what
-//!            was decided. A piece is so many original bytes that became so many edited ones.
-//! Promises:  both translations never decrease as their argument advances, so no retransmission can open a gap; what lies
-//!            below the acknowledged edge is one difference, however many edits a connection has seen.
-//! Never:     allocates, knows bytes, or refuses an edit: where it is full, neighbouring pieces are fused.
+//! Holds:     the *pieces* the original stream was cut into, oldest first, from the acknowledged
+//!            edge to the end of what was decided. A piece is so many original bytes that became so
+//!            many edited ones.
+//! Promises:  both translations never decrease as their argument advances, so no retransmission can
+//!            open a gap; what lies below the acknowledged edge is one difference, however many
+//!            edits a connection has seen.
+//! Never:     allocates, knows bytes, or refuses an edit: where it is full, neighbouring pieces are
+//!            fused.
 //!
-//! Example. The sender wrote 100..120; four bytes at 103 were cut, and two bytes at 110 became five:
+//! Example. The sender wrote 100..120; four bytes at 103 were cut, and two bytes at 110 became
+//! five:
 //!
 //! ```text
 //! original   100..103 | 103..107 | 107..110 | 110..112 | 112..120
@@ -14,10 +18,12 @@
 //! piece      as it is   deleted    as it is   2 -> 5     as it is
 //! ```
 //!
-//! A retransmission of original 112 is edited 111. An acknowledgement of edited 103 says original 107: the cut bytes are
-//! acknowledged with what stands before them. One of edited 108, in the middle of the replacement, says original 110.
+//! A retransmission of original 112 is edited 111. An acknowledgement of edited 103 says original
+//! 107: the cut bytes are acknowledged with what stands before them. One of edited 108, in the
+//! middle of the replacement, says original 110.
 
 use crate::limits::PIECES_MAX;
+use stage::position::{minus, plus};
 use wire::Seq;
 
 /// What became of the original bytes of a piece.
@@ -103,7 +109,7 @@ impl SeqMap {
             original = placed.original_end();
             edited = placed.edited_end();
             if piece.is_copied() {
-                copied_before = copied_before.wrapping_add(piece.edited);
+                copied_before = plus(copied_before, piece.edited);
             }
             placed
         })
@@ -116,7 +122,7 @@ impl SeqMap {
 
     /// At least two more pieces can be put in, fusing where that is possible.
     pub fn make_room(&mut self) -> bool {
-        while self.count.saturating_add(2) > PIECES_MAX {
+        while plus(self.count, 2) > PIECES_MAX {
             if !self.fuse_any() {
                 return false;
             }
@@ -134,8 +140,8 @@ impl SeqMap {
             && last.kind == kind
             && last.linear
         {
-            last.original = last.original.wrapping_add(bytes);
-            last.edited = last.edited.wrapping_add(bytes);
+            last.original = plus(last.original, bytes);
+            last.edited = plus(last.edited, bytes);
             return true;
         }
         self.push(Piece { original: bytes, edited: bytes, kind, linear: true })
@@ -150,36 +156,39 @@ impl SeqMap {
         self.push(Piece { original, edited, kind: EditKind::Copied, linear: false })
     }
 
-    /// `bytes` were inserted behind the last original byte that was put in. They belong to that byte, so that the byte is
-    /// not acknowledged to the sender before they are: whoever waits for an acknowledgement resends, and so drives
-    /// the resending of the insertion. `false`: there is no such byte.
+    /// `bytes` were inserted behind the last original byte that was put in. They belong to that
+    /// byte, so that the byte is not acknowledged to the sender before they are: whoever waits for
+    /// an acknowledgement resends, and so drives the resending of the insertion. `false`: there is
+    /// no such byte.
     #[must_use]
     pub fn insert_behind(&mut self, bytes: u32) -> bool {
         let full = self.count >= PIECES_MAX;
         let Some(last) = self.last_mut().filter(|last| last.is_copied()) else { return false };
-        // The byte becomes a piece of its own, for which there must be room before it is taken off its piece.
+        // The byte becomes a piece of its own, for which there must be room before it is taken off
+        // its piece.
         if last.linear && last.original > 1 && full && !self.fuse_any() {
             return false;
         }
         let Some(last) = self.last_mut() else { return false };
         if last.linear && last.original > 1 {
-            last.original = last.original.wrapping_sub(1);
-            last.edited = last.edited.wrapping_sub(1);
-            return self.push_edit(1, bytes.wrapping_add(1));
+            last.original = minus(last.original, 1);
+            last.edited = minus(last.edited, 1);
+            return self.push_edit(1, plus(bytes, 1));
         }
-        last.edited = last.edited.wrapping_add(bytes);
+        last.edited = plus(last.edited, bytes);
         last.linear = false;
         true
     }
 
-    /// `bytes` that the sender never said. They belong to no original byte: whoever put them in resends them.
+    /// `bytes` that the sender never said. They belong to no original byte: whoever put them in
+    /// resends them.
     #[must_use]
     pub fn push_answer(&mut self, bytes: u32) -> bool {
         self.push(Piece { original: 0, edited: bytes, kind: EditKind::Copied, linear: false })
     }
 
-    /// The edited position before which everything stands that came of the original bytes before `at`, and whatever was put in
-    /// up to there; not past what is decided.
+    /// The edited position before which everything stands that came of the original bytes before
+    /// `at`, and whatever was put in up to there; not past what is decided.
     pub fn through(&self, at: Seq) -> Seq {
         let mut end = self.edited;
         for placed in self.placed() {
@@ -212,8 +221,8 @@ impl SeqMap {
         shifted(at, end.0, end.1)
     }
 
-    /// The greatest original position of which an acknowledgement of edited `at` speaks: all edited bytes that come from
-    /// the original ones before it lie before `at`.
+    /// The greatest original position of which an acknowledgement of edited `at` speaks: all edited
+    /// bytes that come from the original ones before it lie before `at`.
     pub fn to_original(&self, at: Seq) -> Seq {
         if at.is_before(self.edited) {
             return shifted(at, self.edited, self.original);
@@ -232,7 +241,8 @@ impl SeqMap {
         shifted(at, end.0, end.1)
     }
 
-    /// The least original position at or behind edited `at`: the left edge of a selective acknowledgement.
+    /// The least original position at or behind edited `at`: the left edge of a selective
+    /// acknowledgement.
     pub fn to_original_up(&self, at: Seq) -> Seq {
         for placed in self.placed() {
             if at.is_after(placed.edited)
@@ -245,7 +255,8 @@ impl SeqMap {
         self.to_original(at)
     }
 
-    /// Forgets what lies before edited `at`, which the receiver has acknowledged. Answers how many bytes of the copy go.
+    /// Forgets what lies before edited `at`, which the receiver has acknowledged. Answers how many
+    /// bytes of the copy go.
     pub fn acknowledge(&mut self, at: Seq) -> u32 {
         let mut freed = 0_u32;
         let mut gone = 0_usize;
@@ -257,12 +268,12 @@ impl SeqMap {
             let bytes = acknowledged.unsigned_abs();
             if bytes < piece.edited {
                 if piece.linear && bytes > 0 {
-                    piece.original = piece.original.wrapping_sub(bytes);
-                    piece.edited = piece.edited.wrapping_sub(bytes);
+                    piece.original = minus(piece.original, bytes);
+                    piece.edited = minus(piece.edited, bytes);
                     self.original = self.original.advance(bytes);
                     self.edited = self.edited.advance(bytes);
                     if piece.is_copied() {
-                        freed = freed.wrapping_add(bytes);
+                        freed = plus(freed, bytes);
                     }
                 }
                 break;
@@ -270,12 +281,12 @@ impl SeqMap {
             self.original = self.original.advance(piece.original);
             self.edited = self.edited.advance(piece.edited);
             if piece.is_copied() {
-                freed = freed.wrapping_add(piece.edited);
+                freed = plus(freed, piece.edited);
             }
-            gone = gone.wrapping_add(1);
+            gone = plus(gone, 1);
         }
         self.pieces.copy_within(gone.min(self.count)..self.count, 0);
-        self.count = self.count.saturating_sub(gone);
+        self.count = minus(self.count, gone);
         freed
     }
 
@@ -289,24 +300,25 @@ impl SeqMap {
         }
         let Some(place) = self.pieces.get_mut(self.count) else { return false };
         *place = piece;
-        self.count = self.count.saturating_add(1);
+        self.count = plus(self.count, 1);
         true
     }
 
-    /// Makes one piece of two neighbours whose bytes are in the copy, the newest first: they were decided together.
+    /// Makes one piece of two neighbours whose bytes are in the copy, the newest first: they were
+    /// decided together.
     fn fuse_any(&mut self) -> bool {
         let live = self.pieces.get(..self.count).unwrap_or_default();
         let both = |pair: &[Piece]| pair.iter().all(Piece::is_copied);
         let Some(at) = live.windows(2).rposition(both) else { return false };
-        let after = at.saturating_add(1);
+        let after = plus(at, 1);
         let Some(&second) = self.pieces.get(after) else { return false };
         if let Some(first) = self.pieces.get_mut(at) {
-            first.original = first.original.wrapping_add(second.original);
-            first.edited = first.edited.wrapping_add(second.edited);
+            first.original = plus(first.original, second.original);
+            first.edited = plus(first.edited, second.edited);
             first.linear = false;
         }
-        self.pieces.copy_within(after.saturating_add(1)..self.count, after);
-        self.count = self.count.saturating_sub(1);
+        self.pieces.copy_within(plus(after, 1)..self.count, after);
+        self.count = minus(self.count, 1);
         true
     }
 }

@@ -1,14 +1,15 @@
 //! The flow table: which connection a segment belongs to.
 //!
 //! Holds:     connections by their addresses, ports and realm, up to a number fixed at the start.
-//! Promises:  a look-up costs a few cache lines however full the table is, and an attacker who chooses addresses cannot make
-//!            it cost more: the hash is keyed. A full table says so.
-//! Never:     allocates after [`Table::new`], or looks at more than a few entries at once to find idle ones.
+//! Promises:  a look-up costs a few cache lines however full the table is, and an attacker who
+//!            chooses addresses cannot make it cost more: the hash is keyed. A full table says so.
+//! Never:     allocates after [`Table::new`], or looks at more than a few entries at once to find
+//!            idle ones.
 
 use crate::Tick;
 use crate::connection::Connection;
 use crate::in_flight::Stores;
-use stage::position::{index, len32};
+use stage::position::{index, len32, minus, plus, times};
 
 /// What makes two segments belong to the same connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -53,8 +54,8 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyHash(u64);
 
-/// A bucket of the index: an entry's number plus one, and the upper half of its hash, so that most other entries are never
-/// looked at. 0 is empty.
+/// A bucket of the index: an entry's number plus one, and the upper half of its hash, so that most
+/// other entries are never looked at. 0 is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Bucket(u64);
 
@@ -62,7 +63,7 @@ impl Bucket {
     const EMPTY: Self = Self(0);
 
     fn new(id: u32, hash: u64) -> Self {
-        Self((hash & TAG) | u64::from(id.saturating_add(1)))
+        Self((hash & TAG) | u64::from(plus(id, 1)))
     }
 
     const fn is_empty(self) -> bool {
@@ -100,7 +101,7 @@ pub struct Table {
 impl Table {
     /// Room for `most` connections. `secret` keys the hash: random, and another on every start.
     pub fn new(most: u32, secret: [u64; 2]) -> Self {
-        let buckets = index(most).max(1).saturating_mul(2).next_power_of_two();
+        let buckets = times(index(most).max(1), 2).next_power_of_two();
         Self {
             entries: Vec::with_capacity(index(most)),
             free: Vec::with_capacity(index(most)),
@@ -189,7 +190,7 @@ impl Table {
                 id
             }
         };
-        self.live = self.live.saturating_add(1);
+        self.live = plus(self.live, 1);
         let mut at = self.home(hash);
         while !self.bucket(at).is_empty() {
             at = at.wrapping_add(1) & self.mask();
@@ -221,7 +222,7 @@ impl Table {
         }
         let key = entry.key;
         let KeyHash(hash) = self.hash(&key);
-        self.live = self.live.saturating_sub(1);
+        self.live = minus(self.live, 1);
         self.free.push(id.0);
         let mut at = self.home(hash);
         while self.bucket(at) != Bucket::new(id.0, hash) {
@@ -233,13 +234,14 @@ impl Table {
         self.close_up(at);
     }
 
-    /// Looks at the next `count` entries for connections that were silent for too long (open ones for `idle_ms`), and names one. To be
-    /// called until it names none, or so often as time allows.
+    /// Looks at the next `count` entries for connections that were silent for too long (open ones
+    /// for `idle_ms`), and names one. To be called until it names none, or so often as time allows.
     pub fn next_expired(&mut self, now: Tick, idle_ms: u32, count: usize) -> Option<FlowId> {
         self.next(count, |connection| connection.is_expired(now, idle_ms))
     }
 
-    /// Looks at the next `count` entries for a connection that may make room for another, and names one.
+    /// Looks at the next `count` entries for a connection that may make room for another, and names
+    /// one.
     pub fn next_half_open(&mut self, stores: &Stores, now: Tick, count: usize) -> Option<FlowId> {
         self.next(count, |connection| connection.may_make_room(stores, now))
     }
@@ -247,7 +249,7 @@ impl Table {
     fn next(&mut self, count: usize, wanted: impl Fn(&Connection) -> bool) -> Option<FlowId> {
         for _ in 0..count.min(self.entries.len()) {
             let at = self.sweep_cursor;
-            self.sweep_cursor = at.saturating_add(1);
+            self.sweep_cursor = plus(at, 1);
             if self.sweep_cursor >= self.entries.len() {
                 self.sweep_cursor = 0;
             }
@@ -289,7 +291,7 @@ impl Table {
     }
 
     fn mask(&self) -> usize {
-        self.buckets.len().wrapping_sub(1)
+        minus(self.buckets.len(), 1)
     }
 
     fn home(&self, hash: u64) -> usize {
@@ -306,7 +308,8 @@ impl Table {
         }
     }
 
-    /// A key's hash in this table. Folded multiplications keyed by the secret: every bit of the key reaches every bit of the result.
+    /// A key's hash in this table. Folded multiplications keyed by the secret: every bit of the key
+    /// reaches every bit of the result.
     pub fn hash(&self, key: &FlowKey) -> KeyHash {
         let [first, second] = self.secret;
         let halves = |address: &[u8; 16]| {

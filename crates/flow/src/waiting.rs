@@ -1,12 +1,13 @@
 //! Bytes that came before they could go on: held for the rest of their unit, or ahead of a gap.
 //!
 //! Holds:     blocks found by position, and the runs of positions that are filled, in order.
-//! Promises:  the first byte that came for a position stays; one that comes later for the same position is not looked at.
+//! Promises:  the first byte that came for a position stays; one that comes later for the same
+//!            position is not looked at.
 //! Never:     reaches further than [`WAITING_BYTES_MAX`] past the edge.
 
 use crate::blocks::{BlockId, BlockPool, NO_BLOCK};
 use crate::limits::{BLOCK_BYTES, WAITING_BLOCKS, WAITING_BYTES_MAX, WAITING_RUNS_MAX};
-use stage::position::{index, len32};
+use stage::position::{index, len32, minus, plus};
 use wire::Seq;
 
 /// How putting bytes in went.
@@ -79,8 +80,9 @@ impl Waiting {
         }
         let touches = |run: &WaitingRange| !run.end.is_before(at) && !run.start.is_after(end);
         let joined = self.runs().iter().filter(|run| touches(run)).count();
-        // One place is kept for the run at the edge: bytes in order must never be refused for those ahead.
-        let places = WAITING_RUNS_MAX.saturating_sub(usize::from(at != edge));
+        // One place is kept for the run at the edge: bytes in order must never be refused for those
+        // ahead.
+        let places = minus(WAITING_RUNS_MAX, usize::from(at != edge));
         if joined == 0 && self.count >= places {
             return PutResult::NoRoom;
         }
@@ -104,7 +106,8 @@ impl Waiting {
         PutResult::Stored
     }
 
-    /// Copies what waits from `at` on into `out`, as much as `out` holds. The caller knows that it is there.
+    /// Copies what waits from `at` on into `out`, as much as `out` holds. The caller knows that it
+    /// is there.
     pub(crate) fn read(&self, pool: &BlockPool, at: Seq, out: &mut [u8]) {
         let mut at = at;
         let mut rest = out;
@@ -135,7 +138,7 @@ impl Waiting {
                 if let Some(to) = self.runs.get_mut(kept) {
                     *to = WaitingRange { start: run.start.max(edge), end: run.end };
                 }
-                kept = kept.saturating_add(1);
+                kept = plus(kept, 1);
             }
         }
         self.count = kept;
@@ -224,17 +227,17 @@ impl Waiting {
     /// Adds `at..end` to the runs; `joined` of them touch it.
     fn join(&mut self, at: Seq, end: Seq, joined: usize) {
         let first = self.runs().partition_point(|run| run.end.is_before(at));
-        let after = first.saturating_add(joined);
+        let after = plus(first, joined);
         let mut whole = WaitingRange { start: at, end };
         for run in self.runs.get(first..after).unwrap_or_default() {
             whole = WaitingRange { start: whole.start.min(run.start), end: whole.end.max(run.end) };
         }
-        let target = first.saturating_add(1);
+        let target = plus(first, 1);
         self.runs.copy_within(after..self.count.max(after), target.min(WAITING_RUNS_MAX));
         if let Some(place) = self.runs.get_mut(first) {
             *place = whole;
         }
-        self.count = self.count.saturating_sub(joined).saturating_add(1);
+        self.count = plus(minus(self.count, joined), 1);
     }
 }
 

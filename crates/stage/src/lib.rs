@@ -1,9 +1,11 @@
-//! The interface between the stream editor (`flow`) and the code that decides about its bytes (`engine`).
+//! The interface between the stream editor (`flow`) and the code that decides about its bytes
+//! (`engine`).
 //!
-//! Holds:     the [`Stage`] trait, what a stage is told ([`InspectContext`]) and what it answers ([`Inspected`], [`Edit`]);
-//!            the [`Direction`] of bytes; arithmetic on their [`position`]s.
-//! Promises:  `flow` and `engine` meet here and nowhere else. `flow` knows positions and bytes, `engine` knows fields and
-//!            rules, and neither imports the other.
+//! Holds:     the [`Stage`] trait, what a stage is told ([`InspectContext`]) and what it answers
+//!            ([`Inspected`], [`Edit`]); the [`Direction`] of bytes; arithmetic on their
+//!            [`position`]s.
+//! Promises:  `flow` and `engine` meet here and nowhere else. `flow` knows positions and bytes,
+//!            `engine` knows fields and rules, and neither imports the other.
 //! Never:     decides, stores, or depends on a crate of the workspace.
 //!
 //! A stage that deletes every capital letter:
@@ -46,7 +48,8 @@ pub mod position;
 
 pub use direction::Direction;
 
-/// Decides about the bytes of a stream, in order. It sees each byte once, unless it asked to see it again.
+/// Decides about the bytes of a stream, in order. It sees each byte once, unless it asked to see it
+/// again.
 ///
 /// The data path implements it with its engine, tests with a few lines.
 pub trait Stage {
@@ -54,16 +57,19 @@ pub trait Stage {
     fn inspect(&mut self, direction: Direction, input: &[u8], context: InspectContext)
     -> Inspected;
 
-    /// The edits of the last [`Stage::inspect`] by number. They are sorted, do not overlap, and lie within the decided bytes.
+    /// The edits of the last [`Stage::inspect`] by number. They are sorted, do not overlap, and lie
+    /// within the decided bytes.
     fn edit(&self, nth: usize) -> Option<Edit<'_>>;
 
-    /// The bytes that the last [`Stage::inspect`] puts into the other direction, where it set [`Inspected::answer`].
+    /// The bytes that the last [`Stage::inspect`] puts into the other direction, where it set
+    /// [`Inspected::answer`].
     fn answer(&self) -> &[u8] {
         &[]
     }
 
-    /// Its decisions are carried out. Otherwise the stage observes, and the stream editor must not delay, drop or end anything:
-    /// a box that sees one direction of a connection must be able to learn that without harm.
+    /// Its decisions are carried out. Otherwise the stage observes, and the stream editor must not
+    /// delay, drop or end anything: a box that sees one direction of a connection must be able to
+    /// learn that without harm.
     fn enforces(&self) -> bool {
         true
     }
@@ -96,8 +102,9 @@ pub enum Deadline {
     Nothing,
     /// A [`HoldKind::PartialMatch`]: the stage must release it.
     PartialMatch,
-    /// A [`HoldKind::Unit`]: the unit will not be complete. The stage resets the connection, whatever the fail mode, because a
-    /// sender that waits long enough would otherwise pass every rule. A stage that observes releases the unit.
+    /// A [`HoldKind::Unit`]: the unit will not be complete. The stage resets the connection,
+    /// whatever the fail mode, because a sender that waits long enough would otherwise pass every
+    /// rule. A stage that observes releases the unit.
     Unit,
 }
 
@@ -115,12 +122,13 @@ pub enum ReverseState {
 /// The decision about the front of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inspected {
-    /// `input[..decided]` goes on with the edits of [`Stage::edit`] applied, and is not handed in again.
+    /// `input[..decided]` goes on with the edits of [`Stage::edit`] applied, and is not handed in
+    /// again.
     pub decided: usize,
     /// What to do with the bytes that follow.
     pub next: Next,
-    /// [`Stage::answer`] is to be put into the other direction. Only set where [`InspectContext::reverse`] was
-    /// [`ReverseState::Open`].
+    /// [`Stage::answer`] is to be put into the other direction. Only set where
+    /// [`InspectContext::reverse`] was [`ReverseState::Open`].
     pub answer: bool,
     /// Whether the connection goes on.
     pub end: ConnectionEnd,
@@ -129,8 +137,8 @@ pub struct Inspected {
 /// What to do with the bytes that follow the decided ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Show them. Where `decided` is less than the length of the input (a table of the stage was full), the rest of the input is
-    /// handed in again at once, as if it had just come.
+    /// Show them. Where `decided` is less than the length of the input (a table of the stage was
+    /// full), the rest of the input is handed in again at once, as if it had just come.
     Inspect,
     /// Hold `input[decided..]`, and hand it in again in front of the bytes that follow it.
     Hold(HoldKind),
@@ -151,14 +159,15 @@ pub enum Next {
 /// Why bytes are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoldKind {
-    /// They are part of a unit that is not complete. The receiver cannot act on them yet, so the proxy may acknowledge them to
-    /// the sender. When no byte of the unit has come for long, [`Deadline::Unit`] tells the stage.
+    /// They are part of a unit that is not complete. The receiver cannot act on them yet, so the
+    /// proxy may acknowledge them to the sender. When no byte of the unit has come for long,
+    /// [`Deadline::Unit`] tells the stage.
     Unit,
     /// They may be the beginning of a pattern. [`Deadline::PartialMatch`] releases them.
     PartialMatch,
-    /// They are a message that the proxy answers, and the receiver still has earlier messages to answer. They are held as long
-    /// as a unit, and handed in again whenever the other direction is [`ReverseState::Open`] or [`ReverseState::Over`], also at
-    /// the end of the stream.
+    /// They are a message that the proxy answers, and the receiver still has earlier messages to
+    /// answer. They are held as long as a unit, and handed in again whenever the other direction is
+    /// [`ReverseState::Open`] or [`ReverseState::Over`], also at the end of the stream.
     Answers,
 }
 
@@ -170,7 +179,8 @@ pub enum ConnectionEnd {
     GoesOn,
     /// Both ends are reset, and no byte of the input goes on.
     Reset,
-    /// The sender gets a FIN behind the answer. Everything that either end sends after that is deleted.
+    /// The sender gets a FIN behind the answer. Everything that either end sends after that is
+    /// deleted.
     Finished,
 }
 

@@ -1,9 +1,11 @@
-//! The Internet checksum (RFC 1071): whole, incremental (RFC 1624), and with the pseudo headers of TCP and UDP.
+//! The Internet checksum (RFC 1071): whole, incremental (RFC 1624), and with the pseudo headers of
+//! TCP and UDP.
 //!
-//! Holds:     [`Sum`], a one's-complement sum under way; [`update`] and [`update_words`]; what verifies and fills the
-//!            checksums of a parsed frame.
-//! Promises:  an incremental update gives what a whole computation would, if the old checksum was right; if it was
-//!            wrong it stays wrong by as much, so a receiver still discards the packet.
+//! Holds:     [`Sum`], a one's-complement sum under way; [`update`] and [`update_words`]; what
+//!            verifies and fills the checksums of a parsed frame.
+//! Promises:  an incremental update gives what a whole computation would, if the old checksum was
+//!            right; if it was wrong it stays wrong by as much, so a receiver still discards the
+//!            packet.
 //! Never:     reads outside the layers it was given.
 
 use crate::layers::{IpVersion, Layers, Transport};
@@ -11,12 +13,14 @@ use crate::number;
 
 //= https://www.rfc-editor.org/rfc/rfc1071#section-2
 //# The sum of 16-bit integers can be computed in either byte order.
-/// A one's-complement sum under way, of words in the processor's own byte order: nothing is swapped before the end.
+/// A one's-complement sum under way, of words in the processor's own byte order: nothing is swapped
+/// before the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum(u64);
 
 impl Sum {
-    /// Adds bytes; an odd last one counts as the high half of a word, so only the last piece may be odd.
+    /// Adds bytes; an odd last one counts as the high half of a word, so only the last piece may be
+    /// odd.
     #[must_use]
     #[inline]
     pub fn bytes(self, bytes: &[u8]) -> Self {
@@ -42,7 +46,8 @@ impl Sum {
             [a, b, c] => u32::from_ne_bytes([a, b, c, 0]),
             _ => 0,
         };
-        // 2^32 and 2^64 are 1 in one's complement, so the halves and the carries, fewer than a frame has words, may be added up.
+        // 2^32 and 2^64 are 1 in one's complement, so the halves and the carries, fewer than a
+        // frame has words, may be added up.
         let part = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
         let (words, carries) = (part(sum), part(sum >> 64));
         let halves = (words & 0xffff_ffff).wrapping_add(words >> 32);
@@ -70,8 +75,9 @@ impl Sum {
         Self(self.0.wrapping_add(widen(word.to_be())))
     }
 
-    /// Bytes whose checksum field is right sum up to this: [`Self::fold`] would say 0xffff, which is any multiple of it but nothing at
-    /// all. 0x1_fffe is twice 0xffff, and folds to 0x1 + 0xfffe.
+    /// Bytes whose checksum field is right sum up to this: [`Self::fold`] would say 0xffff, which
+    /// is any multiple of it but nothing at all. 0x1_fffe is twice 0xffff, and folds to 0x1 +
+    /// 0xfffe.
     const fn is_of_right_bytes(self) -> bool {
         self.0 != 0 && self.0.is_multiple_of(0xffff)
     }
@@ -117,14 +123,16 @@ pub const fn update_u32(checksum: u16, before: u32, after: u32) -> u16 {
     update(high, u16::from_be_bytes([c, d]), u16::from_be_bytes([g, h]))
 }
 
-/// The checksum after bytes that begin at an even offset changed from `before` to `after`, which are equally long.
+/// The checksum after bytes that begin at an even offset changed from `before` to `after`, which
+/// are equally long.
 pub fn update_words(checksum: u16, before: &[u8], after: &[u8]) -> u16 {
     let removed = Sum::default().bytes(before).finish();
     let added = Sum::default().bytes(after).fold();
     Sum::default().word(!checksum).word(removed).word(added).finish()
 }
 
-/// The sum of the pseudo header over `len` bytes of transport (RFC 9293 section 3.1, RFC 8200 section 8.1).
+/// The sum of the pseudo header over `len` bytes of transport (RFC 9293 section 3.1, RFC 8200
+/// section 8.1).
 pub fn pseudo(frame: &[u8], layers: &Layers, len: usize) -> Sum {
     let header = frame.get(layers.ip..).unwrap_or_default();
     let addresses = match layers.version {
@@ -172,8 +180,9 @@ pub fn transport_is_right(frame: &[u8], layers: &Layers) -> bool {
     pseudo(frame, layers, bytes.len()).bytes(bytes).fold() == 0xffff
 }
 
-/// Both checksums of the most usual packet are right: IPv4 without options before TCP or UDP, whole. `false`: one is wrong, or it is
-/// another packet, and [`ip_is_right`] and [`transport_is_right`] say which.
+/// Both checksums of the most usual packet are right: IPv4 without options before TCP or UDP,
+/// whole. `false`: one is wrong, or it is another packet, and [`ip_is_right`] and
+/// [`transport_is_right`] say which.
 #[inline]
 pub fn are_plainly_right(frame: &[u8], layers: &Layers) -> bool {
     if layers.version == IpVersion::V6 || layers.l4.wrapping_sub(layers.ip) != 20 {

@@ -1,7 +1,9 @@
 //! Where the headers of a frame stand, as offsets.
 //!
-//! Holds:     [`Layers`]: link, VLAN tags, IP with options or extension headers, fragment, TCP or UDP, payload.
-//! Promises:  every offset lies inside the frame it was parsed from, in order: link <= IP <= L4 <= payload <= end.
+//! Holds:     [`Layers`]: link, VLAN tags, IP with options or extension headers, fragment, TCP or
+//!            UDP, payload.
+//! Promises:  every offset lies inside the frame it was parsed from, in order: link <= IP <= L4 <=
+//!            payload <= end.
 //! Never:     reads past the end IP claims: what Ethernet pads a short frame with is no payload.
 
 use crate::number;
@@ -9,7 +11,8 @@ use crate::number;
 /// VLAN tags one frame may carry: QinQ has two, and some carriers stack more.
 pub const TAGS_MAX: usize = 4;
 
-/// IPv6 extension headers followed before giving up. RFC 8200 section 4.1 recommends at most one of each kind.
+/// IPv6 extension headers followed before giving up. RFC 8200 section 4.1 recommends at most one of
+/// each kind.
 const EXTENSIONS_MAX: usize = 8;
 
 /// Addresses and type, without a tag.
@@ -22,7 +25,8 @@ pub enum NotParsed {
     NotIp,
     /// Shorter than its headers, or than the length IP claims (a capture cut short, for instance).
     Truncated,
-    /// A header contradicts itself: wrong version, header length, total length, or order of extension headers.
+    /// A header contradicts itself: wrong version, header length, total length, or order of
+    /// extension headers.
     BadHeader,
     /// More VLAN tags or extension headers than are followed.
     TooManyHeaders,
@@ -272,7 +276,8 @@ impl Network {
     }
 }
 
-/// What most frames bring: no VLAN tag, IPv4 without options, no fragment. It finds what the general way would, or nothing.
+/// What most frames bring: no VLAN tag, IPv4 without options, no fragment. It finds what the
+/// general way would, or nothing.
 #[inline]
 fn plain(frame: &[u8]) -> Option<Network> {
     let (&[.., high, low], ip) = frame.split_first_chunk::<ETHERNET_BYTES>()?;
@@ -347,7 +352,8 @@ fn v6(frame: &[u8], header: &[u8], ip: usize) -> Result<Network, NotParsed> {
         let &[following, len, high, low, a, b, c, d] = extension.ok_or(NotParsed::Truncated)?;
         match next {
             //= https://www.rfc-editor.org/rfc/rfc8200#section-4.1
-            //# the Hop-by-Hop Options header ... is restricted to appear immediately after an IPv6 header only.
+            //# the Hop-by-Hop Options header ... is restricted to appear immediately after an IPv6
+            //# header only.
             number::HOP_BY_HOP if turn > 0 => return Err(NotParsed::BadHeader),
             number::ROUTING if low != 0 => return Err(NotParsed::SourceRouted),
             number::FRAGMENT => {
@@ -388,7 +394,8 @@ fn tcp_header_bytes(segment: &[u8]) -> Option<usize> {
     (bytes >= 20 && bytes <= segment.len()).then_some(bytes)
 }
 
-/// Length of the UDP datagram, header included. In a first fragment (`unfinished`) the claim is about the whole datagram.
+/// Length of the UDP datagram, header included. In a first fragment (`unfinished`) the claim is
+/// about the whole datagram.
 fn udp_bytes(segment: &[u8], unfinished: bool) -> Option<usize> {
     let fixed = segment.first_chunk::<8>()?;
     let [_, _, _, _, high, low, _, _] = *fixed;

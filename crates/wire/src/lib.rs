@@ -1,10 +1,11 @@
 //! Headers as offsets and views, Internet checksums, and positions in TCP's sequence space.
 //!
-//! Holds:     [`Layers`] (where each header of a frame stands), views of IPv4, IPv6, TCP and UDP headers, [`checksum`],
-//!            [`tunnel`] (what travels inside a packet), and [`Seq`].
-//! Promises:  parsing never panics, never copies, and names what it did not understand ([`NotParsed`]); a value of a
-//!            view's type is the proof that its header is there.
-//! Never:     allocates, reads a clock, or trusts a length a sender claims before it was held against the bytes.
+//! Holds:     [`Layers`] (where each header of a frame stands), views of IPv4, IPv6, TCP and UDP
+//!            headers, [`checksum`], [`tunnel`] (what travels inside a packet), and [`Seq`].
+//! Promises:  parsing never panics, never copies, and names what it did not understand
+//!            ([`NotParsed`]); a value of a view's type is the proof that its header is there.
+//! Never:     allocates, reads a clock, or trusts a length a sender claims before it was held
+//!            against the bytes.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 #![cfg_attr(
     test,

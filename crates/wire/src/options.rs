@@ -1,6 +1,7 @@
 //! TCP options: what stands between the 20-byte header and the payload.
 //!
-//! Holds:     [`Options`], an iterator over them; [`SackBlocks`], the one option whose numbers have to be translated.
+//! Holds:     [`Options`], an iterator over them; [`SackBlocks`], the one option whose numbers have
+//!            to be translated.
 //! Promises:  stops at the first option that contradicts itself, as receivers do.
 //! Never:     reads past the header.
 
@@ -13,7 +14,8 @@ pub enum TcpOption<'a> {
     WindowScale(u8),
     /// Selective acknowledgements may be sent (RFC 2018 section 2).
     SackPermitted,
-    /// Selective acknowledgement: `at` is the offset of its first block inside the options, `blocks` how many there are.
+    /// Selective acknowledgement: `at` is the offset of its first block inside the options,
+    /// `blocks` how many there are.
     Sack {
         /// Offset of the first block's first byte.
         at: usize,
@@ -70,7 +72,8 @@ fn option(kind: u8, body: &[u8], at: usize) -> TcpOption<'_> {
     match (kind, body) {
         (2, &[a, b]) => TcpOption::MaxSegment(u16::from_be_bytes([a, b])),
         //= https://www.rfc-editor.org/rfc/rfc7323#section-2.3
-        //# If a Window Scale option is received with a shift.cnt value larger than 14, the TCP SHOULD ... use 14
+        //# If a Window Scale option is received with a shift.cnt value larger than 14, the TCP
+        //# SHOULD ... use 14
         (3, &[shift]) => TcpOption::WindowScale(shift.min(14)),
         (4, []) => TcpOption::SackPermitted,
         (5, blocks) if blocks.len() % 8 == 0 => TcpOption::Sack { at, blocks: blocks.len() / 8 },

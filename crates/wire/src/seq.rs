@@ -2,8 +2,8 @@
 
 /// A position in TCP's 32-bit circular sequence space (RFC 9293 section 3.4).
 ///
-/// It has no `Ord` and no `-`. Points on a circle have no total order, and a subtraction that panics is an off-switch in
-/// the attacker's hand. Ask [`Seq::distance_from`] instead.
+/// It has no `Ord` and no `-`. Points on a circle have no total order, and a subtraction that
+/// panics is an off-switch in the attacker's hand. Ask [`Seq::distance_from`] instead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seq(u32);
 
@@ -30,8 +30,8 @@ impl Seq {
         Self(self.0.wrapping_sub(bytes))
     }
 
-    /// How far `self` lies after `base`; negative when before. Exact while the two are less than 2 GiB apart, which TCP's
-    /// window rules guarantee.
+    /// How far `self` lies after `base`; negative when before. Exact while the two are less than 2
+    /// GiB apart, which TCP's window rules guarantee.
     pub const fn distance_from(self, base: Self) -> i32 {
         self.0.wrapping_sub(base.0).cast_signed()
     }

@@ -204,7 +204,8 @@ impl<'a> TcpMut<'a> {
     /// Overwrites the bytes at `at` of the options by equally many.
     pub fn set_option_bytes(&mut self, at: usize, new: &[u8]) {
         let end = at.saturating_add(new.len());
-        // The checksum sums words: an odd border takes in the byte beside it, which does not change.
+        // The checksum sums words: an odd border takes in the byte beside it, which does not
+        // change.
         let (even_at, even_end) = (at & !1, end.saturating_add(end & 1).min(self.options.len()));
         let Some(before) = self.options.get(even_at..even_end) else { return };
         let removed = checksum::Sum::default().bytes(before).finish();

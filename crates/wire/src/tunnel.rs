@@ -1,12 +1,16 @@
-//! What travels inside a packet: IP in IP, GRE, MPLS, PPP, VXLAN, GENEVE and whatever of these stands in another.
+//! What travels inside a packet: IP in IP, GRE, MPLS, PPP, VXLAN, GENEVE and whatever of these
+//! stands in another.
 //!
-//! Holds:     [`Walk`], which goes from header to header inwards and tells of every IP packet it meets.
-//! Promises:  reads no more strictly than any end of a tunnel does: what such an end may still take for a packet is told as
-//!            one, and what cannot be read where a receiver might read more is told as [`Inner::Unread`]. It ends on any bytes,
-//!            after at most [`HEADERS_MAX`] headers.
+//! Holds:     [`Walk`], which goes from header to header inwards and tells of every IP packet it
+//!            meets.
+//! Promises:  reads no more strictly than any end of a tunnel does: what such an end may still take
+//!            for a packet is told as one, and what cannot be read where a receiver might read more
+//!            is told as [`Inner::Unread`]. It ends on any bytes, after at most [`HEADERS_MAX`]
+//!            headers.
 //! Never:     copies, or says what is inside an encrypted tunnel.
 //!
-//! A frame of two MPLS labels over an IPv4 packet that carries IPv6 gives two packets, outermost first:
+//! A frame of two MPLS labels over an IPv4 packet that carries IPv6 gives two packets, outermost
+//! first:
 //!
 //! ```text
 //! Ethernet 8847 | label | label, bottom | IPv4, protocol 41 | IPv6 | TCP 4000 -> 80
@@ -16,7 +20,8 @@
 use crate::layers::mapped;
 use crate::{Layers, number};
 
-/// IP packets inside one another that are followed. Real networks nest two (an overlay in a provider's tunnel), seldom three.
+/// IP packets inside one another that are followed. Real networks nest two (an overlay in a
+/// provider's tunnel), seldom three.
 pub const LEVELS_MAX: usize = 4;
 
 /// Headers of all kinds that are followed: four levels with a few labels or tags each.
@@ -25,8 +30,9 @@ pub const HEADERS_MAX: usize = 32;
 /// IPv6 extension headers of one packet that are followed.
 const EXTENSIONS_MAX: usize = 8;
 
-/// UDP ports whose datagrams are packets behind a shim header, in ascending order: GRE in UDP (RFC 8086), VXLAN (RFC 7348), VXLAN-GPE,
-/// GENEVE (RFC 8926), MPLS in UDP (RFC 7510), and the port that Linux takes for VXLAN unless told otherwise.
+/// UDP ports whose datagrams are packets behind a shim header, in ascending order: GRE in UDP (RFC
+/// 8086), VXLAN (RFC 7348), VXLAN-GPE, GENEVE (RFC 8926), MPLS in UDP (RFC 7510), and the port that
+/// Linux takes for VXLAN unless told otherwise.
 pub const PORTS: [u16; 6] = [4_754, 4_789, 4_790, 6_081, 6_635, 8_472];
 
 /// Datagrams to this port are read as packets behind a shim header.
@@ -53,7 +59,8 @@ pub enum Inner {
         /// What it brings.
         carries: Carries,
     },
-    /// Something that cannot be read here but perhaps at its receiver: deeper than is followed, or cut off by a fragment's end.
+    /// Something that cannot be read here but perhaps at its receiver: deeper than is followed, or
+    /// cut off by a fragment's end.
     Unread,
 }
 
@@ -74,7 +81,8 @@ pub enum Carries {
         /// [`number::TCP`] or [`number::UDP`].
         protocol: u8,
     },
-    /// It cannot be told: a fragment of a tunnel, or headers that are cut short or contradict themselves.
+    /// It cannot be told: a fragment of a tunnel, or headers that are cut short or contradict
+    /// themselves.
     Unknown,
     /// Neither TCP nor UDP; where it is a tunnel, what is inside comes next.
     Other,
@@ -107,7 +115,8 @@ enum Header {
     Label,
     /// A PPPoE session's header (RFC 2516).
     Pppoe,
-    /// A PPP frame, with or without address and control bytes, its protocol in one byte or two (RFC 1661).
+    /// A PPP frame, with or without address and control bytes, its protocol in one byte or two (RFC
+    /// 1661).
     Ppp,
     /// GRE (RFC 2784, 2890), or PPTP's version of it (RFC 2637).
     Gre,
@@ -202,8 +211,10 @@ impl<'a> Walk<'a> {
                 Header::of_type(u16::from_be_bytes([high, low]))
             }
             //= https://www.rfc-editor.org/rfc/rfc3032#section-2.1
-            //# This bit is set to one for the last entry in the label stack (i.e., for the bottom of the stack)
-            // Nothing says what follows the bottom. IP is told by its version, as routers do that balance load.
+            //# This bit is set to one for the last entry in the label stack (i.e., for the bottom
+            //# of the stack)
+            // Nothing says what follows the bottom. IP is told by its version, as routers do that
+            // balance load.
             Header::Label => {
                 let [_, _, bottom, _] = self.take()?;
                 if bottom & 1 == 0 { Header::Label } else { Header::Ip }
@@ -266,8 +277,9 @@ impl<'a> Walk<'a> {
             self.skip(2)?;
         }
         //= https://www.rfc-editor.org/rfc/rfc1661#section-2
-        //# all Protocols MUST be odd; the least significant bit of the least significant octet MUST equal "1". ... all Protocols MUST be
-        //# assigned such that the least significant bit of the most significant octet equals "0".
+        //# all Protocols MUST be odd; the least significant bit of the least significant octet MUST
+        //# equal "1". ... all Protocols MUST be assigned such that the least significant bit of the
+        //# most significant octet equals "0".
         let [first] = self.take()?;
         let protocol = if first & 1 == 1 {
             u16::from(first)
@@ -282,7 +294,8 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// `None`: it has a routing field, which nobody has sent since RFC 2784 and which is not followed.
+    /// `None`: it has a routing field, which nobody has sent since RFC 2784 and which is not
+    /// followed.
     fn gre(&mut self) -> Result<Option<Header>, Cut> {
         let [flags, version, high, low] = self.take()?;
         let [checksum, routing, key, sequence] = [0x80, 0x40, 0x20, 0x10].map(|bit| flags & bit);
@@ -412,7 +425,8 @@ impl<'a> Walk<'a> {
         Ok(packet(self.transport(next, more, later)))
     }
 
-    /// What an IP packet brings, whose headers have been taken. `more`, `later`: it is a fragment, and not the first.
+    /// What an IP packet brings, whose headers have been taken. `more`, `later`: it is a fragment,
+    /// and not the first.
     fn transport(&mut self, protocol: u8, more: bool, later: bool) -> Carries {
         let fragment = more || later;
         self.partial |= more;

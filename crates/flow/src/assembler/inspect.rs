@@ -42,9 +42,9 @@ struct ToSend {
 }
 
 impl<S: Stage> Assembler<'_, S> {
-    /// The bytes of which a decision can be kept now: for a moment they are in the pool twice, as waiting bytes and as copies. Edits insert
-    /// into the last blocks of the pool, which are kept free but for a little: a half-stream that holds all others must be able to
-    /// go on.
+    /// The bytes of which a decision can be kept now: for a moment they are in the pool twice, as
+    /// waiting bytes and as copies. Edits insert into the last blocks of the pool, which are kept
+    /// free but for a little: a half-stream that holds all others must be able to go on.
     fn room(&self) -> u32 {
         let copied =
             self.stores.buffers(self.half.buffers_id()).map_or(0, |buffers| buffers.copy.len());
@@ -55,11 +55,11 @@ impl<S: Stage> Assembler<'_, S> {
         free.min(self.stores.bounds.in_flight_bytes.saturating_sub(copied))
     }
 
-    /// Shows everything that waits at the edge to the stage, or as much as there is room for: the bytes that are decided make room
-    /// for the rest.
+    /// Shows everything that waits at the edge to the stage, or as much as there is room for: the
+    /// bytes that are decided make room for the rest.
     ///
-    /// A gap has closed, 105 KiB wait behind it, and 96 KiB of the pool are free: the stage sees 64 KiB first, for 32 must stay
-    /// free.
+    /// A gap has closed, 105 KiB wait behind it, and 96 KiB of the pool are free: the stage sees 64
+    /// KiB first, for 32 must stay free.
     pub(super) fn inspect_waiting(&mut self, mut deadline: Deadline) -> PayloadResult {
         let edge = self.half.edge_o();
         let held = self.half.shown(self.stores);
@@ -134,7 +134,8 @@ impl<S: Stage> Assembler<'_, S> {
         PayloadResult { close, ..PayloadResult::with(outcome) }
     }
 
-    /// Takes the decided bytes off what waits, or stores the bytes of a frame that were not decided. `false`: no block is free.
+    /// Takes the decided bytes off what waits, or stores the bytes of a frame that were not
+    /// decided. `false`: no block is free.
     #[inline(always)]
     fn store_rest(&mut self, decision: &StageDecision, front: Front<'_>, before_o: Seq) -> bool {
         let rest = front.bytes.get(decision.at..).unwrap_or_default();
@@ -143,7 +144,8 @@ impl<S: Stage> Assembler<'_, S> {
             return true;
         };
         match front.source {
-            // Bytes behind a gap inside the tail go: their sender will resend them, and then they pass.
+            // Bytes behind a gap inside the tail go: their sender will resend them, and then they
+            // pass.
             InputSource::Work => buffers.waiting.advance(pool, before_o, edge_o),
             InputSource::Frame(_) if !decision.passed => {
                 return buffers.waiting.put(pool, next_o, next_o, rest) == PutResult::Stored;
@@ -195,8 +197,8 @@ impl<S: Stage> Assembler<'_, S> {
         if self.half.is(Facts::BACKLOG) {
             return;
         }
-        // Bytes that found no room among the outputs count as sent. Like any lost segment they are sent again when their sender
-        // resends.
+        // Bytes that found no room among the outputs count as sent. Like any lost segment they are
+        // sent again when their sender resends.
         self.half.sent_e = self.half.sent_e.max(self.half.next_e);
     }
 }

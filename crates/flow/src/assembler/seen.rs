@@ -15,13 +15,14 @@ struct Wanted {
     /// Original positions: those that the segment has.
     start: Seq,
     end: Seq,
-    /// The receiver lacks proxy-acknowledged bytes. They are sent, too: the sender's first outstanding segment stands for
-    /// them.
+    /// The receiver lacks proxy-acknowledged bytes. They are sent, too: the sender's first
+    /// outstanding segment stands for them.
     proxy_acknowledged: bool,
 }
 
 impl<S: Stage> Assembler<'_, S> {
-    /// Sends the bytes before original `end`: those of inspected ranges out of the copy, those of the others as they came.
+    /// Sends the bytes before original `end`: those of inspected ranges out of the copy, those of
+    /// the others as they came.
     pub(super) fn send_seen(&mut self, end: Seq) {
         let Self { half, stores, out, start, .. } = self;
         let Some(buffers) = stores.buffers(half.buffers_id()) else {
@@ -87,8 +88,8 @@ impl<S: Stage> Assembler<'_, S> {
 }
 
 impl Wanted {
-    /// The piece begins before the end of the segment. An answer that was put in at the end belongs to it, where proxy-acknowledged
-    /// bytes are sent.
+    /// The piece begins before the end of the segment. An answer that was put in at the end belongs
+    /// to it, where proxy-acknowledged bytes are sent.
     #[inline(always)]
     fn begins(&self, placed: &Placed) -> bool {
         let put_in = placed.piece.original == 0 && self.proxy_acknowledged;

@@ -1,8 +1,9 @@
-//! SYN: first numbers, the options of both ends, and segments that come before the handshake is over.
+//! SYN: first numbers, the options of both ends, and segments that come before the handshake is
+//! over.
 //!
 //! Holds:     [`Connection::on_syn`] and [`Connection::on_early`].
-//! Promises:  no data of a SYN goes on; an offer of multipath is taken out; a connection whose server signs its segments
-//!            passes as it is.
+//! Promises:  no data of a SYN goes on; an offer of multipath is taken out; a connection whose
+//!            server signs its segments passes as it is.
 //! Never:     changes an open connection for a SYN.
 
 use super::stamps::{note_first_stamp, note_stamps};
@@ -43,15 +44,17 @@ impl Connection {
             self.state = ConnectionState::Opening;
         }
         let (found, without) = options::of_a_syn(tcp.option_bytes());
-        // The segments are signed only where the server signs its SYN, too. A server without a key drops the client's SYN (or
-        // does not know the option), and its connection would go on unpatched.
+        // The segments are signed only where the server signs its SYN, too. A server without a key
+        // drops the client's SYN (or does not know the option), and its connection would go on
+        // unpatched.
         if found.signed && direction == Direction::Response {
             self.state = ConnectionState::Signed;
             pass(segment, out);
             return SegmentOutcome::Signed;
         }
         let (half, other) = self.pair(direction);
-        // The first data may be acknowledged here while this timestamp is the only one of its receiver.
+        // The first data may be acknowledged here while this timestamp is the only one of its
+        // receiver.
         half.drop_fact(Facts::STAMPS);
         note_stamps(half, segment, true);
         if !half.is(Facts::KNOWN) || (half.next_o != first && half.una_e == half.sent_e) {
@@ -70,8 +73,8 @@ impl Connection {
             output.payload = Payload::None;
         }
         if stripped {
-            // Its sender resends the data behind the handshake, where it is inspected. RFC 7413 section 4.2.2 lets a server accept
-            // none.
+            // Its sender resends the data behind the handshake, where it is inspected. RFC 7413
+            // section 4.2.2 lets a server accept none.
             SegmentOutcome::SynDataStripped
         } else if out.onward_options.is_some() {
             SegmentOutcome::Moved
@@ -80,7 +83,8 @@ impl Connection {
         }
     }
 
-    /// Handles a segment that is no SYN while only one end has sent its SYN. `None`: it is a reset that its receiver accepts.
+    /// Handles a segment that is no SYN while only one end has sent its SYN. `None`: it is a reset
+    /// that its receiver accepts.
     pub(super) fn on_early(
         &mut self,
         direction: Direction,
@@ -118,8 +122,9 @@ impl Connection {
         let first = segment.tcp.seq().advance(1);
         let again = segment.tcp.flags().has(TcpFlags::ACK) && half.una_e == first;
         if again && other.is(Facts::KNOWN) {
-            // Its sender lacks the handshake's last acknowledgement, and challenges everything else. The bytes that brought the
-            // acknowledgement again may be held and acknowledged here: then nobody else would repeat it.
+            // Its sender lacks the handshake's last acknowledgement, and challenges everything
+            // else. The bytes that brought the acknowledgement again may be held and acknowledged
+            // here: then nobody else would repeat it.
             let stamps = note_stamps(half, segment, true)
                 .map(|echo| Timestamps { value: other.stamp, echo });
             out.back_options = options::of_an_ack(stamps, None);

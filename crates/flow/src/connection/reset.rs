@@ -1,8 +1,9 @@
 //! Resets: which are accepted, what is sent for them, and what comes after one.
 //!
-//! Holds:     [`Connection::reset`], [`Connection::on_reset`], [`Connection::answer_dead`], [`reset_untracked`].
-//! Promises:  when a RST is accepted here, one goes out at every sequence number that the receiver may expect, and the
-//!            connection is over.
+//! Holds:     [`Connection::reset`], [`Connection::on_reset`], [`Connection::answer_dead`],
+//!            [`reset_untracked`].
+//! Promises:  when a RST is accepted here, one goes out at every sequence number that the receiver
+//!            may expect, and the connection is over.
 //! Never:     accepts a RST at another number than those (RFC 5961 section 3).
 
 use super::{Connection, ConnectionState, finish, push_empty};
@@ -16,8 +17,9 @@ use stage::position::len32;
 use wire::{Seq, TcpFlags};
 
 impl Connection {
-    /// Ends the connection: `out` has resets to both ends, those of [`To::Receiver`] in `direction`. Each is at a number that its receiver
-    /// may expect; it would challenge any other (RFC 5961 section 3). From `now` on, late segments are answered.
+    /// Ends the connection: `out` has resets to both ends, those of [`To::Receiver`] in
+    /// `direction`. Each is at a number that its receiver may expect; it would challenge any other
+    /// (RFC 5961 section 3). From `now` on, late segments are answered.
     pub fn reset(
         &mut self,
         direction: Direction,
@@ -60,8 +62,8 @@ impl Connection {
             }
             return finish(segment, out, SegmentOutcome::Moved);
         }
-        // The receiver must accept what is accepted here. It expects the number that it acknowledged last, or the one that was sent
-        // last; whatever else it sends is answered.
+        // The receiver must accept what is accepted here. It expects the number that it
+        // acknowledged last, or the one that was sent last; whatever else it sends is answered.
         let ack = if flags.has(TcpFlags::ACK) { acked.ack } else { Seq::new(0) };
         for seq in half.expected() {
             push_empty(out, seq, &Acked { ack, ..*acked }, flags);
@@ -97,7 +99,8 @@ impl Connection {
         }
     }
 
-    /// Answers a segment of a connection that was reset with a reset; a reset itself is not answered.
+    /// Answers a segment of a connection that was reset with a reset; a reset itself is not
+    /// answered.
     pub(super) fn answer_dead(&self, segment: &SegmentIn<'_>, out: &mut Outputs) -> SegmentOutcome {
         let flags = segment.tcp.flags();
         if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::RST) {
@@ -117,18 +120,20 @@ impl Connection {
 impl Half {
     /// The sequence numbers that the receiver may expect next, as far as is known here.
     ///
-    /// Acknowledged 100, sent up to 400 into a window of 0: the receiver expects 100, and a reset at 400 is past its window.
+    /// Acknowledged 100, sent up to 400 into a window of 0: the receiver expects 100, and a reset
+    /// at 400 is past its window.
     fn expected(&self) -> impl Iterator<Item = Seq> + use<> {
         let behind = (self.una_e != self.sent_e).then_some(self.una_e);
         behind.into_iter().chain([self.sent_e])
     }
 }
 
-/// The edited sequence number of a reset at original `at`. A reset past everything that its sender can have sent stays as far
-/// past what its receiver expects: moved to the receiver's own number, a blind reset would be accepted (RFC 5961 section 3).
+/// The edited sequence number of a reset at original `at`. A reset past everything that its sender
+/// can have sent stays as far past what its receiver expects: moved to the receiver's own number, a
+/// blind reset would be accepted (RFC 5961 section 3).
 ///
-/// Decided up to 5000, which left here as 4986, and 20 bytes more are held. Resets at 5000 to 5020 go on at 4986, one at 5021
-/// at 5007.
+/// Decided up to 5000, which left here as 4986, and 20 bytes more are held. Resets at 5000 to 5020
+/// go on at 4986, one at 5021 at 5007.
 fn place_of_reset(half: &Half, stores: &Stores, at: Seq) -> Seq {
     let edge = half.edge_o();
     let ended = half.is(Facts::FINISHED) || half.is(Facts::FIN_OUT);

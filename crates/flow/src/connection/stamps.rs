@@ -19,20 +19,21 @@ pub(super) fn is_too_old(half: &mut Half, segment: &SegmentIn<'_>, stores: &Stor
     }
 }
 
-/// The timestamp of a SYN is the first TS.Recent (RFC 7323 section 4.3). Without it an old segment ahead of a gap would be
-/// accepted.
+/// The timestamp of a SYN is the first TS.Recent (RFC 7323 section 4.3). Without it an old segment
+/// ahead of a gap would be accepted.
 pub(super) fn note_first_stamp(half: &mut Half, segment: &SegmentIn<'_>) {
     if !half.is(Facts::RECENT) {
         half.recent = stamp_of(segment).unwrap_or(0);
     }
 }
 
-/// Notes the latest timestamp of the sender, for acknowledgements made here, and answers the one of this segment, for an
-/// acknowledgement of it to echo. An acknowledgement with the timestamp of a segment that was overtaken would be too old for an end that
-/// has seen a later one, however often it asks.
+/// Notes the latest timestamp of the sender, for acknowledgements made here, and answers the one of
+/// this segment, for an acknowledgement of it to echo. An acknowledgement with the timestamp of a
+/// segment that was overtaken would be too old for an end that has seen a later one, however often
+/// it asks.
 ///
-/// Stamped 464, then 448 late: an acknowledgement made here has 464. A segment that is not `acceptable` does not count: a forged
-/// timestamp of next week would outlast the sender's own.
+/// Stamped 464, then 448 late: an acknowledgement made here has 464. A segment that is not
+/// `acceptable` does not count: a forged timestamp of next week would outlast the sender's own.
 pub(super) fn note_stamps(
     half: &mut Half,
     segment: &SegmentIn<'_>,

@@ -1,7 +1,8 @@
 //! A segment of a connection whose ends have both sent a SYN, or that is older than this process.
 //!
-//! Holds:     [`Connection::on_synchronized`], in four steps: [`check`](Connection::on_synchronized) it and apply its
-//!            acknowledgement, [`assemble`](Connection::assemble) its bytes, write the
+//! Holds:     [`Connection::on_synchronized`], in four steps:
+//!            [`check`](Connection::on_synchronized) it and apply its acknowledgement,
+//!            [`assemble`](Connection::assemble) its bytes, write the
 //!            [headers](Outputs::fill_headers) of the segments to send, and
 //!            [answer](super::to_sender) its sender.
 //! Promises:  the acknowledgement of a segment reaches its receiver even where its bytes do not.
@@ -20,7 +21,8 @@ use stage::{Direction, ReverseState, Stage};
 use to_sender::ForSender;
 use wire::TcpFlags;
 
-/// The flags of a segment that do not go on as they came: the last segment made of it carries them, if any does.
+/// The flags of a segment that do not go on as they came: the last segment made of it carries them,
+/// if any does.
 const FLAGS_OF_THE_LAST: TcpFlags = TcpFlags::URG.with(TcpFlags::FIN).with(TcpFlags::PSH);
 
 /// A segment whose acknowledgement is applied.
@@ -75,8 +77,9 @@ impl Connection {
         finish(segment, out, result.outcome)
     }
 
-    /// Hands the bytes of a segment to the stage, or its end where no byte comes with it; then the bytes that were held for
-    /// answers which may be out. `news`: the segment acknowledges something.
+    /// Hands the bytes of a segment to the stage, or its end where no byte comes with it; then the
+    /// bytes that were held for answers which may be out. `news`: the segment acknowledges
+    /// something.
     #[inline(always)]
     fn assemble<S: Stage>(
         &mut self,
@@ -119,8 +122,8 @@ impl Connection {
         result
     }
 
-    /// Completes what the assembler has sent to the receiver, and sends the segments without bytes: to the receiver for the
-    /// acknowledgement, to the sender for its bytes.
+    /// Completes what the assembler has sent to the receiver, and sends the segments without bytes:
+    /// to the receiver for the acknowledgement, to the sender for its bytes.
     #[inline(always)]
     fn send_assembled(
         &mut self,
@@ -138,7 +141,8 @@ impl Connection {
         out.mark_last(flags.has(TcpFlags::PSH) && out.ends_in_bytes(), ended);
         let empty = segment.payload.is_empty();
         let keep_alive = !empty && half.is_keep_alive(segment) && result.answer;
-        // A receiver that has sent nothing but its SYN waits for the acknowledgement of it (RFC 9293 section 3.5).
+        // A receiver that has sent nothing but its SYN waits for the acknowledgement of it (RFC
+        // 9293 section 3.5).
         let greets = !half.is(Facts::WINDOW);
         if out.list().is_empty() && (empty || keep_alive || acked.news || greets) {
             let quiet = flags.without(FLAGS_OF_THE_LAST);
@@ -149,7 +153,8 @@ impl Connection {
             };
             push_empty(out, seq, &acked, quiet);
             if keep_alive && half.held(stores) > 0 {
-                // The receiver drops that segment and its acknowledgement; the bytes that carried the acknowledgement are held here.
+                // The receiver drops that segment and its acknowledgement; the bytes that carried
+                // the acknowledgement are held here.
                 push_empty(out, half.sent_end(), &acked, quiet);
             }
         }
@@ -190,7 +195,8 @@ fn note_fin(half: &mut Half, segment: &SegmentIn<'_>) {
     }
 }
 
-/// Puts the end behind the last output, or makes an output of it. `true`: the last output carries FIN.
+/// Puts the end behind the last output, or makes an output of it. `true`: the last output carries
+/// FIN.
 pub(super) fn send_end(
     half: &mut Half,
     stores: &Stores,
@@ -210,7 +216,8 @@ pub(super) fn send_end(
         if half.is(Facts::FIN_OUT) && !flags.has(TcpFlags::FIN) {
             return false;
         }
-        // Where the outputs are full, the sender sends its end again; the last output ends somewhere before it.
+        // Where the outputs are full, the sender sends its end again; the last output ends
+        // somewhere before it.
         if !out.push_end(end) {
             return false;
         }
@@ -220,8 +227,8 @@ pub(super) fn send_end(
     true
 }
 
-/// The longest payload of a segment made here: the MSS of the receiver without the options, and no longer than the segments of this
-/// sender, which may know of a narrower path.
+/// The longest payload of a segment made here: the MSS of the receiver without the options, and no
+/// longer than the segments of this sender, which may know of a narrower path.
 fn chunk_bytes(half: &Half, segment: &SegmentIn<'_>) -> u32 {
     let options = len32(segment.tcp.option_bytes().len());
     let room = u32::from(half.mss).saturating_sub(options).max(u32::from(MSS_MIN));

@@ -1,14 +1,19 @@
-//! Whole conversations between two ideal endpoints, compared with "edit the whole stream, then compare".
+//! Whole conversations between two ideal endpoints, compared with "edit the whole stream, then
+//! compare".
 
+mod alone;
 mod answers;
 mod endpoint;
 mod forged;
+mod play;
 mod stages;
+mod stamps;
 
 use super::*;
 use crate::limits::{Bounds, LOOK_AGAIN_MS, PATTERN_HOLD_MS, RESEND_MS};
-use endpoint::{Endpoint, Network, Profile, Wire};
-use stage::{ConnectionEnd, Edit, InspectContext, Inspected, Next};
+use alone::Alone;
+use endpoint::{Profile, Wire};
+use play::{TestRun, play};
 use stages::{Frames, Tokens, Untouched};
 
 /// A number generator small enough to read.
@@ -26,139 +31,6 @@ impl Dice {
         self.roll(100) < percent
     }
 }
-
-/// What one run needs besides its stage.
-struct TestRun {
-    seed: u64,
-    profile: Profile,
-    data: [Vec<u8>; 2],
-}
-
-/// Says which run it was that failed, wherever in it that happened.
-struct Name(u64);
-
-impl Drop for Name {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            println!("failed in the run with seed {}", self.0);
-        }
-    }
-}
-
-/// Plays the conversation to its end and answers what each side received: [server's, client's].
-#[track_caller]
-fn play<S: Stage>(run: &TestRun, stage: &mut S) -> [Vec<u8>; 2] {
-    let _name = Name(run.seed);
-    let mut stores = Stores::new(512, 4, Bounds::default());
-    let mut connection = Connection::new(Tick(0));
-    let mut out = Outputs::new();
-    let mut network = Network::new(run.seed, run.profile);
-    let [request, response] = run.data.clone();
-    let mut dice = Dice(run.seed ^ 0x5eed);
-    let isn = |dice: &mut Dice| u32::MAX.wrapping_sub(dice.roll(60_000));
-    let mut ends = [
-        Endpoint::new(isn(&mut dice), request, true, run.profile, run.seed + 1),
-        Endpoint::new(isn(&mut dice), response, false, run.profile, run.seed + 2),
-    ];
-    let mut now = 0_u32;
-    while now < 4_000_000 {
-        for (index, end) in ends.iter_mut().enumerate() {
-            let mut sent = Vec::new();
-            end.poll(now, &mut sent);
-            for wire in sent {
-                network.send(now, index, true, wire);
-            }
-        }
-        while let Some((from, to_box, wire)) = network.deliver(now) {
-            if !to_box {
-                // It left the box towards the peer of `from`.
-                ends[1 - from].receive(now, &wire);
-                continue;
-            }
-            let direction = if from == 0 { Direction::Request } else { Direction::Response };
-            let tcp = wire::Tcp::parse(&wire.header).unwrap();
-            let segment = SegmentIn { tcp, payload: &wire.payload };
-            let outcome =
-                connection.on_segment(direction, &segment, &mut stores, stage, Tick(now), &mut out);
-            assert!(
-                !matches!(
-                    outcome,
-                    SegmentOutcome::Broken | SegmentOutcome::Dead | SegmentOutcome::BadFlags
-                ),
-                "seed {}: {outcome:?}",
-                run.seed
-            );
-            for output in out.list() {
-                let built = Wire::build(output, &out, &wire, |at, len| {
-                    let mut bytes = vec![0; len];
-                    assert_eq!(
-                        connection.copy_out(direction, output.to, &stores, at, &mut bytes),
-                        len
-                    );
-                    bytes
-                });
-                match output.to {
-                    To::Receiver => network.send(now, from, false, built),
-                    To::Sender => network.send(now, 1 - from, false, built),
-                }
-            }
-            if outcome == SegmentOutcome::Untouched {
-                let [only] = out.list() else { panic!("untouched is one output") };
-                assert_eq!(only.seq, segment.tcp.seq());
-                assert!(out.onward_options().is_none());
-            }
-        }
-        let mut look = None;
-        for (from, direction) in [Direction::Request, Direction::Response].into_iter().enumerate() {
-            if !connection.awaits_timeout(direction, &stores) {
-                continue;
-            }
-            look = Some(now + LOOK_AGAIN_MS);
-            if connection.on_timeout(direction, &mut stores, stage, Tick(now), &mut out).is_none() {
-                continue;
-            }
-            for output in out.list() {
-                let from = if output.to == To::Receiver { from } else { 1 - from };
-                network.send(now, from, false, made(output, &out, &connection, direction, &stores));
-            }
-        }
-        if ends.iter().all(Endpoint::is_done) {
-            break;
-        }
-        let wakes = ends.iter().filter_map(|end| end.wakes(now));
-        let next = wakes.chain(network.next()).chain(look).min();
-        now = next.unwrap_or(now + 1).max(now + 1);
-    }
-    for (index, end) in ends.iter().enumerate() {
-        let other = &ends[1 - index];
-        assert!(
-            end.is_done(),
-            "seed {}: end {index} stalled: {end:?}\nother {other:?}\n{connection:?}",
-            run.seed
-        );
-    }
-    connection.release(&mut stores);
-    assert_eq!((stores.blocks().0, stores.in_flight().0), (0, 0), "seed {}: leaked", run.seed);
-    let [client, server] = ends;
-    [server.received, client.received]
-}
-
-/// A segment for which no frame came.
-fn made(
-    output: &Output,
-    out: &Outputs,
-    connection: &Connection,
-    direction: Direction,
-    stores: &Stores,
-) -> Wire {
-    let nothing = Wire::new((0, 0), TcpFlags::ACK, 0, &[], b"");
-    Wire::build(output, out, &nothing, |at, len| {
-        let mut bytes = vec![0; len];
-        assert_eq!(connection.copy_out(direction, output.to, stores, at, &mut bytes), len);
-        bytes
-    })
-}
-
 fn random_bytes(dice: &mut Dice, len: u32) -> Vec<u8> {
     (0..len).map(|_| dice.roll(256) as u8).collect()
 }
@@ -262,155 +134,6 @@ fn an_idle_connection_is_small() {
     let bytes = size_of::<Connection>();
     assert!(bytes <= 128, "{bytes}");
 }
-
-/// Deletes every byte.
-struct Swallows;
-
-impl Stage for Swallows {
-    fn inspect(&mut self, _: Direction, _: &[u8], _: InspectContext) -> Inspected {
-        Inspected {
-            decided: 0,
-            next: Next::SkipRest { discard: true },
-            answer: false,
-            end: ConnectionEnd::GoesOn,
-        }
-    }
-
-    fn edit(&self, _: usize) -> Option<Edit<'_>> {
-        None
-    }
-}
-
-//= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
-//= type=test
-//# then treat the arriving segment as not acceptable
-#[test]
-fn an_acknowledgement_made_before_the_server_has_sent_data_carries_the_stamp_of_its_syn() {
-    let stamps = |value: u32, echo: u32| {
-        let mut options = vec![1, 1, 8, 10];
-        options.extend(value.to_be_bytes());
-        options.extend(echo.to_be_bytes());
-        options
-    };
-    let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
-    let handshake = [
-        (Direction::Request, Wire::new((99, 0), syn, 1000, &stamps(7, 0), b"")),
-        (
-            Direction::Response,
-            Wire::new((499, 100), syn.with(ack), 1000, &stamps(692_308_891, 7), b""),
-        ),
-        (Direction::Request, Wire::new((100, 500), ack, 1000, &stamps(8, 692_308_891), b"")),
-        (Direction::Request, Wire::new((100, 500), ack, 1000, &stamps(9, 692_308_891), b"data")),
-    ];
-    let mut stores = Stores::new(512, 4, Bounds::default());
-    let mut connection = Connection::new(Tick(0));
-    let mut out = Outputs::new();
-    for (direction, wire) in &handshake {
-        let tcp = wire::Tcp::parse(&wire.header).unwrap();
-        let segment = SegmentIn { tcp, payload: &wire.payload };
-        connection.on_segment(*direction, &segment, &mut stores, &mut Swallows, Tick(0), &mut out);
-    }
-    assert!(out.list().iter().any(|output| output.to == To::Sender));
-    assert_eq!(out.back_options(), stamps(692_308_891, 9));
-}
-
-//= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
-//= type=test
-//# then treat the arriving segment as not acceptable
-#[test]
-fn an_acknowledgement_made_here_carries_the_latest_stamp_though_an_older_one_came_late() {
-    let stamps = |value: u32, echo: u32| {
-        let mut options = vec![1, 1, 8, 10];
-        options.extend(value.to_be_bytes());
-        options.extend(echo.to_be_bytes());
-        options
-    };
-    let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
-    // The server's clock wraps between two acknowledgements, and the later one comes first.
-    let (one, three) = (u32::MAX, 1);
-    let segments = [
-        (Direction::Request, Wire::new((99, 0), syn, 1000, &stamps(7, 0), b"")),
-        (Direction::Response, Wire::new((499, 100), syn.with(ack), 1000, &stamps(one - 1, 7), b"")),
-        (Direction::Request, Wire::new((100, 500), ack, 1000, &stamps(8, one), b"")),
-        (Direction::Response, Wire::new((500, 100), ack, 1000, &stamps(three, 8), b"")),
-        (Direction::Response, Wire::new((500, 100), ack, 1000, &stamps(one, 8), b"")),
-        (Direction::Request, Wire::new((100, 500), ack, 1000, &stamps(9, one), b"data")),
-    ];
-    let mut stores = Stores::new(512, 4, Bounds::default());
-    let mut connection = Connection::new(Tick(0));
-    let mut out = Outputs::new();
-    for (direction, wire) in &segments {
-        let tcp = wire::Tcp::parse(&wire.header).unwrap();
-        let segment = SegmentIn { tcp, payload: &wire.payload };
-        connection.on_segment(*direction, &segment, &mut stores, &mut Swallows, Tick(0), &mut out);
-    }
-    assert!(out.list().iter().any(|output| output.to == To::Sender));
-    assert_eq!(out.back_options(), stamps(three, 9));
-}
-
-/// What is sent for one segment of these numbers and bytes, to the receiver and to the sender: (seq, ack, payload).
-type Sent = [Vec<(u32, u32, Vec<u8>)>; 2];
-
-struct Alone<S = Tokens> {
-    stores: Stores,
-    connection: Connection,
-    out: Outputs,
-    stage: S,
-}
-
-impl<S: Stage> Alone<S> {
-    /// Behind the handshake: the client's next byte is 100, the server's 500.
-    fn new(stage: S) -> Self {
-        let (stores, connection) =
-            (Stores::new(512, 4, Bounds::default()), Connection::new(Tick(0)));
-        let mut alone = Self { stores, connection, out: Outputs::new(), stage };
-        let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
-        alone.send(0, Direction::Request, (99, 0), syn, b"");
-        alone.send(0, Direction::Response, (499, 100), syn.with(ack), b"");
-        alone.send(0, Direction::Request, (100, 500), ack, b"");
-        alone
-    }
-
-    fn send(
-        &mut self,
-        now: u32,
-        direction: Direction,
-        numbers: (u32, u32),
-        flags: TcpFlags,
-        payload: &[u8],
-    ) -> Sent {
-        let wire = Wire::new(numbers, flags, 1_000, &[], payload);
-        let tcp = wire::Tcp::parse(&wire.header).unwrap();
-        let segment = SegmentIn { tcp, payload };
-        let Self { stores, connection, out, stage } = self;
-        connection.on_segment(direction, &segment, stores, stage, Tick(now), out);
-        self.sent(direction, &wire)
-    }
-
-    fn on_timeout(&mut self, now: u32) -> Option<Sent> {
-        let Self { stores, connection, out, stage } = self;
-        connection.on_timeout(Direction::Request, stores, stage, Tick(now), out)?;
-        Some(self.sent(Direction::Request, &Wire::new((0, 0), TcpFlags::ACK, 0, &[], b"")))
-    }
-
-    fn sent(&self, direction: Direction, wire: &Wire) -> Sent {
-        let mut sent = Sent::default();
-        for output in self.out.list() {
-            let built = Wire::build(output, &self.out, wire, |at, len| {
-                let mut bytes = vec![0; len];
-                assert_eq!(
-                    self.connection.copy_out(direction, output.to, &self.stores, at, &mut bytes),
-                    len
-                );
-                bytes
-            });
-            let numbers = (output.seq.raw(), output.ack.raw(), built.payload);
-            sent[usize::from(output.to == To::Sender)].push(numbers);
-        }
-        sent
-    }
-}
-
 #[test]
 fn a_keep_alive_of_who_said_what_is_held_acknowledges_as_well() {
     let mut alone = Alone::new(Tokens::default());
@@ -439,7 +162,8 @@ fn what_waits_behind_a_gap_is_decided_in_a_pool_that_could_not_hold_it_twice() {
         let [onward, _] = alone.send(n, Direction::Request, (at, 500), TcpFlags::ACK, &bytes(n));
         assert!(onward.iter().all(|(.., bytes)| bytes.is_empty()), "{onward:?}");
     }
-    // A quarter of the pool, 16 blocks of 2 KiB, is left to what is in order: of 90 kB ahead of the gap, some was dropped.
+    // A quarter of the pool, 16 blocks of 2 KiB, is left to what is in order: of 90 kB ahead of the
+    // gap, some was dropped.
     let mut n = 0;
     let mut acknowledged = 100;
     while n < COUNT && sent.len() < 1_000 {
@@ -497,33 +221,6 @@ fn a_pattern_whose_middle_is_late_is_not_let_go() {
     let [onward, _] = alone.send(60_001, Direction::Request, (103, 500), ack, b"KE");
     assert_eq!(onward, [(101, 500, b"b".to_vec())]);
 }
-
-//= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
-//= type=test
-//# SEG.TSval < TS.Recent
-#[test]
-fn bytes_under_an_old_timestamp_are_not_what_was_said_first() {
-    let mut alone = Alone::new(Tokens::default());
-    let send = |alone: &mut Alone, seq: u32, value: u32, payload: &[u8]| {
-        let mut options = vec![1, 1, 8, 10];
-        options.extend(value.to_be_bytes());
-        options.extend([0; 4]);
-        let wire = Wire::new((seq, 500), TcpFlags::ACK, 1_000, &options, payload);
-        let tcp = wire::Tcp::parse(&wire.header).unwrap();
-        let segment = SegmentIn { tcp, payload };
-        let Alone { stores, connection, out, stage } = alone;
-        let outcome =
-            connection.on_segment(Direction::Request, &segment, stores, stage, Tick(0), out);
-        (outcome, alone.sent(Direction::Request, &wire)[0].clone())
-    };
-    assert_eq!(send(&mut alone, 100, 700, b"abc").1, [(100, 500, b"abc".to_vec())]);
-    assert_eq!(send(&mut alone, 103, 698, b"decoy"), (SegmentOutcome::TooOld, vec![]));
-    assert_eq!(send(&mut alone, 103, 699, b"de").1, [(103, 500, b"de".to_vec())]);
-    // Ahead of order, a newer stamp does not count yet: what fills the gap may be older.
-    assert_eq!(send(&mut alone, 107, 900, b"hi").0, SegmentOutcome::Ahead);
-    assert_eq!(send(&mut alone, 105, 705, b"fg").1, [(105, 500, b"fghi".to_vec())]);
-}
-
 #[test]
 fn an_acknowledgement_outside_the_window_moves_nothing() {
     let mut alone = Alone::new(Tokens::default());

@@ -1,9 +1,12 @@
-//! What is done when nothing comes: bytes held past a deadline go on, and proxy-acknowledged bytes are sent again.
+//! What is done when nothing comes: bytes held past a deadline go on, and proxy-acknowledged bytes
+//! are sent again.
 //!
 //! Holds:     [`Connection::on_timeout`], and when it is due.
-//! Promises:  nothing that may begin a pattern is held past its deadline, unless bytes before its end are missing, which
-//!            their sender will resend. Bytes that were released so reach the receiver, however often they are lost.
-//! Never:     reads a clock, or sends where either end has something outstanding that will make it send.
+//! Promises:  nothing that may begin a pattern is held past its deadline, unless bytes before its
+//!            end are missing, which their sender will resend. Bytes that were released so reach
+//!            the receiver, however often they are lost.
+//! Never:     reads a clock, or sends where either end has something outstanding that will make it
+//!            send.
 //!
 //! ```text
 //! 1000..1003 come, "${j" of a pattern: they are held, and acknowledged to their sender.
@@ -27,7 +30,8 @@ use stage::{Direction, Stage};
 use wire::TcpFlags;
 
 impl Connection {
-    /// The caller must call [`Self::on_timeout`] for this direction every [`crate::limits::LOOK_AGAIN_MS`].
+    /// The caller must call [`Self::on_timeout`] for this direction every
+    /// [`crate::limits::LOOK_AGAIN_MS`].
     pub fn awaits_timeout(&self, direction: Direction, stores: &Stores) -> bool {
         let [server, client] = &self.halves;
         let half = match direction {
@@ -38,10 +42,11 @@ impl Connection {
             && (half.held_since(stores).is_some() || half.has_proxy_acknowledged(stores))
     }
 
-    /// Does what is due in bytes that travel in `direction`. [`SegmentOutcome::Rebuilt`]: bytes were sent again; another outcome: a
-    /// hold has reached its deadline; `None`: nothing is due.
+    /// Does what is due in bytes that travel in `direction`. [`SegmentOutcome::Rebuilt`]: bytes
+    /// were sent again; another outcome: a hold has reached its deadline; `None`: nothing is due.
     ///
-    /// There is no frame. The outputs take their bytes from the copy only, and `out` has all options of a segment made here.
+    /// There is no frame. The outputs take their bytes from the copy only, and `out` has all
+    /// options of a segment made here.
     pub fn on_timeout<S: Stage>(
         &mut self,
         direction: Direction,
@@ -94,7 +99,8 @@ impl Connection {
     }
 }
 
-/// Times the receiver's acknowledgement of proxy-acknowledged bytes. The wait doubles each time (RFC 6298 section 5).
+/// Times the receiver's acknowledgement of proxy-acknowledged bytes. The wait doubles each time
+/// (RFC 6298 section 5).
 fn is_resend_due(half: &Half, stores: &mut Stores, now: Tick) -> bool {
     if !half.has_proxy_acknowledged(stores) {
         return false;

@@ -1,5 +1,5 @@
-//! What goes back to the sender of a segment: acknowledgements of bytes that its receiver will not acknowledge, and bytes of
-//! the other half-stream that waited for the sender's window.
+//! What goes back to the sender of a segment: acknowledgements of bytes that its receiver will not
+//! acknowledge, and bytes of the other half-stream that waited for the sender's window.
 
 use crate::answer::CopiedRange;
 use crate::half::{Facts, Half};
@@ -21,8 +21,9 @@ pub(super) struct ForSender {
     pub(super) echo: Option<u32>,
 }
 
-/// Tells the sender of `half` which bytes it may forget, where its receiver will not: everything before a deletion or a hold is
-/// acknowledged, or the segment brought nothing new. Bytes that the other half-stream has for the sender go with it.
+/// Tells the sender of `half` which bytes it may forget, where its receiver will not: everything
+/// before a deletion or a hold is acknowledged, or the segment brought nothing new. Bytes that the
+/// other half-stream has for the sender go with it.
 pub(super) fn send_back(
     half: &mut Half,
     other: &mut Half,
@@ -40,7 +41,8 @@ pub(super) fn send_back(
     let (mut news, mut asked) = (false, false);
     if !half.is_transparent() {
         let acknowledgeable = half.acknowledgeable(stores);
-        // While bytes are outstanding the receiver's own acknowledgement will tell, unless the sender sends again.
+        // While bytes are outstanding the receiver's own acknowledgement will tell, unless the
+        // sender sends again.
         let due = what.due || half.una_e == half.sent_e;
         news = due && acknowledgeable.is_after(half.acked_o);
         asked = what.due;

@@ -61,7 +61,8 @@ fn an_insertion_belongs_to_the_byte_before_it() {
     assert_eq!(map.to_original(seq(15)).raw(), 10);
 }
 
-/// Any list of pushes and acknowledgements, against a list of all bytes ever: (original position, edited bytes).
+/// Any list of pushes and acknowledgements, against a list of all bytes ever: (original position,
+/// edited bytes).
 #[test]
 fn any_history_against_a_naive_model() {
     for seed in 0..100_u32 {

@@ -45,7 +45,8 @@ fn udp(claimed: u16, payload: &[u8]) -> Vec<u8> {
     datagram
 }
 
-/// Every frame is parsed whole, at every truncation, and with every byte broken: offsets must stay ordered and inside.
+/// Every frame is parsed whole, at every truncation, and with every byte broken: offsets must stay
+/// ordered and inside.
 #[track_caller]
 fn parsed(frame: &[u8]) -> Layers {
     let short_cut_is_right = |frame: &[u8]| {

@@ -42,8 +42,8 @@ fn walk(frame: &[u8]) -> Walk<'_> {
     }
 }
 
-/// What is told, packets by what they carry. Cut short anywhere and with any bit turned the walk ends as well, and tells no more
-/// packets than it follows.
+/// What is told, packets by what they carry. Cut short anywhere and with any bit turned the walk
+/// ends as well, and tells no more packets than it follows.
 #[track_caller]
 fn told(frame: &[u8]) -> Vec<Option<Carries>> {
     let ends = |frame: &[u8]| assert!(walk(frame).count() <= LEVELS_MAX + 1);

@@ -1,13 +1,16 @@
 //! Messages that are answered from here, among a server's own.
 
-use super::{Alone, Dice, TestRun, length, play, profile};
+use super::alone::Alone;
+use super::play::{TestRun, play};
+use super::{Dice, length, profile};
 use stage::{
     ConnectionEnd, Direction, Edit, HoldKind, InspectContext, Inspected, Next, ReverseState, Stage,
 };
 use wire::TcpFlags;
 
-/// Frames of two bytes (kind and length) and a body, both ways. The client's [`REFUSED`] ones are answered from here by an
-/// [`ANSWER`] frame with their body, its [`LAST`] one ends the connection as well.
+/// Frames of two bytes (kind and length) and a body, both ways. The client's [`REFUSED`] ones are
+/// answered from here by an [`ANSWER`] frame with their body, its [`LAST`] one ends the connection
+/// as well.
 #[derive(Default)]
 pub(super) struct Answers {
     edits: Vec<(usize, usize)>,
@@ -103,7 +106,8 @@ impl Stage for Answers {
     }
 }
 
-/// What the two received: the server's frames; the server's own ones at the client; those from here.
+/// What the two received: the server's frames; the server's own ones at the client; those from
+/// here.
 fn split([server, client]: &[Vec<u8>; 2]) -> [Vec<&[u8]>; 3] {
     let (answers, own) = frames(client).into_iter().partition(|frame| frame[0] == ANSWER);
     [frames(server), own, answers]

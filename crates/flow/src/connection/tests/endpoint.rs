@@ -107,8 +107,8 @@ impl Network {
     }
 }
 
-/// One end: cumulative acknowledgements, a retransmission timer, segments of random length, and of another length when
-/// they are sent again.
+/// One end: cumulative acknowledgements, a retransmission timer, segments of random length, and of
+/// another length when they are sent again.
 pub(super) struct Endpoint {
     dice: Dice,
     profile: Profile,

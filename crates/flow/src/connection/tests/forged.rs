@@ -1,13 +1,16 @@
-//! Segments that a receiver would not believe are not believed here, and what is believed here is made true there.
+//! Segments that a receiver would not believe are not believed here, and what is believed here is
+//! made true there.
 
 use super::*;
 use crate::limits::OPEN_IDLE_MS;
+use stage::{Edit, InspectContext, Inspected};
 
 const ACK: TcpFlags = TcpFlags::ACK;
 const SYN: TcpFlags = TcpFlags::SYN;
 const RST: TcpFlags = TcpFlags::RST;
 
-/// Behind a handshake in which the client's SYN, and perhaps the server's answer, is signed (RFC 2385).
+/// Behind a handshake in which the client's SYN, and perhaps the server's answer, is signed (RFC
+/// 2385).
 fn signed(answered: bool) -> Alone {
     let md5 = [&[19, 18][..], &[7; 16], &[1, 1]].concat();
     let (stores, connection) = (Stores::new(512, 4, Bounds::default()), Connection::new(Tick(0)));
@@ -58,8 +61,9 @@ fn a_signed_segment_of_a_connection_without_signatures_is_nobodys() {
 
 //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
 //= type=test
-//# If the RST bit is set and the sequence number does not exactly match the next expected sequence value, yet is within the
-//# current receive window, TCP MUST send an acknowledgment (challenge ACK).
+//# If the RST bit is set and the sequence number does not exactly match the next expected sequence
+//# value, yet is within the current receive window, TCP MUST send an acknowledgment (challenge
+//# ACK).
 #[test]
 fn a_blind_reset_stays_blind() {
     let mut alone = Alone::new(Tokens::default());
@@ -151,7 +155,8 @@ fn a_reset_behind_held_bytes_is_at_what_the_receiver_expects() {
 
 //= https://www.rfc-editor.org/rfc/rfc5961#section-5.2
 //= type=test
-//# All incoming segments whose ACK value doesn't satisfy the above condition MUST be discarded and an ACK sent back.
+//# All incoming segments whose ACK value doesn't satisfy the above condition MUST be discarded and
+//# an ACK sent back.
 #[test]
 fn bytes_under_an_impossible_acknowledgement_are_not_what_was_said_first() {
     let mut alone = Alone::new(Tokens::default());

@@ -181,7 +181,8 @@ impl Stage for Frames {
 
 const TOKEN: &[u8] = b"TOKEN";
 
-/// Deletes every token; its beginning is let go when the sender waits for it, and then its rest is deleted.
+/// Deletes every token; its beginning is let go when the sender waits for it, and then its rest is
+/// deleted.
 #[derive(Default)]
 pub(super) struct Tokens {
     edits: Vec<(usize, usize)>,
