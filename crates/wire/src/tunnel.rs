@@ -17,7 +17,8 @@
 //!                                         Carries::Other      Carries::Segment { TCP, 4000, 80 }
 //! ```
 
-use crate::layers::mapped;
+mod ip;
+
 use crate::{Layers, number};
 
 /// IP packets inside one another that are followed. Real networks nest two (an overlay in a
@@ -197,10 +198,34 @@ impl<'a> Walk<'a> {
         Self { header, rest, levels: LEVELS_MAX, headers: HEADERS_MAX, partial }
     }
 
-    /// Past one header. A packet is told, and the walk goes on inside it.
+    /// Takes one header. A packet is told, and the walk goes on inside it.
     fn step(&mut self) -> Result<Option<Inner>, Cut> {
-        self.header = match self.header {
-            Header::Nothing => Header::Nothing,
+        match self.header {
+            Header::Ip => return self.ip(),
+            Header::Gre => match self.gre()? {
+                Some(header) => self.header = header,
+                None => return Ok(Some(self.unread())),
+            },
+            Header::Nothing
+            | Header::Ethernet
+            | Header::Type
+            | Header::Tag
+            | Header::Label
+            | Header::Pppoe
+            | Header::Ppp
+            | Header::Wccp
+            | Header::EtherIp => self.header = self.link(self.header)?,
+            Header::Vxlan | Header::VxlanGpe | Header::Geneve | Header::Udp => {
+                self.header = self.overlay(self.header)?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes a header of a link: what follows it.
+    #[inline(always)]
+    fn link(&mut self, header: Header) -> Result<Header, Cut> {
+        Ok(match header {
             Header::Ethernet => {
                 let [.., high, low] = self.take::<14>()?;
                 Header::of_type(u16::from_be_bytes([high, low]))
@@ -211,9 +236,9 @@ impl<'a> Walk<'a> {
                 Header::of_type(u16::from_be_bytes([high, low]))
             }
             //= https://www.rfc-editor.org/rfc/rfc3032#section-2.1
-            //# This bit is set to one for the last entry in the label stack (i.e., for the bottom
-            //# of the stack)
-            // Nothing says what follows the bottom. IP is told by its version, as routers do that
+            //# This bit is set to one for the last entry in the label stack (i.e., for the bottom of
+            //# the stack)
+            // No field tells what follows the bottom. IP is told by its version, as routers do that
             // balance load.
             Header::Label => {
                 let [_, _, bottom, _] = self.take()?;
@@ -224,10 +249,6 @@ impl<'a> Walk<'a> {
                 if code == 0 { Header::Ppp } else { Header::Nothing }
             }
             Header::Ppp => self.ppp()?,
-            Header::Gre => match self.gre()? {
-                Some(header) => header,
-                None => return Ok(Some(self.unread())),
-            },
             Header::Wccp => {
                 if self.version() != Some(4) {
                     let [_, _, _, _] = self.take()?;
@@ -238,38 +259,50 @@ impl<'a> Walk<'a> {
                 let [_, _] = self.take()?;
                 Header::Ethernet
             }
+            Header::Nothing
+            | Header::Gre
+            | Header::Vxlan
+            | Header::VxlanGpe
+            | Header::Geneve
+            | Header::Udp
+            | Header::Ip => Header::Nothing,
+        })
+    }
+
+    /// Takes a header of an overlay, or the UDP header in front of one: what follows it.
+    #[inline(always)]
+    fn overlay(&mut self, header: Header) -> Result<Header, Cut> {
+        let [first, _, high, low, ..] = self.take::<8>()?;
+        let kind = u16::from_be_bytes([high, low]);
+        Ok(match header {
             //= https://www.rfc-editor.org/rfc/rfc7348#section-5
             //# the I flag MUST be set to 1 for a valid VXLAN Network ID (VNI).
-            Header::Vxlan => {
-                let [flags, ..] = self.take::<8>()?;
-                if flags & 0x08 == 0 { Header::Nothing } else { Header::Ethernet }
-            }
-            Header::VxlanGpe => {
-                let [flags, _, _, next, ..] = self.take::<8>()?;
-                match next {
-                    _ if flags & 0x04 == 0 => Header::Ethernet,
-                    1 | 2 => Header::Ip,
-                    3 => Header::Ethernet,
-                    5 => Header::Label,
-                    _ => Header::Nothing,
-                }
-            }
+            Header::Vxlan if first & 0x08 != 0 => Header::Ethernet,
+            Header::VxlanGpe => match low {
+                _ if first & 0x04 == 0 => Header::Ethernet,
+                1 | 2 => Header::Ip,
+                3 => Header::Ethernet,
+                5 => Header::Label,
+                _ => Header::Nothing,
+            },
             Header::Geneve => {
-                let [version_len, _, high, low, ..] = self.take::<8>()?;
-                self.skip(usize::from(version_len & 0x3f).saturating_mul(4))?;
-                if version_len >> 6 == 0 {
-                    Header::of_type(u16::from_be_bytes([high, low]))
-                } else {
-                    Header::Nothing
-                }
+                self.skip(usize::from(first & 0x3f).saturating_mul(4))?;
+                if first >> 6 == 0 { Header::of_type(kind) } else { Header::Nothing }
             }
-            Header::Udp => {
-                let [_, _, high, low, ..] = self.take::<8>()?;
-                Header::of_port(u16::from_be_bytes([high, low]))
-            }
-            Header::Ip => return self.ip(),
-        };
-        Ok(None)
+            Header::Udp => Header::of_port(kind),
+            Header::Vxlan
+            | Header::Nothing
+            | Header::Ethernet
+            | Header::Type
+            | Header::Tag
+            | Header::Label
+            | Header::Pppoe
+            | Header::Ppp
+            | Header::Gre
+            | Header::Wccp
+            | Header::EtherIp
+            | Header::Ip => Header::Nothing,
+        })
     }
 
     fn ppp(&mut self) -> Result<Header, Cut> {
@@ -315,144 +348,8 @@ impl<'a> Walk<'a> {
         Ok(Some(Header::of_type(u16::from_be_bytes([high, low]))))
     }
 
-    fn ip(&mut self) -> Result<Option<Inner>, Cut> {
-        if self.levels == 0 {
-            return Ok(Some(self.unread()));
-        }
-        self.levels = self.levels.saturating_sub(1);
-        match self.version() {
-            Some(4) => self.v4().map(Some),
-            Some(6) => self.v6().map(Some),
-            Some(_) => {
-                self.header = Header::Nothing;
-                Ok(None)
-            }
-            None => Err(Cut),
-        }
-    }
-
-    fn v4(&mut self) -> Result<Inner, Cut> {
-        let &[
-            version_ihl,
-            _,
-            len_high,
-            len_low,
-            _,
-            _,
-            frag_high,
-            frag_low,
-            _,
-            protocol,
-            _,
-            _,
-            a,
-            b,
-            c,
-            d,
-            e,
-            f,
-            g,
-            h,
-        ] = self.rest.first_chunk::<20>().ok_or(Cut)?;
-        let packet = |carries| Inner::Packet {
-            source: mapped([a, b, c, d]),
-            destination: mapped([e, f, g, h]),
-            carries,
-        };
-        let header_bytes = usize::from(version_ihl & 0x0f).saturating_mul(4);
-        let claimed_bytes = usize::from(u16::from_be_bytes([len_high, len_low]));
-        self.header = Header::Nothing;
-        // Every receiver discards this.
-        if header_bytes < 20 || claimed_bytes < header_bytes {
-            return Ok(packet(Carries::Unknown));
-        }
-        self.end_at(claimed_bytes);
-        let flags_offset = u16::from_be_bytes([frag_high, frag_low]);
-        if self.skip(header_bytes).is_err() {
-            return Ok(packet(self.cut()));
-        }
-        Ok(packet(self.transport(protocol, flags_offset & 0x2000 != 0, flags_offset & 0x1fff != 0)))
-    }
-
-    fn v6(&mut self) -> Result<Inner, Cut> {
-        let fixed = *self.rest.first_chunk::<40>().ok_or(Cut)?;
-        let [_, _, _, _, len_high, len_low, mut next, _, addresses @ ..] = fixed;
-        let (&source, rest) = addresses.split_first_chunk::<16>().ok_or(Cut)?;
-        let &destination = rest.first_chunk::<16>().ok_or(Cut)?;
-        let packet = |carries| Inner::Packet { source, destination, carries };
-        let claimed_bytes = usize::from(u16::from_be_bytes([len_high, len_low]));
-        self.header = Header::Nothing;
-        // A length of 0 is a jumbogram's (RFC 2675), whose length stands in an option.
-        if claimed_bytes > 0 {
-            self.end_at(claimed_bytes.saturating_add(40));
-        }
-        if self.skip(40).is_err() {
-            return Ok(packet(self.cut()));
-        }
-        let (mut more, mut later) = (false, false);
-        for _ in 0..EXTENSIONS_MAX {
-            let Some(&[following, len, high, low, ..]) = self.rest.first_chunk::<8>() else {
-                if is_extension(next) {
-                    return Ok(packet(self.cut()));
-                }
-                break;
-            };
-            let bytes = match next {
-                number::FRAGMENT => {
-                    let flags_offset = u16::from_be_bytes([high, low]);
-                    more |= flags_offset & 1 != 0;
-                    later |= flags_offset & 0xfff8 != 0;
-                    8
-                }
-                // Stops are ahead: what its addresses will be is not looked at.
-                number::ROUTING if low != 0 => return Ok(packet(Carries::Unknown)),
-                number::ROUTING | number::HOP_BY_HOP | number::DESTINATION => {
-                    usize::from(len).saturating_add(1).saturating_mul(8)
-                }
-                _ => break,
-            };
-            next = following;
-            if later {
-                break;
-            }
-            if self.skip(bytes).is_err() {
-                return Ok(packet(self.cut()));
-            }
-        }
-        if is_extension(next) && !later {
-            return Ok(self.unread());
-        }
-        Ok(packet(self.transport(next, more, later)))
-    }
-
-    /// What an IP packet brings, whose headers have been taken. `more`, `later`: it is a fragment,
-    /// and not the first.
-    fn transport(&mut self, protocol: u8, more: bool, later: bool) -> Carries {
-        let fragment = more || later;
-        self.partial |= more;
-        let inside = match protocol {
-            number::UDP => Header::Udp,
-            _ => Header::of_protocol(protocol),
-        };
-        self.header = if later { Header::Nothing } else { inside };
-        match protocol {
-            number::TCP | number::UDP if fragment => Carries::Portless { protocol },
-            number::TCP | number::UDP => match self.rest.first_chunk::<4>() {
-                Some(&[a, b, c, d]) => Carries::Segment {
-                    protocol,
-                    source_port: u16::from_be_bytes([a, b]),
-                    destination_port: u16::from_be_bytes([c, d]),
-                },
-                None => Carries::Portless { protocol },
-            },
-            _ if later && is_extension(protocol) => Carries::Unknown,
-            _ if fragment && is_protocol(protocol) => Carries::Unknown,
-            _ => Carries::Other,
-        }
-    }
-
     /// The packet's headers end here, though perhaps not at its receiver.
-    const fn cut(&mut self) -> Carries {
+    const fn cut_short(&mut self) -> Carries {
         self.rest = &[];
         // Taking a header from nothing says what has to be said of a fragment.
         self.header = Header::Ethernet;
@@ -503,10 +400,6 @@ impl Iterator for Walk<'_> {
         }
         None
     }
-}
-
-const fn is_extension(next: u8) -> bool {
-    matches!(next, number::HOP_BY_HOP | number::ROUTING | number::FRAGMENT | number::DESTINATION)
 }
 
 #[cfg(test)]
