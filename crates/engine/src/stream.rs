@@ -6,14 +6,19 @@
 //! depend on how many came at once.
 
 mod open;
+mod step;
 mod unaffected;
 mod verdict;
+
+use core::ops::ControlFlow;
 
 use plan::{DirectionRules, FailMode, Hold, Mode, Module};
 use proto::{DecoderState, Edits, Flags, Span, Step, Transport, View};
 use stage::{
     ConnectionEnd, Deadline, Direction, HoldKind, InspectContext, Inspected, Next, ReverseState,
 };
+
+use stage::position::{index, len32};
 
 use crate::conversation::{Conversation, DirectionState, OPEN_FIELDS_MAX};
 use crate::decide::{Unit, decide};
@@ -38,28 +43,28 @@ pub fn stream(
     let InspectContext { held, ended, deadline, reverse } = context;
     let direction_rules = module.direction(from);
     let Conversation { state, directions: [request, response] } = conversation;
-    let lost = request.given_up || response.given_up;
-    let mine = match from {
+    let decoder_missed_bytes = request.given_up || response.given_up;
+    let direction = match from {
         Direction::Request => request,
         Direction::Response => response,
     };
-    mine.belong_to(direction_rules);
-    if !ended && deadline != Deadline::Unit && mine.still_waits(direction_rules, input, held) {
+    direction.belong_to(direction_rules);
+    if !ended && deadline != Deadline::Unit && direction.still_waits(direction_rules, input, held) {
         return StreamRun::result(0, Next::Hold(HoldKind::Unit));
     }
-    mine.need = None;
+    direction.need = None;
     let mut run = StreamRun {
         module,
         direction_rules,
         from,
         peer,
         ended,
-        release: deadline == Deadline::PartialMatch,
+        releases_partial_match: deadline == Deadline::PartialMatch,
         overdue: deadline == Deadline::Unit,
         reverse,
-        lost,
+        decoder_missed_bytes,
         state,
-        mine,
+        direction,
         scratch,
         piece_bytes: PIECE_BYTES,
         flush_pending: false,
@@ -68,7 +73,7 @@ pub fn stream(
         undecided: None,
         messages: 0,
     };
-    run.over(input)
+    run.run(input)
 }
 
 /// One call.
@@ -78,15 +83,16 @@ struct StreamRun<'a> {
     from: Direction,
     peer: &'a Peer,
     ended: bool,
-    release: bool,
+    /// What may be the beginning of a match goes on.
+    releases_partial_match: bool,
     /// A unit that is not complete is not waited for any more.
     overdue: bool,
     /// How the other direction stands.
     reverse: ReverseState,
     /// The decoder has not seen all that was said.
-    lost: bool,
+    decoder_missed_bytes: bool,
     state: &'a mut DecoderState,
-    mine: &'a mut DirectionState,
+    direction: &'a mut DirectionState,
     scratch: &'a mut Scratch,
     /// Bytes of an open field taken at once.
     piece_bytes: usize,
@@ -100,7 +106,28 @@ struct StreamRun<'a> {
     messages: u32,
 }
 
+/// What is remembered of the conversation in front of a unit.
+struct Snapshot {
+    state: DecoderState,
+    direction: DirectionState,
+}
+
+/// A unit in the input of a call.
+#[derive(Clone, Copy)]
+struct UnitInput<'a> {
+    /// Where it begins.
+    at: usize,
+    view: View<'a>,
+    /// The input from there on.
+    rest: &'a [u8],
+    /// A message begins with it.
+    first: bool,
+    /// The message ends with it.
+    last: bool,
+}
+
 /// How a unit ended.
+#[derive(Clone, Copy)]
 enum UnitEnd {
     /// So many bytes are decided.
     Decided(usize),
@@ -154,104 +181,84 @@ impl StreamRun<'_> {
         self.module.mode == Mode::Enforce
     }
 
-    fn over(&mut self, input: &[u8]) -> StreamResult {
+    /// Decides unit after unit, until the input is at its end or something has to be waited for.
+    fn run(&mut self, input: &[u8]) -> StreamResult {
         let mut at = 0_usize;
         while let Some(rest) = input.get(at..).filter(|rest| !rest.is_empty()) {
             if let Some(bytes) = self.skip_unaffected(rest) {
                 at = at.saturating_add(bytes);
                 continue;
             }
-            let before = (*self.state, *self.mine);
+            let before = self.snapshot();
             let (step, view) = self.dissect(rest);
-            match step {
+            let next = match step {
                 Step::Unit { bytes, first, last } if (1..=view.input.len()).contains(&bytes) => {
-                    let unit = view.input.get(..bytes).unwrap_or_default();
-                    let view = View { input: unit, ..view };
-                    let end = self.unit(at, view, rest, first, last, before);
-                    match end {
-                        UnitEnd::Decided(bytes) => {
-                            at = at.saturating_add(bytes);
-                            self.piece_bytes = PIECE_BYTES;
-                            self.flush_pending = false;
-                        }
-                        UnitEnd::Pending if unit.len() < rest.len() => {
-                            // The piece was too short to tell; one that cannot be longer has to go on.
-                            (*self.state, *self.mine) = before;
-                            self.flush_pending = self.piece_bytes >= rest.len();
-                            self.piece_bytes = self.piece_bytes.saturating_mul(4);
-                        }
-                        UnitEnd::Pending => {
-                            (*self.state, *self.mine) = before;
-                            return self.done(at, Next::Hold(HoldKind::PartialMatch));
-                        }
-                        UnitEnd::Full => {
-                            (*self.state, *self.mine) = before;
-                            return self.done(at, Next::Inspect);
-                        }
-                        UnitEnd::AwaitsResponses => {
-                            (*self.state, *self.mine) = before;
-                            return self.done(at, Next::Hold(HoldKind::Answers));
-                        }
-                        UnitEnd::Finished => return self.finished(input.len()),
-                        UnitEnd::Close => return self.close(at),
-                    }
+                    let bytes = view.input.get(..bytes).unwrap_or_default();
+                    let unit =
+                        UnitInput { at, view: View { input: bytes, ..view }, rest, first, last };
+                    let end = self.unit(unit, &before);
+                    self.after_unit(end, unit, &before)
                 }
                 Step::Skip { bytes, last } if bytes > 0 => {
-                    let discard = self.mine.discarding && self.enforces();
-                    self.mine.inside_message = !last;
-                    self.mine.discarding &= !last;
-                    let here = usize::try_from(bytes).unwrap_or(usize::MAX).min(rest.len());
-                    let end = at.saturating_add(here);
-                    if discard && !self.scratch.edits.delete(Span::new(at, end)) {
-                        (*self.state, *self.mine) = before;
-                        return self.done(at, Next::Inspect);
-                    }
-                    at = end;
-                    let beyond = bytes.saturating_sub(u64::try_from(here).unwrap_or(u64::MAX));
-                    if beyond > 0 {
-                        return self.done(at, Next::Skip { bytes: beyond, discard });
-                    }
+                    self.skip(bytes, last, at, rest, &before)
                 }
-                Step::SkipRest => {
-                    let discard = self.mine.discarding && self.enforces();
-                    if discard && !self.scratch.edits.delete(Span::new(at, input.len())) {
-                        (*self.state, *self.mine) = before;
-                        return self.done(at, Next::Inspect);
-                    }
-                    return self.done(input.len(), Next::SkipRest { discard });
-                }
-                Step::More(_) if self.ended && view.input.len() == rest.len() => {
-                    // Nobody can act on a unit that will never be complete.
-                    let discard = self.mine.discarding && self.enforces();
-                    if discard && !self.scratch.edits.delete(Span::new(at, input.len())) {
-                        return self.done(at, Next::Inspect);
-                    }
-                    at = input.len();
-                }
-                Step::More(_) if self.overdue && self.enforces() => {
-                    self.undecided = Some(Undecided::UnitTooSlow);
-                    return self.close(at);
-                }
-                Step::More(need) if !self.overdue && !self.too_long(view.input.len()) => {
-                    self.mine.wait_for(need);
-                    return self.done(at, Next::Hold(HoldKind::Unit));
-                }
-                Step::More(_) => return self.give_up(Undecided::UnitTooLong, at, input.len()),
+                Step::SkipRest => ControlFlow::Break(self.skip_rest(at, rest, &before)),
+                Step::More(need) => self.more(need, at, view, rest),
                 Step::NotThisProtocol | Step::Unit { .. } | Step::Skip { .. } => {
-                    return self.give_up(Undecided::NotThisProtocol, at, input.len());
+                    ControlFlow::Break(self.give_up(Undecided::NotThisProtocol, at, input.len()))
                 }
+            };
+            match next {
+                ControlFlow::Continue(next) => at = next,
+                ControlFlow::Break(result) => return result,
             }
         }
         self.done(at, Next::Inspect)
     }
 
-    /// The rest of the half-stream cannot be read.
-    fn give_up(&mut self, why: Undecided, at: usize, end: usize) -> StreamResult {
-        if self.undecided(why) {
-            return self.close(at);
+    #[inline(always)]
+    fn snapshot(&self) -> Snapshot {
+        Snapshot { state: *self.state, direction: *self.direction }
+    }
+
+    #[inline(always)]
+    fn restore(&mut self, before: &Snapshot) {
+        *self.state = before.state;
+        *self.direction = before.direction;
+    }
+
+    /// Where the next unit begins, or the end of the call.
+    #[inline(always)]
+    fn after_unit(
+        &mut self,
+        end: UnitEnd,
+        unit: UnitInput<'_>,
+        before: &Snapshot,
+    ) -> ControlFlow<StreamResult, usize> {
+        let UnitInput { at, view, rest, .. } = unit;
+        match end {
+            UnitEnd::Decided(bytes) => {
+                self.piece_bytes = PIECE_BYTES;
+                self.flush_pending = false;
+                return ControlFlow::Continue(at.saturating_add(bytes));
+            }
+            UnitEnd::Finished => {
+                return ControlFlow::Break(self.finished(at.saturating_add(rest.len())));
+            }
+            UnitEnd::Close => return ControlFlow::Break(self.close(at)),
+            UnitEnd::Pending | UnitEnd::Full | UnitEnd::AwaitsResponses => self.restore(before),
         }
-        self.mine.given_up = true;
-        self.done(end, Next::SkipRest { discard: false })
+        ControlFlow::Break(match end {
+            UnitEnd::Full => self.done(at, Next::Inspect),
+            UnitEnd::AwaitsResponses => self.done(at, Next::Hold(HoldKind::Answers)),
+            _ if view.input.len() < rest.len() => {
+                // The piece was too short to tell; one that cannot be longer has to go on.
+                self.flush_pending = self.piece_bytes >= rest.len();
+                self.piece_bytes = self.piece_bytes.saturating_mul(4);
+                return ControlFlow::Continue(at);
+            }
+            _ => self.done(at, Next::Hold(HoldKind::PartialMatch)),
+        })
     }
 
     fn bound(&self) -> usize {
@@ -259,7 +266,7 @@ impl StreamRun<'_> {
             Hold::Streaming => proto::limits::HOLD_BYTES_MAX,
             Hold::UpTo(bytes) => bytes,
         };
-        usize::try_from(bound).unwrap_or(usize::MAX).max(1)
+        index(bound).max(1)
     }
 
     fn too_long(&self, len: usize) -> bool {
@@ -269,7 +276,7 @@ impl StreamRun<'_> {
     /// Asks the decoder for the unit at the front, opened where it must be. The view is what it was asked with.
     fn dissect<'b>(&mut self, rest: &'b [u8]) -> (Step, View<'b>) {
         let bounded = rest.get(..self.bound()).unwrap_or(rest);
-        let streaming = self.direction_rules.hold == Hold::Streaming || self.mine.inside_field;
+        let streaming = self.direction_rules.hold == Hold::Streaming || self.direction.inside_field;
         if streaming {
             let piece = bounded.get(..self.piece_bytes).unwrap_or(bounded);
             let step = self.ask(piece, rest, true);
@@ -296,51 +303,57 @@ impl StreamRun<'_> {
         (step, view)
     }
 
-    /// Decides the unit in `view`, which begins at `at` of the input, and writes its edits behind the others.
-    fn unit(
-        &mut self,
-        at: usize,
-        view: View<'_>,
-        rest: &[u8],
-        first: bool,
-        last: bool,
-        before: (DecoderState, DirectionState),
-    ) -> UnitEnd {
-        let went_on = self.mine.inside_message && !first;
-        self.mine.inside_field = self.is_open();
-        self.mine.inside_message = !last;
-        let end = at.saturating_add(view.input.len());
-        if self.mine.discarding {
-            self.mine.discarding = !last;
-            self.mine.open = [None; OPEN_FIELDS_MAX];
-            if self.enforces() && !self.scratch.edits.delete(Span::new(at, end)) {
-                return UnitEnd::Full;
-            }
-            return UnitEnd::Decided(view.input.len());
+    /// Decides a unit, and writes its edits behind those of the units before it.
+    fn unit(&mut self, input: UnitInput<'_>, before: &Snapshot) -> UnitEnd {
+        let UnitInput { at, view, first, last, .. } = input;
+        let went_on = self.direction.inside_message && !first;
+        self.direction.inside_field = self.is_open();
+        self.direction.inside_message = !last;
+        if self.direction.discarding {
+            return self.discard(input);
         }
         if self.direction_rules.rules.is_empty() {
             self.messages = self.messages.saturating_add(u32::from(first));
             return UnitEnd::Decided(view.input.len());
         }
         let Scratch { fields, unit_scratch, .. } = &mut *self.scratch;
-        let unit = Unit {
-            module: self.module,
-            direction_rules: self.direction_rules,
-            transport: Transport::Tcp,
-            view,
-            fields,
-            peer: self.peer,
-        };
+        let (module, direction_rules, peer) = (self.module, self.direction_rules, self.peer);
+        let unit = Unit { module, direction_rules, transport: Transport::Tcp, view, fields, peer };
         let decision = decide(unit, unit_scratch);
         let rule = decision.verdict.and_then(|no| self.direction_rules.rule(no));
         if let Some(verdict) = rule.and_then(|rule| rule.transform.verdict()) {
             let message = VerdictUnit { at, len: view.input.len(), first, last, went_on };
-            return self.verdict(verdict, message, view, rest, &before.0);
+            return self.verdict(verdict, message, view, input.rest, &before.state);
         }
-        let mut undecided = decision.undecided;
+        self.edit_unit(input, decision.undecided, before)
+    }
+
+    /// Takes away a unit of a message that is taken away.
+    #[inline]
+    fn discard(&mut self, input: UnitInput<'_>) -> UnitEnd {
+        let UnitInput { at, view, last, .. } = input;
+        self.direction.discarding = !last;
+        self.direction.open = [None; OPEN_FIELDS_MAX];
+        let end = at.saturating_add(view.input.len());
+        if self.enforces() && !self.scratch.edits.delete(Span::new(at, end)) {
+            return UnitEnd::Full;
+        }
+        UnitEnd::Decided(view.input.len())
+    }
+
+    /// Runs what is left to run of a unit without a verdict, its open fields, and writes its edits.
+    #[inline(always)]
+    fn edit_unit(
+        &mut self,
+        input: UnitInput<'_>,
+        mut undecided: Option<Undecided>,
+        before: &Snapshot,
+    ) -> UnitEnd {
+        let UnitInput { at, view, rest, first, .. } = input;
         let mut decided = view.input.len();
         if self.has_pieces() {
-            let release = self.flush_pending || (self.release && view.input.len() == rest.len());
+            let released = self.releases_partial_match && view.input.len() == rest.len();
+            let release = self.flush_pending || released;
             let (bytes, of_open_fields) = self.open_fields(view, release);
             decided = bytes;
             undecided = of_open_fields.or(undecided);
@@ -400,7 +413,7 @@ fn append(at: usize, unit_scratch: &mut UnitScratch, edits: &mut Edits) -> bool 
     if count > proto::limits::EDITS_MAX || bytes > proto::limits::EDIT_BYTES_MAX {
         return false;
     }
-    let at = u32::try_from(at).unwrap_or(u32::MAX);
+    let at = len32(at);
     for edit in unit_scratch.edits.list() {
         let place =
             Span { start: edit.at.start.saturating_add(at), end: edit.at.end.saturating_add(at) };

@@ -8,38 +8,18 @@
 mod long_pattern;
 mod normal;
 mod number;
+mod output;
 #[cfg(test)]
 mod tests;
 
 use plan::{Normalization, Transform};
-use proto::{FieldKind, Repr};
 use stage::position::index;
 
 use long_pattern::{cut_at, mask_pattern, replace};
 use normal::{line_ends, path, white_space};
-pub(crate) use number::{read, write};
-
-/// How rewriting went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rewrite {
-    /// The value keeps the bound already.
-    Unchanged,
-    /// The new value is in `out`.
-    Changed,
-    /// `out` has no room for it.
-    NoRoom,
-    /// There is no such value in this field's form.
-    Impossible,
-}
-
-/// A number field, as its protocol's table and its decoder describe it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NumberForm {
-    pub(crate) repr: Repr,
-    pub(crate) kind: FieldKind,
-    /// The value the decoder read; `None` where an earlier edit may have changed it.
-    pub(crate) read: Option<u64>,
-}
+pub(crate) use number::{NumberForm, read, write};
+use output::put;
+pub(crate) use output::{Rewrite, append};
 
 /// Applies a transform that rewrites a whole value. `out` and `spare` are cleared here and keep their capacity.
 pub(crate) fn rewrite(
@@ -88,20 +68,6 @@ fn pad(to: usize, with: u8, value: &[u8], out: &mut Vec<u8>) -> Rewrite {
     out.extend_from_slice(value);
     out.resize(to, with);
     Rewrite::Changed
-}
-
-/// Writes `bytes` if there is room.
-fn put(bytes: &[u8], out: &mut Vec<u8>) -> Rewrite {
-    if append(bytes, out) { Rewrite::Changed } else { Rewrite::NoRoom }
-}
-
-/// Appends `bytes` if there is room without growing.
-pub(crate) fn append(bytes: &[u8], out: &mut Vec<u8>) -> bool {
-    let fits = out.len().checked_add(bytes.len()).is_some_and(|needed| needed <= out.capacity());
-    if fits {
-        out.extend_from_slice(bytes);
-    }
-    fits
 }
 
 /// Writes the number that `change` makes of the field's. A value that is no number is left alone.

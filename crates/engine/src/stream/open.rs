@@ -1,13 +1,13 @@
 //! Fields that come in pieces.
 
-use proto::{DecoderState, Edits, Field, Flags, Span, Step, View};
+use proto::{Edits, Field, Flags, Span, Step, Transport, View};
 
-use super::{Rerun, StreamRun};
-use crate::conversation::{DirectionState, OpenField};
+use super::{Rerun, Snapshot, StreamRun};
+use crate::conversation::OpenField;
 use crate::decide::Unit;
 use crate::fused::{ActiveProgram, Follows, ProgramRun, Resume, TracedText, run};
 use crate::outcome::Undecided;
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, UnitScratch};
 
 /// Edits one piece makes. With more, its changed part is replaced as a whole.
 const PIECE_EDITS_MAX: usize = 64;
@@ -49,14 +49,14 @@ impl StreamRun<'_> {
                 Ok(bytes) => finished = finished.min(bytes),
                 Err(why) => {
                     // The rest of the field goes on as it comes.
-                    self.mine.close(field.slot);
+                    self.direction.close(field.slot);
                     self.scratch.unit_scratch.edits.clear();
                     self.scratch.unit_scratch.hit_log.abandon();
                     return (view.input.len(), Some(why));
                 }
             }
             if !opens {
-                self.mine.close(field.slot);
+                self.direction.close(field.slot);
             }
         }
         (finished, undecided)
@@ -64,23 +64,17 @@ impl StreamRun<'_> {
 
     /// A field opens: which of its rules are active is settled now.
     fn begin(&mut self, at: usize, field: &Field, view: View<'_>) -> Result<(), Undecided> {
-        self.mine.close(field.slot);
+        self.direction.close(field.slot);
         let slot = self.direction_rules.index.slot(field.slot);
         if slot.is_none_or(|slot| slot.program().is_none()) {
             return Ok(());
         }
         let Scratch { fields, unit_scratch, .. } = &mut *self.scratch;
-        let unit = Unit {
-            module: self.module,
-            direction_rules: self.direction_rules,
-            transport: proto::Transport::Tcp,
-            view,
-            fields,
-            peer: self.peer,
-        };
+        let (module, direction_rules, peer) = (self.module, self.direction_rules, self.peer);
+        let unit = Unit { module, direction_rules, transport: Transport::Tcp, view, fields, peer };
         let (set, unknown) = unit.active_set(at, field, unit_scratch);
         let open = OpenField { slot: field.slot, set, resume: Resume::default() };
-        if !self.mine.add_open(open) {
+        if !self.direction.add_open(open) {
             return Err(Undecided::FieldsOverflowed);
         }
         if unknown { Err(Undecided::UnitTooLong) } else { Ok(()) }
@@ -95,7 +89,7 @@ impl StreamRun<'_> {
     ) -> Result<usize, Undecided> {
         let all = view.input.len();
         let program = self.direction_rules.index.slot(field.slot).and_then(|slot| slot.program());
-        let (Some(program), Some(open)) = (program, self.mine.open_field(field.slot)) else {
+        let (Some(program), Some(open)) = (program, self.direction.open_field(field.slot)) else {
             return Ok(all);
         };
         let Scratch { fields, unit_scratch, .. } = &mut *self.scratch;
@@ -125,30 +119,18 @@ impl StreamRun<'_> {
             if field.flags.has(Flags::MAC_COVERED) {
                 return Err(Undecided::RepairImpossible);
             }
-            let unit = Unit {
-                module: self.module,
-                direction_rules: self.direction_rules,
-                transport: proto::Transport::Tcp,
-                view,
-                fields,
-                peer: self.peer,
-            };
+            let (module, direction_rules, peer) = (self.module, self.direction_rules, self.peer);
+            let unit =
+                Unit { module, direction_rules, transport: Transport::Tcp, view, fields, peer };
             unit.may_edit(
                 field,
                 Span::new(0, decided),
                 unit_scratch.program_scratch.text.bytes.len(),
             )?;
             unit.count_events(unit_scratch);
-            let written = if nested {
-                unit_scratch.edits.replace(field.value, &unit_scratch.program_scratch.text.bytes)
-            } else {
-                write(
-                    field.value.start,
-                    raw.get(..decided).unwrap_or(raw),
-                    &unit_scratch.program_scratch.text,
-                    &mut unit_scratch.edits,
-                )
-            };
+            let place =
+                if nested { Piece::Nested } else { Piece::Raw(raw.get(..decided).unwrap_or(raw)) };
+            let written = write(field, place, unit_scratch);
             if !written {
                 return Err(Undecided::EditsFull);
             }
@@ -165,41 +147,52 @@ impl StreamRun<'_> {
         view: View<'_>,
         rest: &[u8],
         decided: usize,
-        before: (DecoderState, DirectionState),
+        before: &Snapshot,
     ) -> Rerun {
         self.scratch.unit_scratch.hit_log.abandon();
         if decided == 0 {
             return Rerun::Pending;
         }
-        let (state, mut mine) = before;
-        *self.state = state;
-        mine.need = None;
-        *self.mine = mine;
+        self.restore(before);
+        self.direction.need = None;
         let part = view.input.get(..decided).unwrap_or_default();
         let (step, view) = self.ask(part, rest, true);
         let Step::Unit { bytes, last: false, .. } = step else { return Rerun::Pending };
         if bytes != decided {
             return Rerun::Pending;
         }
-        self.mine.inside_field = self.is_open();
-        self.mine.inside_message = true;
+        self.direction.inside_field = self.is_open();
+        self.direction.inside_message = true;
         let Scratch { fields, unit_scratch, .. } = &mut *self.scratch;
-        let unit = Unit {
-            module: self.module,
-            direction_rules: self.direction_rules,
-            transport: proto::Transport::Tcp,
-            view,
-            fields,
-            peer: self.peer,
-        };
+        let (module, direction_rules, peer) = (self.module, self.direction_rules, self.peer);
+        let unit = Unit { module, direction_rules, transport: Transport::Tcp, view, fields, peer };
         let undecided = crate::decide::decide(unit, unit_scratch).undecided;
         let (_, of_open_fields) = self.open_fields(view, true);
         Rerun::Done(of_open_fields.or(undecided))
     }
 }
 
+/// What a program ran over.
+enum Piece<'a> {
+    /// Bytes of the unit.
+    Raw(&'a [u8]),
+    /// What edits inside the field had left of it.
+    Nested,
+}
+
+/// Makes edits of what the program made of a piece of `field`.
+#[inline(always)]
+fn write(field: &Field, piece: Piece<'_>, scratch: &mut UnitScratch) -> bool {
+    let UnitScratch { edits, program_scratch, .. } = scratch;
+    let text = &program_scratch.text;
+    match piece {
+        Piece::Raw(piece) => write_difference(field.value.start, piece, text, edits),
+        Piece::Nested => edits.replace(field.value, &text.bytes),
+    }
+}
+
 /// Makes the difference between a piece and what became of it edits at `start` of the unit.
-fn write(start: u32, piece: &[u8], text: &TracedText, edits: &mut Edits) -> bool {
+fn write_difference(start: u32, piece: &[u8], text: &TracedText, edits: &mut Edits) -> bool {
     let count = changes(piece, text, |_, _, _| true);
     if count.is_some_and(|count| count <= PIECE_EDITS_MAX) {
         let write = |from: u32, to: u32, new: &[u8]| {

@@ -17,7 +17,7 @@ impl StreamRun<'_> {
         let direction_rules = self.direction_rules;
         direction_rules.wanted.header_prefilter()?;
         let concerned = core::mem::take(&mut self.next_is_affected);
-        if concerned || self.mine.inside_field || self.mine.discarding {
+        if concerned || self.direction.inside_field || self.direction.discarding {
             return None;
         }
         let input = rest.get(..self.bound()).unwrap_or(rest);
@@ -51,7 +51,7 @@ impl StreamRun<'_> {
                 )
             };
             let Some(at) = concerned else {
-                self.mine.inside_message = !last;
+                self.direction.inside_message = !last;
                 self.messages = self.messages.saturating_add(u32::from(first));
                 self.next_is_affected = !again;
                 return Some(bytes);

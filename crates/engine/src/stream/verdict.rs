@@ -64,7 +64,7 @@ impl StreamRun<'_> {
         }
         hit_log.commit();
         self.messages = self.messages.saturating_add(u32::from(message.first));
-        self.mine.open = [None; OPEN_FIELDS_MAX];
+        self.direction.open = [None; OPEN_FIELDS_MAX];
         end
     }
 
@@ -84,8 +84,8 @@ impl StreamRun<'_> {
         };
         // Nobody answers a response.
         let reply = reply.filter(|_| self.from == Direction::Request);
-        let owed = self.owed(before).filter(|_| !message.went_on);
-        match (reply, owed, self.reverse) {
+        let outstanding = self.outstanding_responses(before).filter(|_| !message.went_on);
+        match (reply, outstanding, self.reverse) {
             // The first part of the message is with the server, which waits for the rest: its answer may be foreseen.
             (Some(reply), None, ReverseState::Open) if closes && self.may_answer_for(before) => {
                 self.refuse(reply, true, message, view, rest)
@@ -107,12 +107,12 @@ impl StreamRun<'_> {
     }
 
     fn may_answer_for(&self, before: &DecoderState) -> bool {
-        !self.lost && self.module.decoder.may_answer_for(before)
+        !self.decoder_missed_bytes && self.module.decoder.may_answer_for(before)
     }
 
     /// What the server owes, as far as all it was let see has been read.
-    fn owed(&self, state: &DecoderState) -> Option<u32> {
-        self.module.decoder.outstanding_responses(state).filter(|_| !self.lost)
+    fn outstanding_responses(&self, state: &DecoderState) -> Option<u32> {
+        self.module.decoder.outstanding_responses(state).filter(|_| !self.decoder_missed_bytes)
     }
 
     /// Takes the message away without an answer.
@@ -121,10 +121,10 @@ impl StreamRun<'_> {
         if !self.scratch.edits.delete(Span::new(message.at, end)) {
             return UnitEnd::Full;
         }
-        if self.from == Direction::Request && self.owed(before).is_some() {
+        if self.from == Direction::Request && self.outstanding_responses(before).is_some() {
             self.module.decoder.cancel_request(self.state);
         }
-        self.mine.discarding = !message.last;
+        self.direction.discarding = !message.last;
         UnitEnd::Decided(message.len)
     }
 
@@ -138,7 +138,7 @@ impl StreamRun<'_> {
         rest: &[u8],
     ) -> UnitEnd {
         // Where this message ends, or what comes behind it, cannot be told any more: nothing may follow it.
-        let closes = closes || self.owed(self.state).is_none();
+        let closes = closes || self.outstanding_responses(self.state).is_none();
         let start = self.scratch.reply.len();
         let ends = match self.answer(reply, closes, view) {
             Answered::Full => return UnitEnd::Full,
@@ -154,7 +154,7 @@ impl StreamRun<'_> {
             self.answer = start > 0;
             return UnitEnd::Full;
         }
-        self.mine.discarding = ends || !message.last;
+        self.direction.discarding = ends || !message.last;
         if ends { UnitEnd::Finished } else { UnitEnd::Decided(message.len) }
     }
 

@@ -3,7 +3,7 @@
 
 use plan::Pattern;
 
-use super::{Rewrite, append, put};
+use super::output::{Rewrite, append, put};
 
 /// Passes over a value in search of matches that a replacement left behind by joining what was around it. What still matches
 /// then was made to: the value is cut before it.

@@ -2,7 +2,7 @@
 
 use plan::decode::hex;
 
-use super::{Rewrite, append};
+use super::output::{Rewrite, append};
 
 /// Removes dot segments (RFC 3986 section 5.2.4) from the path in `value`, up to its `?` or `#`. A dot may be written
 /// `%2e`, a slash `/`, `\`, `%2f` or `%5c`: servers differ in which of these they take for one, so the path must stay

@@ -2,8 +2,16 @@
 
 use proto::{FieldKind, Repr};
 
-use super::NumberForm;
 use crate::condition::decimal;
+
+/// A number field, as its protocol's table and its decoder describe it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NumberForm {
+    pub(crate) repr: Repr,
+    pub(crate) kind: FieldKind,
+    /// The value the decoder read; `None` where an earlier edit may have changed it.
+    pub(crate) read: Option<u64>,
+}
 
 /// The longest number in digits: `u64::MAX` in decimal.
 pub(super) const DIGITS_MAX: usize = 20;

@@ -1,4 +1,5 @@
 use plan::{Normalization, Pattern};
+use proto::{FieldKind, Repr};
 
 use super::*;
 

@@ -1,7 +1,7 @@
 //! Plays the caller: hands bytes in as segments, applies the edits, holds, skips and releases as it is told.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
-use engine::{Conversation, Peer, Scratch, Undecided};
+use engine::{Conversation, Peer, Scratch, StreamResult, Undecided};
 use plan::Module;
 use proto::Span;
 use stage::{
@@ -60,28 +60,17 @@ impl<'a> StreamDriver<'a> {
         if self.output.closed {
             return;
         }
-        let mut segment = segment;
+        let segment = self.skipped(segment);
         if self.skip_rest {
-            if !self.discard {
-                self.output.bytes.extend_from_slice(segment);
-            }
             return;
-        }
-        if self.skip > 0 {
-            let here = (self.skip as usize).min(segment.len());
-            self.skip -= here as u64;
-            if !self.discard {
-                self.output.bytes.extend_from_slice(&segment[..here]);
-            }
-            segment = &segment[here..];
         }
         let mut input = std::mem::take(&mut self.held);
         let mut held = input.len();
         input.extend_from_slice(segment);
-        let mut guard = 0;
+        let mut calls = 0;
         loop {
-            guard += 1;
-            assert!(guard < 10_000, "the engine makes progress");
+            calls += 1;
+            assert!(calls < 10_000, "the engine makes progress");
             let result = engine::stream(
                 self.module,
                 self.from,
@@ -97,14 +86,7 @@ impl<'a> StreamDriver<'a> {
                 self.scratch,
             );
             let Inspected { decided, next, end, .. } = result.inspected;
-            self.output.undecided.extend(result.undecided);
-            self.output.messages += result.messages;
-            for hit in self.scratch.hits() {
-                self.output.edits += hit.edits;
-                self.output.removed_bytes += hit.removed_bytes;
-                self.output.inserted_bytes += hit.inserted_bytes;
-                self.output.verdicts += hit.verdicts;
-            }
+            self.note(&result);
             if end == ConnectionEnd::Reset {
                 self.output.closed = true;
                 return;
@@ -117,30 +99,59 @@ impl<'a> StreamDriver<'a> {
             let rest = input.split_off(decided);
             input = rest;
             held = 0;
-            match next {
-                Next::Inspect if input.is_empty() => return,
-                Next::Inspect => assert!(decided > 0, "an output table was full"),
-                Next::Hold(kind) => {
-                    // A server that never speaks owes its greeting for ever.
-                    let answers = kind == HoldKind::Answers;
-                    assert!(!ended || answers, "nothing else is held at the end");
-                    assert!(!(release && kind == HoldKind::PartialMatch), "a release releases");
-                    self.output.held_max = self.output.held_max.max(input.len());
-                    self.held = input;
-                    return;
-                }
-                Next::Skip { bytes, discard } => {
-                    assert!(input.is_empty() && bytes > 0);
-                    self.skip = bytes;
-                    self.discard = discard;
-                    return;
-                }
-                Next::SkipRest { discard } => {
-                    assert!(input.is_empty());
-                    self.skip_rest = true;
-                    self.discard = discard;
-                    return;
-                }
+            if next == Next::Inspect && !input.is_empty() {
+                assert!(decided > 0, "an output table was full");
+                continue;
+            }
+            assert!(!(release && next == Next::Hold(HoldKind::PartialMatch)), "it is released");
+            self.follow(next, input, ended);
+            return;
+        }
+    }
+
+    /// What is left of a segment behind the bytes that need not be seen, which go on.
+    fn skipped<'s>(&mut self, segment: &'s [u8]) -> &'s [u8] {
+        let here = match self.skip_rest {
+            true => segment.len(),
+            false => segment.len().min(self.skip as usize),
+        };
+        self.skip -= (here as u64).min(self.skip);
+        if !self.discard {
+            self.output.bytes.extend_from_slice(&segment[..here]);
+        }
+        &segment[here..]
+    }
+
+    /// Adds up what calls report.
+    fn note(&mut self, result: &StreamResult) {
+        self.output.undecided.extend(result.undecided);
+        self.output.messages += result.messages;
+        for hit in self.scratch.hits() {
+            self.output.edits += hit.edits;
+            self.output.removed_bytes += hit.removed_bytes;
+            self.output.inserted_bytes += hit.inserted_bytes;
+            self.output.verdicts += hit.verdicts;
+        }
+    }
+
+    /// Keeps what the engine wants to see again, or notes what it need not see.
+    fn follow(&mut self, next: Next, rest: Vec<u8>, ended: bool) {
+        match next {
+            Next::Inspect => {}
+            Next::Hold(kind) => {
+                // A server that never speaks owes its greeting for ever.
+                let answers = kind == HoldKind::Answers;
+                assert!(!ended || answers, "nothing else is held at the end");
+                self.output.held_max = self.output.held_max.max(rest.len());
+                self.held = rest;
+            }
+            Next::Skip { bytes, discard } => {
+                assert!(rest.is_empty() && bytes > 0);
+                (self.skip, self.discard) = (bytes, discard);
+            }
+            Next::SkipRest { discard } => {
+                assert!(rest.is_empty());
+                (self.skip_rest, self.discard) = (true, discard);
             }
         }
     }

@@ -33,6 +33,8 @@ struct TalkDirection {
     waits: Option<HoldKind>,
     skip: u64,
     skip_rest: bool,
+    /// The last segment began with bytes that need not be seen.
+    skips: bool,
     discard: bool,
     ended: bool,
 }
@@ -45,6 +47,37 @@ impl TalkDirection {
             ReverseState::Open
         } else {
             ReverseState::Busy
+        }
+    }
+}
+
+impl TalkDirection {
+    /// What is left of a segment behind the bytes that need not be seen, which go on.
+    fn skipped<'s>(&mut self, segment: &'s [u8]) -> &'s [u8] {
+        let here = match self.skip_rest {
+            true => segment.len(),
+            false => segment.len().min(self.skip as usize),
+        };
+        self.skips = self.skip_rest || self.skip > 0;
+        self.skip -= (here as u64).min(self.skip);
+        if !self.discard {
+            self.output.extend_from_slice(&segment[..here]);
+        }
+        &segment[here..]
+    }
+
+    /// Keeps what the engine wants to see again, or notes what it need not see.
+    fn follow(&mut self, next: Next, rest: Vec<u8>) {
+        match next {
+            Next::Inspect => {}
+            Next::Hold(kind) => {
+                let answers = kind == HoldKind::Answers;
+                assert!(answers || !self.ended, "nothing else is held at the end");
+                self.held = rest;
+                self.waits = Some(kind);
+            }
+            Next::Skip { bytes, discard } => (self.skip, self.discard) = (bytes, discard),
+            Next::SkipRest { discard } => (self.skip_rest, self.discard) = (true, discard),
         }
     }
 }
@@ -80,23 +113,14 @@ impl TalkRun<'_> {
             return;
         }
         let reverse = self.directions[1 - from.index()].reverse_state();
-        let way = &mut self.directions[from.index()];
-        way.ended |= ended;
-        let mut segment = segment;
-        if way.skip_rest || way.skip > 0 {
-            let here =
-                if way.skip_rest { segment.len() } else { segment.len().min(way.skip as usize) };
-            way.skip -= (here as u64).min(way.skip);
-            if !way.discard {
-                way.output.extend_from_slice(&segment[..here]);
-            }
-            segment = &segment[here..];
-            if way.skip_rest || (segment.is_empty() && !ended) {
-                return;
-            }
+        let own = &mut self.directions[from.index()];
+        own.ended |= ended;
+        let segment = own.skipped(segment);
+        if own.skip_rest || (own.skips && segment.is_empty() && !ended) {
+            return;
         }
-        let mut input = std::mem::take(&mut way.held);
-        way.waits = None;
+        let mut input = std::mem::take(&mut own.held);
+        own.waits = None;
         let mut held = input.len();
         input.extend_from_slice(segment);
         for _ in 0..1_000 {
@@ -120,8 +144,8 @@ impl TalkRun<'_> {
                 return;
             }
             let all = Span::new(0, decided);
-            let way = &mut self.directions[from.index()];
-            assert!(self.scratch.edits().current(&input, all, &mut way.output));
+            let own = &mut self.directions[from.index()];
+            assert!(self.scratch.edits().current(&input, all, &mut own.output));
             if answer {
                 assert_eq!(reverse, ReverseState::Open, "answers are given where they may be");
                 assert!(!self.scratch.reply().is_empty());
@@ -133,25 +157,13 @@ impl TalkRun<'_> {
             }
             input.drain(..decided);
             held = 0;
-            let way = &mut self.directions[from.index()];
-            match next {
-                Next::Inspect if input.is_empty() => return,
-                Next::Inspect => assert!(decided > 0, "it makes progress"),
-                Next::Hold(kind) => {
-                    assert!(kind == HoldKind::Answers || !ended, "nothing else is held at the end");
-                    way.held = input;
-                    way.waits = Some(kind);
-                    return;
-                }
-                Next::Skip { bytes, discard } => {
-                    (way.skip, way.discard) = (bytes, discard);
-                    return;
-                }
-                Next::SkipRest { discard } => {
-                    (way.skip_rest, way.discard) = (true, discard);
-                    return;
-                }
+            let own = &mut self.directions[from.index()];
+            if next == Next::Inspect && !input.is_empty() {
+                assert!(decided > 0, "it makes progress");
+                continue;
             }
+            own.follow(next, input);
+            return;
         }
         panic!("it never ends");
     }
@@ -189,7 +201,7 @@ fn run(
             talk.segment(*from, piece, false);
         }
     }
-    let text = |way: &TalkDirection| String::from_utf8_lossy(&way.output).into_owned();
+    let text = |own: &TalkDirection| String::from_utf8_lossy(&own.output).into_owned();
     let [request, response] = &talk.directions;
     let held = if request.waits == Some(HoldKind::Answers) { request.held.len() } else { 0 };
     TalkOutcome {
