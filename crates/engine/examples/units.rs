@@ -10,7 +10,8 @@
 //!
 //! - `ssrp`: a datagram that one truncation shortens; `ssrp-10000`: beside 9,999 rules that do not
 //!   concern it.
-//! - `dns` and `dns-10000`: a query on which nothing fires; `dns-library`: under the library's rules.
+//! - `dns` and `dns-10000`: a query on which nothing fires; `dns-library`: under the library's
+//!   rules.
 //! - `dns-edns` and `dns-edns-library`: the query as resolvers send it, with an OPT record and a
 //!   cookie.
 //! - `http`: a request head under 100 rules on header lines, none of which fires, line by line;

@@ -1,9 +1,12 @@
 //! Whether a rule's condition holds.
 //!
-//! Holds:     nothing; it reads one unit's fields through [`Chains`] and works in caller-owned [`Buffers`].
-//! Promises:  three answers. A unit that was opened before it was complete may leave a condition unknown, and then no
-//!            longer field, later field or further occurrence can turn an answer of yes or no round.
-//! Never:     allocates, or visits more than [`VISITS_MAX`] occurrences in one unit: past that the answer is unknown.
+//! Holds:     nothing; it reads one unit's fields through [`Chains`] and works in caller-owned
+//!            [`Buffers`].
+//! Promises:  three answers. A unit that was opened before it was complete may leave a condition
+//!            unknown, and then no longer field, later field or further occurrence can turn an
+//!            answer of yes or no round.
+//! Never:     allocates, or visits more than [`VISITS_MAX`] occurrences in one unit: past that the
+//!            answer is unknown.
 
 mod answer;
 mod chains;
@@ -22,8 +25,8 @@ pub(crate) use functions::decimal;
 use functions::function;
 use source::stepped;
 
-/// Occurrences, and 64-byte stretches of them, looked at per unit: some rules over 2,000 header lines, but not all rules
-/// over all of them.
+/// Occurrences, and 64-byte stretches of them, looked at per unit: some rules over 2,000 header
+/// lines, but not all rules over all of them.
 pub(crate) const VISITS_MAX: u32 = 1 << 20;
 
 /// What a condition is asked about.
@@ -205,7 +208,8 @@ impl<'a> Evaluation<'a, '_> {
         }
     }
 
-    /// Hands every value of `operand` to `each`; whether more values may come (or could not be looked at).
+    /// Hands every value of `operand` to `each`; whether more values may come (or could not be
+    /// looked at).
     fn numbers(
         &mut self,
         operand: &Operand,
@@ -251,7 +255,8 @@ impl<'a> Evaluation<'a, '_> {
                 left.combine(right, left.value.saturating_mul(right.value))
             }),
             Operand::Sub(left, right) => self.both(left, right, each, &|left, right| {
-                // What is taken away may still grow: then nothing is known but that the rest is not below 0.
+                // What is taken away may still grow: then nothing is known but that the rest is not
+                // below 0.
                 let value = left.value.saturating_sub(right.value);
                 left.combine(right, if right.at_least { 0 } else { value })
             }),
@@ -275,7 +280,8 @@ impl<'a> Evaluation<'a, '_> {
         open || self.reads_more(right)
     }
 
-    /// Whether occurrences of what `operand` reads may still come; asked where its other side had no value.
+    /// Whether occurrences of what `operand` reads may still come; asked where its other side had
+    /// no value.
     fn reads_more(&self, operand: &Operand) -> bool {
         self.subject.open && !matches!(operand, Operand::Constant(_))
     }
@@ -300,7 +306,8 @@ impl<'a> Evaluation<'a, '_> {
             };
             let Some(value) = measure(bytes) else { continue };
             let at_least = field.flags.has(Flags::OPEN);
-            // Each measure but the decimal value grows with the bytes; a slice or a trim may take growth away again.
+            // Each measure but the decimal value grows with the bytes; a slice or a trim may take
+            // growth away again.
             let grows =
                 source.steps.iter().all(|step| matches!(step.traits(), StepTraits::KeepsLiterals));
             let value = if at_least && !grows { 0 } else { value };
@@ -374,7 +381,8 @@ impl<'a> Evaluation<'a, '_> {
         any.any(open)
     }
 
-    /// Two elements with the same value of `slot`, without ASCII case; of the one at hand, where it is the target.
+    /// Two elements with the same value of `slot`, without ASCII case; of the one at hand, where it
+    /// is the target.
     fn duplicate(&mut self, slot: Slot) -> Truth {
         let Subject { input, fields, open, .. } = self.subject;
         let this = self.at.filter(|(_, field)| field.slot == slot);

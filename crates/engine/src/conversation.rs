@@ -3,10 +3,12 @@
 use plan::{DirectionRules, Hold, Module};
 use proto::{DecoderState, Need, Slot};
 use stage::Direction;
+use stage::position::index;
 
 use crate::fused::Resume;
 
-/// Open fields with rules on them that one direction can follow at once: a field and one around or beside it.
+/// Open fields with rules on them that one direction can follow at once: a field and one around or
+/// beside it.
 pub(crate) const OPEN_FIELDS_MAX: usize = 2;
 
 /// One per tracked connection.
@@ -22,7 +24,8 @@ const _: () = assert!(
     "a tracked connection is meant to fit a few cache lines"
 );
 
-/// A conversation in which no field is open and no unit is waited for, as most are most of the time: a million have few different ones.
+/// A conversation in which no field is open and no unit is waited for, as most are most of the
+/// time: a million have few different ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resting {
     state: DecoderState,
@@ -64,8 +67,8 @@ pub(crate) struct DirectionState {
     pub(crate) inside_message: bool,
     /// The message that has begun is being taken away.
     pub(crate) discarding: bool,
-    /// Some of this direction was not read, or will not be, although the decoder would have: what it remembers of the connection
-    /// as a whole is not true.
+    /// Some of this direction was not read, or will not be, although the decoder would have: what
+    /// it remembers of the connection as a whole is not true.
     pub(crate) given_up: bool,
 }
 
@@ -91,7 +94,8 @@ impl Conversation {
         Self { state: module.decoder.start(), directions: [DirectionState::default(); 2] }
     }
 
-    /// For a connection that is older than the box: what its server owes is not known, and never will be.
+    /// For a connection that is older than the box: what its server owes is not known, and never
+    /// will be.
     pub fn picked_up(module: &Module) -> Self {
         let mut conversation = Self::start(module);
         for direction in &mut conversation.directions {
@@ -117,7 +121,8 @@ impl Conversation {
         })
     }
 
-    /// No field is open and no message is being discarded in this direction: a new plan may take over.
+    /// No field is open and no message is being discarded in this direction: a new plan may take
+    /// over.
     pub fn at_boundary(&self, from: Direction) -> bool {
         let [request, response] = &self.directions;
         let direction = match from {
@@ -129,8 +134,8 @@ impl Conversation {
             && direction.open.iter().all(Option::is_none)
     }
 
-    /// A new plan's module for the same protocol takes over. Both directions must be at a boundary: what is remembered of
-    /// open fields is forgotten.
+    /// A new plan's module for the same protocol takes over. Both directions must be at a boundary:
+    /// what is remembered of open fields is forgotten.
     pub fn move_to(&mut self, module: &Module) {
         let _ = module;
         for direction in &mut self.directions {
@@ -163,7 +168,7 @@ impl DirectionState {
             Hold::Streaming => proto::limits::HOLD_BYTES_MAX,
             Hold::UpTo(bytes) => bytes,
         };
-        let enough = |bytes: u32| usize::try_from(bytes).is_ok_and(|bytes| input.len() >= bytes);
+        let enough = |bytes: u32| input.len() >= index(bytes);
         if held == 0 || enough(bound) {
             return false;
         }

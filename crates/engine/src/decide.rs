@@ -1,9 +1,10 @@
 //! One unit or datagram: which rules concern it, and what they make of it.
 //!
-//! Conditions see the message as it came. Transforms run on what the ones before them left: first on values, inner fields
-//! before the fields around them and rules of one field in order (masks, patterns and cuts of a field last, as its fused
-//! program); then on elements, in rule order; then the decoder puts right what encloses the edits. Values are gone over
-//! again until no rule has anything to do, so that one rule's edit cannot undo another's bound.
+//! Conditions see the message as it came. Transforms run on what the ones before them left: first
+//! on values, inner fields before the fields around them and rules of one field in order (masks,
+//! patterns and cuts of a field last, as its fused program); then on elements, in rule order; then
+//! the decoder puts right what encloses the edits. Values are gone over again until no rule has
+//! anything to do, so that one rule's edit cannot undo another's bound.
 
 mod element;
 mod values;
@@ -20,10 +21,12 @@ use crate::fused::ActiveProgram;
 use crate::outcome::{Peer, Undecided};
 use crate::scratch::{TASKS_MAX, UnitScratch};
 
-/// Times the values of a unit are gone over. Rules that still have something to do then contradict each other.
+/// Times the values of a unit are gone over. Rules that still have something to do then contradict
+/// each other.
 const ROUNDS_MAX: u32 = 4;
 
-/// A rule, or a slot's program, to run on one occurrence. Orders as they run: short fields before those around them.
+/// A rule, or a slot's program, to run on one occurrence. Orders as they run: short fields before
+/// those around them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ValueTask {
     len: u32,
@@ -38,8 +41,9 @@ pub(crate) struct ValueTask {
 /// No rule has this number.
 const PROGRAM: RuleNo = RuleNo::MAX;
 
-/// What becomes of a unit. Its edits are in [`UnitScratch::edits`], its hits noted in [`UnitScratch::hit_log`]; where one rule could not be
-/// decided these are what the others made of it.
+/// What becomes of a unit. Its edits are in [`UnitScratch::edits`], its hits noted in
+/// [`UnitScratch::hit_log`]; where one rule could not be decided these are what the others made of
+/// it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct UnitDecision {
     /// The first rule that takes the whole message: [`plan::Transform::verdict`] says how.
@@ -87,7 +91,8 @@ pub(crate) fn decide(unit: Unit<'_>, scratch: &mut UnitScratch) -> UnitDecision 
     decision
 }
 
-/// Where the first of what a decoder caught of a unit without rare bytes ([`plan::Index::header_prefilter`]) is that concerns a rule.
+/// Where the first of what a decoder caught of a unit without rare bytes
+/// ([`plan::Index::header_prefilter`]) is that concerns a rule.
 pub(crate) fn first_affected(unit: Unit<'_>, scratch: &mut UnitScratch) -> Option<u32> {
     scratch.candidates.clear();
     if unit.fields.overflowed() {
@@ -243,8 +248,8 @@ impl<'a> Unit<'a> {
         UnitDecision { verdict, undecided }
     }
 
-    /// Evaluates one rule for every occurrence it may work on, and notes what it has to do there. `touched`: only values in
-    /// ranges that have been edited.
+    /// Evaluates one rule for every occurrence it may work on, and notes what it has to do there.
+    /// `touched`: only values in ranges that have been edited.
     fn apply(
         &self,
         no: RuleNo,
@@ -324,7 +329,8 @@ impl<'a> Unit<'a> {
         evaluate(&rule.when, subject, at, &mut scratch.buffers)
     }
 
-    /// The streamable rules with a condition that hold for an open field, a bit each; and whether one is unknown.
+    /// The streamable rules with a condition that hold for an open field, a bit each; and whether
+    /// one is unknown.
     pub(crate) fn active_set(
         &self,
         at: usize,
@@ -465,8 +471,8 @@ fn is_touched(field: &Field, edits: &Edits) -> bool {
     list.get(from).is_some_and(|edit| edit.at.start <= field.value.end)
 }
 
-/// The field was edited, and is not known to need nothing more: a decoded text, and what was put in where there was nothing,
-/// cannot be read back, and was worked on until nothing was left to do.
+/// The field was edited, and is not known to need nothing more: a decoded text, and what was put in
+/// where there was nothing, cannot be read back, and was worked on until nothing was left to do.
 fn needs_another_look(field: &Field, edits: &Edits) -> bool {
     is_whole(field)
         && !field.value.is_empty()

@@ -1,14 +1,18 @@
 //! Runs one slot's fused program over a field, whole or in pieces.
 //!
-//! The bytes run through passes, each reading what the one before has finished: the masks, every automaton of the program,
-//! and the truncation. A pass of patterns finishes a byte once no match that begins at or before it can still come; what is
-//! not finished is **pending** and must be handed in again. Matching is over the output: each pass keeps the automaton's
-//! state before every byte it wrote, and when it takes a match away it goes on from the state before the match, so that bytes
-//! that come together match too. Where such a match reaches back into bytes that were finished (and perhaps sent), what is
-//! left of it is taken away, so that the receiver never sees it whole.
+//! The bytes run through passes, each reading what the one before has finished: the masks, every
+//! automaton of the program, and the truncation. A pass of patterns finishes a byte once no match
+//! that begins at or before it can still come; what is not finished is **pending** and must be
+//! handed in again. Matching is over the output: each pass keeps the automaton's state before every
+//! byte it wrote, and when it takes a match away it goes on from the state before the match, so
+//! that bytes that come together match too. Where such a match reaches back into bytes that were
+//! finished (and perhaps sent), what is left of it is taken away, so that the receiver never sees
+//! it whole.
 //!
-//! Holds:     [`Resume`], what a half-seen field needs to go on; the rest is scratch in [`ProgramScratch`].
-//! Promises:  the same bytes come out however the field was cut, but for what a release on demand finishes early.
+//! Holds:     [`Resume`], what a half-seen field needs to go on; the rest is scratch in
+//!            [`ProgramScratch`].
+//! Promises:  the same bytes come out however the field was cut, but for what a release on demand
+//!            finishes early.
 //! Never:     allocates, or keeps a byte.
 
 mod matcher;
@@ -16,6 +20,7 @@ mod pass;
 
 use plan::index::{AUTOMATA_MAX, Automaton, Program};
 use plan::{ByteSet, Rule, RuleNo, Transform};
+use stage::position::{index, len32};
 
 use matcher::{LiteralMatcher, PatternMatcher, RegexMatcher};
 use pass::Pass;
@@ -71,8 +76,8 @@ pub(crate) struct ProgramRun {
     pub(crate) full: bool,
 }
 
-/// Bytes, and which byte of the piece each stands for. Origins never decrease; bytes that were put in have the origin of
-/// the first byte they replaced.
+/// Bytes, and which byte of the piece each stands for. Origins never decrease; bytes that were put
+/// in have the origin of the first byte they replaced.
 #[derive(Debug)]
 pub(crate) struct TracedText {
     pub(crate) bytes: Vec<u8>,
@@ -171,7 +176,7 @@ impl<'a> ActiveProgram<'a> {
         if self.set != 0 {
             for (rule, transform) in self.conditional() {
                 if let Transform::Truncate { to } = transform {
-                    let to = usize::try_from(*to).unwrap_or(usize::MAX);
+                    let to = index(*to);
                     if least.is_none_or(|(least, _)| to < least) {
                         least = Some((to, rule));
                     }
@@ -231,12 +236,11 @@ impl<'a> ActiveProgram<'a> {
             })
     }
 
-    /// Whether a piece in the middle of a field passes unchanged and leaves nothing pending; where to go on if so.
+    /// Whether a piece in the middle of a field passes unchanged and leaves nothing pending; where
+    /// to go on if so.
     fn passes(&self, resume: &Resume, piece: &[u8]) -> Option<Resume> {
-        let written = resume.written.saturating_add(u32::try_from(piece.len()).unwrap_or(u32::MAX));
-        let fits = self
-            .truncation()
-            .is_none_or(|(to, _)| usize::try_from(written).unwrap_or(usize::MAX) < to);
+        let written = resume.written.saturating_add(len32(piece.len()));
+        let fits = self.truncation().is_none_or(|(to, _)| index(written) < to);
         if resume.cut || !fits || self.masks_any_of(piece) {
             return None;
         }
@@ -266,7 +270,7 @@ pub(crate) fn run(
     if let Some(next) = active.passes(resume, piece) {
         return ProgramRun { decided: piece.len(), resume: next, unchanged: true, full: false };
     }
-    let end = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+    let end = len32(piece.len());
     let mut resume = *resume;
     if resume.cut {
         if let (Some(rule), false) = (whose_cut(&active), piece.is_empty()) {
@@ -310,10 +314,10 @@ pub(crate) fn run(
         resume.cut = true;
         decided = end;
     }
-    let written = u32::try_from(work.text.len()).unwrap_or(u32::MAX);
+    let written = len32(work.text.len());
     resume.written = resume.written.saturating_add(written);
     work.events.retain(|event| event.at < decided || decided == end);
-    let decided = usize::try_from(decided).unwrap_or(usize::MAX);
+    let decided = index(decided);
     let unchanged = !full && piece.get(..decided) == Some(&work.text.bytes);
     ProgramRun { decided, resume, unchanged, full }
 }
@@ -329,7 +333,7 @@ fn truncate_only(
         return None;
     }
     let (to, rule) = active.truncation()?;
-    let left = to.saturating_sub(usize::try_from(resume.written).unwrap_or(usize::MAX));
+    let left = to.saturating_sub(index(resume.written));
     let (kept, gone) = piece.split_at_checked(left)?;
     if kept.len() > TEXT_BYTES_MAX {
         return None;
@@ -339,7 +343,7 @@ fn truncate_only(
     if let (Ok(at), Ok(removed @ 1..)) = (u32::try_from(left), u32::try_from(gone.len())) {
         work.event(ProgramEdit { at, rule, removed, inserted: 0 });
     }
-    let written = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+    let written = len32(kept.len());
     let resume = Resume { cut: true, written: resume.written.saturating_add(written), ..*resume };
     Some(ProgramRun { decided: piece.len(), resume, unchanged: gone.is_empty(), full: false })
 }
@@ -362,7 +366,7 @@ fn read(active: &ActiveProgram<'_>, piece: &[u8], work: &mut ProgramScratch) -> 
     }
     let mut room = true;
     for (at, &byte) in piece.iter().enumerate() {
-        let at = u32::try_from(at).unwrap_or(u32::MAX);
+        let at = len32(at);
         let mut becomes = byte;
         if let (masked, Some(rule)) = active.mask(byte) {
             becomes = masked;
@@ -381,14 +385,14 @@ fn truncate(
     work: &mut ProgramScratch,
 ) -> bool {
     let Some((to, rule)) = active.truncation() else { return false };
-    let left = to.saturating_sub(usize::try_from(resume.written).unwrap_or(usize::MAX));
+    let left = to.saturating_sub(index(resume.written));
     if work.text.len() < left {
         return false;
     }
     let removed = work.text.len().saturating_sub(left);
     let at = work.text.origin.get(left).copied().unwrap_or(end);
     if removed > 0 {
-        let removed = u32::try_from(removed).unwrap_or(u32::MAX);
+        let removed = len32(removed);
         work.event(ProgramEdit { at, rule, removed, inserted: 0 });
     }
     work.text.truncate(left);

@@ -62,7 +62,8 @@ impl HitLog {
         let full = self.pending.len() >= PENDING_MAX;
         match self.pending.last_mut() {
             Some(last) if last.patch == hit.patch => add(last, hit),
-            // So many patches at work in one unit: the count is right unless the unit's edits are given up after all.
+            // So many patches at work in one unit: the count is right unless the unit's edits are
+            // given up after all.
             _ if full => self.count(hit),
             _ => self.pending.push(hit),
         }

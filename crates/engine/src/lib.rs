@@ -1,10 +1,11 @@
 //! Decide and apply: a plan's rules over a message's fields give edits and verdicts.
 //!
-//! Holds:     nothing between calls but what the caller keeps for it: [`Scratch`], one a core, and [`Conversation`], one a
-//!            TCP connection.
-//! Promises:  a message that keeps every rule's bound yields no edit; what comes out does not depend on how a stream was cut;
-//!            running the output again changes nothing.
-//! Never:     allocates after [`Scratch::new`], reads a clock, knows packets, positions in a TCP stream or YAML.
+//! Holds:     nothing between calls but what the caller keeps for it: [`Scratch`], one a core, and
+//!            [`Conversation`], one a TCP connection.
+//! Promises:  a message that keeps every rule's bound yields no edit; what comes out does not
+//!            depend on how a stream was cut; running the output again changes nothing.
+//! Never:     allocates after [`Scratch::new`], reads a clock, knows packets, positions in a TCP
+//!            stream or YAML.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 #![cfg_attr(
     test,

@@ -25,7 +25,8 @@ pub struct Hit {
     pub verdicts: u32,
 }
 
-/// Why rules could not be decided. The module's fail mode has been applied to what the caller is told to do.
+/// Why rules could not be decided. The module's fail mode has been applied to what the caller is
+/// told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Undecided {
     /// More fields, or more decoded text, than the tables hold.
@@ -71,7 +72,8 @@ pub struct DatagramResult {
 /// The outcome of [`crate::stream`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamResult {
-    /// The decision about the bytes. `Scratch::edits` are its edits, `Scratch::reply` is its answer.
+    /// The decision about the bytes. `Scratch::edits` are its edits, `Scratch::reply` is its
+    /// answer.
     pub inspected: Inspected,
     /// Some rule could not be decided.
     pub undecided: Option<Undecided>,

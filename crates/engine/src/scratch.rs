@@ -73,8 +73,9 @@ impl Scratch {
         &self.edits
     }
 
-    /// The payload that answers the last datagram, after [`crate::DatagramVerdict::Reply`]; or what the last call puts into the
-    /// other direction of a stream, where it said [`crate::StreamResult::answer`].
+    /// The payload that answers the last datagram, after [`crate::DatagramVerdict::Reply`]; or what
+    /// the last call puts into the other direction of a stream, where it said
+    /// [`crate::StreamResult::answer`].
     pub fn reply(&self) -> &[u8] {
         &self.reply
     }

@@ -1,9 +1,10 @@
 //! The bytes of a half-stream: unit after unit.
 //!
-//! The loop asks the decoder for the unit at the front. A complete unit is decided like a datagram. Where the direction holds
-//! nothing back, or a unit has reached the hold bound, the decoder yields what is there with its last field open, and the
-//! rules that can work on pieces do ([`open`]). A unit is opened after exactly the bound's bytes, so that the outcome does not
-//! depend on how many came at once.
+//! The loop asks the decoder for the unit at the front. A complete unit is decided like a datagram.
+//! Where the direction holds nothing back, or a unit has reached the hold bound, the decoder yields
+//! what is there with its last field open, and the rules that can work on pieces do ([`open`]). A
+//! unit is opened after exactly the bound's bytes, so that the outcome does not depend on how many
+//! came at once.
 
 mod open;
 mod step;
@@ -273,7 +274,8 @@ impl StreamRun<'_> {
         len >= self.bound()
     }
 
-    /// Asks the decoder for the unit at the front, opened where it must be. The view is what it was asked with.
+    /// Asks the decoder for the unit at the front, opened where it must be. The view is what it was
+    /// asked with.
     fn dissect<'b>(&mut self, rest: &'b [u8]) -> (Step, View<'b>) {
         let bounded = rest.get(..self.bound()).unwrap_or(rest);
         let streaming = self.direction_rules.hold == Hold::Streaming || self.direction.inside_field;

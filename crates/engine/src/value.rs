@@ -1,8 +1,8 @@
 //! What one transform makes of one whole value. Pure: bytes and a rule in, bytes out.
 //!
 //! Holds:     nothing.
-//! Promises:  the result keeps the transform's bound, and a value that keeps it already is left alone; so applying a transform
-//!            twice is applying it once.
+//! Promises:  the result keeps the transform's bound, and a value that keeps it already is left
+//!            alone; so applying a transform twice is applying it once.
 //! Never:     writes past the room of `out`: it says [`Rewrite::NoRoom`].
 
 mod long_pattern;
@@ -21,7 +21,8 @@ pub(crate) use number::{NumberForm, read, write};
 use output::put;
 pub(crate) use output::{Rewrite, append};
 
-/// Applies a transform that rewrites a whole value. `out` and `spare` are cleared here and keep their capacity.
+/// Applies a transform that rewrites a whole value. `out` and `spare` are cleared here and keep
+/// their capacity.
 pub(crate) fn rewrite(
     transform: &Transform,
     value: &[u8],
@@ -45,7 +46,8 @@ pub(crate) fn rewrite(
         Transform::Normalize(Normalization::WhiteSpace) => white_space(value, out),
         Transform::Normalize(Normalization::LineEnds) => line_ends(value, out),
         Transform::Pad { to, with } => pad(index(*to), *with, value, out),
-        // A program runs these, whether the slot's has room for them or not: see `plan::index::Program`.
+        // A program runs these, whether the slot's has room for them or not: see
+        // `plan::index::Program`.
         Transform::Truncate { .. } | Transform::Mask { .. } => Rewrite::Unchanged,
         // These work on elements and messages, not on values.
         Transform::Remove

@@ -1,4 +1,5 @@
-//! Messages that get their answer from here: where it stands among the server's own, and what becomes of what follows.
+//! Messages that get their answer from here: where it stands among the server's own, and what
+//! becomes of what follows.
 #![allow(
     clippy::indexing_slicing,
     clippy::as_conversions,
@@ -128,7 +129,8 @@ fn what_the_client_expects_to_end_ends() {
     let http = refusing("http", "http.request.uri");
     let old = [&BAD.replace("1.1", "1.0"), GOOD].concat();
     check(&http, &[(Q, &old)], TalkEnd::Finished, &[], &[LAST_400]);
-    // Where it ends is not the same for every server: nothing that follows may be read as a request.
+    // Where it ends is not the same for every server: nothing that follows may be read as a
+    // request.
     let twice =
         "POST /bad HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     check(&http, &[(Q, twice), (Q, GOOD)], TalkEnd::Finished, &[], &[LAST_400]);

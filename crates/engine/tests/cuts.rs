@@ -1,4 +1,5 @@
-//! What is shortened without being decoded is what decoding, shortening, encoding and repairing make of it.
+//! What is shortened without being decoded is what decoding, shortening, encoding and repairing
+//! make of it.
 #![allow(
     clippy::indexing_slicing,
     clippy::as_conversions,

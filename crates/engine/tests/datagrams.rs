@@ -28,8 +28,8 @@ fn udp() -> RulesBuilder {
     builder
 }
 
-/// What goes on: the payload (edited or as it came), `None` if nothing does, after checking that a second pass changes
-/// nothing.
+/// What goes on: the payload (edited or as it came), `None` if nothing does, after checking that a
+/// second pass changes nothing.
 #[track_caller]
 fn check(module: &Module, input: &str, want: Option<&str>) {
     let mut scratch = Scratch::new();

@@ -1,4 +1,5 @@
-//! A sender of single bytes costs one dissection a unit, not one a byte. Alone in its process: it counts calls.
+//! A sender of single bytes costs one dissection a unit, not one a byte. Alone in its process: it
+//! counts calls.
 #![allow(
     clippy::indexing_slicing,
     clippy::as_conversions,

@@ -1,7 +1,8 @@
-//! A streamable rule gives the same bytes and the same hits whether its slot's program has room for it or not.
+//! A streamable rule gives the same bytes and the same hits whether its slot's program has room for
+//! it or not.
 //!
-//! Random rules of the streamable verbs run over random values, alone on their slot, cut in every way, and beside so many
-//! others that they run apart.
+//! Random rules of the streamable verbs run over random values, alone on their slot, cut in every
+//! way, and beside so many others that they run apart.
 #![allow(
     clippy::indexing_slicing,
     clippy::as_conversions,
@@ -145,7 +146,8 @@ fn a_rule_does_the_same_in_the_slots_program_and_apart_from_it() {
 
 #[test]
 fn a_masked_match_goes_on_as_a_whole() {
-    // The byte that masks may begin the next match, so that it is held back; what is before it must not go on unmasked.
+    // The byte that masks may begin the next match, so that it is held back; what is before it must
+    // not go on unmasked.
     let pattern = Pattern::literals("", &[b"%a", b"ab"], false).unwrap();
     let module = alone(&Transform::MaskPattern { pattern, with: b'a' });
     let mut scratch = Scratch::new();

@@ -1,4 +1,5 @@
-//! What the index leaves out could not have fired: the whole library gives the same over every message, filtered and not.
+//! What the index leaves out could not have fired: the whole library gives the same over every
+//! message, filtered and not.
 #![allow(
     clippy::indexing_slicing,
     clippy::as_conversions,
@@ -134,7 +135,8 @@ fn a_rule_that_is_not_looked_at_would_not_have_fired() {
     assert!(told > 1_000 && fired > 300, "{told} messages, {fired} of them changed");
 }
 
-/// Whole heads passed over or line by line, in one piece or in many, with one message on a connection or several.
+/// Whole heads passed over or line by line, in one piece or in many, with one message on a
+/// connection or several.
 #[test]
 fn what_is_sifted_out_would_have_gone_on_as_it_came() {
     let patches = library();

@@ -60,9 +60,9 @@ fn any_stream_has_its_patterns_replaced_wherever_they_fall() {
     );
 }
 
-/// What replacing means, said as plainly as it can be: bytes come one by one; when the output ends with a literal, the literal
-/// goes; bytes that can no longer be the beginning of a literal are finished, and of a literal that reaches back into
-/// finished bytes only the rest goes.
+/// What replacing means, said as plainly as it can be: bytes come one by one; when the output ends
+/// with a literal, the literal goes; bytes that can no longer be the beginning of a literal are
+/// finished, and of a literal that reaches back into finished bytes only the rest goes.
 fn reference(literals: &[&str], input: &[u8]) -> Vec<u8> {
     let mut output: Vec<u8> = Vec::new();
     let mut finished = 0;
@@ -263,7 +263,8 @@ fn responses_have_rules_of_their_own() {
     assert!(got.text().contains("Server: Apache\r\n"));
 }
 
-/// Every rule of the side at work on hostile bytes: nothing panics, and the caller's contract holds.
+/// Every rule of the side at work on hostile bytes: nothing panics, and the caller's contract
+/// holds.
 #[test]
 fn no_bytes_panic() {
     let mut random = CaseRandom(99);

@@ -283,7 +283,8 @@ fn held_pattern_starts_are_released_on_demand_and_never_completed() {
 
 #[test]
 fn what_was_released_is_finished_at_the_same_length_where_the_replacement_has_it() {
-    // (patterns, replacement, what comes after "x" + the first two bytes of the match was let go, the whole output)
+    // (patterns, replacement, what comes after "x" + the first two bytes of the match was let go,
+    // the whole output)
     let cases: &[(&[&str], &str, &[u8], &str)] = &[
         (&["evil"], "good", b"ilz\n", "a: xevodz\n"),
         // The replacement's own rest would complete a match.

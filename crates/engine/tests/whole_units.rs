@@ -241,7 +241,8 @@ fn inner_fields_are_edited_before_the_fields_around_them() {
         &[
             ("words: one two\n\n", "words: one two\n\n"),
             ("words: three four\n\n", "words: thr fou\n\n"),
-            // The padding of inner fields makes the outer one too long: its bound is looked at again.
+            // The padding of inner fields makes the outer one too long: its bound is looked at
+            // again.
             ("words: a b c d\n\n", "words: a.. b..\n\n"),
         ],
     );

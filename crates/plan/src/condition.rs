@@ -1,4 +1,5 @@
-//! Compiled conditions: typed, names resolved to slots, evaluated by `engine` against one unit's fields.
+//! Compiled conditions: typed, names resolved to slots, evaluated by `engine` against one unit's
+//! fields.
 
 use proto::Slot;
 
@@ -20,8 +21,9 @@ pub enum Condition {
     Test(Test),
 }
 
-/// A leaf. A test on a field that is absent is false (Wireshark's rule); for a repeated field it is true when any occurrence
-/// in reach passes it, and `!=` when every one does (Wireshark 4's `!=` is "all not equal").
+/// A leaf. A test on a field that is absent is false (Wireshark's rule); for a repeated field it is
+/// true when any occurrence in reach passes it, and `!=` when every one does (Wireshark 4's `!=` is
+/// "all not equal").
 #[derive(Clone, Debug)]
 pub enum Test {
     /// The field occurs.
@@ -65,7 +67,33 @@ pub enum Compare {
     GreaterOrEqual,
 }
 
-/// An integer. Arithmetic saturates at 0 and `u64::MAX`: a claim from the network never wraps into a small number.
+impl Compare {
+    /// The operator with its sides exchanged.
+    pub const fn mirrored(self) -> Self {
+        match self {
+            Self::Less => Self::Greater,
+            Self::LessOrEqual => Self::GreaterOrEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterOrEqual => Self::LessOrEqual,
+            Self::Equal | Self::NotEqual => self,
+        }
+    }
+
+    /// `left compare right`.
+    pub const fn holds(self, left: u64, right: u64) -> bool {
+        match self {
+            Self::Equal => left == right,
+            Self::NotEqual => left != right,
+            Self::Less => left < right,
+            Self::LessOrEqual => left <= right,
+            Self::Greater => left > right,
+            Self::GreaterOrEqual => left >= right,
+        }
+    }
+}
+
+/// An integer. Arithmetic saturates at 0 and `u64::MAX`: a claim from the network never wraps into
+/// a small number.
 #[derive(Clone, Debug)]
 pub enum Operand {
     /// Constant.

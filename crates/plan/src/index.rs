@@ -1,11 +1,13 @@
-//! Fusion: which of a side's rules can concern the message at hand, found at a cost that does not grow with the rules that
-//! don't.
+//! Fusion: which of a side's rules can concern the message at hand, found at a cost that does not
+//! grow with the rules that don't.
 //!
-//! Holds:     for every slot the **preconditions** of the rules that wait for it (a precondition is a necessary condition that is cheap
-//!            to look up: "longer than 128", "contains one of these literals"), and the slot's [`Program`], its streamable rules
-//!            fused into one pass over the bytes.
-//! Promises:  a rule whose precondition fails could not have fired on the message as it came. Looking a field up costs one
-//!            binary search or one pass over its bytes for each kind of precondition in use, and then only what was found.
+//! Holds:     for every slot the **preconditions** of the rules that wait for it (a precondition is
+//!            a necessary condition that is cheap to look up: "longer than 128", "contains one of
+//!            these literals"), and the slot's [`Program`], its streamable rules fused into one
+//!            pass over the bytes.
+//! Promises:  a rule whose precondition fails could not have fired on the message as it came.
+//!            Looking a field up costs one binary search or one pass over its bytes for each kind
+//!            of precondition in use, and then only what was found.
 //! Never:     evaluates a condition: that is `engine`'s, for the candidates found here.
 
 mod candidates;
@@ -47,7 +49,8 @@ pub struct Index {
     counted: Box<[Slot]>,
     lacking: Box<[Lacking]>,
     every_unit: Box<[RuleNo]>,
-    /// A unit without any of these bytes has nothing that a covered slot's literals and masks wait for.
+    /// A unit without any of these bytes has nothing that a covered slot's literals and masks wait
+    /// for.
     rare: ByteRanges,
     /// The least byte behind the letters that a header prefilter takes for absent.
     rare_from: u8,
@@ -75,7 +78,8 @@ impl Index {
         Self::with_preconditions(wanted, rules, Precondition::of)
     }
 
-    /// Fuses `rules` without a precondition: all are looked at for every unit. What the filtered ones are held against in tests.
+    /// Fuses `rules` without a precondition: all are looked at for every unit. What the filtered
+    /// ones are held against in tests.
     pub fn without_preconditions(wanted: &Wanted, rules: &[Rule]) -> Self {
         let mut index = Self::with_preconditions(wanted, rules, |_| Precondition::Unknown);
         index.slots.iter_mut().for_each(SlotIndex::open_program);
@@ -152,7 +156,8 @@ impl Index {
         }
     }
 
-    /// A number no other index of this process has: whoever keeps states of an index's automata keeps it too.
+    /// A number no other index of this process has: whoever keeps states of an index's automata
+    /// keeps it too.
     pub fn id(&self) -> u32 {
         self.id
     }
@@ -167,13 +172,15 @@ impl Index {
         self.slots.get(usize::from(slot))
     }
 
-    /// What is watched of every slot, in order. `None`: some rule is evaluated for units whatever their values are.
+    /// What is watched of every slot, in order. `None`: some rule is evaluated for units whatever
+    /// their values are.
     pub fn watched_ranges(&self) -> Option<Vec<WatchedRanges>> {
         let every = self.slots.iter().map(|slot| slot.watched().clone());
         (self.every_unit.is_empty() && self.lacking.is_empty()).then(|| every.collect())
     }
 
-    /// What somebody has to look at in a unit without rare bytes. `None`: some rule is evaluated for every unit.
+    /// What somebody has to look at in a unit without rare bytes. `None`: some rule is evaluated
+    /// for every unit.
     pub fn header_prefilter(&self) -> Option<HeaderPrefilter> {
         let parts = self.slots.iter().map(SlotIndex::header_prefilter_part).collect();
         let pair = |lacking: &Lacking| (lacking.given, lacking.missing);
@@ -186,8 +193,8 @@ impl Index {
         &self.lacking
     }
 
-    /// Whether `unit` has no byte that a covered slot waits for: what [`SlotIndex::watches_in`] is told of fields whose
-    /// values are the unit's own bytes.
+    /// Whether `unit` has no byte that a covered slot waits for: what [`SlotIndex::watches_in`] is
+    /// told of fields whose values are the unit's own bytes.
     #[inline]
     pub fn is_plain(&self, unit: &[u8]) -> bool {
         !self.rare.is_empty() && !self.rare.any_in(unit)

@@ -1,6 +1,7 @@
 //! The waist: what patches compile to. `patch` makes it, `engine` runs it, neither sees the other.
 //!
-//! Holds:     immutable tables ([`Plan`], [`Module`], [`DirectionRules`], [`Rule`]), the scope look-up, and how cores take up a new one.
+//! Holds:     immutable tables ([`Plan`], [`Module`], [`DirectionRules`], [`Rule`]), the scope
+//!            look-up, and how cores take up a new one.
 //! Promises:  nothing in it changes once it is built; reading it needs no lock and no allocation.
 //! Never:     YAML, names looked up at run time, diagnostics, packets.
 #![warn(missing_docs)]

@@ -24,7 +24,8 @@ pub enum Mode {
     Observe,
 }
 
-/// What becomes of traffic whose rules cannot be decided (a unit over every bound, a full table, a panicking module).
+/// What becomes of traffic whose rules cannot be decided (a unit over every bound, a full table, a
+/// panicking module).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FailMode {
     /// It passes unpatched, counted.
@@ -41,7 +42,8 @@ pub struct GroupInfo {
     pub name: Box<str>,
     /// Its mode.
     pub mode: Mode,
-    /// Prefixes: 16-byte address (IPv4 mapped, `::ffff:a.b.c.d`) and its length in bits of 128. Empty: every address.
+    /// Prefixes: 16-byte address (IPv4 mapped, `::ffff:a.b.c.d`) and its length in bits of 128.
+    /// Empty: every address.
     pub prefixes: Box<[([u8; 16], u8)]>,
 }
 

@@ -1,7 +1,8 @@
-//! A compiled byte pattern: literals, or a regular expression as dense automata. No look-around, no captures; searching
-//! never allocates and takes time linear in the input.
+//! A compiled byte pattern: literals, or a regular expression as dense automata. No look-around, no
+//! captures; searching never allocates and takes time linear in the input.
 //!
-//! Patterns are bytes: `.` in a regular expression is any byte but LF, a class is of byte values, and case is ASCII's.
+//! Patterns are bytes: `.` in a regular expression is any byte but LF, a class is of byte values,
+//! and case is ASCII's.
 
 use std::sync::Arc;
 
@@ -18,7 +19,8 @@ pub struct Pattern {
     pub text: Box<str>,
     /// The compiled form.
     pub search: Search,
-    /// The literals themselves, so that those of many patterns can share one automaton; empty for a regular expression.
+    /// The literals themselves, so that those of many patterns can share one automaton; empty for a
+    /// regular expression.
     pub literals: Box<[Box<[u8]>]>,
     /// The literals match without ASCII case.
     pub ignore_case: bool,
@@ -26,7 +28,8 @@ pub struct Pattern {
     pub match_bytes_min: u32,
     /// Longest match in bytes; `None` is unbounded, which only whole (never open) fields can serve.
     pub match_bytes_max: Option<u32>,
-    /// For a regular expression, an anchored automaton of it: whether bytes at the end of the input may still become a match.
+    /// For a regular expression, an anchored automaton of it: whether bytes at the end of the input
+    /// may still become a match.
     pub anchored: Option<Arc<dense::DFA<Vec<u32>>>>,
 }
 
@@ -44,7 +47,8 @@ pub enum Search {
 pub enum PatternError {
     /// It matches the empty string, so it would match everywhere.
     MatchesEmpty,
-    /// It uses `^`, `$`, `\b` or the like, which have no meaning in a stream: use `starts_with` and `ends_with`.
+    /// It uses `^`, `$`, `\b` or the like, which have no meaning in a stream: use `starts_with` and
+    /// `ends_with`.
     LookAround,
     /// Its automata are larger than [`PATTERN_AUTOMATON_BYTES_MAX`].
     TooLarge,
@@ -52,8 +56,8 @@ pub enum PatternError {
     Syntax(String),
 }
 
-/// Memory one automaton of one pattern may take: what fits a core's second-level cache many times over would be slow
-/// anyway, and 10,000 patterns of this size still fit a machine.
+/// Memory one automaton of one pattern may take: what fits a core's second-level cache many times
+/// over would be slow anyway, and 10,000 patterns of this size still fit a machine.
 pub const PATTERN_AUTOMATON_BYTES_MAX: usize = 1 << 20;
 
 /// Literals that stand for an expression, at most. More of them tell less and less.
@@ -132,8 +136,9 @@ impl Pattern {
         })
     }
 
-    /// Every match contains one of these, ASCII case aside (they are in lower case): the literals, or what every match of an
-    /// expression begins with, or else what it ends with. Empty: nothing is known of that.
+    /// Every match contains one of these, ASCII case aside (they are in lower case): the literals,
+    /// or what every match of an expression begins with, or else what it ends with. Empty: nothing
+    /// is known of that.
     pub fn required_literals(&self) -> Vec<Box<[u8]>> {
         match &self.search {
             Search::Literals(_) => {
@@ -173,7 +178,8 @@ impl Pattern {
         literals
     }
 
-    /// Every match has this many bytes, as far as can be told: those of an expression are not counted.
+    /// Every match has this many bytes, as far as can be told: those of an expression are not
+    /// counted.
     pub(crate) fn is_always_of(&self, bytes: usize) -> bool {
         !self.literals.is_empty() && self.literals.iter().all(|literal| literal.len() == bytes)
     }

@@ -19,7 +19,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The only way to get one whose scope look-up agrees with its modules. `generation` is the publisher's to set.
+    /// The only way to get one whose scope look-up agrees with its modules. `generation` is the
+    /// publisher's to set.
     pub fn new(modules: Vec<Module>, patches: Vec<PatchInfo>, groups: Vec<GroupInfo>) -> Self {
         let scope = ScopeTable::new(&modules, &groups);
         Self {

@@ -1,13 +1,16 @@
 //! How cores take up a new plan: between bursts, without a lock, and freed on the control thread.
 //!
 //! Holds:     [`Publisher`], the control thread's end; [`Subscriber`], one core's end.
-//! Promises:  with nothing new, [`Subscriber::refresh`] is one load and a compare; a core never frees a plan, because the
-//!            publisher keeps a reference to each until no core has one; a reader keeps the plan before the current one, so
-//!            that a flow in the middle of a field can finish on the tables it began with.
-//! Never:     blocks a core: where the published is locked at that moment, the core looks again at its next burst.
+//! Promises:  with nothing new, [`Subscriber::refresh`] is one load and a compare; a core never
+//!            frees a plan, because the publisher keeps a reference to each until no core has one;
+//!            a reader keeps the plan before the current one, so that a flow in the middle of a
+//!            field can finish on the tables it began with.
+//! Never:     blocks a core: where the published is locked at that moment, the core looks again at
+//!            its next burst.
 //!
-//! Generic over what is in force, because cores share more than the plan: `datapath` puts the counters that are laid out by
-//! a plan's patches beside it, so that both are taken up and let go together.
+//! Generic over what is in force, because cores share more than the plan: `datapath` puts the
+//! counters that are laid out by a plan's patches beside it, so that both are taken up and let go
+//! together.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,8 +22,9 @@ pub struct Publisher<T> {
     published: Mutex<Published<T>>,
 }
 
-/// Read by every core once a burst, written by reloads only. On cache lines of its own: neither the lock and the reference
-/// counts beside it, which scrapes write, nor anything else that is written may take it out of the cores' caches.
+/// Read by every core once a burst, written by reloads only. On cache lines of its own: neither the
+/// lock and the reference counts beside it, which scrapes write, nor anything else that is written
+/// may take it out of the cores' caches.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Generation(AtomicU64);
@@ -58,7 +62,8 @@ impl<T> Publisher<T> {
         published.retired.iter().chain([&published.latest]).for_each(|held| show(held));
     }
 
-    /// Takes back what no core holds any more, for its counters to be folded and its memory to be freed by the caller.
+    /// Takes back what no core holds any more, for its counters to be folded and its memory to be
+    /// freed by the caller.
     pub fn reclaim(&self, mut take: impl FnMut(T)) {
         let mut published = self.published();
         let retired = core::mem::take(&mut published.retired);
@@ -75,7 +80,8 @@ impl<T> Publisher<T> {
         self.published().retired.len()
     }
 
-    /// Cores only read the published, so a panic while it was locked cannot have left it half changed.
+    /// Cores only read the published, so a panic while it was locked cannot have left it half
+    /// changed.
     fn published(&self) -> MutexGuard<'_, Published<T>> {
         self.published.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,13 +99,15 @@ pub struct Subscriber<T> {
 impl<T> Subscriber<T> {
     /// Starts on what is in force. Called before the core runs.
     pub fn new(publisher: Arc<Publisher<T>>) -> Self {
-        // Before the published is read: a plan published in between is then taken up once more, never missed.
+        // Before the published is read: a plan published in between is then taken up once more,
+        // never missed.
         let seen = publisher.generation.0.load(Ordering::Acquire);
         let current = publisher.latest();
         Self { publisher, seen, current, previous: None }
     }
 
-    /// Called once per burst, never inside one: a burst sees a single plan. `true`: a new one was taken up.
+    /// Called once per burst, never inside one: a burst sees a single plan. `true`: a new one was
+    /// taken up.
     pub fn refresh(&mut self) -> bool {
         let generation = self.publisher.generation.0.load(Ordering::Acquire);
         if generation == self.seen {

@@ -19,7 +19,8 @@ pub struct Rule {
     pub patch: PatchNo,
     /// The field the transform works on. For `drop`, `refuse` and `close` without a target: `None`.
     pub target: Option<Slot>,
-    /// When it applies. Tests on the target, and on fields of the target's own element, speak of the occurrence at hand.
+    /// When it applies. Tests on the target, and on fields of the target's own element, speak of
+    /// the occurrence at hand.
     pub when: Condition,
     /// What it does.
     pub transform: Transform,

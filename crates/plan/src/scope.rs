@@ -1,13 +1,15 @@
-//! Which module, if any, a packet concerns: (transport, server address, server port) to [`ModuleNo`].
+//! Which module, if any, a packet concerns: (transport, server address, server port) to
+//! [`ModuleNo`].
 //!
-//! Holds:     per transport a 65,536-bit map of the ports any module names, the class of each such port, and one hash
-//!            table of (port class, prefix length, prefix).
-//! Promises:  the longest prefix that names the port wins; a packet on a port nobody names costs two bit tests; the cost of
-//!            any look-up depends on the number of distinct prefix *lengths*, never on the number of patches or groups.
+//! Holds:     per transport a 65,536-bit map of the ports any module names, the class of each such
+//!            port, and one hash table of (port class, prefix length, prefix).
+//! Promises:  the longest prefix that names the port wins; a packet on a port nobody names costs
+//!            two bit tests; the cost of any look-up depends on the number of distinct prefix
+//!            *lengths*, never on the number of patches or groups.
 //! Never:     allocates or changes once built.
 //!
-//! Ports that are named by the same set of modules share a class, so a module of all 65,535 ports takes no more entries than
-//! a module of one.
+//! Ports that are named by the same set of modules share a class, so a module of all 65,535 ports
+//! takes no more entries than a module of one.
 
 use proto::Transport;
 use stage::Direction;
@@ -80,9 +82,9 @@ struct ScopeKey {
 
 const ANY_PORT: u32 = u32::MAX;
 
-/// UDP ports whose datagrams carry whole packets. A glance must not let these by, so they count as named; no module is found there,
-/// unless one names them itself. (`wire::tunnel` says how they are read; whoever brings the two together holds the lists against
-/// each other.)
+/// UDP ports whose datagrams carry whole packets. A glance must not let these by, so they count as
+/// named; no module is found there, unless one names them itself. (`wire::tunnel` says how they are
+/// read; whoever brings the two together holds the lists against each other.)
 pub const TUNNEL_PORTS: [u16; 6] = [4_754, 4_789, 4_790, 6_081, 6_635, 8_472];
 
 /// The class of a port that no module names.
@@ -90,8 +92,8 @@ const NO_CLASS: u16 = u16::MAX;
 const PORTS: usize = 65_536;
 
 impl ScopeTable {
-    /// Built once by [`crate::Plan::new`]. Where two modules name the same (transport, prefix, port), the first wins: the compiler
-    /// refuses such a pair.
+    /// Built once by [`crate::Plan::new`]. Where two modules name the same (transport, prefix,
+    /// port), the first wins: the compiler refuses such a pair.
     pub fn new(modules: &[Module], groups: &[GroupInfo]) -> Self {
         let mut entries = Vec::new();
         let tcp = PortTable::new(Transport::Tcp, modules, groups, &mut entries);
@@ -104,8 +106,9 @@ impl ScopeTable {
         Self { tcp, udp, prefixes }
     }
 
-    /// The module that a packet from `source` to `destination` concerns. Where both ends are servers in scope, the longer
-    /// prefix says which is meant, and the destination when they are alike.
+    /// The module that a packet from `source` to `destination` concerns. Where both ends are
+    /// servers in scope, the longer prefix says which is meant, and the destination when they are
+    /// alike.
     pub fn find(
         &self,
         transport: Transport,
@@ -135,13 +138,14 @@ impl ScopeTable {
         }
     }
 
-    /// Some module names this port, or it is one of [`TUNNEL_PORTS`]: one load, and most traffic needs no more.
+    /// Some module names this port, or it is one of [`TUNNEL_PORTS`]: one load, and most traffic
+    /// needs no more.
     pub fn names_port(&self, transport: Transport, port: u16) -> bool {
         self.ports(transport).names(port)
     }
 
-    /// Whether a packet between these addresses could concern some module on some port: the question for an IP fragment
-    /// without ports.
+    /// Whether a packet between these addresses could concern some module on some port: the
+    /// question for an IP fragment without ports.
     pub fn concerns(
         &self,
         transport: Transport,
@@ -305,8 +309,8 @@ impl PortClass {
 }
 
 impl ScopeKey {
-    /// Multiply and fold. The entries are the operator's, not the network's: a hostile address can only miss, and a miss
-    /// walks at most one cluster of a half-empty table.
+    /// Multiply and fold. The entries are the operator's, not the network's: a hostile address can
+    /// only miss, and a miss walks at most one cluster of a half-empty table.
     fn hash(&self) -> usize {
         let [high, low] = [self.prefix >> 64, self.prefix & u128::from(u64::MAX)]
             .map(|half| u64::try_from(half).unwrap_or(0));

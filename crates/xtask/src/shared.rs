@@ -151,7 +151,7 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ("capsule/src/ring.rs", "spsc", "Arc::clone", "at the start"),
     ("plan/src/index.rs", "Index::with_preconditions", "fetch_add", "when a plan is compiled"),
     ("plan/src/index/precondition.rs", "Precondition::of_pattern", "Arc::clone", "when a plan is compiled"),
-    ("plan/src/index/program.rs", "Program::new", "Arc::clone", "when a plan is compiled"),
+    ("plan/src/index/program.rs", "ProgramParts::add_pattern", "Arc::clone", "when a plan is compiled"),
     ("plan/src/publish.rs", "Publisher::latest", "Arc::clone", "at a scrape"),
     ("plan/src/publish.rs", "Publisher::publish", "fetch_add", "at a reload"),
     ("plan/src/publish.rs", "Publisher::reclaim", "Arc::try_unwrap", "at a scrape"),

@@ -1,4 +1,5 @@
-//! Where the occurrences of a slot are, and where sources are worked out: the scratch of conditions.
+//! Where the occurrences of a slot are, and where sources are worked out: the scratch of
+//! conditions.
 
 use proto::{Fields, Slot};
 

@@ -1,7 +1,7 @@
 //! The functions from a value to a number: one each, and one arm in [`function`].
 //!
-//! Promises:  [`len`] and [`nesting`] of a value are never less than those of its beginning. Conditions on open fields take
-//!            the number of the beginning for a lower bound.
+//! Promises:  [`len`] and [`nesting`] of a value are never less than those of its beginning.
+//!            Conditions on open fields take the number of the beginning for a lower bound.
 
 use plan::Measure;
 

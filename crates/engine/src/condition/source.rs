@@ -5,7 +5,8 @@ use core::ops::Range;
 use plan::ByteStep;
 use plan::decode::url_decode;
 
-/// `value` after `steps`. Steps that only narrow cost nothing; others work in `buffer`. `None` where it has no room.
+/// `value` after `steps`. Steps that only narrow cost nothing; others work in `buffer`. `None`
+/// where it has no room.
 pub(crate) fn stepped<'a>(
     steps: &[ByteStep],
     value: &'a [u8],

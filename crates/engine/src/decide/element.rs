@@ -2,6 +2,7 @@
 
 use plan::{Rule, RuleNo, Transform};
 use proto::{Field, Span};
+use stage::position::len32;
 
 use super::{Unit, is_touched};
 use crate::outcome::Undecided;
@@ -98,7 +99,7 @@ impl Unit<'_> {
             } else {
                 self.fields.value_of(field, self.view.input)
             };
-            let len = u32::try_from(value.len()).unwrap_or(u32::MAX);
+            let len = len32(value.len());
             scratch.keys.push((hash(value), len, at));
         }
         let mut keys = core::mem::take(&mut scratch.keys);

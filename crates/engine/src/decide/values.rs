@@ -1,6 +1,7 @@
 //! Rules that rewrite values.
 
 use core::mem;
+use stage::position::index;
 
 use plan::RuleNo;
 use plan::index::{Program, SlotIndex};
@@ -69,7 +70,8 @@ impl<'a> Unit<'a> {
                 }
             }
             changed |= now;
-            // With one rule at work a second look finds nothing: every transform keeps its own bound.
+            // With one rule at work a second look finds nothing: every transform keeps its own
+            // bound.
             if !now || tasks.len() < 2 {
                 break;
             }
@@ -185,7 +187,7 @@ impl<'a> Unit<'a> {
         new_len: usize,
     ) -> Result<(), Undecided> {
         let editable = self.def(field).map_or(Editable::No, |def| def.editable);
-        let same = usize::try_from(at.len()).is_ok_and(|len| len == new_len);
+        let same = index(at.len()) == new_len;
         let allowed = match editable {
             Editable::Freely => true,
             Editable::SameLength => same,
@@ -199,7 +201,8 @@ impl<'a> Unit<'a> {
     }
 }
 
-/// Replaces `input[at]` by `new`, sparing what is the same at both ends where no earlier edit is in the way.
+/// Replaces `input[at]` by `new`, sparing what is the same at both ends where no earlier edit is in
+/// the way.
 fn write_trimmed(input: &[u8], at: Span, new: &[u8], edits: &mut Edits) -> bool {
     let (old, with) = difference(at.of(input), new);
     let start = at.start.saturating_add(old.start);

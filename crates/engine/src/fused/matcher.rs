@@ -24,8 +24,8 @@ pub(super) trait PatternMatcher {
     /// Cheap: whether a match, of whatever rule, ends here.
     fn may_match(&self, state: Self::MatcherState) -> bool;
 
-    /// The active rule whose match ends with `out`, and the match's length; a length of more than `out` where it began
-    /// before.
+    /// The active rule whose match ends with `out`, and the match's length; a length of more than
+    /// `out` where it began before.
     fn matched(
         &self,
         state: Self::MatcherState,

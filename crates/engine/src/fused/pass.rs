@@ -1,12 +1,13 @@
 //! One pass: one automaton over the bytes of the pass before.
 
 use plan::{RuleNo, Transform};
+use stage::position::len32;
 
 use super::matcher::PatternMatcher;
 use super::{ActiveProgram, Follows, ProgramEdit, ProgramScratch};
 
-/// A match that was taken away may join what was around it; its first bytes stay pending while they may match. After
-/// this many bytes of the piece they are finished all the same.
+/// A match that was taken away may join what was around it; its first bytes stay pending while they
+/// may match. After this many bytes of the piece they are finished all the same.
 const SEAM_BYTES_MAX: u32 = 4096;
 
 /// What a match's rest becomes where its replacement's own would match again.
@@ -89,7 +90,8 @@ impl Pass<'_, '_> {
         PassEnd { decided, state: matcher.keep(run.state), cut: run.cut.is_some(), full: run.full }
     }
 
-    /// One byte of input; `with` bytes of a replacement come this way too, and are not replaced again.
+    /// One byte of input; `with` bytes of a replacement come this way too, and are not replaced
+    /// again.
     fn feed<M: PatternMatcher>(
         &mut self,
         matcher: &M,
@@ -163,7 +165,7 @@ impl Pass<'_, '_> {
     ) -> u32 {
         let first = self.work.next.origin.get(start).copied().unwrap_or(self.end);
         let removed = self.work.next.len().saturating_sub(start);
-        let removed = u32::try_from(removed).unwrap_or(u32::MAX);
+        let removed = len32(removed);
         self.work.next.truncate(start);
         if let Some(&state) = self.work.history.get(start) {
             run.state = matcher.resume(state);
@@ -185,15 +187,16 @@ impl Pass<'_, '_> {
             let (byte, _) = self.active.mask(byte);
             self.feed(matcher, run, byte, origin, false);
         }
-        let inserted = u32::try_from(with.len()).unwrap_or(u32::MAX);
+        let inserted = len32(with.len());
         if let Some(event) = self.work.events.last_mut().filter(|event| event.rule == rule) {
             event.inserted = event.inserted.saturating_add(inserted);
         }
     }
 
-    /// The first bytes of the match are gone already, and a replacement of its length must not change the length: "ev" of
-    /// "evil" was let go, so that with "good" for "evil" the receiver gets "evod". Where that is (or ends) a match after all, other
-    /// bytes are taken; where none will do, the rest is deleted.
+    /// The first bytes of the match are gone already, and a replacement of its length must not
+    /// change the length: "ev" of "evil" was let go, so that with "good" for "evil" the receiver
+    /// gets "evod". Where that is (or ends) a match after all, other bytes are taken; where none
+    /// will do, the rest is deleted.
     fn finish_match<M: PatternMatcher>(
         &mut self,
         matcher: &M,
@@ -265,7 +268,8 @@ impl Pass<'_, '_> {
             }
         }
         run.state = state;
-        // The match goes on as a whole, or a piece that ends in it would let its first bytes go as they came.
+        // The match goes on as a whole, or a piece that ends in it would let its first bytes go as
+        // they came.
         run.finished = self.work.next.len();
         let at = self.work.next.origin.get(start).copied().unwrap_or(self.end);
         if changed > 0 {

@@ -1,6 +1,7 @@
 //! Fields that come in pieces.
 
 use proto::{Edits, Field, Flags, Span, Step, Transport, View};
+use stage::position::{index, len32};
 
 use super::{Rerun, Snapshot, StreamRun};
 use crate::conversation::OpenField;
@@ -20,8 +21,9 @@ impl StreamRun<'_> {
         self.scratch.fields.items().iter().any(piece)
     }
 
-    /// Runs the programs of the unit's open fields. How many bytes of the unit are finished, and whether some rule could not
-    /// be decided; the direction's state is right only if all bytes are finished.
+    /// Runs the programs of the unit's open fields. How many bytes of the unit are finished, and
+    /// whether some rule could not be decided; the direction's state is right only if all bytes are
+    /// finished.
     pub(super) fn open_fields(
         &mut self,
         view: View<'_>,
@@ -98,7 +100,8 @@ impl StreamRun<'_> {
         let nested = unit_scratch.edits.list().iter().any(|edit| edit.at.overlaps(field.value));
         let mut follows = follows;
         if nested {
-            // A field inside this one was edited: work on what it left, which cannot be held back again.
+            // A field inside this one was edited: work on what it left, which cannot be held back
+            // again.
             unit_scratch.value.clear();
             if !unit_scratch.edits.current(view.input, field.value, &mut unit_scratch.value) {
                 return Err(Undecided::EditsFull);
@@ -206,8 +209,8 @@ fn write_difference(start: u32, piece: &[u8], text: &TracedText, edits: &mut Edi
     edits.replace(Span { start: from, end: from.saturating_add(old.len()) }, new.of(&text.bytes))
 }
 
-/// Hands every changed range `from..to` of the piece and its new bytes to `each`; how many there are, or `None` if `each`
-/// refused one.
+/// Hands every changed range `from..to` of the piece and its new bytes to `each`; how many there
+/// are, or `None` if `each` refused one.
 fn changes(
     piece: &[u8],
     text: &TracedText,
@@ -217,11 +220,11 @@ fn changes(
     // The next byte of the piece that is not accounted for, and the first new byte that is not.
     let mut next = 0_u32;
     let mut new_from = 0_usize;
-    let end = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+    let end = len32(piece.len());
     let sentinel = [(end, None)];
     let bytes = text.origin.iter().zip(&text.bytes).map(|(&origin, &byte)| (origin, Some(byte)));
     for (place, (origin, byte)) in bytes.chain(sentinel).enumerate() {
-        let original = piece.get(usize::try_from(origin).unwrap_or(usize::MAX)).copied();
+        let original = piece.get(index(origin)).copied();
         let kept = origin >= next && original == byte;
         if !kept {
             continue;

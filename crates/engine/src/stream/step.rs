@@ -1,4 +1,5 @@
-//! What becomes of the input where the decoder yields no unit: it skips bytes, wants more, or cannot read on.
+//! What becomes of the input where the decoder yields no unit: it skips bytes, wants more, or
+//! cannot read on.
 
 use core::ops::ControlFlow;
 

@@ -1,10 +1,12 @@
 //! Units that concern nobody, passed over before the decoder makes fields of them.
 //!
 //! Holds:     nothing.
-//! Promises:  what is passed over would have gone on as it came, and leaves the conversation as the long way would have.
+//! Promises:  what is passed over would have gone on as it came, and leaves the conversation as the
+//!            long way would have.
 //! Never:     passes over anything while a field is open or a message is taken away.
 
 use proto::{Step, Transport, View};
+use stage::position::index;
 
 use super::StreamRun;
 use crate::decide::{Unit, first_affected};
@@ -57,7 +59,7 @@ impl StreamRun<'_> {
                 return Some(bytes);
             };
             *self.state = before;
-            upto = usize::try_from(at).unwrap_or(0);
+            upto = index(at);
             if !again || upto == 0 || direction_rules.wanted.whole() {
                 return None;
             }

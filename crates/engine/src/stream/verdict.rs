@@ -1,9 +1,10 @@
 //! A message that goes no further: dropped, refused, or the end of its connection.
 //!
-//! An answer of ours has to stand where the server's would have stood: behind the answers to all messages before, and in front of
-//! those to all after. So a message that gets one waits until the server owes nothing, and what follows it waits with it.
-//! Where the decoder cannot tell what is owed, or the server has seen the beginning of the message, only a reset is left; or,
-//! for `close`, an answer in the place of the one that the server has yet to begin.
+//! An answer of ours has to stand where the server's would have stood: behind the answers to all
+//! messages before, and in front of those to all after. So a message that gets one waits until the
+//! server owes nothing, and what follows it waits with it. Where the decoder cannot tell what is
+//! owed, or the server has seen the beginning of the message, only a reset is left; or, for
+//! `close`, an answer in the place of the one that the server has yet to begin.
 
 use plan::{Reply, Verdict};
 use proto::{DecoderState, Refusal, Refused, Span, View};
@@ -86,7 +87,8 @@ impl StreamRun<'_> {
         let reply = reply.filter(|_| self.from == Direction::Request);
         let outstanding = self.outstanding_responses(before).filter(|_| !message.went_on);
         match (reply, outstanding, self.reverse) {
-            // The first part of the message is with the server, which waits for the rest: its answer may be foreseen.
+            // The first part of the message is with the server, which waits for the rest: its
+            // answer may be foreseen.
             (Some(reply), None, ReverseState::Open) if closes && self.may_answer_for(before) => {
                 self.refuse(reply, true, message, view, rest)
             }
@@ -137,7 +139,8 @@ impl StreamRun<'_> {
         view: View<'_>,
         rest: &[u8],
     ) -> UnitEnd {
-        // Where this message ends, or what comes behind it, cannot be told any more: nothing may follow it.
+        // Where this message ends, or what comes behind it, cannot be told any more: nothing may
+        // follow it.
         let closes = closes || self.outstanding_responses(self.state).is_none();
         let start = self.scratch.reply.len();
         let ends = match self.answer(reply, closes, view) {

@@ -1,12 +1,15 @@
-//! What a transform with a pattern makes of a whole value, where the pattern's matches have no bound, or one that is too long
-//! to be looked for across pieces. Programs run all others ([`plan::index::Program`]).
+//! What a transform with a pattern makes of a whole value, where the pattern's matches have no
+//! bound, or one that is too long to be looked for across pieces. Programs run all others
+//! ([`plan::index::Program`]).
+
+use core::ops::Range;
 
 use plan::Pattern;
 
 use super::output::{Rewrite, append, put};
 
-/// Passes over a value in search of matches that a replacement left behind by joining what was around it. What still matches
-/// then was made to: the value is cut before it.
+/// Passes over a value in search of matches that a replacement left behind by joining what was
+/// around it. What still matches then was made to: the value is cut before it.
 const REPLACE_PASSES_MAX: u32 = 8;
 
 pub(super) fn cut_at(
@@ -30,18 +33,18 @@ pub(super) fn replace(
     out: &mut Vec<u8>,
     spare: &mut Vec<u8>,
 ) -> Rewrite {
-    let Some(first) = pattern.find(value, 0) else { return Rewrite::Unchanged };
-    if !replace_once(pattern, with, value, first, out) {
+    let Some((start, end)) = pattern.find(value, 0) else { return Rewrite::Unchanged };
+    if !replace_once(pattern, with, value, start..end, out) {
         return Rewrite::NoRoom;
     }
     for _ in 1..REPLACE_PASSES_MAX {
-        let Some(first) = pattern.find(out, 0) else { return Rewrite::Changed };
+        let Some((start, end)) = pattern.find(out, 0) else { return Rewrite::Changed };
         spare.clear();
         if !append(out, spare) {
             return Rewrite::NoRoom;
         }
         out.clear();
-        if !replace_once(pattern, with, spare, first, out) {
+        if !replace_once(pattern, with, spare, start..end, out) {
             return Rewrite::NoRoom;
         }
     }
@@ -55,11 +58,11 @@ fn replace_once(
     pattern: &Pattern,
     with: &[u8],
     value: &[u8],
-    first: (usize, usize),
+    first: Range<usize>,
     out: &mut Vec<u8>,
 ) -> bool {
     let mut from = 0;
-    let mut found = Some(first);
+    let mut found = Some((first.start, first.end));
     while let Some((start, end)) = found {
         if !append(value.get(from..start).unwrap_or_default(), out) || !append(with, out) {
             return false;

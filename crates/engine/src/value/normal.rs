@@ -4,9 +4,10 @@ use plan::decode::hex;
 
 use super::output::{Rewrite, append};
 
-/// Removes dot segments (RFC 3986 section 5.2.4) from the path in `value`, up to its `?` or `#`. A dot may be written
-/// `%2e`, a slash `/`, `\`, `%2f` or `%5c`: servers differ in which of these they take for one, so the path must stay
-/// inside its root under every reading. Everything that is kept is kept as it was written.
+/// Removes dot segments (RFC 3986 section 5.2.4) from the path in `value`, up to its `?` or `#`. A
+/// dot may be written `%2e`, a slash `/`, `\`, `%2f` or `%5c`: servers differ in which of these
+/// they take for one, so the path must stay inside its root under every reading. Everything that is
+/// kept is kept as it was written.
 pub(super) fn path(value: &[u8], out: &mut Vec<u8>) -> Rewrite {
     let end = value.iter().position(|&byte| byte == b'?' || byte == b'#').unwrap_or(value.len());
     let (path, rest) = value.split_at(end);
@@ -39,7 +40,8 @@ pub(super) fn path(value: &[u8], out: &mut Vec<u8>) -> Rewrite {
     Rewrite::Changed
 }
 
-/// Where the path's first segment begins: after the leading separators, and after `scheme://authority` where there is one.
+/// Where the path's first segment begins: after the leading separators, and after
+/// `scheme://authority` where there is one.
 fn root(path: &[u8]) -> usize {
     let mut at = 0_usize;
     if let Some(colon) = path.windows(3).position(|window| window == b"://")
@@ -106,8 +108,8 @@ fn has_dot_segment(path: &[u8]) -> bool {
     }
 }
 
-/// Takes the last segment off `out`, which ends with a separator or at `root`; never goes below `root`. The cost is that
-/// of the bytes taken off.
+/// Takes the last segment off `out`, which ends with a separator or at `root`; never goes below
+/// `root`. The cost is that of the bytes taken off.
 fn pop(out: &mut Vec<u8>, root: usize) {
     let end = out.len().saturating_sub(separator_before(out)).max(root);
     out.truncate(end);
@@ -116,8 +118,8 @@ fn pop(out: &mut Vec<u8>, root: usize) {
     }
 }
 
-/// Length of the separator at the end of `bytes`; 0 for none. No separator overlaps another, so it is the same one that is
-/// found from the front.
+/// Length of the separator at the end of `bytes`; 0 for none. No separator overlaps another, so it
+/// is the same one that is found from the front.
 fn separator_before(bytes: &[u8]) -> usize {
     let last_three = bytes.len().saturating_sub(3);
     let one = bytes.get(bytes.len().saturating_sub(1)..).unwrap_or_default();

@@ -50,7 +50,8 @@ fn fold<'a>(bytes: impl Iterator<Item = &'a u8>) -> u64 {
     bytes.fold(0, |number, &byte| (number << 8) | u64::from(byte))
 }
 
-/// Appends to `out` what `bytes` become when `number` is written into them. `false`: it does not fit.
+/// Appends to `out` what `bytes` become when `number` is written into them. `false`: it does not
+/// fit.
 pub(crate) fn write(
     repr: Repr,
     kind: FieldKind,

@@ -1,4 +1,5 @@
-//! Plays the caller: hands bytes in as segments, applies the edits, holds, skips and releases as it is told.
+//! Plays the caller: hands bytes in as segments, applies the edits, holds, skips and releases as it
+//! is told.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
 use engine::{Conversation, Peer, Scratch, StreamResult, Undecided};
@@ -197,8 +198,8 @@ impl CaseRandom {
     }
 }
 
-/// The output for the whole input at once, after checking that every other segmentation gives the same, and that running
-/// the output again changes nothing.
+/// The output for the whole input at once, after checking that every other segmentation gives the
+/// same, and that running the output again changes nothing.
 #[track_caller]
 pub(crate) fn every_way(
     module: &Module,

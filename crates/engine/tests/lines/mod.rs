@@ -1,5 +1,5 @@
-//! A protocol made for the tests: messages of `key: value` lines that end with an empty line. It has every kind of field the
-//! engine treats differently.
+//! A protocol made for the tests: messages of `key: value` lines that end with an empty line. It
+//! has every kind of field the engine treats differently.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
 use proto::dns::DnsState;
@@ -67,9 +67,10 @@ static PROTOCOL: Protocol = Protocol {
 /// How often a stream was dissected.
 pub(crate) static CALLS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
 
-/// LineDecoder. `l.number` is a value of digits, `l.reversed` the value of `rev` backwards (decoded), `l.bits` bits 2 to 5 of the
-/// first byte of `bits`, `l.length` the value of `len` (bytes of the message after its line; repaired), `l.sealed` the value
-/// of `mac` (under a MAC), `l.word` the words of `words` (elements with the space after them), `l.pinned` that of `pin`.
+/// LineDecoder. `l.number` is a value of digits, `l.reversed` the value of `rev` backwards
+/// (decoded), `l.bits` bits 2 to 5 of the first byte of `bits`, `l.length` the value of `len`
+/// (bytes of the message after its line; repaired), `l.sealed` the value of `mac` (under a MAC),
+/// `l.word` the words of `words` (elements with the space after them), `l.pinned` that of `pin`.
 pub(crate) struct LineDecoder;
 
 const MESSAGE: u32 = 1 << 31;

@@ -1,4 +1,5 @@
-//! Plays the caller for both directions of one connection: holds, skips and deletes as it is told, and puts answers in.
+//! Plays the caller for both directions of one connection: holds, skips and deletes as it is told,
+//! and puts answers in.
 
 use engine::{Conversation, Peer, Scratch};
 use plan::Module;

@@ -1,8 +1,11 @@
-//! What of a slot somebody has to look at, where the unit has no rare byte: coarser than the preconditions, and cheaper.
+//! What of a slot somebody has to look at, where the unit has no rare byte: coarser than the
+//! preconditions, and cheaper.
 //!
 //! Holds:     nothing.
-//! Promises:  a value that no part of the header prefilter catches gets past no precondition of its slot, in a unit without the rare bytes named beside it.
-//! Never:     searches for a literal: it knows a byte or a pair of bytes that each of them has, or how it begins.
+//! Promises:  a value that no part of the header prefilter catches gets past no precondition of its
+//!            slot, in a unit without the rare bytes named beside it.
+//! Never:     searches for a literal: it knows a byte or a pair of bytes that each of them has, or
+//!            how it begins.
 
 use proto::HeaderFieldPrefilter;
 
@@ -17,7 +20,8 @@ const SELDOM_FIRST: &[u8] = b"[]\\<>^`$;@!*'\"()#";
 /// Letters, the least frequent in text first.
 const LETTERS: &[u8] = b"qzjxkvwybgfupmdhlcsrnioate";
 
-/// How frequent a pair is in addresses and header values: a rough order, which only the costs rest on.
+/// How frequent a pair is in addresses and header values: a rough order, which only the costs rest
+/// on.
 fn frequency([one, other]: [u8; 2]) -> usize {
     let letter = |byte: u8| LETTERS.iter().position(|letter| *letter == byte.to_ascii_lowercase());
     match (letter(one), letter(other)) {
@@ -29,7 +33,8 @@ fn frequency([one, other]: [u8; 2]) -> usize {
     }
 }
 
-/// Whoever sifts meets them in any case: control bytes but HTAB, CR and LF, and what is behind the letters.
+/// Whoever sifts meets them in any case: control bytes but HTAB, CR and LF, and what is behind the
+/// letters.
 fn is_rare(byte: u8) -> bool {
     (byte < b' ' && !matches!(byte, b'\t' | b'\r' | b'\n')) || byte > b'z'
 }
@@ -66,7 +71,8 @@ impl ByteHints {
             if decodings > 0 {
                 hints.bytes.insert(b'%');
             }
-            // Control bytes cost nothing, and of those behind the letters the last leave most units alone.
+            // Control bytes cost nothing, and of those behind the letters the last leave most units
+            // alone.
             if let Some(&rare) = literal.iter().filter(|byte| is_rare(**byte)).min_by_key(|byte| {
                 if **byte < b' ' { 0 } else { u8::MAX.saturating_sub(**byte).saturating_add(1) }
             }) {
@@ -111,7 +117,8 @@ impl ByteHints {
         self.bytes.len().saturating_add(self.pairs.len()) <= HeaderFieldPrefilter::BYTE_HINTS_MAX
     }
 
-    /// Adds them, and the first and last bytes that rules wait for, to a slot's part of the header prefilter.
+    /// Adds them, and the first and last bytes that rules wait for, to a slot's part of the header
+    /// prefilter.
     pub(super) fn add_to(
         &self,
         part: HeaderFieldPrefilter,

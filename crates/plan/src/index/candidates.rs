@@ -1,5 +1,7 @@
 //! The candidates for one message, and the other scratch of a look-up.
 
+use stage::position::index;
+
 use crate::rule::RuleNo;
 
 /// The rules that may concern one message: the caller's scratch, allocated once.
@@ -13,7 +15,8 @@ pub struct Candidates {
     pub(super) text: Vec<u8>,
 }
 
-/// Rules of one side, and literals of one side that are looked up once only: what the scratch has room for.
+/// Rules of one side, and literals of one side that are looked up once only: what the scratch has
+/// room for.
 const NUMBERS_MAX: usize = 1 << 16;
 
 impl Candidates {
@@ -42,7 +45,7 @@ impl Candidates {
             unmark(&mut self.marks, usize::from(rule));
         }
         for literal in self.literals.drain(..) {
-            unmark(&mut self.literal_marks, usize::try_from(literal).unwrap_or(usize::MAX));
+            unmark(&mut self.literal_marks, index(literal));
         }
     }
 

@@ -1,10 +1,16 @@
-//! The literals that rules wait for in one slot: all of them in one pass over the value, and over its percent-decoded forms.
+//! The literals that rules wait for in one slot: all of them in one pass over the value, and over
+//! its percent-decoded forms.
 //!
-//! Holds:     an automaton without case, and by literal whose it is and where in the value it has to stand.
-//! Promises:  finds every literal there is in the value, and in what one or more decodings make of it. Rules read decoded
-//!            values after further steps; these only take bytes away, so a literal of theirs is found here too.
-//! Never:     tells a literal of the value as it came from one of a decoded form: a precondition may say yes too often.
+//! Holds:     an automaton without case, and by literal whose it is and where in the value it has
+//!            to stand.
+//! Promises:  finds every literal there is in the value, and in what one or more decodings make of
+//!            it. Rules read decoded values after further steps; these only take bytes away, so a
+//!            literal of theirs is found here too.
+//! Never:     tells a literal of the value as it came from one of a decoded form: a precondition
+//!            may say yes too often.
 
+use core::ops::Range;
+use stage::position::index;
 use std::sync::Arc;
 
 use aho_corasick::automaton::Automaton;
@@ -148,7 +154,7 @@ impl LiteralSet {
         self.pass(value, &mut seen, out);
         let mut left = seen.expressions;
         while left != 0 {
-            let at = usize::try_from(left.trailing_zeros()).unwrap_or(0);
+            let at = index(left.trailing_zeros());
             left &= left.wrapping_sub(1);
             if let Some((rule, regex)) = self.expressions.get(at)
                 && regex.is_match(value)
@@ -204,7 +210,7 @@ impl LiteralSet {
         &self,
         literal: usize,
         trimmed: Trimmed,
-        (start, end): (usize, usize),
+        at: Range<usize>,
         seen: &mut LiteralHits,
         out: &mut Candidates,
     ) {
@@ -213,7 +219,7 @@ impl LiteralSet {
         seen.expressions |= owners.expressions;
         let first_mark = self.first_mark.saturating_add(literal.saturating_mul(PLACES));
         for ((rules, place), mark) in owners.rules.iter().zip(LiteralPlace::ALL).zip(first_mark..) {
-            if !rules.is_empty() && place.is_at(trimmed, start, end) && out.first_time(mark) {
+            if !rules.is_empty() && place.is_at(trimmed, &at) && out.first_time(mark) {
                 rules.iter().for_each(|&rule| out.add(rule));
             }
         }
@@ -235,12 +241,13 @@ impl LiteralPlace {
     /// In the order of [`LiteralOwners::rules`].
     const ALL: [Self; PLACES] = [Self::Anywhere, Self::Start, Self::End];
 
-    /// Whether a literal found there is where it has to be. White space before or behind it may be trimmed.
-    fn is_at(self, trimmed: Trimmed, start: usize, end: usize) -> bool {
+    /// Whether a literal found there is where it has to be. White space before or behind it may be
+    /// trimmed.
+    fn is_at(self, trimmed: Trimmed, at: &Range<usize>) -> bool {
         match self {
             Self::Anywhere => true,
-            Self::Start => start <= trimmed.start,
-            Self::End => end >= trimmed.end,
+            Self::Start => at.start <= trimmed.start,
+            Self::End => at.end >= trimmed.end,
         }
     }
 }
@@ -276,7 +283,7 @@ impl LiteralSearch {
 }
 
 /// Hands every literal that ends in `value` to `found`, with where it stands.
-fn run(automaton: &NFA, value: &[u8], mut found: impl FnMut(usize, (usize, usize))) {
+fn run(automaton: &NFA, value: &[u8], mut found: impl FnMut(usize, Range<usize>)) {
     let Ok(mut state) = automaton.start_state(Anchored::No) else { return };
     for (at, &byte) in value.iter().enumerate() {
         state = automaton.next_state(Anchored::No, state, byte);
@@ -285,7 +292,7 @@ fn run(automaton: &NFA, value: &[u8], mut found: impl FnMut(usize, (usize, usize
             for place in 0..automaton.match_len(state) {
                 let literal = automaton.match_pattern(state, place);
                 let start = end.saturating_sub(automaton.pattern_len(literal));
-                found(literal.as_usize(), (start, end));
+                found(literal.as_usize(), start..end);
             }
         }
     }
@@ -307,7 +314,8 @@ pub(super) fn rare_bytes<'a>(literals: impl Iterator<Item = &'a [u8]>) -> Option
     Some(set)
 }
 
-/// The set with the rare bytes between its members, where there are no others between them: fewer ranges.
+/// The set with the rare bytes between its members, where there are no others between them: fewer
+/// ranges.
 pub(super) fn widened(set: &ByteSet) -> ByteSet {
     let mut wide = ByteSet::new();
     let mut gap = Vec::new();

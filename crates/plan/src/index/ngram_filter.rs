@@ -1,17 +1,21 @@
-//! Whether any of thousands of literals can be in a value, or a value be one of thousands: what ordinary values are told by
-//! without the automaton or the list, which fit no cache.
+//! Whether any of thousands of literals can be in a value, or a value be one of thousands: what
+//! ordinary values are told by without the automaton or the list, which fit no cache.
 //!
-//! Holds:     a bit for every four bytes in a row that a literal can be seen from, and for every whole value; a few KiB.
-//! Promises:  never says no of a value that has a literal, in any case of letters, or that is one of the values.
+//! Holds:     a bit for every four bytes in a row that a literal can be seen from, and for every
+//!            whole value; a few KiB.
+//! Promises:  never says no of a value that has a literal, in any case of letters, or that is one
+//!            of the values.
 //! Never:     says where.
 
 /// Bytes in a row that are looked up together.
 const NGRAM_BYTES: usize = 4;
 
-/// Most values are looked at in every fourth place only: then four bytes in a row of each literal are known.
+/// Most values are looked at in every fourth place only: then four bytes in a row of each literal
+/// are known.
 const STRIDE_MAX: usize = 4;
 
-/// HashBits for everything that is entered: so few are set that one other value in sixteen is taken for one of them.
+/// HashBits for everything that is entered: so few are set that one other value in sixteen is taken
+/// for one of them.
 const BITS_EACH: usize = 16;
 
 /// Few entries can be told apart better.
@@ -80,8 +84,8 @@ impl NgramFilter {
         let stride = shortest.checked_sub(NGRAM_BYTES)?.saturating_add(1).min(STRIDE_MAX);
         let mut entered: std::collections::HashSet<u64> = std::collections::HashSet::new();
         for literal in literals {
-            // Wherever a literal stands, one of so many places in a row is looked at. Places that another literal has made
-            // known already cost no bit: many literals begin or end alike.
+            // Wherever a literal stands, one of so many places in a row is looked at. Places that
+            // another literal has made known already cost no bit: many literals begin or end alike.
             let hashes: Vec<u64> = literal.windows(NGRAM_BYTES).filter_map(hash_of).collect();
             let new = |run: &&[u64]| run.iter().filter(|hash| !entered.contains(*hash)).count();
             let run = hashes.windows(stride).min_by_key(new)?;

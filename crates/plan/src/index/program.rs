@@ -1,11 +1,13 @@
 //! The streamable rules of one slot, fused into one pass over its bytes.
 //!
-//! Whatever the order in the file, the passes are: masks, then patterns (all literals at once, then regular expressions in
-//! rule order), then the shortest truncation. A cut that came before a replacement could not promise its bound, and
-//! the same bytes must come out whether the field is seen whole or in pieces.
+//! Whatever the order in the file, the passes are: masks, then patterns (all literals at once, then
+//! regular expressions in rule order), then the shortest truncation. A cut that came before a
+//! replacement could not promise its bound, and the same bytes must come out whether the field is
+//! seen whole or in pieces.
 //!
-//! Patterns are matched on the *output*: [`LiteralAutomaton`] hands out automaton states, which the caller keeps for each byte it
-//! has written, so that after a deletion matching goes on from the state before the deleted bytes.
+//! Patterns are matched on the *output*: [`LiteralAutomaton`] hands out automaton states, which the
+//! caller keeps for each byte it has written, so that after a deletion matching goes on from the
+//! state before the deleted bytes.
 
 use std::sync::Arc;
 
@@ -20,12 +22,12 @@ use crate::pattern::{Pattern, Search};
 use crate::rule::{Rule, RuleNo};
 use crate::transform::{ByteSet, Transform};
 
-/// Automata one slot may run: literals with and without case, and one regular expression. An open field remembers the state
-/// of each. Expressions past it are run on whole fields only.
+/// Automata one slot may run: literals with and without case, and one regular expression. An open
+/// field remembers the state of each. Expressions past it are run on whole fields only.
 pub const AUTOMATA_MAX: usize = 3;
 
-/// Streamable rules with a condition that one slot's program takes in: a bit each in an open field's state. The rest run on
-/// whole fields only.
+/// Streamable rules with a condition that one slot's program takes in: a bit each in an open
+/// field's state. The rest run on whole fields only.
 pub const CONDITIONAL_RULES_MAX: usize = 32;
 
 /// Longest match that is looked for across pieces of a field.
@@ -95,7 +97,8 @@ pub struct LiteralAutomaton {
     start: StateID,
     /// The same literals behind a prefilter, to learn quickly that there is none.
     quick: AhoCorasick,
-    /// By state: how many of the last bytes may be the beginning of a literal. `NO_STATE` where there is no such state.
+    /// By state: how many of the last bytes may be the beginning of a literal. `NO_STATE` where
+    /// there is no such state.
     depth: Box<[u16]>,
     owners: Box<[Owner]>,
 }
@@ -171,7 +174,8 @@ impl Program {
         Some(parts.fuse())
     }
 
-    /// The program of one rule that the slot's program has no room for. It is run where the rule's condition holds.
+    /// The program of one rule that the slot's program has no room for. It is run where the rule's
+    /// condition holds.
     pub(super) fn of_rule(no: RuleNo, rule: &Rule) -> Option<Self> {
         (rule.transform.streams() && is_short(&rule.transform)).then(|| {
             let mut parts = ProgramParts::default();
@@ -214,8 +218,8 @@ impl ProgramParts {
         bit
     }
 
-    /// Adds the work of a rule; without a bit it has no condition. Masks and truncations with a condition are found by
-    /// their bit when the program runs.
+    /// Adds the work of a rule; without a bit it has no condition. Masks and truncations with a
+    /// condition are found by their bit when the program runs.
     fn add(&mut self, rule: RuleNo, transform: &Transform, bit: Option<u8>) {
         match (transform, bit) {
             (Transform::Mask { set, with }, None) => {
@@ -364,7 +368,7 @@ impl LiteralAutomaton {
 
     /// A kept state; the start for a number that is none of this automaton's.
     pub fn state(&self, number: u32) -> LiteralState {
-        let at = usize::try_from(number).unwrap_or(usize::MAX);
+        let at = index(number);
         let known = self.depth.get(at).is_some_and(|&depth| depth != NO_STATE);
         match StateID::new(at) {
             Ok(state) if known => LiteralState(state),

@@ -20,7 +20,8 @@ pub(super) struct ByteRanges {
     ranges: Box<[ByteRange]>,
 }
 
-/// The first of a range, and how many more there are; for every byte of a step, so that vector code need not make copies.
+/// The first of a range, and how many more there are; for every byte of a step, so that vector code
+/// need not make copies.
 #[derive(Clone, Debug)]
 struct ByteRange {
     low: [u8; BLOCK_BYTES],

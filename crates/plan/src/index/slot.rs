@@ -1,9 +1,11 @@
 //! What waits for one slot.
 //!
 //! Holds:     by kind of precondition a sorted list or an automaton, and the slot's program.
-//! Promises:  a value that is not watched concerns no rule that waits for the slot, and its program leaves it alone.
+//! Promises:  a value that is not watched concerns no rule that waits for the slot, and its program
+//!            leaves it alone.
 //! Never:     evaluates a condition.
 
+use stage::position::index;
 use std::sync::Arc;
 
 use proto::{HeaderFieldPrefilter, Span, WatchedRanges};
@@ -24,14 +26,15 @@ use crate::transform::ByteSet;
 /// See the module.
 #[derive(Debug, Default)]
 pub struct SlotIndex {
-    /// The values that get past some precondition, or that the program without conditions may change.
+    /// The values that get past some precondition, or that the program without conditions may
+    /// change.
     watched: WatchedRanges,
     /// The same in a unit that has none of [`SlotIndex::rare`].
     watched_in_plain: WatchedRanges,
     /// The same, but for the values whose first byte some rule waits for.
     watched_without_first: WatchedRanges,
-    /// Every literal that is waited for has one of these bytes, the masks change no others, and no other single byte is waited
-    /// for. Empty: they may lack any.
+    /// Every literal that is waited for has one of these bytes, the masks change no others, and no
+    /// other single byte is waited for. Empty: they may lack any.
     rare: ByteSet,
     present: Box<[RuleNo]>,
     /// Ascending: the slot occurs more often in the unit.
@@ -70,7 +73,8 @@ pub struct SlotIndex {
     covered: bool,
     /// Rules that work on this slot and need it whole, in rule order.
     whole: Box<[RuleNo]>,
-    /// Of these the streamable ones, which the slot's program has no room for, and a program for each.
+    /// Of these the streamable ones, which the slot's program has no room for, and a program for
+    /// each.
     apart: Box<[(RuleNo, Program)]>,
     /// Rules that wait for this slot and are none of its program.
     waiting: Box<[RuleNo]>,
@@ -213,7 +217,8 @@ impl SlotIndex {
         literals
     }
 
-    /// Fuses the slot's streamable rules; what those without a condition look for is looked for here too.
+    /// Fuses the slot's streamable rules; what those without a condition look for is looked for
+    /// here too.
     fn enter_program(
         &mut self,
         streamed: &StreamedRules,
@@ -253,8 +258,8 @@ impl SlotIndex {
         !self.more.is_empty()
     }
 
-    /// The slot's part of the header prefilter: the values that a rule may concern in a unit without
-    /// [`SlotIndex::rare_hints`].
+    /// The slot's part of the header prefilter: the values that a rule may concern in a unit
+    /// without [`SlotIndex::rare_hints`].
     pub(super) fn header_prefilter_part(&self) -> HeaderFieldPrefilter {
         let by_text = !self.byte_hints.are_few();
         let watched = self.watched_values_by(ValueTraits { ends: false, text: by_text });
@@ -281,8 +286,8 @@ impl SlotIndex {
         &self.whole
     }
 
-    /// Rules that wait for this slot, but those of its program: for a value that is not complete, the only ones that can be
-    /// told not to concern it are those whose condition says so.
+    /// Rules that wait for this slot, but those of its program: for a value that is not complete,
+    /// the only ones that can be told not to concern it are those whose condition says so.
     pub fn waiting(&self) -> &[RuleNo] {
         &self.waiting
     }
@@ -305,7 +310,8 @@ impl SlotIndex {
         (self.waiting.is_empty() && self.whole.is_empty()).then_some(to)
     }
 
-    /// What gets past some precondition, or the program may change; in a unit without a rare byte (`plain`), or in any.
+    /// What gets past some precondition, or the program may change; in a unit without a rare byte
+    /// (`plain`), or in any.
     fn watched_values(&self, plain: bool) -> WatchedRanges {
         let ends = !self.first.is_empty() || !self.last.is_empty();
         self.watched_values_by(ValueTraits { ends, text: !plain })
@@ -345,8 +351,8 @@ impl SlotIndex {
         self.more.first().map_or(usize::MAX, |&(than, _)| than)
     }
 
-    /// Adds the rules that wait for so many occurrences of the slot in one unit; where more may follow (`open`), all that
-    /// count them.
+    /// Adds the rules that wait for so many occurrences of the slot in one unit; where more may
+    /// follow (`open`), all that count them.
     pub fn look_up_count(&self, occurrences: usize, open: bool, out: &mut Candidates) {
         let reached = |&&(than, _): &&(usize, RuleNo)| occurrences > than || open;
         for &(_, rule) in self.more.iter().take_while(reached) {
@@ -354,8 +360,9 @@ impl SlotIndex {
         }
     }
 
-    /// Whether an occurrence of this many bytes and with this number may concern any rule: one load. What is not watched
-    /// adds no candidate, and the program without conditions leaves it alone.
+    /// Whether an occurrence of this many bytes and with this number may concern any rule: one
+    /// load. What is not watched adds no candidate, and the program without conditions leaves it
+    /// alone.
     #[inline]
     pub fn watches(&self, bytes: usize, number: Option<u64>) -> bool {
         self.watches_in(false, bytes, number)
@@ -364,7 +371,7 @@ impl SlotIndex {
     /// The same of a value at `at` of a plain unit, without a number.
     #[inline]
     pub fn watches_in_plain(&self, unit: &[u8], at: Span) -> bool {
-        self.watched_without_first.length(usize::try_from(at.len()).unwrap_or(usize::MAX))
+        self.watched_without_first.length(index(at.len()))
             || (!self.first.is_empty() && self.first.waits_for(at.of(unit).first()))
     }
 
@@ -378,7 +385,8 @@ impl SlotIndex {
         }
     }
 
-    /// Adds the rules that an occurrence with this value may concern. Whether the program without conditions may change it.
+    /// Adds the rules that an occurrence with this value may concern. Whether the program without
+    /// conditions may change it.
     #[inline]
     pub fn look_up(&self, value: &[u8], number: Option<u64>, out: &mut Candidates) -> bool {
         self.watches(value.len(), number) && self.look_up_watched(false, value, number, out)

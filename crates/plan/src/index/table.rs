@@ -1,9 +1,12 @@
 //! An automaton of few literals as one table: every transition is one load.
 //!
-//! Holds:     by state and class of byte the next state; states that end a literal have the highest numbers.
+//! Holds:     by state and class of byte the next state; states that end a literal have the highest
+//!            numbers.
 //! Promises:  finds what the automaton it was made of finds, overlapping literals included.
 //! Never:     is made of so many literals that its table would not fit a core's caches.
 
+use core::ops::Range;
+use stage::position::index;
 use std::collections::HashMap;
 
 use aho_corasick::automaton::{Automaton, StateID};
@@ -75,7 +78,7 @@ impl TransitionTable {
     }
 
     /// Hands every literal that ends in `value` to `found`, with where it stands.
-    pub(super) fn run(&self, value: &[u8], mut found: impl FnMut(usize, (usize, usize))) {
+    pub(super) fn run(&self, value: &[u8], mut found: impl FnMut(usize, Range<usize>)) {
         let mut state = self.start;
         let mut end = 0_usize;
         loop {
@@ -87,19 +90,19 @@ impl TransitionTable {
             state = next;
             end = end.wrapping_add(bytes);
             for &(literal, bytes) in self.literals_at(state) {
-                found(literal, (end.saturating_sub(bytes), end));
+                found(literal, end.saturating_sub(bytes)..end);
             }
         }
     }
 
-    /// Goes on to the next end of a literal; a state that is none if there is none. Apart, so that all it needs stays in
-    /// registers.
+    /// Goes on to the next end of a literal; a state that is none if there is none. Apart, so that
+    /// all it needs stays in registers.
     #[inline(never)]
     fn advance(&self, mut state: u32, bytes: &[u8]) -> (u32, usize) {
         let Self { classes, next, first_end, .. } = self;
         for (&byte, taken) in bytes.iter().zip(1_usize..) {
             let class = classes.get(usize::from(byte)).copied().unwrap_or(0);
-            let place = usize::try_from(state).unwrap_or(0).wrapping_add(usize::from(class));
+            let place = index(state).wrapping_add(usize::from(class));
             let Some(&to) = next.get(place) else { break };
             state = to;
             if state >= *first_end {
@@ -111,12 +114,13 @@ impl TransitionTable {
 
     fn literals_at(&self, state: u32) -> &[(usize, usize)] {
         let at = state.saturating_sub(self.first_end).checked_div(self.stride).unwrap_or(0);
-        let ends = usize::try_from(at).ok().and_then(|at| self.ends.get(at));
+        let ends = self.ends.get(index(at));
         ends.map_or(&[], |ends| ends)
     }
 }
 
-/// The class of every byte, and a byte of every class: one for each byte that a literal has, case aside, and one for the others.
+/// The class of every byte, and a byte of every class: one for each byte that a literal has, case
+/// aside, and one for the others.
 fn classes(literals: &[Box<[u8]>]) -> ([u8; 256], Vec<u8>) {
     let mut used = ByteSet::new();
     literals.iter().flatten().for_each(|byte| used.insert(byte.to_ascii_lowercase()));
@@ -174,7 +178,7 @@ mod tests {
             ["usHErs", "...", "%2E%2e%", "\0\0", "", "zzz", "ashe..%2eshers\u{0}b", "\u{ff}A"]
         {
             let mut found = Vec::new();
-            table.run(text.as_bytes(), |literal, at| found.push((literal, at)));
+            table.run(text.as_bytes(), |literal, at| found.push((literal, (at.start, at.end))));
             found.sort_unstable();
             let lower = text.as_bytes().to_ascii_lowercase();
             let mut want = Vec::new();
@@ -194,7 +198,7 @@ mod tests {
         for byte in 0..=u8::MAX {
             let mut found = 0;
             table.run(&[byte], |literal, at| {
-                assert_eq!((every[literal][0], at), (byte.to_ascii_lowercase(), (0, 1)));
+                assert_eq!((every[literal][0], at), (byte.to_ascii_lowercase(), 0..1));
                 found += 1;
             });
             assert!(found > 0, "{byte}");

@@ -1,4 +1,5 @@
-//! How many messages get past a precondition: a guess at ordinary traffic, by which the better of two is chosen.
+//! How many messages get past a precondition: a guess at ordinary traffic, by which the better of
+//! two is chosen.
 
 use super::{AtomKind, LiteralAtom, LiteralPlace};
 
@@ -24,7 +25,8 @@ impl AtomKind {
             Self::AnyByte(set) if set.iter().any(|byte| byte.is_ascii_alphanumeric()) => 255,
             Self::AnyByte(_) => 110,
             Self::First { set, .. } | Self::Last { set, .. } => set.len().saturating_mul(4).min(60),
-            // Most flags are clear and most counts are 0, so that it tells less than the presence of a rule's target.
+            // Most flags are clear and most counts are 0, so that it tells less than the presence
+            // of a rule's target.
             Self::NumberEqual(0) => 320,
             Self::NumberEqual(_) => 64,
             Self::NumberAbove(_) | Self::NumberBelow(_) => 96,
