@@ -11,7 +11,7 @@ use wire::Seq;
 
 /// Which bytes are to be sent again.
 #[derive(Clone, Copy)]
-struct Wanted {
+struct Resent {
     /// Original positions: those that the segment has.
     start: Seq,
     end: Seq,
@@ -31,23 +31,23 @@ impl<S: Stage> Assembler<'_, S> {
         };
         let proxy_acknowledged = !start.is_after(half.acked_o)
             && half.una_e.is_before(buffers.map.through(half.acked_o));
-        let wanted = Wanted { start: *start, end, proxy_acknowledged };
+        let resent = Resent { start: *start, end, proxy_acknowledged };
         // Neighbouring copied ranges go out as one.
         let mut run: Option<CopiedRange> = None;
         for placed in buffers.map.placed() {
             match placed.piece.kind {
-                EditKind::Copied if wanted.touches(&placed) || wanted.reaches(&placed) => {
-                    let Some(range) = wanted.copied(half, &placed) else { continue };
+                EditKind::Copied if resent.touches(&placed) || resent.reaches(&placed) => {
+                    let Some(range) = resent.copied(half, &placed) else { continue };
                     run = Some(joined(run, range, out));
                 }
-                EditKind::Passed if wanted.touches(&placed) => {
+                EditKind::Passed if resent.touches(&placed) => {
                     if let Some(run) = run.take() {
                         send_copied(run, out);
                     }
-                    let from = wanted.start.max(placed.original);
+                    let from = resent.start.max(placed.original);
                     let to = end.min(placed.original_end());
                     let seq = placed.edited.advance(from.bytes_after(placed.original));
-                    out.push_bytes(seq, wanted.in_frame(from, to));
+                    out.push_bytes(seq, resent.in_frame(from, to));
                 }
                 EditKind::Copied | EditKind::Passed => {}
             }
@@ -87,7 +87,7 @@ impl<S: Stage> Assembler<'_, S> {
     }
 }
 
-impl Wanted {
+impl Resent {
     /// The piece begins before the end of the segment. An answer that was put in at the end belongs
     /// to it, where proxy-acknowledged bytes are sent.
     #[inline(always)]

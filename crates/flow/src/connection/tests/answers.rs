@@ -12,10 +12,10 @@ use wire::TcpFlags;
 /// answered from here by an [`ANSWER`] frame with their body, its [`LAST`] one ends the connection
 /// as well.
 #[derive(Default)]
-pub(super) struct Answers {
+pub(super) struct AnsweringStage {
     edits: Vec<(usize, usize)>,
     answer: Vec<u8>,
-    /// Answers that nobody would read.
+    /// AnsweringStage that nobody would read.
     unread: usize,
 }
 
@@ -53,7 +53,7 @@ fn frames(mut stream: &[u8]) -> Vec<&[u8]> {
     out
 }
 
-impl Stage for Answers {
+impl Stage for AnsweringStage {
     fn inspect(
         &mut self,
         direction: Direction,
@@ -124,7 +124,7 @@ fn answers_stand_between_the_servers_messages() {
             stream(&mut dice, len / 2, &[PASSED, SKIPPED, REFUSED]),
             stream(&mut dice, len, &[PASSED, SKIPPED]),
         ];
-        let mut stage = Answers::default();
+        let mut stage = AnsweringStage::default();
         let run = TestRun { seed, profile, data };
         let got = play(&run, &mut stage);
         let [server, own, answers] = split(&got);
@@ -153,7 +153,7 @@ fn behind_a_last_answer_both_ends_are_over() {
         let kept = requests.len();
         requests.extend(stream(&mut dice, len / 4, &[PASSED]));
         let data = [requests, stream(&mut dice, len, &[PASSED])];
-        let mut stage = Answers::default();
+        let mut stage = AnsweringStage::default();
         let run = TestRun { seed, profile, data };
         let got = play(&run, &mut stage);
         let [server, own, answers] = split(&got);
@@ -175,7 +175,7 @@ fn behind_a_last_answer_both_ends_are_over() {
 
 #[test]
 fn what_the_server_still_sends_stands_behind_an_end_told_from_here() {
-    let mut alone = Alone::new(Answers::default());
+    let mut alone = Alone::new(AnsweringStage::default());
     let (ack, reset) = (TcpFlags::ACK, TcpFlags::RST.with(TcpFlags::ACK));
     let [onward, back] = alone.send(0, Direction::Request, (100, 500), ack, &[LAST, 1, 7]);
     // The answer is 500..503, the end 503: the client goes on with 504, the server with 500.

@@ -109,7 +109,7 @@ impl Network {
 
 /// One end: cumulative acknowledgements, a retransmission timer, segments of random length, and of
 /// another length when they are sent again.
-pub(super) struct Endpoint {
+pub(super) struct IdealEndpoint {
     dice: Dice,
     profile: Profile,
     isn: u32,
@@ -133,7 +133,7 @@ pub(super) struct Endpoint {
     duplicates: u32,
 }
 
-impl std::fmt::Debug for Endpoint {
+impl std::fmt::Debug for IdealEndpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { una, nxt, fin_at, fin_received, peer_window, rto, .. } = self;
         let (all, got) = (self.data.len(), self.received.len());
@@ -142,7 +142,7 @@ impl std::fmt::Debug for Endpoint {
     }
 }
 
-impl Endpoint {
+impl IdealEndpoint {
     pub(super) fn new(isn: u32, data: Vec<u8>, active: bool, profile: Profile, seed: u64) -> Self {
         Self {
             dice: Dice(seed),

@@ -1,6 +1,6 @@
 //! Plays whole conversations between two ideal endpoints through a connection.
 
-use super::endpoint::{Endpoint, Network, Profile, Wire};
+use super::endpoint::{IdealEndpoint, Network, Profile, Wire};
 use super::*;
 
 /// What one run needs besides its stage.
@@ -29,7 +29,7 @@ struct World<'a, S> {
     connection: Connection,
     out: Outputs,
     network: Network,
-    ends: [Endpoint; 2],
+    ends: [IdealEndpoint; 2],
 }
 
 /// Plays the conversation to its end and answers what each side received: [server's, client's].
@@ -47,8 +47,8 @@ pub(super) fn play<S: Stage>(run: &TestRun, stage: &mut S) -> [Vec<u8>; 2] {
         out: Outputs::new(),
         network: Network::new(run.seed, run.profile),
         ends: [
-            Endpoint::new(isn(&mut dice), request, true, run.profile, run.seed + 1),
-            Endpoint::new(isn(&mut dice), response, false, run.profile, run.seed + 2),
+            IdealEndpoint::new(isn(&mut dice), request, true, run.profile, run.seed + 1),
+            IdealEndpoint::new(isn(&mut dice), response, false, run.profile, run.seed + 2),
         ],
     };
     let mut now = 0_u32;
@@ -63,7 +63,7 @@ pub(super) fn play<S: Stage>(run: &TestRun, stage: &mut S) -> [Vec<u8>; 2] {
             }
         }
         let look = world.on_timeouts(now);
-        if world.ends.iter().all(Endpoint::is_done) {
+        if world.ends.iter().all(IdealEndpoint::is_done) {
             break;
         }
         let wakes = world.ends.iter().filter_map(|end| end.wakes(now));
