@@ -142,7 +142,7 @@ pub(crate) fn expire<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, now: Tick) 
     let tcp = parts.tcp;
     tcp.move_on(plans);
     counters.flows.set(tcp.flows());
-    counters.held_segments.set(tcp.flights());
+    counters.held_segments.set(tcp.half_streams_in_flight());
     counters.held_bytes.set(tcp.block_bytes());
     counters.generation.set(plans.current.plan.generation);
 }

@@ -15,7 +15,8 @@
 //! | [`Half::accepts_position`] | 9293 §3.10.7.4 | every segment behind the handshake |
 //! | [`Half::check_stamp`] | 7323 §5.3 | a segment with bytes or FIN |
 //! | [`Half::accepts_reset`] | 5961 §3.2 | a RST |
-//! | [`Half::accepts_ack`], [`Half::discards_ack`] | 9293 §3.10.7.4, 5961 §5.2 | an acknowledgement |
+//! | [`Half::accepts_ack`] | 9293 §3.10.7.4 | an acknowledgement |
+//! | [`Half::discards_ack`] | 5961 §5.2 | a segment with bytes or FIN |
 //! | [`Half::accepts_end`] | 9293 §3.10.7.4 | a FIN |
 //! | [`Half::is_keep_alive`] | 9293 §3.8.4 | a segment with one byte, or none |
 //! | [`Half::window_room`], [`Half::is_within_window`] | 9293 §3.8.6 | bytes to send |
@@ -104,8 +105,8 @@ pub(crate) enum StampCheck {
 }
 
 impl Half {
-    /// The edge of what its receiver may accept: the right edge of its window, or what was sent to
-    /// it, whichever is further.
+    /// The last position that its receiver may accept: the right edge of its window, or the end of
+    /// the bytes that were sent to it.
     #[inline]
     fn reach_e(&self) -> Seq {
         self.right_e.max(self.sent_e)

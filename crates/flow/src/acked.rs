@@ -49,7 +49,7 @@ impl Acked {
             return Self { news, ..unchanged };
         }
         if !acceptable || !half.accepts_ack(ack) {
-            // It says nothing new, or nothing that can be true.
+            // It acknowledges nothing new, or bytes that were never sent.
             out.onward_options = translated_options(half, segment, stores, half.acked_o);
             return Self { ack: half.to_original(stores, ack), ..unchanged };
         }

@@ -1,16 +1,17 @@
-//! Bytes that a half-stream's sender never said: the answers a stage gives in the server's stead.
+//! Bytes that a stage puts into a half-stream: answers in the server's stead.
 //!
-//! Holds:     how they are put into a half-stream, and how what could not be sent at once is sent
-//!            when the receiver's window opens.
-//! Promises:  an answer stands between two messages of the sender, or nowhere; it is kept and sent
-//!            again until it is acknowledged (`has_proxy_acknowledged`).
-//! Never:     sends past the receiver's window, but where a timer resends: that asks whether the
-//!            window has opened.
+//! Holds:     how an answer is put in, and how the rest of it is sent when the receiver's window
+//!            opens.
+//! Promises:  an answer is between two messages of the sender. It is kept and sent again until the
+//!            receiver acknowledges it ([`Half::has_proxy_acknowledged`]).
+//! Never:     sends past the receiver's window, except for the timer: a resent byte asks whether
+//!            the window has opened.
 //!
 //! ```text
-//! the client's    GET /bad          5000..5100: deleted, acknowledged
-//! the server's    next is 900, all acknowledged; 40 bytes of answer are put in: they are 900..940 to the client
-//! later the server says 900..1000:  to the client those are 940..1040
+//! client   sends GET /bad, 5000..5100: deleted and acknowledged
+//! server   its next byte is 900, everything is acknowledged
+//!          40 bytes of answer are put in: the client gets them as 900..940
+//! later    the server sends 900..1000: the client gets them as 940..1040
 //! ```
 
 use crate::commit::CopyFailed;
@@ -20,7 +21,7 @@ use stage::ReverseState;
 use stage::position::{len32, plus};
 use wire::Seq;
 
-/// Copied bytes to send: where they stand, where they are in the copy, how many.
+/// Bytes of the copy to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CopiedRange {
     pub(crate) seq: Seq,
@@ -70,7 +71,7 @@ impl Half {
         Ok(())
     }
 
-    /// The half-stream ends here for its receiver; what its sender still says is deleted.
+    /// Ends the half-stream for its receiver. Bytes that its sender still sends are deleted.
     pub(crate) fn finish(&mut self) {
         self.set_skip_left(u64::MAX);
         self.note(Facts::DISCARD);
@@ -78,8 +79,8 @@ impl Half {
         self.note(Facts::FINISHED);
     }
 
-    /// The next of the backlog that the receiver's window lets in; `None` where there is none, or a
-    /// gap in the copy.
+    /// The next bytes of the backlog that the receiver's window has room for; `None` where there
+    /// are none, or a gap in the copy.
     pub(crate) fn backlog(&self, stores: &Stores) -> Option<CopiedRange> {
         if !self.is(Facts::BACKLOG) {
             return None;
@@ -87,7 +88,8 @@ impl Half {
         self.copied(stores, self.sent_e)
     }
 
-    /// What was sent, is not acknowledged, and will be sent again by nobody else.
+    /// The proxy-acknowledged bytes that were sent and that the receiver has not acknowledged:
+    /// nobody else will resend them.
     pub(crate) fn proxy_acknowledged(&self, stores: &Stores) -> Option<CopiedRange> {
         let end = stores.buffers(self.buffers_id())?.map.through(self.acked_o).min(self.sent_e);
         let run = self.copied(stores, self.una_e)?;
@@ -95,8 +97,8 @@ impl Half {
         (len > 0).then_some(CopiedRange { len, ..run })
     }
 
-    /// Bytes in the copy without a gap from edited `start` on, as far as the receiver's window lets
-    /// them in.
+    /// The bytes in the copy from edited `start` on, up to a gap or the end of the receiver's
+    /// window.
     fn copied(&self, stores: &Stores, start: Seq) -> Option<CopiedRange> {
         let buffers = stores.buffers(self.buffers_id())?;
         let mut run: Option<CopiedRange> = None;

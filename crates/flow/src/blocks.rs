@@ -3,12 +3,12 @@
 //!
 //! Holds:     [`BlockPool`], allocated once; [`Chain`], a queue of bytes over blocks of it.
 //! Promises:  running out is an answer (`None`, `false`), never an allocation.
-//! Never:     knows what the bytes are.
+//! Never:     looks at the bytes.
 
 use crate::limits::BLOCK_BYTES;
 use stage::position::{index, len32, minus, plus};
 
-/// Number of a block. [`NO_BLOCK`] stands for none.
+/// Number of a block, or [`NO_BLOCK`].
 pub(crate) type BlockId = u32;
 
 /// No block.
@@ -153,7 +153,7 @@ impl Chain {
         self.pop(pool, self.len);
     }
 
-    /// Copies bytes from `at` on (counted from the front) into `out`; says how many there were.
+    /// Copies bytes from `at` on (counted from the front) into `out`; answers how many there were.
     pub(crate) fn read(&self, pool: &BlockPool, at: u32, out: &mut [u8]) -> usize {
         let mut left = self.len.saturating_sub(at);
         let mut from = index(plus(self.start, at));

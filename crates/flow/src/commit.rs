@@ -1,4 +1,4 @@
-//! What the stage decides becomes pieces of the sequence map and bytes of the copy.
+//! Turns the decisions of the stage into pieces of the sequence map and bytes of the copy.
 //!
 //! Holds:     [`Assembler::decide`], which asks the stage until the input is used up or has to
 //!            wait.

@@ -2,8 +2,8 @@
 //!
 //! Holds:     numbers only; bytes and pieces in flight are in the half's
 //!            [`crate::in_flight::InFlightBuffers`], where it has one.
-//! Promises:  the sender is never told of more than the receiver has, has no use for yet, or will
-//!            never get: see [`Half::acknowledgeable`].
+//! Promises:  a byte is acknowledged to the sender only when the receiver has it, cannot use it
+//!            yet, or will never get it: see [`Half::acknowledgeable`].
 //! Never:     reads a segment.
 //!
 //! ```text
@@ -11,9 +11,10 @@
 //! edited     ...        una_e | pieces in flight | next_e .. tail .. edge |
 //! ```
 //!
-//! What lies before `next` is decided. The *tail* is a range that needs no inspection and may not
-//! all have come: it is passed on as it comes, even out of order. Inspection goes on at the *edge*
-//! behind it.
+//! Everything before `next` is decided. The *tail* is a range that needs no inspection, of which
+//! bytes may be missing: its bytes go on as they come, even out of order. Inspection goes on at the
+//! *edge* behind it. Names that end in `_o` are positions of the original stream, those that end in
+//! `_e` of the edited one.
 
 use crate::Tick;
 use crate::in_flight::{InFlightId, NO_BUFFERS, Stores};
@@ -36,17 +37,17 @@ impl Facts {
     pub(crate) const FIN_SEEN: Self = Self(2);
     /// Its end was passed on.
     pub(crate) const FIN_OUT: Self = Self(4);
-    /// What is skipped is to be deleted.
+    /// The bytes that are skipped are deleted.
     pub(crate) const DISCARD: Self = Self(8);
-    /// What is held waits for the rest of a unit.
+    /// The held bytes wait for the rest of a unit.
     pub(crate) const HOLDS_UNIT: Self = Self(16);
-    /// What is held may be the beginning of a pattern.
+    /// The held bytes may be the beginning of a pattern.
     pub(crate) const HOLDS_PARTIAL_MATCH: Self = Self(32);
     /// It was edited: its numbers differ, or its bytes do.
     pub(crate) const EDITED: Self = Self(64);
     /// Its sender understands selective acknowledgements.
     pub(crate) const SACK: Self = Self(128);
-    /// `window` and `right_e` are known: its receiver has spoken.
+    /// `window` and `right_e` are known: the receiver has acknowledged something.
     pub(crate) const WINDOW: Self = Self(256);
     /// Its sender offered a window scale.
     pub(crate) const SCALE: Self = Self(512);
@@ -56,11 +57,11 @@ impl Facts {
     pub(crate) const TOLD: Self = Self(4096);
     /// `recent` is known.
     pub(crate) const RECENT: Self = Self(2048);
-    /// What is held waits for the receiver's answers to what stands before it; with
+    /// The held message waits for the receiver's answers to the messages before it. Set with
     /// [`Self::HOLDS_UNIT`].
     pub(crate) const HOLDS_ANSWERS: Self = Self(8192);
-    /// It was ended from here: its receiver has been told so, and what its sender still says is
-    /// deleted.
+    /// A stage ended it: the receiver gets a FIN from here, and bytes that the sender still sends
+    /// are deleted.
     pub(crate) const FINISHED: Self = Self(1 << 14);
     /// From `sent_e` to `next_e` there are bytes in the copy that were not sent yet.
     pub(crate) const BACKLOG: Self = Self(1 << 15);
@@ -68,20 +69,20 @@ impl Facts {
 
 #[derive(Debug)]
 pub(crate) struct Half {
-    /// Everything before is decided.
+    /// Everything before this position is decided.
     pub(crate) next_o: Seq,
     pub(crate) next_e: Seq,
-    /// What the receiver has acknowledged.
+    /// The receiver has acknowledged everything before it.
     pub(crate) una_e: Seq,
-    /// What the sender was told is acknowledged.
+    /// Everything before it was acknowledged to the sender.
     pub(crate) acked_o: Seq,
     /// One past the last position that was sent to the receiver.
     pub(crate) sent_e: Seq,
-    /// One past the last position the receiver's window lets in.
+    /// One past the last position that the receiver's window allows.
     pub(crate) right_e: Seq,
-    /// The right edge of the window the sender was told of.
+    /// The right edge of the window that the sender was told.
     pub(crate) told_o: Seq,
-    /// Where FIN stands, once seen.
+    /// The position of the FIN, once one was seen.
     pub(crate) fin_o: Seq,
     /// [`Self::skip_left`], its low and its high half: a connection is smaller without eight-byte
     /// fields.
@@ -95,7 +96,7 @@ pub(crate) struct Half {
     /// The receiver's latest window field, and how far it is to be shifted.
     pub(crate) window: u16,
     pub(crate) scale: u8,
-    /// What the receiver said it takes in one segment.
+    /// The MSS of the receiver.
     pub(crate) mss: u16,
 }
 
@@ -119,8 +120,8 @@ impl Half {
         mss: MSS_DEFAULT,
     };
 
-    /// One of a connection whose handshake was not seen. The widest scale: no segment is taken for
-    /// one past its receiver's window.
+    /// Of a connection whose handshake was not seen. With the widest scale, no segment counts as
+    /// past its receiver's window.
     pub(crate) const PICKED_UP: Self = Self { scale: WINDOW_SHIFT_MAX, ..Self::UNKNOWN };
 
     /// The half-stream's first byte has number `first`.
@@ -155,7 +156,7 @@ impl Half {
         self.buffers != NO_BUFFERS
     }
 
-    /// Nothing more of it is to be inspected, and none of it was ever edited: both sides are the
+    /// The rest of it needs no inspection, and nothing of it was ever edited: both sides are the
     /// same.
     pub(crate) fn is_transparent(&self) -> bool {
         !self.is(Facts::EDITED)
@@ -225,8 +226,7 @@ impl Half {
         self.next_e.advance(self.tail())
     }
 
-    /// The position of the end, as the receiver sees it, may be told: everything before it is
-    /// decided and was sent.
+    /// The receiver may get the FIN: everything before it is decided and was sent.
     pub(crate) fn end_is_due(&self, stores: &Stores) -> bool {
         let known = self.is(Facts::FIN_SEEN) && self.edge_o() == self.fin_o;
         (known || self.is(Facts::FINISHED)) && !self.is(Facts::BACKLOG) && self.held(stores) == 0
@@ -257,18 +257,19 @@ impl Half {
         )
     }
 
-    /// The furthest original position that may be acknowledged to the sender: everything before it
-    /// was acknowledged by the receiver, or deleted, or is held: for a unit the receiver can't act
-    /// on without its rest, or, until a deadline, because it may begin a pattern.
+    /// The furthest original position that may be acknowledged to the sender. The receiver has
+    /// acknowledged the bytes before it, or they were deleted, or they are held: because the
+    /// receiver cannot act on a unit without its rest, or, until a deadline, because they may begin
+    /// a pattern.
     ///
-    /// The bytes that will release a unit, and the last byte before an insertion, are never in it,
-    /// so the sender always has something outstanding while the receiver still lacks something;
-    /// where a deadline released them, what is sent again is sent from here
-    /// ([`Self::has_proxy_acknowledged`]).
+    /// It never covers the bytes that will release a unit, nor the last byte before an insertion.
+    /// So the sender has something outstanding while the receiver lacks something, and its timer
+    /// drives the resending. Held bytes that a deadline released are the exception: the proxy
+    /// resends them ([`Self::has_proxy_acknowledged`]).
     pub(crate) fn acknowledgeable(&self, stores: &Stores) -> Seq {
         let mut reached = self.to_original(stores, self.una_e);
         if self.is(Facts::FINISHED) && !(self.is(Facts::FIN_SEEN) && self.next_o == self.fin_o) {
-            // The end was acknowledged, but the sender's stands further on.
+            // The receiver has acknowledged an end that the sender has not reached.
             reached = reached.min(self.next_o);
         }
         let holds = self.is(Facts::HOLDS_UNIT) || self.is(Facts::HOLDS_PARTIAL_MATCH);
@@ -279,11 +280,12 @@ impl Half {
         }
     }
 
-    /// The receiver has not acknowledged bytes that the sender believes acknowledged, or never
-    /// said, or an end it never told: should they be lost, nobody else will send them again.
+    /// The receiver has not acknowledged bytes that were acknowledged to the sender, or that a
+    /// stage put in, or a FIN that a stage put in. If they are lost, nobody else will resend them.
     pub(crate) fn has_proxy_acknowledged(&self, stores: &Stores) -> bool {
         if !self.is(Facts::EDITED) {
-            // One difference everywhere; what is past the decided bytes is held, and not owed yet.
+            // The difference is the same everywhere. Bytes past the decided ones are held, and were
+            // never sent.
             let told = shifted(self.acked_o, self.next_o, self.next_e).min(self.next_e);
             return self.has_buffers() && self.una_e.is_before(told);
         }
@@ -293,10 +295,10 @@ impl Half {
         bytes || (self.is(Facts::FINISHED) && !self.una_e.is_after(self.next_e))
     }
 
-    /// When what is held was last shown, where it may begin a pattern, or is part of a unit, and
-    /// nothing but a deadline or the sender's next bytes will tell: no bytes are missing that the
-    /// sender will resend. Answers that are waited for have no deadline: without them nobody waits
-    /// for what comes behind them.
+    /// When the stage last saw the held bytes, where only a deadline or the sender's next bytes
+    /// will release them: no bytes are missing that the sender will resend. A message that is held
+    /// for the receiver's answers has no deadline: while they are due, nobody waits for its own
+    /// answer.
     pub(crate) fn held_since(&self, stores: &Stores) -> Option<Tick> {
         let held = self.is(Facts::HOLDS_PARTIAL_MATCH)
             || (self.is(Facts::HOLDS_UNIT) && !self.is(Facts::HOLDS_ANSWERS));
@@ -313,19 +315,18 @@ impl Half {
         }
     }
 
-    /// The window field to go with an acknowledgement of `acked_o`: what edits have inserted is
-    /// paid for.
+    /// The window field to go with an acknowledgement of `acked_o`, less the bytes that edits have
+    /// inserted.
     ///
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.2.1
     //# A TCP receiver SHOULD NOT shrink the window, i.e., move the right window edge to the left
-    /// What is held is acknowledged before the receiver has taken it, so the right edge told is
-    /// ahead of the receiver's own by as much. It is not taken back: a sender that fills it has the
-    /// last bytes dropped by the receiver, and resends them.
+    /// Held bytes are acknowledged before the receiver has them, so the right edge that the sender
+    /// was told is ahead of the receiver's own by as much. It is never taken back: when a sender
+    /// fills such a window, the receiver drops the last bytes, and the sender resends them.
     ///
-    /// The receiver says "83306, window 536"; one byte is held and acknowledged: 83307 with a
-    /// window of 536, right edge
-    /// 83843. Next the receiver, full, says "83842, window 0", and the sender is told "83842,
-    ///        window 1".
+    /// The receiver sends ACK 83306 with a window of 536. One byte is held and acknowledged: the
+    /// sender gets ACK 83307 with a window of 536, right edge 83843. Then the receiver is full, and
+    /// sends ACK 83842 with a window of 0: the sender gets ACK 83842 with a window of 1.
     pub(crate) fn tell_window(&mut self, stores: &Stores) -> u16 {
         let scale = self.scale.min(WINDOW_SHIFT_MAX);
         let unit = 1_u32 << scale;
@@ -334,7 +335,8 @@ impl Half {
         let real = self.acked_o.advance(open);
         let known = self.is(Facts::TOLD) && !real.is_after(self.told_o);
         let ahead = if known { self.told_o.bytes_after(real) } else { 0 };
-        // More than is ever held: from long ago, when this half-stream was not edited.
+        // More than is ever held: the edge is an old one, from when this half-stream was not
+        // edited.
         if !known || ahead > WINDOW_AHEAD_BYTES_MAX {
             self.told_o = real;
             self.note(Facts::TOLD);
@@ -349,8 +351,8 @@ impl Half {
     /// The sequence number of a segment without bytes.
     pub(crate) fn place_of_nothing(&self, stores: &Stores, at: Seq) -> Seq {
         let place = if self.is(Facts::FINISHED) && self.is(Facts::FIN_OUT) {
-            // Behind the end that was told from here: a receiver drops what stands before it, a
-            // reset as well.
+            // Behind the FIN that was put in: a receiver drops a segment before it, and a reset as
+            // well.
             self.edge_e().advance(1)
         } else if self.is(Facts::FIN_OUT) && at.is_after(self.fin_o) {
             return shifted(at, self.edge_o(), self.edge_e());
@@ -359,9 +361,9 @@ impl Half {
         } else {
             self.edge_e()
         };
-        // A keep-alive stands one before what its sender believes acknowledged (RFC 9293 section
-        // 3.8.4), and must stand so before what the receiver has acknowledged, or it would go
-        // unanswered.
+        // A keep-alive is one before the number that was acknowledged to its sender (RFC 9293
+        // section 3.8.4). It must be one before the number that the receiver has acknowledged, or
+        // the receiver would not answer it.
         if at.is_before(self.acked_o) { place.min(self.una_e.retreat(1)) } else { place }
     }
 
@@ -383,7 +385,7 @@ impl Half {
         self.rebase(stores);
     }
 
-    /// What the receiver had acknowledged inside the tail before the tail became a piece.
+    /// Applies an acknowledgement inside the tail again, once the tail has become a piece.
     pub(crate) fn acknowledge_again(&mut self, stores: &mut Stores, at: Seq) {
         if let Some((buffers, pool)) = stores.buffers_mut(self.buffers) {
             let freed = buffers.map.acknowledge(at);
@@ -391,13 +393,13 @@ impl Half {
         }
     }
 
-    /// Keeps the map's end at `next`, and gives back a flight that has nothing in it.
+    /// Keeps the map's end at `next`, and releases buffers that have nothing in them.
     pub(crate) fn rebase(&mut self, stores: &mut Stores) {
         let (next_o, next_e, una_e) = (self.next_o, self.next_e, self.una_e);
         let finished = self.is(Facts::FINISHED);
         let Some((buffers, _)) = stores.buffers_mut(self.buffers) else { return };
         if buffers.map.is_empty() {
-            // An end told from here is kept until it is acknowledged.
+            // A FIN that was put in is kept until it is acknowledged.
             let ends = finished && !una_e.is_after(next_e);
             if buffers.waiting.is_empty() && !ends {
                 self.release(stores);
@@ -407,7 +409,7 @@ impl Half {
         }
     }
 
-    /// Has a flight from now on. `false`: there is none left.
+    /// Acquires buffers, if it has none. `false`: there are none left.
     #[must_use]
     pub(crate) fn acquire(&mut self, stores: &mut Stores) -> bool {
         if self.has_buffers() {
@@ -422,7 +424,7 @@ impl Half {
         }
     }
 
-    /// Gives its flight back, with all bytes in it.
+    /// Releases its buffers and all bytes in them.
     pub(crate) fn release(&mut self, stores: &mut Stores) {
         if self.has_buffers() {
             stores.release(self.buffers);
@@ -432,7 +434,7 @@ impl Half {
         self.drop_fact(Facts::BACKLOG);
     }
 
-    /// What waits at the edge waits for this.
+    /// Notes why the bytes at the edge are held.
     pub(crate) fn hold(&mut self, kind: Option<HoldKind>) {
         self.drop_fact(Facts::HOLDS_UNIT);
         self.drop_fact(Facts::HOLDS_PARTIAL_MATCH);

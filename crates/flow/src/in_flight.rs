@@ -1,8 +1,8 @@
-//! What a half-stream needs only while it has bytes in flight, apart from the connection's entry,
-//! so that an idle connection is small.
+//! What a half-stream needs only while it has bytes in flight. It is apart from the connection's
+//! entry, so that an idle connection is small.
 //!
 //! Holds:     [`InFlightBuffers`]: the sequence map, the copy of what was sent, the bytes that
-//!            wait; [`Stores`]: all flights and blocks of one core, and the buffer in which held
+//!            wait; [`Stores`]: all of these buffers and all blocks of one core, and the buffer in which held
 //!            and new bytes are brought together.
 //! Promises:  a flight given back leaves no block behind.
 //! Never:     grows.
@@ -35,10 +35,10 @@ pub(crate) struct InFlightBuffers {
     pub(crate) resend: Resend,
 }
 
-/// How long the receiver has not acknowledged what only we can send again.
+/// How long the receiver has not acknowledged bytes that only the proxy can resend.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resend {
-    /// What was acknowledged when the wait began; nothing else since.
+    /// The acknowledged position when the wait began. It has not moved since.
     pub(crate) una_e: Seq,
     pub(crate) since: Tick,
     /// Times it was sent again.
@@ -66,24 +66,24 @@ impl InFlightBuffers {
 pub struct Stores {
     pub(crate) pool: BlockPool,
     buffers: Vec<InFlightBuffers>,
-    /// Flights there may be.
+    /// How many there may be.
     most: u32,
     free: Vec<InFlightId>,
-    /// What was set.
+    /// The bounds that the operator has set.
     pub(crate) bounds: Bounds,
     /// Held and new bytes, contiguous, for the stage.
     pub(crate) work: Vec<u8>,
 }
 
 impl Stores {
-    /// Allocates for good: `blocks` of 2 KiB, and room for `flights` half-streams with bytes in
+    /// Allocates for good: `blocks` of 2 KiB, and room for `half_streams` half-streams with bytes in
     /// flight (1.4 KiB each).
-    pub fn new(blocks: u32, buffers: u32, bounds: Bounds) -> Self {
+    pub fn new(blocks: u32, half_streams: u32, bounds: Bounds) -> Self {
         Self {
             pool: BlockPool::new(blocks),
-            buffers: Vec::with_capacity(index(buffers)),
-            most: buffers,
-            free: Vec::with_capacity(index(buffers)),
+            buffers: Vec::with_capacity(index(half_streams)),
+            most: half_streams,
+            free: Vec::with_capacity(index(half_streams)),
             bounds,
             work: Vec::with_capacity(index(WAITING_BYTES_MAX)),
         }
@@ -95,7 +95,7 @@ impl Stores {
         (minus(all, self.pool.free_count()), all)
     }
 
-    /// Flights in use and in all.
+    /// Half-streams with bytes in flight, and how many there may be.
     pub fn in_flight(&self) -> (u32, u32) {
         (len32(minus(self.buffers.len(), self.free.len())), self.most)
     }

@@ -1,13 +1,14 @@
-//! The TCP stream editor: flow table, assembly, sequence maps, custody. Sans-I/O.
+//! The TCP stream editor: flow table, assembly, sequence maps, proxy-acknowledged bytes. Sans-I/O.
 //!
-//! Holds:     a [`Table`] of [`Connection`]s, and the [`Stores`] their bytes wait in. A caller
-//!            hands a connection one segment and a [`stage::Stage`] that decides about bytes; the
-//!            answer is a list of segments to send, on to the receiver or back to the sender.
+//! Holds:     a [`Table`] of [`Connection`]s, and the [`Stores`] of the bytes that they keep. A
+//!            caller hands a segment and a [`stage::Stage`], which decides about bytes, to a
+//!            connection. The answer is a list of segments to send, to the receiver or to the
+//!            sender.
 //! Promises:  in inspected ranges the receiver sees one stream, whatever is lost, repeated,
-//!            reordered or contradicted: the first data wins, and what is sent again is sent from
-//!            the copy. Both ends always make progress: whoever waits for an acknowledgement
-//!            resends, and that drives what is resent here; and nothing that may begin a pattern is
-//!            held past a deadline ([`Connection::on_timeout`]).
+//!            reordered or contradicted: the first data wins, and a byte is sent again out of the
+//!            copy. Both ends make progress: the sender's timer drives the resending, the proxy
+//!            resends the bytes that it has acknowledged itself, and bytes that may begin a pattern
+//!            are released at a deadline ([`Connection::on_timeout`]).
 //! Never:     allocates after `new`, reads a clock, builds a frame, or knows a protocol above TCP.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 #![cfg_attr(

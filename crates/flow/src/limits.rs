@@ -1,6 +1,6 @@
 //! Every bound of the stream editor in one place, each with its reason.
 
-/// What an operator may set, for every connection of a core.
+/// The bounds that an operator may set, for every connection of a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// Bytes of one half-stream kept ahead of a gap; at most [`WAITING_BYTES_MAX`].
@@ -55,8 +55,8 @@ pub const WAITING_BYTES_MAX: u32 = 63 * 2_048;
 /// reorders more than it delivers; the segment is dropped and counted.
 pub const WAITING_RUNS_MAX: usize = 32;
 
-/// Bytes ahead of order leave one part in so many of the pool alone: nobody can act upon them yet,
-/// and those in order, which make room, must never wait for them.
+/// Bytes ahead of order leave one part in so many of the pool alone: nobody can act on them yet,
+/// and bytes in order, which make room, must never wait for them.
 pub const AHEAD_LEAVES_FREE: u32 = 4;
 
 /// Pieces of the sequence map in flight, in one direction. Edits past that are fused with their
@@ -70,8 +70,8 @@ pub const COPY_BYTES_DEFAULT: u32 = 1 << 20;
 /// otherwise.
 pub const COPY_BYTES_MAX: u32 = 1 << 24;
 
-/// How far the window told to a sender may reach past its receiver's: what is held, and what edits
-/// in flight have inserted.
+/// How far the window that a sender is told may reach past its receiver's: by the bytes that are
+/// held, and by those that edits in flight have inserted.
 pub const WINDOW_AHEAD_BYTES_MAX: u32 = WAITING_BYTES_MAX + COPY_BYTES_MAX;
 
 /// Free bytes the pool must have over a segment's own before the segment is inspected: room for
@@ -92,8 +92,7 @@ pub const MSS_DEFAULT: u16 = 536;
 /// Every receiver accepts a segment with this many bytes, so a segment is not split below it.
 pub const SEGMENT_BYTES_MIN: u32 = 536;
 
-/// The least MSS that is believed, and the least a segment made here carries: who names fewer only
-/// wants many segments.
+/// A smaller MSS counts as this one: an end that names one only makes many segments of its stream.
 pub const MSS_MIN: u16 = 64;
 
 /// The options of a segment are no longer (RFC 9293 section 3.1).
@@ -106,7 +105,7 @@ pub const OLD_ACK_BYTES: u32 = 65_535;
 /// Ticks that a timestamp may be older than TS.Recent, as in Linux.
 pub const STAMP_LEEWAY: i32 = 1;
 
-/// How far behind the receiver's window the end of a half-stream may stand: a little more than
+/// How far behind the receiver's window the end of a half-stream may be: a little more than
 /// [`WAITING_BYTES_MAX`].
 pub const FIN_AHEAD_BYTES_MAX: u32 = 131_072;
 
@@ -115,27 +114,27 @@ pub const FIN_AHEAD_BYTES_MAX: u32 = 131_072;
 pub const OUTPUTS_MAX: usize = 256;
 
 /// Times the stage is asked again about one input: each turn consumes at least a byte, and a
-/// hostile stream of one-byte skips must not own the core. What is left is handed in again with the
+/// hostile stream of one-byte skips must not own the core. The rest is handed in again with the
 /// next segment.
 pub const STAGE_TURNS_MAX: u32 = 4_096;
 
 //= https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.2.7
 //# An SMTP server SHOULD have a timeout of at least 5 minutes while it is awaiting the next command
 //# from the sender.
-/// [`Bounds::unit_hold_ms`] unless set; most servers wait for less. What the receiver could act
-/// upon as it is would not have been held, unless the port speaks something else than was said.
+/// [`Bounds::unit_hold_ms`] unless set; most servers wait for less. A receiver that could act on
+/// the bytes as they are would have got them, unless the port has another protocol than its group
+/// names.
 pub const UNIT_HOLD_MS: u32 = 300_000;
 
-/// [`Bounds::pattern_hold_ms`] unless set. The sender was told that it arrived and has nothing to
-/// resend, so more comes at once or not at all; but a last segment that is lost comes again only
+/// [`Bounds::pattern_hold_ms`] unless set. The bytes are acknowledged and the sender has nothing to
+/// resend, so more comes at once or not at all. But a last segment that is lost comes again only
 /// after the sender's retransmission timer, which Linux never sets below 200 ms, and a round trip.
 pub const PATTERN_HOLD_MS: u32 = 400;
 
 //= https://www.rfc-editor.org/rfc/rfc6298#section-2
 //# Until a round-trip time (RTT) measurement has been made for a segment sent between the sender
 //# and receiver, the sender SHOULD set RTO <- 1 second
-/// Milliseconds until the receiver is sent again what its sender believes acknowledged, and no
-/// longer sends. Doubled each time.
+/// Milliseconds until proxy-acknowledged bytes are sent again. Doubled each time.
 pub const RESEND_MS: u32 = 1_000;
 
 /// Times the wait for an acknowledgement doubles: the last waits are 64 seconds.

@@ -28,7 +28,7 @@ impl OptionBytes {
         options
     }
 
-    /// What does not fit is left out.
+    /// Leaves out a slice that does not fit.
     pub(crate) fn append(&mut self, slice: &[u8]) {
         let end = plus(self.len, slice.len());
         if let Some(place) = self.bytes.get_mut(self.len..end) {
@@ -105,8 +105,8 @@ pub(crate) fn of_an_ack(timestamps: Option<Timestamps>, sack: Option<WaitingRang
 }
 
 /// Translates the SACK block at `at` of `options`, and those behind it, to original positions. A
-/// block that says nothing there (it lay inside an edit, or below what is acknowledged to the
-/// sender anyway) is closed up by no-operations.
+/// block that is empty there (it was inside an edit, or below what is acknowledged to the sender)
+/// is overwritten with no-operations.
 pub(crate) fn translate_sack(
     options: &mut OptionBytes,
     option: SackOption,
@@ -161,7 +161,7 @@ pub(crate) fn is_signed(bytes: &[u8]) -> bool {
             .any(|option| matches!(option, TcpOption::Other(19 | 29, _)))
 }
 
-/// What a SYN's options say about editing the connection.
+/// The options of a SYN that matter for editing the connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SynOptions {
     pub(crate) mss: Option<u16>,

@@ -1,7 +1,7 @@
 //! One segment in, segments out.
 //!
-//! Holds:     [`SegmentIn`], what the editor reads of a frame; [`Outputs`], what is to be sent for
-//!            it; [`SegmentOutcome`], what became of it.
+//! Holds:     [`SegmentIn`], the part of a frame that the editor reads; [`Outputs`], the segments
+//!            to send for it; [`SegmentOutcome`], why.
 //! Promises:  an output names its bytes by place (the frame's payload, or the copy), so nothing is
 //!            copied twice.
 //! Never:     builds a frame: the frame that came is the template of those that go.
@@ -36,8 +36,8 @@ pub enum Payload {
     None,
     /// In the payload of the frame that came, from..to.
     Frame(usize, usize),
-    /// In the copy, of the other half-stream for what goes back: [`crate::Connection::copy_out`]
-    /// gets them. Valid until the next segment is taken.
+    /// In the copy of the half-stream that goes to the output's receiver:
+    /// [`crate::Connection::copy_out`] gets them. Valid until the next segment is handled.
     Copy {
         /// Place in the copy.
         at: u32,
@@ -79,13 +79,13 @@ pub struct Output {
     pub payload: Payload,
 }
 
-/// What is to be sent for one segment, caller-owned and reused.
+/// The segments to send for one that came; owned and reused by the caller.
 #[derive(Debug)]
 pub struct Outputs {
     list: Vec<Output>,
-    /// The options of what goes to the receiver, where they differ from those that came.
+    /// The options of the segments to the receiver, where they differ from those that came.
     pub(crate) onward_options: Option<OptionBytes>,
-    /// The options of what goes back.
+    /// The options of the segments to the sender.
     pub(crate) back_options: OptionBytes,
     /// Longest payload of an output to the receiver that comes out of the copy.
     pub(crate) chunk: u32,
@@ -107,12 +107,12 @@ impl Outputs {
         &self.list
     }
 
-    /// The options of what goes to the receiver; `None`: as they came.
+    /// The options of the segments to the receiver; `None`: as they came.
     pub fn onward_options(&self) -> Option<&[u8]> {
         self.onward_options.as_ref().map(OptionBytes::as_slice)
     }
 
-    /// The options of what goes back to the sender.
+    /// The options of the segments to the sender.
     pub fn back_options(&self) -> &[u8] {
         self.back_options.as_slice()
     }
@@ -220,7 +220,8 @@ impl Default for Outputs {
     }
 }
 
-/// What became of a segment. The outputs say what is to be sent; this says why, for the counters.
+/// What became of a segment. The outputs are the segments to send; this is the reason, for the
+/// counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SegmentOutcome {
     /// The frame goes on exactly as it came.
@@ -229,7 +230,7 @@ pub enum SegmentOutcome {
     Moved,
     /// Bytes of it were changed, or deleted.
     Edited,
-    /// It brought what was sent before: sent again out of the copy, or answered with an
+    /// Its bytes were sent before. They were sent again out of the copy, or answered with an
     /// acknowledgement.
     Rebuilt,
     /// Its bytes wait for the rest of their unit.
@@ -246,7 +247,7 @@ pub enum SegmentOutcome {
     NoInFlightBuffers,
     /// Dropped: more unacknowledged bytes, or pieces of them, than one half-stream may have.
     InFlightFull,
-    /// Dropped: its control bits contradict each other, or say nothing.
+    /// Dropped: its control bits contradict each other, or none of SYN, ACK and RST is set.
     BadFlags,
     /// Dropped: its timestamp is older than one that came in order before, so its receiver would
     /// discard it.
@@ -259,7 +260,7 @@ pub enum SegmentOutcome {
     Closed,
     /// The connection could not be kept consistent: both ends are reset.
     Broken,
-    /// It belongs to a connection that was reset from here, and was answered with a reset.
+    /// Its connection was reset from here. It was answered with a reset.
     Dead,
     /// The connection is signed (TCP-MD5, TCP-AO): it is not edited.
     Signed,

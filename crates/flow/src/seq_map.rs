@@ -1,4 +1,4 @@
-//! Where the bytes of one direction of an edited TCP stream now stand.
+//! The positions of bytes in the original and in the edited stream of one direction.
 //!
 //! Holds:     the *pieces* the original stream was cut into, oldest first, from the acknowledged
 //!            edge to the end of what was decided. A piece is so many original bytes that became so
@@ -18,9 +18,9 @@
 //! piece      as it is   deleted    as it is   2 -> 5     as it is
 //! ```
 //!
-//! A retransmission of original 112 is edited 111. An acknowledgement of edited 103 says original
-//! 107: the cut bytes are acknowledged with what stands before them. One of edited 108, in the
-//! middle of the replacement, says original 110.
+//! A retransmission of original 112 is edited 111. An acknowledgement of edited 103 acknowledges
+//! original 107: the cut bytes are acknowledged with the bytes before them. One of edited 108, in
+//! the middle of the replacement, acknowledges original 110.
 
 use crate::limits::PIECES_MAX;
 use stage::position::{minus, plus};
@@ -53,7 +53,7 @@ impl Piece {
     }
 }
 
-/// A piece and where it stands.
+/// A piece and its positions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Placed {
     pub(crate) piece: Piece,
@@ -180,15 +180,15 @@ impl SeqMap {
         true
     }
 
-    /// `bytes` that the sender never said. They belong to no original byte: whoever put them in
+    /// Puts in `bytes` bytes that the sender never sent. They belong to no original byte: the proxy
     /// resends them.
     #[must_use]
     pub fn push_answer(&mut self, bytes: u32) -> bool {
         self.push(Piece { original: 0, edited: bytes, kind: EditKind::Copied, linear: false })
     }
 
-    /// The edited position before which everything stands that came of the original bytes before
-    /// `at`, and whatever was put in up to there; not past what is decided.
+    /// The edited position behind everything that came of the original bytes before `at`, and
+    /// behind whatever was put in up to there; not past the decided bytes.
     pub fn through(&self, at: Seq) -> Seq {
         let mut end = self.edited;
         for placed in self.placed() {
@@ -255,7 +255,7 @@ impl SeqMap {
         self.to_original(at)
     }
 
-    /// Forgets what lies before edited `at`, which the receiver has acknowledged. Answers how many
+    /// Forgets everything before edited `at`, which the receiver has acknowledged. Answers how many
     /// bytes of the copy go.
     pub fn acknowledge(&mut self, at: Seq) -> u32 {
         let mut freed = 0_u32;

@@ -1,6 +1,7 @@
 //! The flow table: which connection a segment belongs to.
 //!
-//! Holds:     connections by their addresses, ports and realm, up to a number fixed at the start.
+//! Holds:     connections by their addresses, ports and VLAN tags, up to a number fixed at the
+//!            start.
 //! Promises:  a look-up costs a few cache lines however full the table is, and an attacker who
 //!            chooses addresses cannot make it cost more: the hash is keyed. A full table says so.
 //! Never:     allocates after [`Table::new`], or looks at more than a few entries at once to find
@@ -11,7 +12,7 @@ use crate::connection::Connection;
 use crate::in_flight::Stores;
 use stage::position::{index, len32, minus, plus, times};
 
-/// What makes two segments belong to the same connection.
+/// Two segments with the same key belong to the same connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FlowKey {
     /// Address of the client, IPv4 mapped into IPv6.
@@ -36,7 +37,7 @@ impl FlowId {
         u32::try_from(index).ok().map(Self)
     }
 
-    /// As an index, for what a caller keeps beside the table.
+    /// As an index, for a caller that keeps an array beside the table.
     pub fn index(self) -> usize {
         index(self.0)
     }
@@ -145,12 +146,12 @@ impl Table {
         }
     }
 
-    /// What the look-up of a key with this hash reads first, to be prefetched.
+    /// The bucket that the look-up of a key with this hash reads first, to be prefetched.
     pub fn first_bucket(&self, KeyHash(hash): KeyHash) -> Option<&u64> {
         self.buckets.get(self.home(hash))
     }
 
-    /// What it most likely reads next.
+    /// The entry that it most likely reads next.
     pub fn likely_entry(&self, KeyHash(hash): KeyHash) -> Option<&Entry> {
         let mut at = self.home(hash);
         // Most look-ups end within the first line of buckets, and only that was prefetched.

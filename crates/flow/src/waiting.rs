@@ -57,7 +57,7 @@ impl Waiting {
         self.count > 1
     }
 
-    /// The run that `at` stands in, for a selective acknowledgement.
+    /// The run that `at` is in, for a selective acknowledgement.
     pub(crate) fn run_at(&self, at: Seq) -> Option<WaitingRange> {
         self.runs().iter().find(|run| !at.is_before(run.start) && at.is_before(run.end)).copied()
     }
@@ -106,8 +106,8 @@ impl Waiting {
         PutResult::Stored
     }
 
-    /// Copies what waits from `at` on into `out`, as much as `out` holds. The caller knows that it
-    /// is there.
+    /// Copies the bytes that wait from `at` on into `out`, as many as `out` holds. The caller knows
+    /// that they are there.
     pub(crate) fn read(&self, pool: &BlockPool, at: Seq, out: &mut [u8]) {
         let mut at = at;
         let mut rest = out;
@@ -126,7 +126,7 @@ impl Waiting {
         }
     }
 
-    /// The edge moved from `old` to `edge`: what lies before it goes.
+    /// The edge moved from `old` to `edge`: the bytes before it go.
     pub(crate) fn advance(&mut self, pool: &mut BlockPool, old: Seq, edge: Seq) {
         if self.count == 0 {
             return;

@@ -3,9 +3,9 @@
 //!
 //! Holds:     [`Sum`], a one's-complement sum under way; [`update`] and [`update_words`]; what
 //!            verifies and fills the checksums of a parsed frame.
-//! Promises:  an incremental update gives what a whole computation would, if the old checksum was
-//!            right; if it was wrong it stays wrong by as much, so a receiver still discards the
-//!            packet.
+//! Promises:  an incremental update gives the result of a whole computation, if the old checksum
+//!            was right; if it was wrong it stays wrong by as much, so a receiver still discards
+//!            the packet.
 //! Never:     reads outside the layers it was given.
 
 use crate::layers::{IpVersion, Layers, Transport};
@@ -158,7 +158,7 @@ fn transport<'a>(frame: &'a [u8], layers: &Layers) -> &'a [u8] {
     frame.get(layers.l4..end).unwrap_or_default()
 }
 
-/// Where the transport checksum stands.
+/// Where the transport checksum is.
 const fn field_at(layers: &Layers) -> Option<usize> {
     match layers.transport {
         Transport::Tcp => Some(layers.l4.saturating_add(16)),

@@ -1,10 +1,11 @@
-//! Where the headers of a frame stand, as offsets.
+//! The headers of a frame, as offsets.
 //!
 //! Holds:     [`Layers`]: link, VLAN tags, IP with options or extension headers, fragment, TCP or
 //!            UDP, payload.
 //! Promises:  every offset lies inside the frame it was parsed from, in order: link <= IP <= L4 <=
 //!            payload <= end.
-//! Never:     reads past the end IP claims: what Ethernet pads a short frame with is no payload.
+//! Never:     reads past the end that IP claims: the padding of a short Ethernet frame is no
+//!            payload.
 
 use crate::number;
 
@@ -43,7 +44,7 @@ pub enum IpVersion {
     V6,
 }
 
-/// What the frame says about being a part of a larger datagram.
+/// A fragment of a larger datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fragment {
     /// Where its payload belongs in the datagram's payload.
@@ -58,7 +59,7 @@ pub struct Fragment {
     pub named_at: usize,
 }
 
-/// What stands at [`Layers::l4`].
+/// The header at [`Layers::l4`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// A whole TCP header.
@@ -76,7 +77,7 @@ pub enum Transport {
 /// Offsets of everything, from the frame's first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layers {
-    /// Where the IP header begins; what stands before is link header and VLAN tags.
+    /// Where the IP header begins, behind the link header and VLAN tags.
     pub ip: usize,
     /// The tags' control words (priority and VLAN number), outermost first.
     pub tags: [u16; TAGS_MAX],
@@ -86,9 +87,9 @@ pub struct Layers {
     pub version: IpVersion,
     /// The frame is a fragment of a larger datagram (an IPv6 atomic fragment has one as well).
     pub fragment: Option<Fragment>,
-    /// The protocol of what stands at `l4` (of the fragmented part, in a later fragment).
+    /// The protocol of the header at `l4` (of the fragmented part, in a later fragment).
     pub protocol: u8,
-    /// What stands at `l4`.
+    /// The header at `l4`.
     pub transport: Transport,
     /// Where the IP payload begins, behind options and extension headers.
     pub l4: usize,
@@ -123,7 +124,7 @@ impl Layers {
         }
     }
 
-    /// An IP packet that begins at `ip`; whatever stands before it is not looked at.
+    /// An IP packet that begins at `ip`; the bytes before it are not read.
     pub fn ip(frame: &[u8], ip: usize) -> Result<Self, NotParsed> {
         Self::parse_ip(frame, ip, [0; TAGS_MAX], 0)
     }
@@ -237,7 +238,7 @@ impl Layers {
     }
 }
 
-/// What the IP headers say.
+/// The result of the IP headers.
 struct Network {
     version: IpVersion,
     fragment: Option<Fragment>,
@@ -247,7 +248,7 @@ struct Network {
 }
 
 impl Network {
-    /// What stands at `l4`, and the payload's range.
+    /// The header at `l4`, and the range of the payload.
     #[inline]
     fn transport(&self, frame: &[u8]) -> (Transport, usize, usize) {
         let nothing = |transport| (transport, self.l4, self.ip_end);

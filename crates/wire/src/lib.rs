@@ -1,11 +1,11 @@
 //! Headers as offsets and views, Internet checksums, and positions in TCP's sequence space.
 //!
-//! Holds:     [`Layers`] (where each header of a frame stands), views of IPv4, IPv6, TCP and UDP
-//!            headers, [`checksum`], [`tunnel`] (what travels inside a packet), and [`Seq`].
-//! Promises:  parsing never panics, never copies, and names what it did not understand
+//! Holds:     [`Layers`] (the offset of each header of a frame), views of IPv4, IPv6, TCP and UDP
+//!            headers, [`checksum`], [`tunnel`] (packets inside a packet), and [`Seq`].
+//! Promises:  parsing never panics, never copies, and names the reason where it fails
 //!            ([`NotParsed`]); a value of a view's type is the proof that its header is there.
-//! Never:     allocates, reads a clock, or trusts a length a sender claims before it was held
-//!            against the bytes.
+//! Never:     allocates, reads a clock, or trusts a claimed length before it was compared with the
+//!            bytes.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 #![cfg_attr(
     test,
@@ -28,7 +28,7 @@ pub use layers::{Fragment, IpVersion, Layers, NotParsed, Transport};
 pub use seq::Seq;
 pub use tcp::{Tcp, TcpFlags, TcpMut};
 
-/// Numbers of IP protocols, Ethernet types and PPP protocols this house reads (IANA).
+/// Numbers of IP protocols, Ethernet types and PPP protocols that are read (IANA).
 pub mod number {
     /// Internet Control Message Protocol.
     pub const ICMP: u8 = 1;

@@ -1,4 +1,4 @@
-//! TCP options: what stands between the 20-byte header and the payload.
+//! TCP options: the bytes between the 20-byte header and the payload.
 //!
 //! Holds:     [`Options`], an iterator over them; [`SackBlocks`], the one option whose numbers have
 //!            to be translated.

@@ -1,12 +1,10 @@
-//! What travels inside a packet: IP in IP, GRE, MPLS, PPP, VXLAN, GENEVE and whatever of these
-//! stands in another.
+//! Packets inside a packet: IP in IP, GRE, MPLS, PPP, VXLAN and GENEVE, in any order.
 //!
-//! Holds:     [`Walk`], which goes from header to header inwards and tells of every IP packet it
-//!            meets.
-//! Promises:  reads no more strictly than any end of a tunnel does: what such an end may still take
-//!            for a packet is told as one, and what cannot be read where a receiver might read more
-//!            is told as [`Inner::Unread`]. It ends on any bytes, after at most [`HEADERS_MAX`]
-//!            headers.
+//! Holds:     [`Walk`], an iterator that goes inwards from header to header and yields every IP
+//!            packet.
+//! Promises:  reads no more strictly than any end of a tunnel. Whatever such an end may accept as a
+//!            packet is yielded; where a receiver might read more than is here, [`Inner::Unread`]
+//!            is. It ends on any bytes, after at most [`HEADERS_MAX`] headers.
 //! Never:     copies, or says what is inside an encrypted tunnel.
 //!
 //! A frame of two MPLS labels over an IPv4 packet that carries IPv6 gives two packets, outermost
@@ -33,7 +31,7 @@ const EXTENSIONS_MAX: usize = 8;
 
 /// UDP ports whose datagrams are packets behind a shim header, in ascending order: GRE in UDP (RFC
 /// 8086), VXLAN (RFC 7348), VXLAN-GPE, GENEVE (RFC 8926), MPLS in UDP (RFC 7510), and the port that
-/// Linux takes for VXLAN unless told otherwise.
+/// Linux uses for VXLAN by default.
 pub const PORTS: [u16; 6] = [4_754, 4_789, 4_790, 6_081, 6_635, 8_472];
 
 /// Datagrams to this port are read as packets behind a shim header.
@@ -48,24 +46,24 @@ pub const fn is_protocol(protocol: u8) -> bool {
     !matches!(Header::of_protocol(protocol), Header::Nothing)
 }
 
-/// Something found inside.
+/// One item of a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inner {
     /// An IP packet.
     Packet {
-        /// Who sent it, IPv4 mapped into IPv6.
+        /// Address of its sender, IPv4 mapped into IPv6.
         source: [u8; 16],
-        /// To whom.
+        /// Address of its receiver.
         destination: [u8; 16],
-        /// What it brings.
+        /// Its payload.
         carries: Carries,
     },
-    /// Something that cannot be read here but perhaps at its receiver: deeper than is followed, or
-    /// cut off by a fragment's end.
+    /// Bytes that cannot be read here, but perhaps at their receiver: deeper than is followed, or
+    /// cut off by the end of a fragment.
     Unread,
 }
 
-/// What an inner packet brings.
+/// The payload of an inner packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carries {
     /// A TCP segment or UDP datagram.
@@ -82,10 +80,9 @@ pub enum Carries {
         /// [`number::TCP`] or [`number::UDP`].
         protocol: u8,
     },
-    /// It cannot be told: a fragment of a tunnel, or headers that are cut short or contradict
-    /// themselves.
+    /// Not known: a fragment of a tunnel, or headers that are cut short or contradict themselves.
     Unknown,
-    /// Neither TCP nor UDP; where it is a tunnel, what is inside comes next.
+    /// Neither TCP nor UDP. Where it is a tunnel, the packet inside is the next item.
     Other,
 }
 
@@ -97,11 +94,12 @@ pub struct Walk<'a> {
     rest: &'a [u8],
     levels: usize,
     headers: usize,
-    /// A first fragment was walked into: what is cut off here is not cut off at the receiver.
+    /// A first fragment was walked into: bytes that are cut off here are not cut off at the
+    /// receiver.
     partial: bool,
 }
 
-/// What stands next.
+/// The next header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Header {
     /// The walk is over.
@@ -131,9 +129,9 @@ enum Header {
     VxlanGpe,
     /// GENEVE (RFC 8926).
     Geneve,
-    /// A UDP header, whose port says what follows.
+    /// A UDP header, whose port names the next one.
     Udp,
-    /// An IP packet, if its first four bits say so.
+    /// An IP packet, if its first four bits are 4 or 6.
     Ip,
 }
 
@@ -198,7 +196,7 @@ impl<'a> Walk<'a> {
         Self { header, rest, levels: LEVELS_MAX, headers: HEADERS_MAX, partial }
     }
 
-    /// Takes one header. A packet is told, and the walk goes on inside it.
+    /// Takes one header. A packet is yielded, and the walk goes on inside it.
     fn step(&mut self) -> Result<Option<Inner>, Cut> {
         match self.header {
             Header::Ip => return self.ip(),
@@ -222,7 +220,7 @@ impl<'a> Walk<'a> {
         Ok(None)
     }
 
-    /// Takes a header of a link: what follows it.
+    /// Takes a header of a link, and answers the next one.
     #[inline(always)]
     fn link(&mut self, header: Header) -> Result<Header, Cut> {
         Ok(match header {
@@ -236,9 +234,9 @@ impl<'a> Walk<'a> {
                 Header::of_type(u16::from_be_bytes([high, low]))
             }
             //= https://www.rfc-editor.org/rfc/rfc3032#section-2.1
-            //# This bit is set to one for the last entry in the label stack (i.e., for the bottom of
-            //# the stack)
-            // No field tells what follows the bottom. IP is told by its version, as routers do that
+            //# This bit is set to one for the last entry in the label stack (i.e., for the bottom
+            //# of the stack)
+            // No field names the header behind the bottom. Its version tells IP, as in routers that
             // balance load.
             Header::Label => {
                 let [_, _, bottom, _] = self.take()?;
@@ -269,7 +267,7 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Takes a header of an overlay, or the UDP header in front of one: what follows it.
+    /// Takes a header of an overlay, or the UDP header in front of one, and answers the next one.
     #[inline(always)]
     fn overlay(&mut self, header: Header) -> Result<Header, Cut> {
         let [first, _, high, low, ..] = self.take::<8>()?;
@@ -351,7 +349,7 @@ impl<'a> Walk<'a> {
     /// The packet's headers end here, though perhaps not at its receiver.
     const fn cut_short(&mut self) -> Carries {
         self.rest = &[];
-        // Taking a header from nothing says what has to be said of a fragment.
+        // The next step finds no bytes: it yields `Unread` for a fragment, and ends otherwise.
         self.header = Header::Ethernet;
         Carries::Unknown
     }
@@ -361,7 +359,7 @@ impl<'a> Walk<'a> {
         Inner::Unread
     }
 
-    /// What stands behind is no part of the packet.
+    /// The bytes behind it are no part of the packet.
     fn end_at(&mut self, bytes: usize) {
         if let Some(packet) = self.rest.get(..bytes) {
             self.rest = packet;

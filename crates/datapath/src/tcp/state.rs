@@ -165,11 +165,11 @@ impl ConnectionSlot {
 impl TcpState {
     /// Allocates all it will ever need.
     pub(crate) fn new(limits: &Limits) -> Self {
-        let flights = (limits.flows_max / 16).clamp(64, 1 << 14);
+        let half_streams = (limits.flows_max / 16).clamp(64, 1 << 14);
         let random = || RandomState::new().build_hasher().finish();
         Self {
             table: Table::new(limits.flows_max, [random(), random()]),
-            stores: Stores::new(limits.blocks_max, flights, limits.flow),
+            stores: Stores::new(limits.blocks_max, half_streams, limits.flow),
             outputs: Outputs::new(),
             slots: Vec::with_capacity(usize::try_from(limits.flows_max).unwrap_or(0)),
             conversations: Conversations::new(usize::try_from(limits.flows_max).unwrap_or(0)),
@@ -202,7 +202,7 @@ impl TcpState {
     }
 
     /// Half-streams with bytes in flight or held.
-    pub(crate) fn flights(&self) -> u64 {
+    pub(crate) fn half_streams_in_flight(&self) -> u64 {
         self.stores.in_flight().0.into()
     }
 

@@ -1,4 +1,4 @@
-//! Resets: which are accepted, what is sent for them, and what comes after one.
+//! Resets: which are accepted, the segments that go out for them, and answers to late segments.
 //!
 //! Holds:     [`Connection::reset`], [`Connection::on_reset`], [`Connection::answer_dead`],
 //!            [`reset_untracked`].
@@ -129,7 +129,7 @@ impl Half {
 }
 
 /// The edited sequence number of a reset at original `at`. A reset past everything that its sender
-/// can have sent stays as far past what its receiver expects: moved to the receiver's own number, a
+/// can have sent stays as far past the number that its receiver expects. Moved to that number, a
 /// blind reset would be accepted (RFC 5961 section 3).
 ///
 /// Decided up to 5000, which left here as 4986, and 20 bytes more are held. Resets at 5000 to 5020

@@ -61,7 +61,7 @@ impl Connection {
         }
         let carries = !segment.payload.is_empty() || flags.has(TcpFlags::FIN);
         if carries && !stores.bounds.offline_capture && other.discards_ack(segment) {
-            // The receiver challenges what is left of it, and never gets its bytes.
+            // The receiver challenges the rest of it, and never gets its bytes.
             let seq = half.place_of_nothing(stores, tcp.seq());
             push_empty(out, seq, &acked, TcpFlags::ACK);
             return SegmentOutcome::Moved;

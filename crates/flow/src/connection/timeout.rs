@@ -1,5 +1,5 @@
-//! What is done when nothing comes: bytes held past a deadline go on, and proxy-acknowledged bytes
-//! are sent again.
+//! No segment comes: bytes that were held past a deadline go on, and proxy-acknowledged bytes are
+//! sent again.
 //!
 //! Holds:     [`Connection::on_timeout`], and when it is due.
 //! Promises:  nothing that may begin a pattern is held past its deadline, unless bytes before its
@@ -10,8 +10,9 @@
 //!
 //! ```text
 //! 1000..1003 come, "${j" of a pattern: they are held, and acknowledged to their sender.
-//! Nothing comes for 400 ms: 1000..1003 go to the receiver, and are lost. Their sender was told 1003, and does not resend.
-//! 1 s later 1000..1003 are sent again, 2 s after that again, and so on until the receiver acknowledges them.
+//! Nothing comes for 400 ms: 1000..1003 go to the receiver, and are lost.
+//! Their sender has the acknowledgement 1003, and does not resend them.
+//! 1 s later 1000..1003 are sent again, 2 s after that again, until the receiver acknowledges them.
 //! ```
 
 use super::synchronized::send_end;

@@ -1,4 +1,4 @@
-//! What goes back to the sender of a segment: acknowledgements of bytes that its receiver will not
+//! Segments to the sender of a segment: acknowledgements of bytes that its receiver will not
 //! acknowledge, and bytes of the other half-stream that waited for the sender's window.
 
 use crate::answer::CopiedRange;

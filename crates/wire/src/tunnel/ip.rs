@@ -1,4 +1,4 @@
-//! IP packets inside one another: addresses, what they bring, and what stands in them.
+//! IP packets inside one another: their addresses, their payload, and the next header.
 
 use super::{Carries, Cut, EXTENSIONS_MAX, Header, Inner, Walk, is_protocol};
 use crate::layers::mapped;
@@ -72,7 +72,7 @@ impl Walk<'_> {
         let packet = |carries| Inner::Packet { source, destination, carries };
         let claimed_bytes = usize::from(u16::from_be_bytes([len_high, len_low]));
         self.header = Header::Nothing;
-        // A length of 0 is a jumbogram's (RFC 2675), whose length stands in an option.
+        // A length of 0 is a jumbogram's (RFC 2675), whose length is in an option.
         if claimed_bytes > 0 {
             self.end_at(claimed_bytes.saturating_add(40));
         }
@@ -94,7 +94,7 @@ impl Walk<'_> {
                     later |= flags_offset & 0xfff8 != 0;
                     8
                 }
-                // Stops are ahead: what its addresses will be is not looked at.
+                // Stops are ahead: its later addresses are not read.
                 number::ROUTING if low != 0 => return Ok(packet(Carries::Unknown)),
                 number::ROUTING | number::HOP_BY_HOP | number::DESTINATION => {
                     usize::from(len).saturating_add(1).saturating_mul(8)
@@ -115,8 +115,8 @@ impl Walk<'_> {
         Ok(packet(self.transport(next, more, later)))
     }
 
-    /// What an IP packet brings, whose headers have been taken. `more`, `later`: it is a fragment,
-    /// and not the first.
+    /// The payload of an IP packet whose headers have been taken. `more`, `later`: it is a
+    /// fragment, and not the first.
     fn transport(&mut self, protocol: u8, more: bool, later: bool) -> Carries {
         let fragment = more || later;
         self.partial |= more;
