@@ -8,9 +8,8 @@
 use super::scan::{self, LineEnd};
 use super::state::{HttpHalf, HttpPhase, HttpState, Marks, NO_FIELD, NO_SLOT};
 use super::table::{
-    BAD_HEADER_NAME, BODY_LENGTH, CONNECTION, CONNECTION_OPTION, CONTENT_LENGTH_HEADER, COOKIE,
-    COOKIE_PAIR, HEADER, HEADER_NAME, KNOWN_FIELDS, MALFORMED, RANGE, RANGE_SPEC, REQUEST_LINE,
-    RESPONSE_LINE, TRAILER, add_known, known,
+    BAD_HEADER_NAME, HEADER, HEADER_NAME, ItemForm, KNOWN_FIELDS, MALFORMED, REQUEST_LINE,
+    RESPONSE_LINE, TRAILER, add_known, item_of, known,
 };
 use super::{NAME_BYTES_MAX, framing, list};
 use crate::{Field, FieldId, Fields, Flags, Need, Slot, Span, Step, View, Wanted};
@@ -153,14 +152,7 @@ impl HeaderInterest {
         let key = self.keys.and_then(|field| wanted.key(field, name));
         let known = if self.known { known(name) } else { None };
         let known = known.filter(|&field| {
-            wanted.has(field)
-                || match field {
-                    CONTENT_LENGTH_HEADER => wanted.has(BODY_LENGTH),
-                    CONNECTION => wanted.has(CONNECTION_OPTION),
-                    COOKIE => wanted.has(COOKIE_PAIR),
-                    RANGE => wanted.has(RANGE_SPEC),
-                    _ => false,
-                }
+            wanted.has(field) || item_of(field).is_some_and(|(item, _)| wanted.has(item))
         });
         let all = self.line.is_some() || self.value.is_some() || self.name;
         LineReads { any: all || key.is_some() || known.is_some(), key, known }
@@ -291,27 +283,22 @@ impl HeaderLine {
         if wanted.has(known) {
             out.push(field(known.0, value));
         }
-        let place = (value_start, self.end);
-        match known {
-            CONTENT_LENGTH_HEADER if wanted.has(BODY_LENGTH) => {
+        let Some((item, form)) = item_of(known).filter(|(item, _)| wanted.has(*item)) else {
+            return;
+        };
+        match form {
+            ItemForm::Number => {
                 if let Some(number) = framing::content_length(value.of(input)) {
                     let flags = Flags::NUMBER;
-                    out.push(Field { number, flags, ..field(BODY_LENGTH.0, value) });
+                    out.push(Field { number, flags, ..field(item.0, value) });
                 }
             }
-            CONNECTION if wanted.has(CONNECTION_OPTION) => {
-                list::items(input, place, b',', CONNECTION_OPTION.0, group, out);
-            }
-            COOKIE if wanted.has(COOKIE_PAIR) => {
-                list::items(input, place, b';', COOKIE_PAIR.0, group, out);
-            }
-            RANGE if wanted.has(RANGE_SPEC) => {
-                if let Some(unit) = memchr::memchr(b'=', value.of(input)) {
-                    let specs = value_start.saturating_add(unit).saturating_add(1);
-                    list::items(input, (specs, self.end), b',', RANGE_SPEC.0, group, out);
+            ItemForm::List { separator, behind } => {
+                let start = ItemForm::list_start(behind, input, value_start, self.end);
+                if let Some(start) = start {
+                    list::items(input, (start, self.end), separator, item.0, group, out);
                 }
             }
-            _ => {}
         }
     }
 }

@@ -9,10 +9,10 @@ use super::framing::Framing;
 use super::line::skip_white_space;
 use super::state::{HttpHalf, HttpPhase, HttpState, Marks, RequestKind};
 use super::table::{
-    BAD_HEADER_NAME, BODY_LENGTH, CODE, CONNECTION, CONNECTION_OPTION, CONTENT_LENGTH_HEADER,
-    COOKIE, COOKIE_PAIR, HEADER, HEADER_NAME, MALFORMED, METHOD, PARAMETER, PATH, PHRASE, QUERY,
-    RANGE, RANGE_SPEC, REQUEST_FLAG, REQUEST_LINE, REQUEST_LINE_FIELDS, REQUEST_VERSION,
-    RESPONSE_FLAG, RESPONSE_LINE, RESPONSE_VERSION, STATUS_LINE_FIELDS, URI, known, may_be_known,
+    BAD_HEADER_NAME, CODE, CONTENT_LENGTH_HEADER, HEADER, HEADER_NAME, HEADERS_WITH_ITEMS,
+    ItemForm, MALFORMED, METHOD, PARAMETER, PATH, PHRASE, QUERY, REQUEST_FLAG, REQUEST_LINE,
+    REQUEST_LINE_FIELDS, REQUEST_VERSION, RESPONSE_FLAG, RESPONSE_LINE, RESPONSE_VERSION,
+    STATUS_LINE_FIELDS, URI, item_of, known, may_be_known,
 };
 use super::{NAME_BYTES_MAX, framing, line, list, scan, start};
 use crate::{Field, FieldId, Fields, Flags, HeaderPrefilter, Slot, Span, Step, View, Wanted};
@@ -349,35 +349,32 @@ impl<'a> PrefilteredHead<'a> {
             return Some(());
         }
         let Some(known) = known(name) else { return Some(()) };
-        let (item, separator) = match known {
-            CONTENT_LENGTH_HEADER => (BODY_LENGTH, 0),
-            CONNECTION => (CONNECTION_OPTION, b','),
-            COOKIE => (COOKIE_PAIR, b';'),
-            RANGE => (RANGE_SPEC, b','),
-            _ => (known, 0),
-        };
-        if (bit(known) | bit(item)) & self.prefilter.counted() != 0 {
+        let item = item_of(known);
+        let fields = bit(known) | item.map_or(0, |(item, _)| bit(item));
+        if fields & self.prefilter.counted() != 0 {
             if self.seen & bit(known) != 0 {
                 return None;
             }
             self.seen |= bit(known);
         }
         self.plain(known, value, end);
-        if (self.prefilter.fields() | self.prefilter.counted()) & bit(item) == 0 || item == known {
+        let Some((item, form)) = item else { return Some(()) };
+        if (self.prefilter.fields() | self.prefilter.counted()) & bit(item) == 0 {
             return Some(());
         }
-        if item == BODY_LENGTH {
-            if let Some(number) = framing::content_length(self.text(value, end)) {
-                self.number(BODY_LENGTH, value, end, number);
+        match form {
+            ItemForm::Number => {
+                if let Some(number) = framing::content_length(self.text(value, end)) {
+                    self.number(item, value, end, number);
+                }
+                Some(())
             }
-            return Some(());
+            ItemForm::List { separator, behind } => {
+                let start = ItemForm::list_start(behind, self.input, value, end);
+                let Some(start) = start else { return Some(()) };
+                self.items(item, (start, end), separator).then_some(())
+            }
         }
-        let mut from = value;
-        if item == RANGE_SPEC {
-            let Some(unit) = memchr::memchr(b'=', self.text(value, end)) else { return Some(()) };
-            from = value.wrapping_add(unit).wrapping_add(1);
-        }
-        self.items(item, (from, end), separator).then_some(())
     }
 }
 
@@ -391,12 +388,7 @@ struct WantedNames<'a> {
 impl<'a> WantedNames<'a> {
     fn of(wanted: &'a Wanted, prefilter: &HeaderPrefilter) -> Self {
         let mut fields = prefilter.fields() | prefilter.counted();
-        for (item, header) in [
-            (BODY_LENGTH, CONTENT_LENGTH_HEADER),
-            (CONNECTION_OPTION, CONNECTION),
-            (COOKIE_PAIR, COOKIE),
-            (RANGE_SPEC, RANGE),
-        ] {
+        for &(header, item) in HEADERS_WITH_ITEMS {
             if fields & bit(item) != 0 {
                 fields |= bit(header);
             }

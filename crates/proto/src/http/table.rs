@@ -112,9 +112,55 @@ pub(super) const KNOWN_FIELDS: (FieldId, FieldId) = (BODY_LENGTH, RANGE_SPEC);
 /// The fields that sum up a head, told at its blank line.
 pub(super) const VERDICT_FIELDS: (FieldId, FieldId) = (TE_AND_LENGTH, MALFORMED);
 
-/// The header of each of [`KNOWN_FIELDS`].
+/// How the field of a header's items is made of its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ItemForm {
+    /// The value is a number.
+    Number,
+    /// The value is a list, behind the first of the bytes `behind` where there is one.
+    List { separator: u8, behind: Option<u8> },
+}
+
+impl ItemForm {
+    /// Where the list begins in the value at `start..end` of the input.
+    #[inline(always)]
+    pub(super) fn list_start(
+        behind: Option<u8>,
+        input: &[u8],
+        start: usize,
+        end: usize,
+    ) -> Option<usize> {
+        let Some(byte) = behind else { return Some(start) };
+        let value = input.get(start..end).unwrap_or_default();
+        memchr::memchr(byte, value).map(|at| start.wrapping_add(at).wrapping_add(1))
+    }
+}
+
+macro_rules! header_items {
+    ($($header:ident => $item:ident, $form:expr;)+) => {
+        /// Headers with a second field, and that field.
+        pub(super) const HEADERS_WITH_ITEMS: &[(FieldId, FieldId)] = &[$(($header, $item)),+];
+
+        /// The second field of a header, beside that of its value: the number or the items in it.
+        #[inline(always)]
+        pub(super) fn item_of(header: FieldId) -> Option<(FieldId, ItemForm)> {
+            match header {
+                $($header => Some(($item, $form)),)+
+                _ => None,
+            }
+        }
+    };
+}
+
+header_items! {
+    CONTENT_LENGTH_HEADER => BODY_LENGTH, ItemForm::Number;
+    CONNECTION => CONNECTION_OPTION, ItemForm::List { separator: b',', behind: None };
+    COOKIE => COOKIE_PAIR, ItemForm::List { separator: b';', behind: None };
+    RANGE => RANGE_SPEC, ItemForm::List { separator: b',', behind: Some(b'=') };
+}
+
+/// The header of each of [`KNOWN_FIELDS`] but those of [`HEADERS_WITH_ITEMS`]' items.
 static KNOWN: &[(&[u8], FieldId)] = &[
-    (b"content-length", BODY_LENGTH),
     (b"accept", ACCEPT),
     (b"accept-encoding", ACCEPT_ENCODING),
     (b"accept-language", ACCEPT_LANGUAGE),
@@ -146,15 +192,13 @@ static KNOWN: &[(&[u8], FieldId)] = &[
     (b"user-agent", USER_AGENT),
     (b"www-authenticate", WWW_AUTHENTICATE),
     (b"x-forwarded-for", X_FORWARDED_FOR),
-    (b"connection", CONNECTION_OPTION),
-    (b"cookie", COOKIE_PAIR),
-    (b"range", RANGE_SPEC),
 ];
 
 /// Adds the names of the headers whose own fields are read.
 pub(super) fn add_known(wanted: &Wanted, filter: &mut NameFilter) {
     for (name, field) in KNOWN {
-        if wanted.has(*field) {
+        let is_read = |id| wanted.has(id);
+        if is_read(*field) || item_of(*field).is_some_and(|(item, _)| is_read(item)) {
             filter.add(name);
         }
     }
@@ -185,12 +229,9 @@ const fn places() -> [(u8, u8); 1024] {
     while at < KNOWN.len() {
         let (name, field) = KNOWN[at];
         let place = name.len() * 32 + (name[name.len() - 1] & 31) as usize;
-        // Numbers and items of a list come from a header that has a field of its own.
-        if field.0 > BODY_LENGTH.0 && field.0 < CONNECTION_OPTION.0 {
-            assert!(places[place].0 == NOBODY.0, "two are of one length and end alike");
-            assert!(field.0 < NOBODY.1 as u16);
-            places[place] = (at as u8, field.0 as u8);
-        }
+        assert!(places[place].0 == NOBODY.0, "two are of one length and end alike");
+        assert!(field.0 < NOBODY.1 as u16);
+        places[place] = (at as u8, field.0 as u8);
         at += 1;
     }
     places
@@ -250,10 +291,11 @@ mod tests {
             let header = name.trim_end_matches("_header").replace('_', "-").to_ascii_uppercase();
             assert_eq!(known(header.as_bytes()), Some(*id), "{header}");
         }
-        let listed: Vec<_> = KNOWN.iter().map(|(_, field)| field.0).collect();
+        let items = HEADERS_WITH_ITEMS.iter().map(|(_, item)| item.0);
+        let mut listed: Vec<_> = KNOWN.iter().map(|(_, field)| field.0).chain(items).collect();
+        listed.sort_unstable();
         assert_eq!(listed, (KNOWN_FIELDS.0.0..=KNOWN_FIELDS.1.0).collect::<Vec<_>>());
-        let named = |(name, field): &&(&[u8], FieldId)| known(name) == Some(*field);
-        assert_eq!(KNOWN.iter().filter(named).count() + 4, KNOWN.len(), "four are parts");
+        assert!(KNOWN.iter().all(|(name, field)| known(name) == Some(*field)));
         assert_eq!(known(b"hosts"), None);
         assert_eq!(known(b"hose"), None);
         for byte in (0..=u8::MAX).filter(|byte| *byte != b'-') {
