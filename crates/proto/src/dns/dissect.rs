@@ -45,7 +45,7 @@ pub(super) fn message(
     out: &mut Fields,
 ) {
     let prefilter = wanted.field_prefilter().filter(|_| quiet);
-    let verdict = prefilter.map(|prefilter| plain::look(prefilter, message, out));
+    let verdict = prefilter.map(|prefilter| plain::look(prefilter, message));
     if verdict != Some(PrefilterVerdict::Nothing) {
         emit(wanted.plain(), message, base, whole, out);
     }
@@ -54,7 +54,7 @@ pub(super) fn message(
 /// The same of a datagram, which may be told what becomes of it without a field being made.
 #[inline]
 pub(super) fn datagram(wanted: &Wanted, message: &[u8], out: &mut Fields) -> Dissection {
-    match wanted.field_prefilter().map(|prefilter| plain::look(prefilter, message, out)) {
+    match wanted.field_prefilter().map(|prefilter| plain::look(prefilter, message)) {
         Some(PrefilterVerdict::Nothing) => {}
         Some(PrefilterVerdict::Cut(cut)) => return Dissection::Cut(cut),
         Some(PrefilterVerdict::Watched) | None => emit(wanted.plain(), message, 0, true, out),

@@ -1,8 +1,20 @@
-//! The query that nearly every query is: one question, its name without pointers or escapes, at most an OPT record behind it.
+//! The common query: one question, its name without pointers or escapes, at most an OPT record behind.
 //!
-//! Most such queries concern no rule, which the side's [`FieldPrefilter`] tells before any field is made: the header is one load,
-//! the name is stepped over once. Where rules read header and question only, the same fields as the general way finds are
-//! written here in a third of the instructions.
+//! Holds:     two fast paths beside [`super::dissect`], which reads any message.
+//! Promises:  [`look`] says `Nothing` only of a query in which no watched value is; [`emit`] writes the
+//!            fields that the general way finds, or none.
+//! Never:     reads a message in which something is odd: that is for the general way.
+//!
+//! DNS is read in three ways, each for a reason:
+//!
+//! - [`look`] decides most queries without making a field of them: one load for the header, one step
+//!   over the name. Without it every query costs what [`emit`] and the rules' look-up cost.
+//! - [`emit`] writes the fields of header and question in a third of the general way's instructions.
+//!   Every query that a rule edits, and every benchmark of the decoder, passes here.
+//! - [`super::dissect`] reads the rest: responses, records, compressed names.
+//!
+//! The tests run both fast paths against the general way, over generated queries and over captures.
+//! [`super::repair`] walks records with the same [`super::record::RecordPieces`] as `dissect` does.
 
 use core::slice::IterMut;
 
@@ -52,7 +64,7 @@ const _: () = assert!(FIELDS.count_ones() <= 24 && FIELDS < 1 << 64);
 /// Bytes an escape makes of one: a backslash and three digits.
 const ESCAPE_BYTES_MAX: usize = 4;
 
-/// What a look at a message told.
+/// How [`look`] decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PrefilterVerdict {
     /// No rule can concern any field of it.
@@ -69,22 +81,16 @@ impl PrefilterVerdict {
     }
 }
 
-/// Looks for watched values. (The room in `out` may be written to, but nothing is emitted.)
+/// Looks for watched values. Where rules watch fields that [`CommonQuery`] does not tell, every message
+/// is watched: making its fields costs less than a second walk that knows them all did.
 #[inline(always)]
-pub(super) fn look(
-    prefilter: &FieldPrefilter,
-    message: &[u8],
-    out: &mut Fields,
-) -> PrefilterVerdict {
-    let fields = prefilter.fields();
+pub(super) fn look(prefilter: &FieldPrefilter, message: &[u8]) -> PrefilterVerdict {
     // Most rules are about what these queries do not have, or about a few of the fields that they do.
-    if fields & PRESENT & !QUICK == 0 {
-        return match CommonQuery::of(message) {
-            Some(shape) => shape.look(prefilter, message),
-            None => PrefilterVerdict::Watched,
-        };
+    if prefilter.fields() & PRESENT & !QUICK != 0 {
+        return PrefilterVerdict::Watched;
     }
-    PrefilterVerdict::of(!is_each_quiet(prefilter, message, out))
+    CommonQuery::of(message)
+        .map_or(PrefilterVerdict::Watched, |query| query.look(prefilter, message))
 }
 
 /// Fields that [`CommonQuery`] tells.
@@ -188,20 +194,6 @@ impl CommonQuery {
     }
 }
 
-#[inline(never)]
-fn is_each_quiet(prefilter: &FieldPrefilter, message: &[u8], out: &mut Fields) -> bool {
-    let Some(header) = DnsHeader::of(message) else { return false };
-    let fields = prefilter.fields();
-    if fields & BEFORE_QUESTION != 0 && header.is_watched(prefilter, message) {
-        return false;
-    }
-    // Where only the header decides, names need not be looked at.
-    if fields & !(BEFORE_QUESTION | Id::Length.bit()) == 0 {
-        return true;
-    }
-    PlainQuery::of(&header, message).is_some_and(|query| !query.is_watched(prefilter, message, out))
-}
-
 /// The twelve bytes every message begins with.
 struct DnsHeader {
     transaction: u16,
@@ -253,19 +245,6 @@ impl DnsHeader {
         number(Id::Authorities, 8, 10, count(16));
         number(Id::Additionals, 10, 12, count(0));
     }
-
-    fn is_watched(&self, prefilter: &FieldPrefilter, message: &[u8]) -> bool {
-        let mut watched = false;
-        self.each(prefilter.fields(), message, |id, at, number| {
-            watched = watched || is_number_watched(prefilter, id, at, number);
-        });
-        watched
-    }
-}
-
-#[inline(never)]
-fn is_number_watched(prefilter: &FieldPrefilter, id: Id, at: Span, number: u64) -> bool {
-    prefilter.number(id.slot(), at.range().len(), number)
 }
 
 /// What follows the header.
@@ -275,8 +254,8 @@ struct PlainQuery {
     /// Bytes of the name in wire form.
     name_bytes: usize,
     question: Question,
-    /// Ends with the message's last announced byte.
-    opt: Option<Opt>,
+    /// An OPT record follows the question.
+    has_opt: bool,
     /// Bytes behind the last announced one.
     extraneous_bytes: usize,
 }
@@ -301,13 +280,9 @@ impl PlainQuery {
         let name_end = u32::try_from(name_bytes).ok()?.wrapping_add(12);
         let question = Question::behind(message, 12, name_end)?;
         let behind = rest.get(name_bytes.wrapping_add(4)..)?;
-        if !has_opt {
-            let extraneous_bytes = behind.len();
-            return Some(Self { labels, name_bytes, question, opt: None, extraneous_bytes });
-        }
-        let (opt, extraneous_bytes) = Opt::at(message, name_bytes.wrapping_add(16))?;
-        let opt = Some(opt);
-        Some(Self { labels, name_bytes, question, opt, extraneous_bytes })
+        let extraneous_bytes =
+            if has_opt { Opt::at(message, name_bytes.wrapping_add(16))?.1 } else { behind.len() };
+        Some(Self { labels, name_bytes, question, has_opt, extraneous_bytes })
     }
 
     /// Calls `visit` with those of `fields` that are numbers of the question. (Inlined: see [`DnsHeader::each`].)
@@ -325,58 +300,6 @@ impl PlainQuery {
         number(Id::QryLabels, 12, name_end, u64::from(self.labels));
         number(Id::QryType, name_end, class_at, u64::from(self.question.kind));
         number(Id::QryClass, class_at, end, u64::from(self.question.class));
-    }
-
-    /// Some rule may concern a field behind the header. The text of the name is written to the room in `out`, but not kept.
-    #[inline(always)]
-    fn is_watched(&self, prefilter: &FieldPrefilter, message: &[u8], out: &mut Fields) -> bool {
-        let fields = prefilter.fields();
-        let mut watched = false;
-        if fields & Id::QryName.bit() != 0 {
-            watched = self.is_name_watched(prefilter, message, out);
-        }
-        self.each_number(fields, |id, at, number| {
-            watched = watched || is_number_watched(prefilter, id, at, number);
-        });
-        if fields & (Id::Question.bit() | Id::NameLen.bit() | Id::Extraneous.bit()) != 0 {
-            watched = watched || self.is_rest_watched(prefilter);
-        }
-        match &self.opt {
-            Some(opt) if fields & (RECORD | OPTIONS | Id::NameLen.bit()) != 0 => {
-                watched || opt.is_watched(prefilter, message)
-            }
-            _ => watched,
-        }
-    }
-
-    /// By its length, which no escape makes less and none makes more than four times as much.
-    #[inline(always)]
-    fn is_name_watched(
-        &self,
-        prefilter: &FieldPrefilter,
-        message: &[u8],
-        out: &mut Fields,
-    ) -> bool {
-        let slot = Id::QryName.slot();
-        let text_len = self.name_bytes.wrapping_sub(2);
-        let least = prefilter.least_length(slot);
-        least <= text_len.wrapping_mul(ESCAPE_BYTES_MAX)
-            && (prefilter.bytes(slot, text_len)
-                || message
-                    .get(12..)
-                    .is_none_or(|rest| name::plain_text(rest, self.name_bytes, out).is_none()))
-    }
-
-    #[inline(never)]
-    fn is_rest_watched(&self, prefilter: &FieldPrefilter) -> bool {
-        let bytes = |id: Id, len: usize| {
-            prefilter.fields() & id.bit() != 0 && prefilter.bytes(id.slot(), len)
-        };
-        let name_len = u64::try_from(self.name_bytes).unwrap_or(u64::MAX);
-        bytes(Id::Question, self.name_bytes.wrapping_add(4))
-            || (self.extraneous_bytes > 0 && bytes(Id::Extraneous, self.extraneous_bytes))
-            || (prefilter.fields() & Id::NameLen.bit() != 0
-                && prefilter.number(Id::NameLen.slot(), self.name_bytes, name_len))
     }
 }
 
@@ -417,10 +340,7 @@ impl Opt {
             || number(Id::ExtRcode, 1, u64::from(ext_rcode))
             || number(Id::EdnsVersion, 1, u64::from(version))
             || number(Id::EdnsZ, 2, z)
-            || number(Id::EdnsDo, 2, z.wrapping_shr(15))
-            || number(Id::NameLen, 1, 1)
-            // The question has one too; all else there is once.
-            || prefilter.occurrences(Id::NameLen.slot(), 2);
+            || number(Id::EdnsDo, 2, z.wrapping_shr(15));
         if record || fields & OPTIONS == 0 {
             return record;
         }
@@ -457,7 +377,7 @@ pub(super) fn emit(want: u128, message: &[u8], base: u32, out: &mut Fields) -> O
     }
     let header = DnsHeader::of(message)?;
     let query = PlainQuery::of(&header, message)?;
-    let bare = query.opt.is_none() && query.extraneous_bytes == 0;
+    let bare = !query.has_opt && query.extraneous_bytes == 0;
     if !bare && want & !(FIELDS | ABSENT) != 0 {
         return None;
     }
