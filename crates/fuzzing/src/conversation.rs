@@ -5,7 +5,7 @@
 //! readings of one byte, and no unpatched match may be in what it has received. If all that was sent was the truth, what
 //! each end has in the end is what it gets when nothing goes wrong on the way.
 
-mod endpoint;
+mod peer_host;
 
 use stage::Direction;
 use wire::{Seq, TcpFlags};
@@ -13,7 +13,7 @@ use wire::{Seq, TcpFlags};
 use crate::library::{Shelf, library, own};
 use crate::recipe::Recipe;
 use crate::rig::Rig;
-use endpoint::Endpoint;
+use peer_host::{Heard, PeerHost};
 
 /// What the checked patches take out of both directions.
 const MATCH: &[u8] = b"evil";
@@ -95,7 +95,7 @@ pub(crate) fn conversation(input: &[u8]) {
     let mut plain = FuzzedConversation::new(
         &shelf,
         port,
-        &talk.ends.each_ref().map(Endpoint::all_bytes),
+        &talk.ends.each_ref().map(PeerHost::all_bytes),
         own.is_some(),
     );
     plain.shake_hands();
@@ -115,7 +115,7 @@ pub(crate) fn conversation(input: &[u8]) {
 struct FuzzedConversation {
     rig: Rig,
     /// Client and server: index 0 sends requests.
-    ends: [Endpoint; 2],
+    ends: [PeerHost; 2],
     /// The plan is one of [`PATCHES`].
     checked: bool,
     /// Something was sent that contradicts what was sent before, or that no host would send: ends need not agree any more.
@@ -131,8 +131,8 @@ impl FuzzedConversation {
         Self {
             rig: Rig::new(shelf, false),
             ends: [
-                Endpoint::new(Direction::Request, port, 0xffff_fc00, client),
-                Endpoint::new(Direction::Response, port, 0x7fff_fff0, server),
+                PeerHost::new(Direction::Request, port, 0xffff_fc00, client),
+                PeerHost::new(Direction::Response, port, 0x7fff_fff0, server),
             ],
             checked,
             lied: false,
@@ -141,7 +141,7 @@ impl FuzzedConversation {
         }
     }
 
-    fn end(&mut self, from: Direction) -> &mut Endpoint {
+    fn end(&mut self, from: Direction) -> &mut PeerHost {
         let [client, server] = &mut self.ends;
         match from {
             Direction::Request => client,
@@ -156,7 +156,7 @@ impl FuzzedConversation {
         }
         let ack = self.end(Direction::Request).acknowledge();
         self.send(Direction::Request, ack);
-        assert!(self.ends.iter().all(Endpoint::is_open), "no connection comes about");
+        assert!(self.ends.iter().all(PeerHost::is_open), "no connection comes about");
     }
 
     /// One step of the input.
@@ -235,7 +235,7 @@ impl FuzzedConversation {
                 self.send(from.opposite(), ack);
             }
         }
-        let done = self.ends.iter().all(Endpoint::is_done);
+        let done = self.ends.iter().all(PeerHost::is_done);
         assert!(done || self.over || self.lied, "the connection stalls: {:?}", self.ends);
     }
 
@@ -254,7 +254,7 @@ impl FuzzedConversation {
         for (way, frame) in out {
             let (checked, over, lied) = (self.checked, self.over, self.lied);
             let to = self.end(way.opposite());
-            self.over |= to.take(&frame, (over, lied, checked));
+            self.over |= to.on_frame(&frame, Heard { over, lied, inspected: checked });
             if checked && !self.over {
                 let to = self.end(way.opposite());
                 assert!(!to.has_received(MATCH), "a match went through: {to:?}");

@@ -205,7 +205,8 @@ impl MapAndModel {
         let (mut before, mut through_before) = (0, 0);
         for at in base..=self.model.original() {
             let edited = self.to_edited(at);
-            let exact = self.model.to_edited(at, self.base());
+            let (original_base, edited_base) = self.base();
+            let exact = self.model.to_edited(at, original_base, edited_base);
             assert!(before <= edited, "{at}: edited {edited} after {before}");
             assert!(!self.exact() || edited == exact, "{at}: edited {edited}, not {exact}");
             let through = self.through(at);
@@ -321,7 +322,7 @@ impl ByteModel {
     }
 
     /// Where a retransmission of `at` begins: behind what came of the byte before it, or where its edit begins.
-    fn to_edited(&self, at: u32, (original, edited): (u32, u32)) -> u32 {
+    fn to_edited(&self, at: u32, original: u32, edited: u32) -> u32 {
         let byte = self.came_of(at);
         match at {
             _ if byte.first < at => byte.from,

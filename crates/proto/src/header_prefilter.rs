@@ -17,7 +17,7 @@ use crate::wanted::Slot;
 /// What is caught of one slot.
 #[derive(Clone, Debug)]
 pub struct HeaderFieldPrefilter {
-    watch: WatchedRanges,
+    watched: WatchedRanges,
     /// By length, by first and by last byte of a value: a bit each that says it is caught.
     marks: Box<[u8; 256]>,
     /// An empty value is caught.
@@ -46,13 +46,13 @@ impl HeaderFieldPrefilter {
     pub const STARTS_MAX: usize = 16;
 
     /// Catches what is watched.
-    pub fn new(watch: WatchedRanges) -> Self {
+    pub fn new(watched: WatchedRanges) -> Self {
         let mut marks = Box::new([0; 256]);
         for (length, mark) in marks.iter_mut().enumerate() {
-            *mark = if watch.length(length) { LENGTH } else { 0 };
+            *mark = if watched.length(length) { LENGTH } else { 0 };
         }
-        let empty = watch.length(0);
-        Self { watch, marks, empty, byte_hints: ByteHints::default(), has_byte_hints: false }
+        let empty = watched.length(0);
+        Self { watched, marks, empty, byte_hints: ByteHints::default(), has_byte_hints: false }
     }
 
     /// Catches values that begin with one of these, too, or are `empty`.
@@ -95,7 +95,7 @@ impl HeaderFieldPrefilter {
         self.empty
             || self.has_byte_hints
             || self.marks.iter().any(|mark| *mark != 0)
-            || self.watch.watches_values()
+            || self.watched.watches_values()
     }
 
     #[inline(always)]
@@ -140,7 +140,7 @@ impl HeaderPrefilter {
         };
         Self {
             fields: bits(HeaderFieldPrefilter::is_open),
-            counted: bits(|field| field.watch.is_counted()),
+            counted: bits(|field| field.watched.is_counted()),
             lacking: lacking.into(),
             rare_from,
             fields_by_slot: fields_by_slot.into(),
@@ -184,18 +184,20 @@ impl HeaderPrefilter {
         &self,
         slot: Slot,
         input: &[u8],
-        (from, end): (usize, usize),
+        from: usize,
+        end: usize,
         number: u64,
     ) -> bool {
         self.fields_by_slot.get(usize::from(slot)).is_none_or(|field| {
-            field.watch.number(end.saturating_sub(from), number) || field.catches(input, from, end)
+            field.watched.number(end.saturating_sub(from), number)
+                || field.catches(input, from, end)
         })
     }
 
     /// So many occurrences in one unit concern somebody.
     #[inline]
     pub fn catches_count(&self, slot: Slot, count: usize) -> bool {
-        self.fields_by_slot.get(usize::from(slot)).is_none_or(|field| field.watch.occurs(count))
+        self.fields_by_slot.get(usize::from(slot)).is_none_or(|field| field.watched.occurs(count))
     }
 }
 
@@ -224,7 +226,7 @@ mod tests {
         assert_eq!((prefilter.fields(), prefilter.counted()), (0b110, 0b1000));
         assert_eq!(prefilter.lacking(), [(1, 2)]);
         let number = |slot, value: &[u8], number| {
-            prefilter.catches_number(slot, value, (0, value.len()), number)
+            prefilter.catches_number(slot, value, 0, value.len(), number)
         };
         let caught = |slot, value: &[u8]| prefilter.catches(slot, value, 0, value.len());
         assert!(!caught(0, b"") && !caught(0, b"abcdefgh"));

@@ -55,5 +55,5 @@ pub use field_prefilter::{FieldPrefilter, WatchedRanges};
 pub use fields::{Field, Fields, Flags, Span};
 pub use header_prefilter::{HeaderFieldPrefilter, HeaderPrefilter};
 pub use registry::{DECODERS, DecoderState, by_name};
-pub use schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
+pub use schema::{Editable, FieldDef, FieldId, FieldKind, FieldRange, Protocol, Repr, Transport};
 pub use wanted::{Slot, Wanted};

@@ -24,3 +24,8 @@ pub const HOLD_BYTES_DEFAULT: u32 = 16 * 1024;
 /// A DNS message over TCP is at most 65,535 bytes behind its two-byte length (RFC 1035 section 4.2.2): the largest unit
 /// that has to be held whole.
 pub const HOLD_BYTES_MAX: u32 = 65_537;
+
+/// A method of HTTP, a header name, a chunk-size line, a line that framing rests on: what may be waited
+/// for although the caller asks for opened fields. Real ones are far shorter; a longer one counts as
+/// something else (see the readings).
+pub const HTTP_NAME_BYTES_MAX: usize = 256;

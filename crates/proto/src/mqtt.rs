@@ -5,6 +5,7 @@
 //! Promises:  a packet is found by its remaining length alone, whatever is in it; the message of a PUBLISH is never waited for.
 //! Never:     looks into messages, or follows sessions over connections.
 
+mod header;
 mod packet;
 mod reply;
 mod table;
@@ -16,29 +17,14 @@ use crate::schema::{FieldId, FieldKind, Protocol, Transport};
 use crate::wanted::Wanted;
 use stage::Direction;
 
+use header::{
+    CONNACK, CONNECT, LENGTH_BYTES_MAX, LENGTH_MAX, MqttHeader, PUBLISH, VERSION_ASSUMED,
+};
 use packet::PacketReader;
 use table::{HEADER, MSG, PROTOCOL, reads_content};
 
 /// The decoder.
 pub struct Mqtt;
-
-// Control packet types (MQTT 3.1.1 section 2.2.1).
-const CONNECT: u8 = 1;
-const CONNACK: u8 = 2;
-const PUBLISH: u8 = 3;
-const SUBSCRIBE: u8 = 8;
-const SUBACK: u8 = 9;
-const UNSUBSCRIBE: u8 = 10;
-const UNSUBACK: u8 = 11;
-
-/// The version that is read before a CONNECT has named one: 3.1.1.
-const VERSION_ASSUMED: u8 = 4;
-
-/// Bytes of a remaining length that are read: one more than the standard has, see the readings.
-const LENGTH_BYTES_MAX: usize = 5;
-
-/// MQTT 3.1.1 section 2.2.3: the greatest remaining length.
-const LENGTH_MAX: u64 = 268_435_455;
 
 /// Names of protocols are MQTT or `MQIsdp`; behind a longer one no version is looked for.
 const NAME_BYTES_MAX: u16 = 32;
@@ -69,55 +55,6 @@ struct MqttHalf {
     opened: bool,
     /// A packet has been seen.
     started: bool,
-}
-
-/// The fixed header (MQTT 3.1.1 section 2.2).
-#[derive(Clone, Copy, Debug)]
-struct MqttHeader {
-    first: u8,
-    /// Remaining length.
-    remaining: u64,
-    /// Of the header itself.
-    bytes: usize,
-}
-
-impl MqttHeader {
-    /// `Err`: so many bytes are needed.
-    fn parse(input: &[u8]) -> Result<Self, usize> {
-        let mut remaining = 0_u64;
-        let mut shift = 0_u32;
-        let (Some(first), lengths) = (input.first(), input.get(1..).unwrap_or_default()) else {
-            return Err(2);
-        };
-        for (byte, bytes) in lengths.iter().take(LENGTH_BYTES_MAX).zip(2_usize..) {
-            remaining |= u64::from(byte & 0x7f).wrapping_shl(shift);
-            shift = shift.saturating_add(7);
-            if byte & 0x80 == 0 || bytes > LENGTH_BYTES_MAX {
-                return Ok(Self { first: *first, remaining, bytes });
-            }
-        }
-        Err(input.len().saturating_add(1).max(2))
-    }
-
-    const fn kind(&self) -> u8 {
-        self.first >> 4
-    }
-
-    /// Bytes of the whole packet.
-    fn packet_bytes(&self) -> u64 {
-        self.remaining.saturating_add(u64::try_from(self.bytes).unwrap_or(0))
-    }
-
-    /// The same, as far as an index goes.
-    fn end(&self) -> usize {
-        usize::try_from(self.packet_bytes()).unwrap_or(usize::MAX)
-    }
-
-    /// The header of a TLS record of a client: as an MQTT packet no server takes it, since a CONNECT of three bytes has no
-    /// protocol name.
-    fn is_tls(&self) -> bool {
-        self.first == 0x16 && self.remaining == 3
-    }
 }
 
 impl ProtocolDecoder for Mqtt {

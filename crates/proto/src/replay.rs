@@ -148,8 +148,13 @@ fn each_outstanding(decoder: &dyn Decoder, turns: &[ReplayTurn<'_>], ways: &[(bo
             for piece in bytes.chunks(cut) {
                 caller.push(from, piece, false);
             }
-            let owed = decoder.outstanding_responses(&caller.state);
-            assert_eq!(owed, want, "turn {no}: {}, open {open}, by {cut}", bytes.escape_ascii());
+            let outstanding = decoder.outstanding_responses(&caller.state);
+            assert_eq!(
+                outstanding,
+                want,
+                "turn {no}: {}, open {open}, by {cut}",
+                bytes.escape_ascii()
+            );
         }
     }
 }
@@ -299,5 +304,21 @@ pub(crate) fn check_ids(decoder: &dyn Decoder, ids: &[(FieldId, &str)]) {
     assert_eq!(ids.len(), decoder.protocol().fields.len(), "every field is named");
     for (id, name) in ids {
         assert_eq!(decoder.protocol().def(*id).map(|def| def.name), Some(*name));
+    }
+}
+
+/// Numbers from a seed; the same for the same seed.
+pub(crate) struct TestRandom(pub(crate) u64);
+
+impl TestRandom {
+    /// Less than `bound`.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.0 >> 33) as usize % bound
+    }
+
+    /// One of these.
+    pub(crate) fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.below(of.len())]
     }
 }

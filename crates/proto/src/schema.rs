@@ -6,6 +6,28 @@ use stage::Direction;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FieldId(pub u16);
 
+/// Fields that follow one another in a protocol's table, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldRange {
+    /// The first.
+    pub first: FieldId,
+    /// The last.
+    pub last: FieldId,
+}
+
+impl FieldRange {
+    /// From one field to another.
+    pub const fn new(first: FieldId, last: FieldId) -> Self {
+        Self { first, last }
+    }
+
+    /// The field is one of them.
+    #[inline(always)]
+    pub const fn contains(self, field: u16) -> bool {
+        self.first.0 <= field && field <= self.last.0
+    }
+}
+
 /// What a protocol runs over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Transport {

@@ -11,10 +11,11 @@ mod table;
 
 use crate::decoder::{Need, ProtocolDecoder, Refusal, Refused, SampleMessage, Step, View};
 use crate::fields::{Fields, Span};
-use crate::line::{self, LineEnding, LineEnds};
+use crate::line::{self, LineEnding, LineEnds, TextLine};
 use crate::schema::Protocol;
 use crate::wanted::Wanted;
 use stage::Direction;
+use stage::position::index;
 
 use command::{COMMAND_BYTES_MAX, CommandHead};
 use dialogue::{ClientLine, Dialogue, SmtpMode, SmtpVerb};
@@ -103,7 +104,7 @@ impl ProtocolDecoder for Smtp {
 
     fn outstanding_responses(&self, smtp: &Self::State) -> Option<u32> {
         let replying = u32::from(smtp.open_reply.is_some());
-        smtp.dialogue.outstanding_responses().map(|owed| owed.max(replying))
+        smtp.dialogue.outstanding_responses().map(|count| count.max(replying))
     }
 
     fn may_answer_for(&self, smtp: &Self::State) -> bool {
@@ -125,6 +126,36 @@ impl ProtocolDecoder for Smtp {
         out.extend_from_slice(reply);
         if reply.starts_with(b"421") { Refusal::Last } else { Refusal::Reply }
     }
+}
+
+/// Reads the beginning of a line, before any of it is given away. `None`: more of it is needed.
+#[inline(always)]
+fn begin(
+    reading: &mut ClientLineReading,
+    line: &TextLine<'_>,
+    opened: bool,
+) -> Option<CommandHead> {
+    let complete = line.is_complete();
+    if !complete && reading.data && line.text == b"." {
+        return None;
+    }
+    if !reading.command {
+        return Some(CommandHead::default());
+    }
+    let mut found = command::head(line.text);
+    if opened && index(found.command.end) > COMMAND_BYTES_MAX {
+        found = CommandHead::default();
+    } else if found.parameter.is_none() && !complete {
+        return None;
+    }
+    reading.verb = SmtpVerb::of(found.command.of(line.text));
+    reading.parameter = found.parameter.is_some();
+    // A chunk's size is small, and has to be known whole.
+    let short = line.text.len() <= COMMAND_BYTES_MAX;
+    if reading.verb == SmtpVerb::Bdat && !complete && short {
+        return None;
+    }
+    Some(found)
 }
 
 impl SmtpState {
@@ -155,34 +186,15 @@ impl SmtpState {
             view.open |= ![DATA_LINE, UNSTUFFED_DOT, LINE_END].iter().any(|&id| wanted.has(id));
         }
         let line = line::first(&view, ends)?;
-        let more = Err(Need::Bytes(view.input.len().saturating_add(1)));
-
-        // What the beginning of the line says, before any of it is given away.
-        let mut reading = reading;
-        let mut found = CommandHead { command: Span::default(), parameter: None };
-        if open.is_none() {
-            if !line.is_complete() && reading.data && line.text == b"." {
-                return more;
-            }
-            if reading.command {
-                found = command::head(line.text);
-                let command_end = usize::try_from(found.command.end).unwrap_or(usize::MAX);
-                if view.open && command_end > COMMAND_BYTES_MAX {
-                    found = CommandHead { command: Span::default(), parameter: None };
-                } else if found.parameter.is_none() && !line.is_complete() {
-                    return more;
-                }
-                reading.verb = SmtpVerb::of(found.command.of(line.text));
-                reading.parameter = found.parameter.is_some();
-                // A chunk's size is small, and has to be known whole.
-                let short = line.text.len() <= COMMAND_BYTES_MAX;
-                if reading.verb == SmtpVerb::Bdat && !line.is_complete() && short {
-                    return more;
-                }
-            }
-        }
+        let more = view.input.len().saturating_add(1);
 
         let begins = open.is_none();
+        let mut reading = reading;
+        let mut found = CommandHead::default();
+        if begins {
+            found = begin(&mut reading, &line, view.open).ok_or(Need::Bytes(more))?;
+        }
+
         let dot = begins && reading.data && line.text == b".";
         let crlf = line.ending == LineEnding::CrLf;
         let end_of_mail = dot && crlf && self.dialogue.after_crlf();

@@ -6,7 +6,9 @@
 
 use crate::decoder::{Need, ProtocolDecoder, SampleMessage, Step, View};
 use crate::fields::{Field, Fields, Flags, Span};
-use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
+use crate::schema::{
+    Editable, FieldDef, FieldId, FieldKind, FieldRange, Protocol, Repr, Transport,
+};
 use crate::wanted::Wanted;
 use stage::Direction;
 
@@ -21,8 +23,8 @@ const MESSAGE_CODE: FieldId = FieldId(4);
 const KEX_LENGTH: FieldId = FieldId(5);
 const KEX_ALGORITHMS: FieldId = FieldId(6);
 /// Fields of packets.
-const PACKETS: (FieldId, FieldId) = (PACKET_LENGTH, KEX_ALGORITHMS);
-const KEX: (FieldId, FieldId) = (KEX_LENGTH, KEX_ALGORITHMS);
+const PACKETS: FieldRange = FieldRange::new(PACKET_LENGTH, KEX_ALGORITHMS);
+const KEX: FieldRange = FieldRange::new(KEX_LENGTH, KEX_ALGORITHMS);
 
 /// Length, length of the padding, message code.
 const HEADER_BYTES: usize = 6;

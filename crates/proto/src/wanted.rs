@@ -5,7 +5,7 @@
 
 use crate::field_prefilter::{FieldPrefilter, WatchedRanges};
 use crate::header_prefilter::HeaderPrefilter;
-use crate::schema::{FieldId, Protocol};
+use crate::schema::{FieldId, FieldRange, Protocol};
 
 /// What a rule names: a field, or a keyed field.
 pub type Slot = u16;
@@ -137,14 +137,15 @@ impl Wanted {
         word < 2 && self.mask.get(word.saturating_add(2)).is_some_and(|mask| mask & bit != 0)
     }
 
-    /// Some rule reads one of the fields `first..=last` (plainly, not by key).
-    pub fn has_any(&self, (first, last): (FieldId, FieldId)) -> bool {
+    /// Some rule reads one of these fields (plainly, not by key).
+    pub fn has_any(&self, fields: FieldRange) -> bool {
         let upto = |count: u32| {
             if count >= 128 { u128::MAX } else { 1_u128.wrapping_shl(count).wrapping_sub(1) }
         };
         let [low, high, ..] = self.mask;
         let mask = u128::from(low) | (u128::from(high) << 64);
-        mask & upto(u32::from(last.0).saturating_add(1)) & !upto(u32::from(first.0)) != 0
+        mask & upto(u32::from(fields.last.0).saturating_add(1)) & !upto(u32::from(fields.first.0))
+            != 0
     }
 
     /// Nothing is read at all.
@@ -279,8 +280,9 @@ mod tests {
         assert_eq!(wanted.want(FieldId(0)), 0);
         assert!(wanted.has(FieldId(0)));
         assert!(
-            wanted.has_any((FieldId(0), FieldId(1))) && !wanted.has_any((FieldId(1), FieldId(127)))
+            wanted.has_any(FieldRange::new(FieldId(0), FieldId(1)))
+                && !wanted.has_any(FieldRange::new(FieldId(1), FieldId(127)))
         );
-        assert!(wanted.has_any((FieldId(0), FieldId(127))));
+        assert!(wanted.has_any(FieldRange::new(FieldId(0), FieldId(127))));
     }
 }

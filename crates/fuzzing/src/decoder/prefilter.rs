@@ -50,7 +50,7 @@ pub(super) fn same_as_plain(
         let [request, response] = &mut held;
         let held = if *from == Direction::Request { request } else { response };
         held.extend_from_slice(bytes);
-        let taken = turn(decoder, &wanted, &mut state, (*from, held), is_caught);
+        let taken = turn(decoder, &wanted, &mut state, *from, held, is_caught);
         held.drain(..taken);
     }
 }
@@ -60,7 +60,8 @@ fn turn(
     decoder: &dyn Decoder,
     wanted: &Wanted,
     state: &mut DecoderState,
-    (from, input): (Direction, &[u8]),
+    from: Direction,
+    input: &[u8],
     is_caught: impl Fn(Slot) -> bool,
 ) -> usize {
     let mut fields = Fields::new();

@@ -71,7 +71,7 @@ fn emit(want: u128, message: &[u8], base: u32, whole: bool, out: &mut Fields) {
 
 /// The general way.
 #[inline(never)]
-fn any_message(want: u128, message: &[u8], base: u32, whole: bool, out: &mut Fields) {
+pub(super) fn any_message(want: u128, message: &[u8], base: u32, whole: bool, out: &mut Fields) {
     let mut dissector =
         Dissector { message, base, want, out, groups: 0, malformed: false, signed_by: None };
     if want & Id::MessageLen.bit() != 0 {

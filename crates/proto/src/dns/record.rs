@@ -4,6 +4,8 @@ use super::fields::Id;
 use super::name::{byte, skip};
 use crate::fields::Span;
 
+use DataPart::{Bytes, Counted, Name, Options, Rest, Strings, Uint};
+
 /// OPT pseudo-record (RFC 6891).
 pub(super) const OPT: u16 = 41;
 /// SIG; with no type covered, a transaction signature (RFC 2931).
@@ -118,111 +120,131 @@ pub(super) enum DataPart {
     Rest(Option<Id>),
 }
 
-/// What the data of records of a type is made of. Types that are not here are opaque (RFC 3597).
+const SIGNATURE: &[DataPart] = &[
+    Uint(2, Some(Id::RrsigCovered)),
+    Uint(1, Some(Id::RrsigAlgorithm)),
+    Uint(1, Some(Id::RrsigLabels)),
+    Uint(4, Some(Id::RrsigTtl)),
+    Uint(4, Some(Id::RrsigExpiration)),
+    Uint(4, Some(Id::RrsigInception)),
+    Uint(2, Some(Id::RrsigKeyTag)),
+    Name(Some(Id::RrsigSigner)),
+    Rest(Some(Id::RrsigSignature)),
+];
+
+const SOA: &[DataPart] = &[
+    Name(Some(Id::SoaMname)),
+    Name(Some(Id::SoaRname)),
+    Uint(4, Some(Id::SoaSerial)),
+    Uint(4, Some(Id::SoaRefresh)),
+    Uint(4, Some(Id::SoaRetry)),
+    Uint(4, Some(Id::SoaExpire)),
+    Uint(4, Some(Id::SoaMinimum)),
+];
+
+const HINFO: &[DataPart] = &[
+    Counted(1, Some(Id::HinfoCpuLength), Some(Id::HinfoCpu)),
+    Counted(1, Some(Id::HinfoOsLength), Some(Id::HinfoOs)),
+];
+
+const DNSKEY: &[DataPart] = &[
+    Uint(2, Some(Id::DnskeyFlags)),
+    Uint(1, Some(Id::DnskeyProtocol)),
+    Uint(1, Some(Id::DnskeyAlgorithm)),
+    Rest(Some(Id::DnskeyKey)),
+];
+
+const SRV: &[DataPart] = &[
+    Uint(2, Some(Id::SrvPriority)),
+    Uint(2, Some(Id::SrvWeight)),
+    Uint(2, Some(Id::SrvPort)),
+    Name(Some(Id::SrvTarget)),
+];
+
+const NAPTR: &[DataPart] = &[
+    Uint(2, Some(Id::NaptrOrder)),
+    Uint(2, Some(Id::NaptrPreference)),
+    Counted(1, None, Some(Id::NaptrFlags)),
+    Counted(1, None, Some(Id::NaptrService)),
+    Counted(1, None, Some(Id::NaptrRegex)),
+    Name(Some(Id::NaptrReplacement)),
+];
+
+const DS: &[DataPart] = &[
+    Uint(2, Some(Id::DsKeyTag)),
+    Uint(1, Some(Id::DsAlgorithm)),
+    Uint(1, Some(Id::DsDigestType)),
+    Rest(Some(Id::DsDigest)),
+];
+
+const NSEC3: &[DataPart] = &[
+    Uint(1, Some(Id::Nsec3Algorithm)),
+    Uint(1, Some(Id::Nsec3Flags)),
+    Uint(2, Some(Id::Nsec3Iterations)),
+    Counted(1, Some(Id::Nsec3SaltLength), Some(Id::Nsec3Salt)),
+    Counted(1, Some(Id::Nsec3HashLength), None),
+    Rest(None),
+];
+
+const NSEC3PARAM: &[DataPart] = &[
+    Uint(1, Some(Id::Nsec3Algorithm)),
+    Uint(1, Some(Id::Nsec3Flags)),
+    Uint(2, Some(Id::Nsec3Iterations)),
+    Counted(1, Some(Id::Nsec3SaltLength), Some(Id::Nsec3Salt)),
+];
+
+const TKEY: &[DataPart] = &[
+    Name(Some(Id::TkeyAlgorithm)),
+    Uint(4, None),
+    Uint(4, None),
+    Uint(2, Some(Id::TkeyMode)),
+    Uint(2, Some(Id::TkeyError)),
+    Counted(2, None, None),
+    Counted(2, None, None),
+];
+
+const TSIG_DATA: &[DataPart] = &[
+    Name(Some(Id::TsigAlgorithm)),
+    Bytes(6, None),
+    Uint(2, Some(Id::TsigFudge)),
+    Counted(2, Some(Id::TsigMacSize), Some(Id::TsigMac)),
+    Uint(2, Some(Id::TsigOriginal)),
+    Uint(2, Some(Id::TsigError)),
+    Counted(2, Some(Id::TsigOtherLen), Some(Id::TsigOther)),
+];
+
+/// The parts that the data of records of a type is made of. Types that are not here are opaque (RFC 3597).
 pub(super) const fn shape(kind: u16) -> &'static [DataPart] {
-    use DataPart::{Bytes, Counted, Name, Options, Rest, Strings, Uint};
-    const SIGNATURE: &[DataPart] = &[
-        Uint(2, Some(Id::RrsigCovered)),
-        Uint(1, Some(Id::RrsigAlgorithm)),
-        Uint(1, Some(Id::RrsigLabels)),
-        Uint(4, Some(Id::RrsigTtl)),
-        Uint(4, Some(Id::RrsigExpiration)),
-        Uint(4, Some(Id::RrsigInception)),
-        Uint(2, Some(Id::RrsigKeyTag)),
-        Name(Some(Id::RrsigSigner)),
-        Rest(Some(Id::RrsigSignature)),
-    ];
     match kind {
         1 => &[Bytes(4, Some(Id::A))],
         2 => &[Name(Some(Id::Ns))],
         3 | 4 | 7 | 8 | 9 | 23 => &[Name(None)],
         5 => &[Name(Some(Id::Cname))],
-        6 => &[
-            Name(Some(Id::SoaMname)),
-            Name(Some(Id::SoaRname)),
-            Uint(4, Some(Id::SoaSerial)),
-            Uint(4, Some(Id::SoaRefresh)),
-            Uint(4, Some(Id::SoaRetry)),
-            Uint(4, Some(Id::SoaExpire)),
-            Uint(4, Some(Id::SoaMinimum)),
-        ],
+        6 => SOA,
         10 => &[Rest(Some(Id::Null))],
         12 => &[Name(Some(Id::Ptr))],
-        13 => &[
-            Counted(1, Some(Id::HinfoCpuLength), Some(Id::HinfoCpu)),
-            Counted(1, Some(Id::HinfoOsLength), Some(Id::HinfoOs)),
-        ],
+        13 => HINFO,
         14 | 17 => &[Name(None), Name(None)],
         15 => &[Uint(2, Some(Id::MxPreference)), Name(Some(Id::MxExchange))],
         16 => &[Strings(Some(Id::TxtLength), Some(Id::Txt))],
         18 | 21 | 36 => &[Uint(2, None), Name(None)],
         SIG | 46 => SIGNATURE,
-        25 | 48 => &[
-            Uint(2, Some(Id::DnskeyFlags)),
-            Uint(1, Some(Id::DnskeyProtocol)),
-            Uint(1, Some(Id::DnskeyAlgorithm)),
-            Rest(Some(Id::DnskeyKey)),
-        ],
+        25 | 48 => DNSKEY,
         26 => &[Uint(2, None), Name(None), Name(None)],
         28 => &[Bytes(16, Some(Id::Aaaa))],
         30 => &[Name(Some(Id::NxtNext)), Rest(None)],
-        33 => &[
-            Uint(2, Some(Id::SrvPriority)),
-            Uint(2, Some(Id::SrvWeight)),
-            Uint(2, Some(Id::SrvPort)),
-            Name(Some(Id::SrvTarget)),
-        ],
-        35 => &[
-            Uint(2, Some(Id::NaptrOrder)),
-            Uint(2, Some(Id::NaptrPreference)),
-            Counted(1, None, Some(Id::NaptrFlags)),
-            Counted(1, None, Some(Id::NaptrService)),
-            Counted(1, None, Some(Id::NaptrRegex)),
-            Name(Some(Id::NaptrReplacement)),
-        ],
+        33 => SRV,
+        35 => NAPTR,
         39 => &[Name(Some(Id::Dname))],
         OPT => &[Options],
-        43 | 59 => &[
-            Uint(2, Some(Id::DsKeyTag)),
-            Uint(1, Some(Id::DsAlgorithm)),
-            Uint(1, Some(Id::DsDigestType)),
-            Rest(Some(Id::DsDigest)),
-        ],
+        43 | 59 => DS,
         47 => &[Name(Some(Id::NsecNext)), Rest(None)],
-        50 => &[
-            Uint(1, Some(Id::Nsec3Algorithm)),
-            Uint(1, Some(Id::Nsec3Flags)),
-            Uint(2, Some(Id::Nsec3Iterations)),
-            Counted(1, Some(Id::Nsec3SaltLength), Some(Id::Nsec3Salt)),
-            Counted(1, Some(Id::Nsec3HashLength), None),
-            Rest(None),
-        ],
-        51 => &[
-            Uint(1, Some(Id::Nsec3Algorithm)),
-            Uint(1, Some(Id::Nsec3Flags)),
-            Uint(2, Some(Id::Nsec3Iterations)),
-            Counted(1, Some(Id::Nsec3SaltLength), Some(Id::Nsec3Salt)),
-        ],
+        50 => NSEC3,
+        51 => NSEC3PARAM,
         64 | 65 => &[Uint(2, Some(Id::SvcbPriority)), Name(Some(Id::SvcbTarget)), Rest(None)],
         99 => &[Strings(Some(Id::SpfLength), Some(Id::Spf))],
-        249 => &[
-            Name(Some(Id::TkeyAlgorithm)),
-            Uint(4, None),
-            Uint(4, None),
-            Uint(2, Some(Id::TkeyMode)),
-            Uint(2, Some(Id::TkeyError)),
-            Counted(2, None, None),
-            Counted(2, None, None),
-        ],
-        TSIG => &[
-            Name(Some(Id::TsigAlgorithm)),
-            Bytes(6, None),
-            Uint(2, Some(Id::TsigFudge)),
-            Counted(2, Some(Id::TsigMacSize), Some(Id::TsigMac)),
-            Uint(2, Some(Id::TsigOriginal)),
-            Uint(2, Some(Id::TsigError)),
-            Counted(2, Some(Id::TsigOtherLen), Some(Id::TsigOther)),
-        ],
+        249 => TKEY,
+        TSIG => TSIG_DATA,
         257 => &[Uint(1, Some(Id::CaaFlags)), Counted(1, None, Some(Id::CaaTag)), Rest(None)],
         _ => &[Rest(None)],
     }
@@ -304,20 +326,18 @@ impl<'a> RecordPieces<'a> {
     /// The piece that `part` describes; `None` where it does not fit.
     fn piece(&mut self, part: DataPart) -> Option<RecordPiece> {
         Some(match part {
-            DataPart::Name(id) => {
+            Name(id) => {
                 let end = skip(self.message, self.at).filter(|end| *end <= self.end)?;
                 let span = Span { start: self.at, end };
                 self.at = end;
                 RecordPiece::Name(id, span)
             }
-            DataPart::Uint(len, id) => RecordPiece::Uint(id, self.take(len)?),
-            DataPart::Bytes(len, id) => RecordPiece::Bytes(id, self.take(len)?),
-            DataPart::Counted(width, len_id, id) => self.counted(width, len_id, id)?,
-            DataPart::Strings(len_id, id) => self.counted(1, len_id, id)?,
-            DataPart::Options => self.option()?,
-            DataPart::Rest(id) => {
-                RecordPiece::Bytes(id, self.take(self.end.saturating_sub(self.at))?)
-            }
+            Uint(len, id) => RecordPiece::Uint(id, self.take(len)?),
+            Bytes(len, id) => RecordPiece::Bytes(id, self.take(len)?),
+            Counted(width, len_id, id) => self.counted(width, len_id, id)?,
+            Strings(len_id, id) => self.counted(1, len_id, id)?,
+            Options => self.option()?,
+            Rest(id) => RecordPiece::Bytes(id, self.take(self.end.saturating_sub(self.at))?),
         })
     }
 }
@@ -327,7 +347,7 @@ impl Iterator for RecordPieces<'_> {
 
     fn next(&mut self) -> Option<RecordPiece> {
         let (&part, later) = self.parts.split_first()?;
-        let repeats = matches!(part, DataPart::Strings(..) | DataPart::Options);
+        let repeats = matches!(part, Strings(..) | Options);
         if repeats && self.at >= self.end {
             return None;
         }
@@ -342,9 +362,7 @@ impl Iterator for RecordPieces<'_> {
             None => {
                 self.parts = &[];
                 let option = Span { start, end: self.end };
-                Some(RecordPiece::Overrun {
-                    option: matches!(part, DataPart::Options).then_some(option),
-                })
+                Some(RecordPiece::Overrun { option: matches!(part, Options).then_some(option) })
             }
         }
     }

@@ -48,10 +48,23 @@ pub(super) fn repair(input: &[u8], base: u32, edits: &mut Edits) -> Repair {
     }
 }
 
+/// What the edits before some place do to what follows it.
+#[derive(Clone, Copy, Default)]
+struct Shift {
+    /// How many they are.
+    edits: usize,
+    /// The bytes they add.
+    growth: i64,
+}
+
+impl Shift {
+    const NONE: Self = Self { edits: 0, growth: 0 };
+}
+
 /// How far the edits before the start of each block have moved what follows: looked up for every pointer, so kept.
 struct Shifts<const BLOCKS: usize> {
     /// For block `n`: edits that end at or before its start, and the bytes they add.
-    marks: [(usize, i64); BLOCKS],
+    marks: [Shift; BLOCKS],
     /// Blocks whose mark is final.
     filled: usize,
 }
@@ -91,7 +104,7 @@ impl<'a, const BLOCKS: usize> Repairer<'a, BLOCKS> {
             base,
             edits,
             labels: [0; BLOCKS],
-            shifts: Shifts { marks: [(0, 0); BLOCKS], filled: 0 },
+            shifts: Shifts { marks: [Shift::NONE; BLOCKS], filled: 0 },
             copies: [(0, 0); COPIES],
             work: [0; 256],
         }
@@ -377,12 +390,13 @@ impl<'a, const BLOCKS: usize> Repairer<'a, BLOCKS> {
     }
 
     /// Goes on from a mark to an offset of the message: edits that end at or before it, and the bytes they add.
-    fn shift_from(&self, (first, growth): (usize, i64), to: u32) -> (usize, i64) {
+    fn shift_from(&self, mark: Shift, to: u32) -> Shift {
+        let Shift { edits: first, growth } = mark;
         let to = to.saturating_add(self.base);
         let later = self.edits.list().get(first..).unwrap_or_default();
         let ended = || later.iter().take_while(|edit| edit.at.end <= to);
         let growth = ended().map(growth_of).fold(growth, i64::saturating_add);
-        (first.saturating_add(ended().count()), growth)
+        Shift { edits: first.saturating_add(ended().count()), growth }
     }
 
     /// Where the byte at an offset before the end of what is final stands now.
@@ -390,7 +404,7 @@ impl<'a, const BLOCKS: usize> Repairer<'a, BLOCKS> {
         let block = usize::try_from(at.wrapping_div(BLOCK)).unwrap_or(usize::MAX);
         let block = block.min(self.shifts.filled.saturating_sub(1));
         let mark = self.shifts.marks.get(block).copied().unwrap_or_default();
-        let (_, growth) = self.shift_from(mark, at);
+        let growth = self.shift_from(mark, at).growth;
         u32::try_from(i64::from(at).saturating_add(growth)).unwrap_or(u32::MAX)
     }
 }

@@ -43,8 +43,8 @@ impl FtpState {
         }
         let replying =
             self.long_reply.is_some() || self.open_of(Direction::Response) != OpenLine::No;
-        let owed = self.awaited.saturating_add(u32::from(!self.greeted));
-        Some(owed.max(u32::from(replying)))
+        let outstanding = self.awaited.saturating_add(u32::from(!self.greeted));
+        Some(outstanding.max(u32::from(replying)))
     }
 
     /// The client's line at hand never reaches the server.

@@ -148,7 +148,8 @@ mod tests {
 
     /// The same, a byte at a time.
     fn plainly(
-        (value, behind): (&[u8], &[u8]),
+        value: &[u8],
+        behind: &[u8],
         bytes: &[u8],
         pairs: &[[u8; 2]],
         starts: &[&[u8]],
@@ -200,8 +201,7 @@ mod tests {
                 input[place..place + text.len()].copy_from_slice(text);
                 for from in 0..24 {
                     for end in (from..input.len()).chain([input.len()]) {
-                        let want =
-                            plainly((&input[from..end], &input[from..]), bytes, pairs, starts);
+                        let want = plainly(&input[from..end], &input[from..], bytes, pairs, starts);
                         yes += usize::from(want);
                         assert_eq!(
                             byte_hints.are_in(&input, from, end),

@@ -4,9 +4,10 @@
 //! Promises:  a body nobody reads is skipped, but only where every server agrees how long it is.
 //! Never:     undoes a content coding, or joins the data of two chunks.
 
+use super::list;
 use super::state::{HttpHalf, HttpPhase, HttpState, Marks};
 use super::table::{AMBIGUOUS, CHUNK_BOUNDARY, CHUNK_EXTENSION, CHUNK_SIZE, FILE_DATA, MALFORMED};
-use super::{NAME_BYTES_MAX, list};
+use crate::limits::HTTP_NAME_BYTES_MAX as NAME_BYTES_MAX;
 use crate::{Field, Fields, Flags, Need, Span, Step, View, Wanted};
 
 /// No sender makes chunks that large; servers that keep sizes in 32 bits read a larger one as something else.
@@ -185,4 +186,14 @@ fn uncertain(
     }
     state.unpaired = true;
     Step::Unit { bytes: bytes.max(1), first: false, last: false }
+}
+
+/// Under one reading these bytes are body, whatever they are under the others.
+pub(super) fn suspect_data(wanted: &Wanted, marks: &mut Marks, at: Span, out: &mut Fields) {
+    if wanted.has(FILE_DATA) {
+        let begun = marks.has(Marks::SUSPECT_DATA);
+        marks.set(Marks::SUSPECT_DATA);
+        let flags = if begun { Flags::OPEN.with(Flags::CONTINUES) } else { Flags::OPEN };
+        data(at, flags, out);
+    }
 }

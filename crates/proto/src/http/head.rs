@@ -5,15 +5,17 @@
 //!            somebody does. In whole mode the head is one unit.
 //! Never:     gives away a line end before the byte behind it is known, where the line may go on in the next.
 
+use super::body::suspect_data;
+use super::framing;
 use super::line::{HeaderInterest, HeaderLine};
-use super::scan::{self, LineEnd};
+use super::scan::{self, ByteRange, LineEnd};
 use super::start;
 use super::state::{HttpHalf, HttpPhase, HttpState, Marks};
 use super::table::{
     AMBIGUOUS, BAD_HEADER_NAME, BARE_CR, BARE_LF, LEADING_CRLF, MALFORMED, OBS_FOLD, TE_AND_LENGTH,
     TE_UNKNOWN, VERDICT_FIELDS,
 };
-use super::{NAME_BYTES_MAX, framing, suspect_data};
+use crate::limits::HTTP_NAME_BYTES_MAX as NAME_BYTES_MAX;
 use crate::{Fields, Need, Span, Step, View, Wanted};
 use stage::Direction;
 
@@ -80,7 +82,7 @@ impl HeadWalk<'_> {
     fn start_line(&mut self, state: &mut HttpState, line: LineEnd) -> Result<(), Step> {
         let input = self.view.input;
         let text = input.get(self.at..line.end).unwrap_or_default();
-        let place = (self.at, line.end);
+        let place = ByteRange::new(self.at, line.end);
         let half = &mut self.half;
         half.marks.set_if(line.bare_lf, Marks::BARE_LF);
         half.marks.set_if(line.bare_cr, Marks::BARE_CR);
@@ -175,7 +177,13 @@ impl HeadWalk<'_> {
             None => return false,
         };
         let (start, end) = (self.at.saturating_add(start), self.at.saturating_add(end));
-        start::begin_request(self.wanted, &mut self.half, input, (start, end), self.out);
+        start::begin_request(
+            self.wanted,
+            &mut self.half,
+            input,
+            ByteRange::new(start, end),
+            self.out,
+        );
         let Some(bytes) = start::open_target(self.wanted, &mut self.half, input, end, self.out)
         else {
             return false;
@@ -190,7 +198,7 @@ impl HeadWalk<'_> {
         if input.len().saturating_sub(self.at) < NAME_BYTES_MAX {
             return false;
         }
-        let place = (self.at, input.len());
+        let place = ByteRange::new(self.at, input.len());
         if !start::status_line(self.wanted, &mut self.half, input, place, false, self.out) {
             return false;
         }
@@ -210,7 +218,13 @@ impl HeadWalk<'_> {
         };
         self.half.marks.set_if(line.bare_lf, Marks::BARE_LF);
         self.half.marks.set_if(line.bare_cr, Marks::BARE_CR);
-        start::end_request_line(self.wanted, &mut self.half, input, (0, line.end), self.out);
+        start::end_request_line(
+            self.wanted,
+            &mut self.half,
+            input,
+            ByteRange::new(0, line.end),
+            self.out,
+        );
         self.half.phase = HttpPhase::Headers;
         self.at = line.next;
         self.unit(state, false)

@@ -5,13 +5,15 @@
 //!            last one of its line end, continuation lines included.
 //! Never:     unfolds: a folded value keeps its line ends and white space, byte for byte.
 
-use super::scan::{self, LineEnd};
+use super::name_filter::{LENGTH_MAX, NameFilter};
+use super::scan::{self, ByteRange, LineEnd};
 use super::state::{HttpHalf, HttpPhase, HttpState, Marks, NO_FIELD, NO_SLOT};
 use super::table::{
     BAD_HEADER_NAME, HEADER, HEADER_NAME, ItemForm, KNOWN_FIELDS, MALFORMED, REQUEST_LINE,
     RESPONSE_LINE, TRAILER, add_known, item_of, known,
 };
-use super::{NAME_BYTES_MAX, framing, list};
+use super::{framing, list};
+use crate::limits::HTTP_NAME_BYTES_MAX as NAME_BYTES_MAX;
 use crate::{Field, FieldId, Fields, Flags, Need, Slot, Span, Step, View, Wanted};
 use stage::Direction;
 
@@ -34,33 +36,6 @@ pub(super) struct HeaderInterest {
     /// First letters of names that somebody reads or that framing rests on.
     closer: u32,
 }
-
-/// First letters and lengths of names.
-#[derive(Clone, Copy, Default)]
-pub(super) struct NameFilter {
-    /// Bit `letter & 31`.
-    starts: u32,
-    /// Bit `n`: `n` bytes (63: that many or more).
-    lengths: u64,
-}
-
-impl NameFilter {
-    pub(super) fn add(&mut self, name: &[u8]) {
-        self.starts |= Self::start(name.first().copied().unwrap_or(0));
-        self.lengths |= Self::length(name.len());
-    }
-
-    fn start(byte: u8) -> u32 {
-        1_u32.wrapping_shl(u32::from(byte & 31))
-    }
-
-    fn length(bytes: usize) -> u64 {
-        1_u64.wrapping_shl(u32::try_from(bytes.min(LENGTH_MAX)).unwrap_or(0))
-    }
-}
-
-/// Longer names count as this long.
-const LENGTH_MAX: usize = 63;
 
 /// What of one line is read.
 pub(super) struct LineReads {
@@ -163,7 +138,7 @@ impl HeaderInterest {
 pub(super) struct HeaderLine {
     start: usize,
     /// The bytes before the colon; of a line without one, all.
-    name: (usize, usize),
+    name: ByteRange,
     has_colon: bool,
     /// Behind the colon, white space included.
     after_colon: usize,
@@ -182,7 +157,7 @@ impl HeaderLine {
         let colon = scan::colon(view.input, start, line.end, NAME_BYTES_MAX);
         let mut reading = Self {
             start,
-            name: (start, colon.unwrap_or(line.end)),
+            name: ByteRange::new(start, colon.unwrap_or(line.end)),
             has_colon: colon.is_some(),
             after_colon: colon.map_or(start, |colon| colon.saturating_add(1)),
             end: line.end,
@@ -212,11 +187,11 @@ impl HeaderLine {
         if !self.has_colon {
             return &[];
         }
-        let (start, end) = self.trimmed_name(input);
+        let ByteRange { start, end } = self.trimmed_name(input);
         input.get(start..end).unwrap_or_default()
     }
 
-    fn trimmed_name(&self, input: &[u8]) -> (usize, usize) {
+    fn trimmed_name(&self, input: &[u8]) -> ByteRange {
         trim_name(input, self.name)
     }
 
@@ -229,10 +204,10 @@ impl HeaderLine {
         interest: &HeaderInterest,
         trailer: bool,
     ) {
-        let raw = input.get(self.name.0..self.name.1).unwrap_or_default();
+        let raw = input.get(self.name.start..self.name.end).unwrap_or_default();
         let may_frame = |raw: &[u8]| {
             !raw.first().is_some_and(u8::is_ascii_alphabetic)
-                || framing::may_begin(input.get(self.name.0..).unwrap_or_default())
+                || framing::may_begin(input.get(self.name.start..).unwrap_or_default())
         };
         if !trailer
             && self.has_colon
@@ -270,7 +245,7 @@ impl HeaderLine {
             out.push(field(line.0, element));
         }
         if interest.name {
-            let (start, end) = self.trimmed_name(input);
+            let ByteRange { start, end } = self.trimmed_name(input);
             out.push(field(HEADER_NAME.0, Span::new(start, end)));
         }
         if let Some(every) = interest.value {
@@ -296,7 +271,14 @@ impl HeaderLine {
             ItemForm::List { separator, behind } => {
                 let start = ItemForm::list_start(behind, input, value_start, self.end);
                 if let Some(start) = start {
-                    list::items(input, (start, self.end), separator, item.0, group, out);
+                    list::items(
+                        input,
+                        ByteRange::new(start, self.end),
+                        separator,
+                        item.0,
+                        group,
+                        out,
+                    );
                 }
             }
         }
@@ -345,17 +327,18 @@ fn note_line_ends(half: &mut HttpHalf, bare_lf: bool, bare_cr: bool, folded: boo
     half.marks.set_if(folded, Marks::OBS_FOLD.with(Marks::AMBIGUOUS));
 }
 
-fn trim_name(input: &[u8], (start, end): (usize, usize)) -> (usize, usize) {
+fn trim_name(input: &[u8], name: ByteRange) -> ByteRange {
+    let ByteRange { start, end } = name;
     let raw = input.get(start..end).unwrap_or_default();
     let space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     if !space(raw.first()) && !space(raw.last()) {
-        return (start, end);
+        return name;
     }
     let leading = raw.iter().take_while(|&byte| space(Some(byte))).count();
     let start = start.saturating_add(leading);
     let rest = input.get(start..end).unwrap_or_default();
     let trailing = rest.iter().rev().take_while(|&byte| space(Some(byte))).count();
-    (start, end.saturating_sub(trailing))
+    ByteRange::new(start, end.saturating_sub(trailing))
 }
 
 /// White space in front of a value, folds included. A line end before `end` is a fold.
@@ -400,7 +383,7 @@ pub(super) fn open(
         let good = !raw.is_empty() && raw.iter().all(is_token);
         half.marks.set_if(!good, Marks::BAD_NAME);
     }
-    let (start, end) = trim_name(input, (0, colon.unwrap_or(0)));
+    let ByteRange { start, end } = trim_name(input, ByteRange::new(0, colon.unwrap_or(0)));
     let reads = interest.of_name(wanted, input.get(start..end).unwrap_or_default());
     half.line = half.line.saturating_add(1);
     half.key = reads.key.unwrap_or(NO_SLOT);
@@ -413,7 +396,7 @@ pub(super) fn open(
     }
     let value_start = colon.map_or(0, |colon| colon.saturating_add(1));
     half.marks.set_if(scan::has_bare_cr(input, 0, value_start), Marks::BARE_CR);
-    piece(wanted, half, input, (value_start, certain), None, out);
+    piece(wanted, half, input, ByteRange::new(value_start, certain), None, out);
     Some(certain)
 }
 
@@ -433,12 +416,12 @@ pub(super) fn proceed(
             if certain == 0 {
                 return Step::More(Need::Bytes(input.len().saturating_add(1)));
             }
-            piece(wanted, &mut half, input, (0, certain), None, out);
+            piece(wanted, &mut half, input, ByteRange::new(0, certain), None, out);
             certain
         }
         Some(line) => {
             note_line_ends(&mut half, line.bare_lf, false, false);
-            piece(wanted, &mut half, input, (0, line.end), Some(line.next), out);
+            piece(wanted, &mut half, input, ByteRange::new(0, line.end), Some(line.next), out);
             let trailer = half.marks.has(Marks::TRAILER);
             half.marks.unset(Marks::OPENED.with(Marks::TRAILER));
             half.phase = if trailer { HttpPhase::Trailers } else { HttpPhase::Headers };
@@ -464,7 +447,7 @@ fn piece(
     wanted: &Wanted,
     half: &mut HttpHalf,
     input: &[u8],
-    (from, end): (usize, usize),
+    ByteRange { start: from, end }: ByteRange,
     next: Option<usize>,
     out: &mut Fields,
 ) {

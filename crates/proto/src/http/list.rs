@@ -4,12 +4,13 @@
 //! Promises:  taking away an item's element leaves a list without an empty item, whichever other items stay.
 //! Never:     yields an empty item.
 
+use super::scan::ByteRange;
 use crate::{Field, Fields, Slot, Span};
 
 /// Emits the items of `input[from..end]`.
 pub(super) fn items(
     input: &[u8],
-    place: (usize, usize),
+    place: ByteRange,
     separator: u8,
     slot: Slot,
     group: u16,
@@ -24,7 +25,7 @@ pub(super) fn items(
 /// the first one's takes the separator behind it, and the white space after that.
 pub(super) fn each(
     input: &[u8],
-    (from, end): (usize, usize),
+    ByteRange { start: from, end }: ByteRange,
     separator: u8,
     mut item: impl FnMut(Span, Span),
 ) {

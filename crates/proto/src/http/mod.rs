@@ -11,6 +11,7 @@ mod framing;
 mod head;
 mod line;
 mod list;
+mod name_filter;
 mod prefilter;
 mod reply;
 mod scan;
@@ -22,17 +23,12 @@ mod tests;
 
 use crate::schema::{Protocol, Transport};
 use crate::{
-    Fields, Flags, Need, ProtocolDecoder, Refusal, Refused, SampleMessage, Span, Step, View, Wanted,
+    Fields, Need, ProtocolDecoder, Refusal, Refused, SampleMessage, Span, Step, View, Wanted,
 };
 use head::HeadWalk;
 use stage::Direction;
 pub use state::HttpState;
 use state::{HttpPhase, Marks};
-use table::FILE_DATA;
-
-/// A method, a header name, a chunk-size line, a line that framing rests on: what may be waited for although the caller asks for
-/// opened fields. Real ones are far shorter; a longer one counts as something else (see the readings).
-const NAME_BYTES_MAX: usize = 256;
 
 /// The decoder.
 pub struct Http;
@@ -78,7 +74,12 @@ Connection: keep-alive\r\nContent-Length: 0\r\n\r\n" },
         if let Step::Unit { bytes, .. } = step
             && distrusted
         {
-            suspect_data(wanted, &mut state.half_mut(view.from).marks, Span::new(0, bytes), out);
+            body::suspect_data(
+                wanted,
+                &mut state.half_mut(view.from).marks,
+                Span::new(0, bytes),
+                out,
+            );
         }
         step
     }
@@ -119,16 +120,6 @@ Connection: keep-alive\r\nContent-Length: 0\r\n\r\n" },
         out: &mut Vec<u8>,
     ) -> Refusal {
         reply::shape_custom_reply(what, reply, view, out)
-    }
-}
-
-/// Under one reading these bytes are body, whatever they are under the others.
-fn suspect_data(wanted: &Wanted, marks: &mut Marks, data: Span, out: &mut Fields) {
-    if wanted.has(FILE_DATA) {
-        let begun = marks.has(Marks::SUSPECT_DATA);
-        marks.set(Marks::SUSPECT_DATA);
-        let flags = if begun { Flags::OPEN.with(Flags::CONTINUES) } else { Flags::OPEN };
-        body::data(data, flags, out);
     }
 }
 

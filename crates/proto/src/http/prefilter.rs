@@ -7,6 +7,7 @@
 
 use super::framing::Framing;
 use super::line::skip_white_space;
+use super::scan::ByteRange;
 use super::state::{HttpHalf, HttpPhase, HttpState, Marks, RequestKind};
 use super::table::{
     BAD_HEADER_NAME, CODE, CONTENT_LENGTH_HEADER, HEADER, HEADER_NAME, HEADERS_WITH_ITEMS,
@@ -14,8 +15,11 @@ use super::table::{
     REQUEST_LINE_FIELDS, REQUEST_VERSION, RESPONSE_FLAG, RESPONSE_LINE, RESPONSE_VERSION,
     STATUS_LINE_FIELDS, URI, item_of, known, may_be_known,
 };
-use super::{NAME_BYTES_MAX, framing, line, list, scan, start};
-use crate::{Field, FieldId, Fields, Flags, HeaderPrefilter, Slot, Span, Step, View, Wanted};
+use super::{framing, line, list, scan, start};
+use crate::limits::HTTP_NAME_BYTES_MAX as NAME_BYTES_MAX;
+use crate::{
+    Field, FieldId, FieldRange, Fields, Flags, HeaderPrefilter, Slot, Span, Step, View, Wanted,
+};
 use stage::Direction;
 
 /// Methods are shorter.
@@ -30,7 +34,8 @@ const PLAIN: Marks = Marks::GREETED
     .with(Marks::UPGRADE);
 
 /// Those of request lines and status lines.
-const START_LINE_FIELDS: (FieldId, FieldId) = (REQUEST_LINE_FIELDS.0, STATUS_LINE_FIELDS.1);
+const START_LINE_FIELDS: FieldRange =
+    FieldRange { first: REQUEST_LINE_FIELDS.first, last: STATUS_LINE_FIELDS.last };
 
 /// Passes over the head at the front of the input, or what is left of one; in line mode only the lines in front of the byte at `upto`.
 /// `None`: it is not complete, or not plain; `state` is as it was.
@@ -140,16 +145,16 @@ impl<'a> PrefilteredHead<'a> {
     }
 
     fn number(&mut self, field: FieldId, start: usize, end: usize, number: u64) {
-        let place = (start, end);
-        if self.has(bit(field)) && self.prefilter.catches_number(field.0, self.input, place, number)
+        if self.has(bit(field))
+            && self.prefilter.catches_number(field.0, self.input, start, end, number)
         {
             self.out.number(field.0, Span::new(start, end), number);
         }
     }
 
     /// Nobody misses a field that the start line lacks. `there`: the start line's fields.
-    fn lacks_nothing(&self, there: u128, (first, last): (FieldId, FieldId)) -> bool {
-        let is_own = |slot: Slot| slot != PARAMETER.0 && (first.0..=last.0).contains(&slot);
+    fn lacks_nothing(&self, there: u128, own: FieldRange) -> bool {
+        let is_own = |slot: Slot| slot != PARAMETER.0 && own.contains(slot);
         self.prefilter.lacking().iter().all(|&(given, missing)| {
             is_own(given)
                 && is_own(missing)
@@ -158,7 +163,7 @@ impl<'a> PrefilteredHead<'a> {
     }
 
     /// Yields the items of a list; whether so many concern nobody.
-    fn items(&mut self, field: FieldId, place: (usize, usize), separator: u8) -> bool {
+    fn items(&mut self, field: FieldId, place: ByteRange, separator: u8) -> bool {
         let Self { prefilter, input, out, .. } = self;
         let mut count = 0_usize;
         list::each(input, place, separator, |value, _| {
@@ -217,7 +222,7 @@ impl<'a> PrefilteredHead<'a> {
                 let query = question.wrapping_add(1);
                 self.plain(QUERY, query, target_end);
                 let reads = self.has(bit(PARAMETER)) || counts;
-                if reads && !self.items(PARAMETER, (query, target_end), b'&') {
+                if reads && !self.items(PARAMETER, ByteRange::new(query, target_end), b'&') {
                     return None;
                 }
             }
@@ -287,7 +292,11 @@ impl<'a> PrefilteredHead<'a> {
                 return None;
             }
             if framing::may_begin_with(letter) && framing::may_begin(rest) {
-                self.framing(name, (colon.wrapping_add(1), end), next.wrapping_sub(at));
+                self.framing(
+                    name,
+                    ByteRange::new(colon.wrapping_add(1), end),
+                    next.wrapping_sub(at),
+                );
             }
             if looks_at_each {
                 if reads_line {
@@ -302,7 +311,7 @@ impl<'a> PrefilteredHead<'a> {
                 }
             }
             if names.may_be_read(letter, name) {
-                self.named(&names, name, (colon.wrapping_add(1), end))?;
+                self.named(&names, name, ByteRange::new(colon.wrapping_add(1), end))?;
             }
             lines = lines.wrapping_add(1);
             self.half.line = self.half.line.saturating_add(1);
@@ -318,14 +327,14 @@ impl<'a> PrefilteredHead<'a> {
     }
 
     /// A line that framing may rest on.
-    fn framing(&mut self, name: &[u8], (value, end): (usize, usize), line_bytes: usize) {
+    fn framing(&mut self, name: &[u8], value: ByteRange, line_bytes: usize) {
         let found = match known(name) {
             Some(CONTENT_LENGTH_HEADER) => Some((Framing::ContentLength, true)),
             Some(_) | None => framing::by_name(name),
         };
         if let Some((framing, certain)) = found {
             let certain = certain && line_bytes < NAME_BYTES_MAX;
-            let value = self.text(value, end);
+            let value = self.text(value.start, value.end);
             framing::note(&mut self.half, framing, value, certain);
         }
     }
@@ -335,7 +344,7 @@ impl<'a> PrefilteredHead<'a> {
         &mut self,
         names: &WantedNames<'_>,
         name: &[u8],
-        (from, end): (usize, usize),
+        ByteRange { start: from, end }: ByteRange,
     ) -> Option<()> {
         let value = skip_white_space(self.input, from, end);
         if let Some(key) = self.wanted.key(HEADER, name) {
@@ -372,7 +381,7 @@ impl<'a> PrefilteredHead<'a> {
             ItemForm::List { separator, behind } => {
                 let start = ItemForm::list_start(behind, self.input, value, end);
                 let Some(start) = start else { return Some(()) };
-                self.items(item, (start, end), separator).then_some(())
+                self.items(item, ByteRange::new(start, end), separator).then_some(())
             }
         }
     }

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(request: &str, reply: Option<&str>, want: (Refusal, &str)) {
+    fn check(request: &str, reply: Option<&str>, refused: Refusal, text: &str) {
         let input = request.as_bytes();
         let view = View { input, from: Direction::Request, open: false, ended: false };
         let mut out = Vec::new();
@@ -167,7 +167,11 @@ mod tests {
             Some(reply) => shape_custom_reply(Refused::Message, reply.as_bytes(), view, &mut out),
             None => refuse(Refused::Message, 0, view, &mut out),
         };
-        assert_eq!((refusal, String::from_utf8_lossy(&out).as_ref()), want, "{request:?}");
+        assert_eq!(
+            (refusal, String::from_utf8_lossy(&out).as_ref()),
+            (refused, text),
+            "{request:?}"
+        );
     }
 
     #[test]
@@ -179,7 +183,7 @@ mod tests {
             "\r\nHEAD /a b HTTP/1.2\nHost: x\n\n",
             "GET / HTTP/1.1\r\nConnection: keep-alive\r\nX: close\r\n\r\n",
         ] {
-            check(request, None, (Refusal::Reply, plain));
+            check(request, None, Refusal::Reply, plain);
         }
         for request in [
             "GET / HTTP/1.0\r\n\r\n",
@@ -188,7 +192,7 @@ mod tests {
             "GET / HTTP/1.1\r\nHost: not whole\r\n",
             "GET / HTTP/1.1\r\nconnection : TE, Close\r\n\r\n",
         ] {
-            check(request, None, (Refusal::Last, last));
+            check(request, None, Refusal::Last, last);
         }
     }
 
@@ -196,13 +200,13 @@ mod tests {
     fn a_literal_ends_where_its_client_thinks_it_ends() {
         let reply = "HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno";
         let head = "HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\n";
-        check("GET / HTTP/1.1\r\n\r\n", Some(reply), (Refusal::Reply, reply));
-        check("HEAD / HTTP/1.1\r\n\r\n", Some(reply), (Refusal::Reply, head));
+        check("GET / HTTP/1.1\r\n\r\n", Some(reply), Refusal::Reply, reply);
+        check("HEAD / HTTP/1.1\r\n\r\n", Some(reply), Refusal::Reply, head);
         let endless = "HTTP/1.1 403 No\r\n\r\nno";
-        check("GET / HTTP/1.1\r\n\r\n", Some(endless), (Refusal::Last, endless));
+        check("GET / HTTP/1.1\r\n\r\n", Some(endless), Refusal::Last, endless);
         let closing = "HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        check("GET / HTTP/1.1\r\n\r\n", Some(closing), (Refusal::Last, closing));
-        check("GET / HTTP/1.1\r\n\r\n", Some("no"), (Refusal::Last, "no"));
+        check("GET / HTTP/1.1\r\n\r\n", Some(closing), Refusal::Last, closing);
+        check("GET / HTTP/1.1\r\n\r\n", Some("no"), Refusal::Last, "no");
     }
 
     #[test]

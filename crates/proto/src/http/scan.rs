@@ -6,6 +6,20 @@
 
 use wide::u8x16;
 
+/// The bytes `start..end` of the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ByteRange {
+    pub start: usize,
+    pub end: usize,
+}
+
+impl ByteRange {
+    #[inline(always)]
+    pub(super) const fn new(start: usize, end: usize) -> Self {
+        Self { start, end }
+    }
+}
+
 /// Where a line ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LineEnd {

@@ -5,12 +5,14 @@
 //!            space before it, is not given away before it is known.
 //! Never:     waits for more than [`NAME_BYTES_MAX`] bytes of an opened line.
 
+use super::scan::ByteRange;
 use super::state::{HttpHalf, Marks, RequestKind};
 use super::table::{
     CODE, METHOD, PARAMETER, PATH, PHRASE, QUERY, REQUEST_FLAG, REQUEST_LINE_FIELDS,
     REQUEST_VERSION, RESPONSE_FLAG, RESPONSE_VERSION, STATUS_LINE_FIELDS, URI,
 };
-use super::{NAME_BYTES_MAX, list, scan};
+use super::{list, scan};
+use crate::limits::HTTP_NAME_BYTES_MAX as NAME_BYTES_MAX;
 use crate::{Field, FieldId, Fields, Flags, Span, Wanted};
 
 /// White space before a version, or after it, that is not part of the target. More of it is.
@@ -117,7 +119,7 @@ pub(super) fn request_line(
     wanted: &Wanted,
     half: &mut HttpHalf,
     input: &[u8],
-    (start, end): (usize, usize),
+    ByteRange { start, end }: ByteRange,
     out: &mut Fields,
 ) {
     let line = input.get(start..end).unwrap_or_default();
@@ -130,8 +132,14 @@ pub(super) fn request_line(
         }
     });
     let method_end = method_end.saturating_add(start);
-    begin_request(wanted, half, input, (method_start.saturating_add(start), method_end), out);
-    end_request_line(wanted, half, input, (method_end, end), out);
+    begin_request(
+        wanted,
+        half,
+        input,
+        ByteRange::new(method_start.saturating_add(start), method_end),
+        out,
+    );
+    end_request_line(wanted, half, input, ByteRange::new(method_end, end), out);
 }
 
 /// The fields up to the method.
@@ -139,7 +147,7 @@ pub(super) fn begin_request(
     wanted: &Wanted,
     half: &mut HttpHalf,
     input: &[u8],
-    (start, end): (usize, usize),
+    ByteRange { start, end }: ByteRange,
     out: &mut Fields,
 ) {
     half.kind = match input.get(start..end) {
@@ -160,7 +168,7 @@ pub(super) fn end_request_line(
     wanted: &Wanted,
     half: &mut HttpHalf,
     input: &[u8],
-    (from, end): (usize, usize),
+    ByteRange { start: from, end }: ByteRange,
     out: &mut Fields,
 ) {
     let (target_end, version) = target_end(input, from, end);
@@ -170,7 +178,7 @@ pub(super) fn end_request_line(
         Some(_) => half.marks.set(Marks::OLD),
     }
     if wanted.has_any(REQUEST_LINE_FIELDS) {
-        target(wanted, half, input, (from, target_end), true, out);
+        target(wanted, half, input, ByteRange::new(from, target_end), true, out);
     }
     half.marks.unset(Marks::OPENED.with(Marks::IN_QUERY));
     if let Some((from, to)) = version
@@ -197,7 +205,7 @@ pub(super) fn open_target(
             return None;
         }
     }
-    target(wanted, half, input, (from, certain), false, out);
+    target(wanted, half, input, ByteRange::new(from, certain), false, out);
     half.marks.set_if(scan::has_bare_cr(input, 0, certain), Marks::BARE_CR);
     (certain > 0).then_some(certain)
 }
@@ -207,7 +215,7 @@ fn target(
     wanted: &Wanted,
     half: &mut HttpHalf,
     input: &[u8],
-    (from, end): (usize, usize),
+    ByteRange { start: from, end }: ByteRange,
     closed: bool,
     out: &mut Fields,
 ) {
@@ -240,7 +248,7 @@ fn target(
         let query = question.saturating_add(1);
         piece(QUERY, query, end, false, closed);
         if closed && !continues && wanted.has(PARAMETER) {
-            list::items(input, (query, end), b'&', PARAMETER.0, 0, out);
+            list::items(input, ByteRange::new(query, end), b'&', PARAMETER.0, 0, out);
         }
         half.marks.set(Marks::IN_QUERY);
     }
@@ -276,7 +284,7 @@ pub(super) fn status_line(
     wanted: &Wanted,
     half: &mut HttpHalf,
     input: &[u8],
-    (start, end): (usize, usize),
+    ByteRange { start, end }: ByteRange,
     complete: bool,
     out: &mut Fields,
 ) -> bool {

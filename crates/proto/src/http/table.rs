@@ -4,7 +4,8 @@
 //! Promises:  a number always names the row it was written beside: one macro makes both.
 //! Never:     looks at a message.
 
-use super::line::NameFilter;
+use super::name_filter::NameFilter;
+use crate::schema::FieldRange;
 use crate::{Editable, FieldDef, FieldId, FieldKind, Repr, Wanted};
 use stage::Direction;
 
@@ -104,13 +105,13 @@ table! {
 }
 
 /// The fields of the request line.
-pub(super) const REQUEST_LINE_FIELDS: (FieldId, FieldId) = (REQUEST_FLAG, REQUEST_VERSION);
+pub(super) const REQUEST_LINE_FIELDS: FieldRange = FieldRange::new(REQUEST_FLAG, REQUEST_VERSION);
 /// The fields of the status line.
-pub(super) const STATUS_LINE_FIELDS: (FieldId, FieldId) = (RESPONSE_FLAG, PHRASE);
+pub(super) const STATUS_LINE_FIELDS: FieldRange = FieldRange::new(RESPONSE_FLAG, PHRASE);
 /// The fields that belong to headers of one name.
-pub(super) const KNOWN_FIELDS: (FieldId, FieldId) = (BODY_LENGTH, RANGE_SPEC);
+pub(super) const KNOWN_FIELDS: FieldRange = FieldRange::new(BODY_LENGTH, RANGE_SPEC);
 /// The fields that sum up a head, told at its blank line.
-pub(super) const VERDICT_FIELDS: (FieldId, FieldId) = (TE_AND_LENGTH, MALFORMED);
+pub(super) const VERDICT_FIELDS: FieldRange = FieldRange::new(TE_AND_LENGTH, MALFORMED);
 
 /// How the field of a header's items is made of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -294,7 +295,7 @@ mod tests {
         let items = HEADERS_WITH_ITEMS.iter().map(|(_, item)| item.0);
         let mut listed: Vec<_> = KNOWN.iter().map(|(_, field)| field.0).chain(items).collect();
         listed.sort_unstable();
-        assert_eq!(listed, (KNOWN_FIELDS.0.0..=KNOWN_FIELDS.1.0).collect::<Vec<_>>());
+        assert_eq!(listed, (KNOWN_FIELDS.first.0..=KNOWN_FIELDS.last.0).collect::<Vec<_>>());
         assert!(KNOWN.iter().all(|(name, field)| known(name) == Some(*field)));
         assert_eq!(known(b"hosts"), None);
         assert_eq!(known(b"hose"), None);

@@ -9,6 +9,9 @@ use crate::fields::{Field, Fields, Flags, Span};
 use crate::schema::FieldId;
 use crate::wanted::Wanted;
 
+use super::header::{
+    CONNACK, CONNECT, MqttHeader, PUBLISH, SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE,
+};
 use super::table::{
     AUTH_REASON, CLIENT_ID, CLIENT_ID_LEN, CONACK_FLAGS, CONACK_SP, CONACK_VAL, CONFLAG_CLEAN,
     CONFLAG_PASSWD, CONFLAG_QOS, CONFLAG_RESERVED, CONFLAG_RETAIN, CONFLAG_UNAME, CONFLAG_WILL,
@@ -19,7 +22,6 @@ use super::table::{
     TOPIC_ALIAS, TOPIC_LEN, UNSUBACK_REASON, USERNAME, USERNAME_LEN, VER, WILL_MSG, WILL_MSG_LEN,
     WILL_TOPIC, WILL_TOPIC_LEN,
 };
-use super::{CONNACK, CONNECT, MqttHeader, PUBLISH, SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE};
 
 /// A number in one to four bytes of seven bits (MQTT 5.0 section 1.5.5), and how many bytes it has.
 pub(super) fn variable(input: &[u8]) -> Option<(u32, usize)> {

@@ -2,7 +2,9 @@
 
 use crate::decoder::Refusal;
 
-use super::{CONNACK, CONNECT, MqttHeader, PUBLISH, SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE};
+use super::header::{
+    CONNACK, CONNECT, MqttHeader, PUBLISH, SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE,
+};
 
 /// Names of the replies, in the order of `refuse`'s numbers.
 pub(super) const NAMES: &[&str] = &[

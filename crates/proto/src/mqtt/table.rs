@@ -5,7 +5,9 @@
 //! Never:     looks at a packet.
 
 use crate::Wanted;
-use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
+use crate::schema::{
+    Editable, FieldDef, FieldId, FieldKind, FieldRange, Protocol, Repr, Transport,
+};
 use stage::Direction;
 
 use super::reply;
@@ -110,23 +112,23 @@ table! {
 }
 
 /// Fields of the fixed header.
-pub(super) const HEADER: (FieldId, FieldId) = (FIRST, LEN);
-const CONNECT: (FieldId, FieldId) = (PROTO_LEN, PASSWD);
-const CONNACK: (FieldId, FieldId) = (CONACK_FLAGS, CONNACK_REASON);
-const TOPICS: (FieldId, FieldId) = (MSGID, SUB_OPTIONS);
-const CODES: (FieldId, FieldId) = (SUBACK_QOS, UNSUBACK_REASON);
-const REASONS: (FieldId, FieldId) = (PUBACK_REASON, AUTH_REASON);
+pub(super) const HEADER: FieldRange = FieldRange::new(FIRST, LEN);
+const CONNECT: FieldRange = FieldRange::new(PROTO_LEN, PASSWD);
+const CONNACK: FieldRange = FieldRange::new(CONACK_FLAGS, CONNACK_REASON);
+const TOPICS: FieldRange = FieldRange::new(MSGID, SUB_OPTIONS);
+const CODES: FieldRange = FieldRange::new(SUBACK_QOS, UNSUBACK_REASON);
+const REASONS: FieldRange = FieldRange::new(PUBACK_REASON, AUTH_REASON);
 /// Fields that packets of any type but pings may have.
-const PROPERTIES: (FieldId, FieldId) = (PROPERTY_LEN, MALFORMED);
+const PROPERTIES: FieldRange = FieldRange::new(PROPERTY_LEN, MALFORMED);
 
 /// Some rule reads a field that packets of this type have behind their fixed header.
 pub(super) fn reads_content(wanted: &Wanted, kind: u8) -> bool {
-    let own: &[(FieldId, FieldId)] = match kind {
+    let own: &[FieldRange] = match kind {
         1 => &[CONNECT],
         2 => &[CONNACK],
         3 | 8 | 10 => &[TOPICS],
-        4..=7 | 14 | 15 => &[(MSGID, MSGID), REASONS],
-        9 | 11 => &[(MSGID, MSGID), CODES],
+        4..=7 | 14 | 15 => &[FieldRange::new(MSGID, MSGID), REASONS],
+        9 | 11 => &[FieldRange::new(MSGID, MSGID), CODES],
         _ => return false,
     };
     own.iter().any(|range| wanted.has_any(*range)) || wanted.has_any(PROPERTIES)

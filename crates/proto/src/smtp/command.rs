@@ -8,7 +8,7 @@ use crate::fields::Span;
 pub(super) const COMMAND_BYTES_MAX: usize = 64;
 
 /// Where a command stands in its line, and what follows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct CommandHead {
     pub(super) command: Span,
     /// Behind the first blank after the command.

@@ -120,8 +120,8 @@ impl Dialogue {
         if self.lost || self.tangled || self.encrypted || inside || in_auth || in_chunk {
             return None;
         }
-        let owed = self.awaited.saturating_add(u32::from(!self.greeted));
-        Some(owed.max(u32::from(self.in_reply)))
+        let outstanding = self.awaited.saturating_add(u32::from(!self.greeted));
+        Some(outstanding.max(u32::from(self.in_reply)))
     }
 
     /// The server takes down a mail, and says nothing before its end.

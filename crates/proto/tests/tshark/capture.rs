@@ -131,9 +131,9 @@ fn uint16(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-type Found = (End, End, Carried);
+type IpPayload = (End, End, Carried);
 
-fn link_layer(link: u32, bytes: &[u8]) -> Option<Found> {
+fn link_layer(link: u32, bytes: &[u8]) -> Option<IpPayload> {
     match link {
         1 => {
             let mut at = 12;
@@ -150,11 +150,11 @@ fn link_layer(link: u32, bytes: &[u8]) -> Option<Found> {
     }
 }
 
-fn ethertype(kind: u16, bytes: &[u8]) -> Option<Found> {
+fn ethertype(kind: u16, bytes: &[u8]) -> Option<IpPayload> {
     matches!(kind, 0x0800 | 0x86dd).then(|| network_layer(bytes)).flatten()
 }
 
-fn network_layer(bytes: &[u8]) -> Option<Found> {
+fn network_layer(bytes: &[u8]) -> Option<IpPayload> {
     match bytes.first()? >> 4 {
         4 => {
             let header_len = usize::from(bytes[0] & 15) * 4;
@@ -184,7 +184,7 @@ fn network_layer(bytes: &[u8]) -> Option<Found> {
     }
 }
 
-fn transport_layer(protocol: u8, from: IpAddr, to: IpAddr, bytes: &[u8]) -> Option<Found> {
+fn transport_layer(protocol: u8, from: IpAddr, to: IpAddr, bytes: &[u8]) -> Option<IpPayload> {
     let (from, to) = ((from, uint16(bytes, 0)?), (to, uint16(bytes, 2)?));
     match protocol {
         17 => {

@@ -149,12 +149,12 @@ impl Feeder<'_> {
                     behind < 0
                 });
                 half.ahead = ahead;
-                self.stream(way, from, *fin);
+                self.stream(way.0, way.1, from, *fin);
             }
         }
     }
 
-    fn stream(&mut self, (source, target): (End, End), from: Direction, ended: bool) {
+    fn stream(&mut self, source: End, target: End, from: Direction, ended: bool) {
         let conversation = match from {
             Direction::Request => (source, target),
             Direction::Response => (target, source),

@@ -7,9 +7,9 @@ use stage::Direction;
 use crate::capture::{self, Carried};
 
 /// xorshift64*: the same bytes on every run.
-struct Random(u64);
+struct HostileRandom(u64);
 
-impl Random {
+impl HostileRandom {
     fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -24,7 +24,7 @@ const DATAGRAMS_MAX: usize = 200;
 
 #[test]
 fn broken_datagrams_are_survived() {
-    let mut random = Random(11);
+    let mut random = HostileRandom(11);
     for case in crate::CASES {
         let decoder = proto::by_name(case.protocol).expect("a decoder of that name");
         let served = decoder.protocol().ports.iter().find(|(over, _)| *over == Transport::Udp);
@@ -88,7 +88,7 @@ impl<'a> Tried<'a> {
         Self { decoder, wanted, fields, edits, repaired: 0, impossible: 0 }
     }
 
-    fn one(&mut self, input: &[u8], random: &mut Random) {
+    fn one(&mut self, input: &[u8], random: &mut HostileRandom) {
         let view = View { input, from: Direction::Request, open: false, ended: true };
         self.fields.clear();
         self.edits.clear();

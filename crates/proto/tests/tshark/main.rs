@@ -54,7 +54,7 @@ pub(crate) struct Mismatch<'a> {
 type Rows = BTreeMap<Key, BTreeMap<String, Vec<String>>>;
 
 #[derive(Default)]
-struct Tally {
+struct CaseTally {
     captures: usize,
     messages: usize,
     values: usize,
@@ -119,7 +119,7 @@ fn fields_of_tshark() -> Option<BTreeSet<String>> {
     (!fields.is_empty()).then_some(fields)
 }
 
-fn run(case: &Case, known_to_tshark: &BTreeSet<String>) -> Tally {
+fn run(case: &Case, known_to_tshark: &BTreeSet<String>) -> CaseTally {
     let decoder = proto::by_name(case.protocol).expect("a decoder of that name");
     // Ours and theirs, by our name.
     let mut names: Vec<(String, String)> = decoder
@@ -136,7 +136,7 @@ fn run(case: &Case, known_to_tshark: &BTreeSet<String>) -> Tally {
             .map(|(name, key, theirs)| (format!("{name}[{key}]"), (*theirs).to_owned())),
     );
     let keys: Vec<_> = case.keys.iter().map(|(name, key, _)| (*name, *key)).collect();
-    let mut tally = Tally::default();
+    let mut tally = CaseTally::default();
     for path in captures(case).into_iter().chain([made(case)]) {
         let Some(frames) = std::fs::read(&path).ok().and_then(|file| capture::read(&file)) else {
             continue;
@@ -209,7 +209,7 @@ fn compare(
     names: &[(String, String)],
     fed: &Fed,
     rows: &Rows,
-    tally: &mut Tally,
+    tally: &mut CaseTally,
 ) {
     let nothing = feed::Found::new();
     for (key, row) in rows {

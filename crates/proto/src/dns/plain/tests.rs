@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use super::super::Dns;
+use super::super::dissect::any_message;
 use super::*;
 use crate::replay::noise;
 use crate::{Decoder as _, FieldId, View, Wanted, WatchedRanges};
@@ -95,8 +96,8 @@ fn all_fields() -> std::ops::Range<u16> {
 /// A prefilter with watched ranges for each of some fields.
 fn with_prefilter(wanted: &Wanted, watches: &[(u16, WatchedRanges)]) -> Wanted {
     let mut all = vec![WatchedRanges::default(); usize::from(all_fields().end)];
-    for (slot, watch) in watches {
-        all[usize::from(*slot)] = watch.clone();
+    for (slot, watched_range) in watches {
+        all[usize::from(*slot)] = watched_range.clone();
     }
     let mut wanted = wanted.clone();
     wanted.set_field_prefilter(all);
@@ -108,7 +109,7 @@ fn number(field: &Field) -> Option<u64> {
 }
 
 /// Watches the field's value and nothing else of its slot, or anything but it.
-fn watch(field: &Field, exactly: bool) -> WatchedRanges {
+fn watching(field: &Field, exactly: bool) -> WatchedRanges {
     let len = field.value_len();
     match (number(field), exactly) {
         (Some(number), true) => WatchedRanges::new(&[], &[(number, number)]),
@@ -160,7 +161,7 @@ fn what_is_passed_over_is_not_watched() {
             let found = decode(&everything, input, tcp);
             for field in &found {
                 for exactly in [true, false] {
-                    let watches = [(field.slot, watch(field, exactly))];
+                    let watches = [(field.slot, watching(field, exactly))];
                     check(&everything, &watches, input, tcp);
                     quiet += usize::from(check(&wanting([field.slot]), &watches, input, tcp));
                 }
@@ -174,7 +175,7 @@ fn what_is_passed_over_is_not_watched() {
             }
             for pair in found.windows(2) {
                 let watches: Vec<_> =
-                    pair.iter().map(|field| (field.slot, watch(field, false))).collect();
+                    pair.iter().map(|field| (field.slot, watching(field, false))).collect();
                 quiet += usize::from(check(&everything, &watches, input, tcp));
             }
             quiet += usize::from(check(&everything, &[], input, tcp));
@@ -188,22 +189,50 @@ fn ordinary_queries_are_passed_over_whatever_else_is_watched() {
     for message in &messages()[..3] {
         let everything = wanting(all_fields());
         let found = decode(&everything, message, false);
-        for slot in all_fields() {
+        let told = |slot: &u16| 1_u128.wrapping_shl(u32::from(*slot)) & PRESENT & !QUICK == 0;
+        for slot in all_fields().filter(told) {
             let mut of_slot = found.iter().filter(|field| field.slot == slot);
-            let watch = match (of_slot.next(), of_slot.next()) {
+            let watched_range = match (of_slot.next(), of_slot.next()) {
                 (None, _) => WatchedRanges::new(&[(0, usize::MAX)], &[(0, u64::MAX)]),
-                (Some(one), None) => watch(one, false),
+                (Some(one), None) => watching(one, false),
                 // The root's name is as long whatever the question's is.
                 (Some(_), Some(_)) => continue,
             };
             assert!(
-                check(&everything, &[(slot, watch)], message, false),
+                check(&everything, &[(slot, watched_range)], message, false),
                 "{} in {}",
                 Dns.protocol().fields[usize::from(slot)].name,
                 message.escape_ascii()
             );
         }
     }
+}
+
+/// The fast path that writes fields, and the general way, of every query and of many choices of fields.
+#[test]
+fn fields_are_those_of_the_general_way() {
+    let names = random_names();
+    let named = names.iter().map(|name| query(name, 0, b""));
+    let with_opt = names.iter().map(|name| query(name, 1, b"\0\0\x29\x04\xd0\0\0\x80\0\0\0"));
+    let mut wrote = 0;
+    for (seed, message) in (0..).zip(messages().into_iter().chain(named).chain(with_opt)) {
+        let random = noise(seed, 32);
+        let choices = random.as_chunks::<16>().0.iter().map(|bits| u128::from_le_bytes(*bits));
+        for want in choices.chain([u128::MAX]) {
+            for want in [want & (FIELDS | ABSENT), want & (FIELDS | ABSENT_BARE), want] {
+                let (mut fast, mut general) = (Fields::new(), Fields::new());
+                if emit(want, &message, 2, &mut fast).is_some() {
+                    any_message(want, &message, 2, true, &mut general);
+                    assert_eq!(fast.items(), general.items(), "{}", message.escape_ascii());
+                    assert_eq!(fast.text(), general.text(), "{}", message.escape_ascii());
+                    wrote += 1;
+                } else {
+                    assert!(fast.is_empty() && fast.text().is_empty(), "it does nothing, or all");
+                }
+            }
+        }
+    }
+    assert!(wrote > 2_000, "only {wrote} were written by the fast path");
 }
 
 /// Names of every length, of ordinary bytes and of ones that need an escape.

@@ -3,20 +3,10 @@
 use super::*;
 use crate::http::table::{FIELDS, IDS};
 use crate::http::{Http, PROTOCOL};
-use crate::{Decoder as _, DecoderState, HeaderFieldPrefilter, HeaderPrefilter, WatchedRanges};
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (self.0 >> 33) as usize % bound
-    }
-
-    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.below(of.len())]
-    }
-}
+use crate::replay::TestRandom;
+use crate::{
+    Decoder as _, DecoderState, FieldKind, HeaderFieldPrefilter, HeaderPrefilter, WatchedRanges,
+};
 
 const REQUEST_LINES: &[&str] = &[
     "GET / HTTP/1.1",
@@ -37,7 +27,7 @@ const REQUEST_LINES: &[&str] = &[
 ];
 const STATUS_LINES: &[&str] = &[
     "HTTP/1.1 200 OK",
-    "HTTP/1.0 404 Not Found",
+    "HTTP/1.0 404 Not FoundValue",
     "HTTP/1.1 204",
     "HTTP/1.1 304 ",
     "HTTP/1.1 100 Continue",
@@ -85,7 +75,7 @@ const LINES: &[&str] = &[
     "DNT: 1",
 ];
 
-fn message(random: &mut Random, from: Direction) -> Vec<u8> {
+fn message(random: &mut TestRandom, from: Direction) -> Vec<u8> {
     let starts = if from == Direction::Request { REQUEST_LINES } else { STATUS_LINES };
     // Mostly the ordinary ones.
     let few = if random.below(3) > 0 { 5 } else { starts.len() };
@@ -113,7 +103,7 @@ fn message(random: &mut Random, from: Direction) -> Vec<u8> {
 }
 
 /// Wants some fields, and catches some of their values.
-fn wants(random: &mut Random) -> (Wanted, HeaderPrefilter) {
+fn wants(random: &mut TestRandom) -> (Wanted, HeaderPrefilter) {
     let mut wanted = Wanted::new(&PROTOCOL);
     let share = [1, 2, 8, 40][random.below(4)];
     for id in IDS {
@@ -165,9 +155,10 @@ fn wants(random: &mut Random) -> (Wanted, HeaderPrefilter) {
 
 const HOST_SLOT: Slot = crate::http::table::HOST.0;
 
-type Found = (Slot, u32, u32, u64);
+/// Its slot, where its value begins and ends, and its number.
+type FoundValue = (Slot, u32, u32, u64);
 
-fn place_of(field: &Field) -> Found {
+fn place_of(field: &Field) -> FoundValue {
     (field.slot, field.value.start, field.value.end, field.number)
 }
 
@@ -177,7 +168,7 @@ fn long_way(
     state: &mut DecoderState,
     view: View<'_>,
     bytes: usize,
-) -> (Vec<Found>, bool, bool) {
+) -> (Vec<FoundValue>, bool, bool) {
     let (mut at, mut begins, mut ends) = (0, None, false);
     let mut found = Vec::new();
     while at < bytes {
@@ -202,95 +193,138 @@ fn long_way(
     (found, begins.unwrap(), ends)
 }
 
+/// A head that the prefilter passed over, and who asked.
+struct PassedHead<'a> {
+    wanted: &'a Wanted,
+    prefilter: &'a HeaderPrefilter,
+    view: View<'a>,
+    /// Bytes of it.
+    bytes: usize,
+}
+
+impl PassedHead<'_> {
+    fn is_caught(&self, &(slot, start, end, number): &FoundValue) -> bool {
+        let (from, end) = (start as usize, end as usize);
+        let kind = FIELDS.get(usize::from(slot)).map(|def| def.kind);
+        let is_number = self.wanted.field_of(slot).1.is_none()
+            && matches!(kind, Some(FieldKind::Uint(_) | FieldKind::Bool));
+        if is_number {
+            self.prefilter.catches_number(slot, self.view.input, from, end, number)
+        } else {
+            self.prefilter.catches(slot, self.view.input, from, end)
+        }
+    }
+
+    fn caught(&self, found: impl IntoIterator<Item = FoundValue>) -> Vec<FoundValue> {
+        found.into_iter().filter(|found| self.is_caught(found)).collect()
+    }
+
+    /// No rule counts so many, or misses one of them.
+    fn concerns_nobody(&self, found: &[FoundValue]) {
+        let text = self.view.input.escape_ascii();
+        for slot in 0..u16::try_from(self.wanted.slot_count()).unwrap() {
+            let count = found.iter().filter(|found| found.0 == slot).count();
+            assert!(!self.prefilter.catches_count(slot, count), "{slot} {count} times: {text}");
+        }
+        for &(given, missing) in self.prefilter.lacking() {
+            let has = |slot| found.iter().any(|found| found.0 == slot);
+            assert!(!has(given) || has(missing), "{given} {missing} {text}");
+        }
+    }
+
+    /// The first lines, up to `upto`, one way and the others the other way: `state` becomes `after`, and
+    /// `want` is found. Whether the head could be parted there.
+    fn parted(
+        &self,
+        upto: usize,
+        mut state: DecoderState,
+        after: DecoderState,
+        want: &[FoundValue],
+    ) -> bool {
+        let (view, text) = (self.view, self.view.input.escape_ascii());
+        let mut begun = Fields::new();
+        let step = Http.stream_prefiltered(self.wanted, &mut state, view, upto, &mut begun);
+        let Some(Step::Unit { bytes: part, .. }) = step else { return false };
+        if part >= self.bytes {
+            return false;
+        }
+        assert!(part <= upto && !self.wanted.whole());
+        let rest = View { input: &view.input[part..], ..view };
+        let (found, ..) = long_way(self.wanted, &mut state, rest, self.bytes - part);
+        assert_eq!(state, after, "{text}");
+        let moved = |(slot, start, end, number): FoundValue| {
+            let part = u32::try_from(part).unwrap();
+            (slot, start + part, end + part, number)
+        };
+        let mut both = self.caught(found.into_iter().map(moved));
+        both.extend(begun.items().iter().map(place_of));
+        both.sort_unstable();
+        assert_eq!(both, want, "{text}");
+        true
+    }
+}
+
+#[derive(Default)]
+struct Tried {
+    passed: usize,
+    caught_any: usize,
+    parted: usize,
+}
+
 #[test]
 fn both_ways_through_a_head_come_to_the_same() {
-    let mut random = Random(7);
-    let (mut passed, mut caught_any, mut parted) = (0, 0, 0);
+    let mut random = TestRandom(7);
+    let mut tried = Tried::default();
     for _ in 0..30_000 {
         let (mut wanted, prefilter) = wants(&mut random);
         wanted.set_header_prefilter(Some(prefilter.clone()));
         let mut state = Http.start();
         // A few messages on one connection, so that responses belong to requests.
         for _ in 0..1 + random.below(4) {
-            let from = [Direction::Request, Direction::Response][random.below(2)];
-            let text = message(&mut random, from);
-            let cut = if random.below(6) == 0 { random.below(text.len()) } else { text.len() };
-            let open = !wanted.whole() && random.below(3) == 0;
-            let view = View { input: &text[..cut], from, open, ended: false };
-            let mut out = Fields::new();
-            let mut short = state;
-            let step = Http.stream_prefiltered(&wanted, &mut short, view, usize::MAX, &mut out);
-            let Some(step) = step else {
-                assert_eq!(short, state, "nothing has changed");
-                // The long way decides what comes next.
-                let mut out = Fields::new();
-                if !matches!(Http.stream(&wanted, &mut state, view, &mut out), Step::Unit { .. }) {
-                    break;
-                }
-                continue;
-            };
-            let Step::Unit { bytes, first, last } = step else { panic!("{step:?}") };
-            let before = state;
-            let (found, begins, ends) = long_way(&wanted, &mut state, view, bytes);
-            let text = text.escape_ascii();
-            assert_eq!((short, first, last), (state, begins, ends), "{text}");
-            let is_caught = |&(slot, start, end, number): &Found| {
-                let (from, end) = (start as usize, end as usize);
-                let is_number = wanted.field_of(slot).1.is_none()
-                    && matches!(
-                        FIELDS[usize::from(slot)].kind,
-                        crate::FieldKind::Uint(_) | crate::FieldKind::Bool
-                    );
-                if is_number {
-                    prefilter.catches_number(slot, view.input, (from, end), number)
-                } else {
-                    prefilter.catches(slot, view.input, from, end)
-                }
-            };
-            let want: Vec<Found> = found.iter().copied().filter(is_caught).collect();
-            let mut got: Vec<Found> = out.items().iter().map(place_of).collect();
-            got.sort_unstable();
-            assert_eq!(got, want, "{text}");
-            for slot in 0..u16::try_from(wanted.slot_count()).unwrap() {
-                let count = found.iter().filter(|found| found.0 == slot).count();
-                assert!(!prefilter.catches_count(slot, count), "{slot} {count} times: {text}");
+            if !try_a_message(&wanted, &prefilter, &mut state, &mut random, &mut tried) {
+                break;
             }
-            for &(given, missing) in prefilter.lacking() {
-                let has = |slot| found.iter().any(|found| found.0 == slot);
-                assert!(
-                    !has(given) || has(missing),
-                    "{given} {missing} {first} {} {:?} {text}",
-                    wanted.whole(),
-                    view.from
-                );
-            }
-            // The first lines one way and the others the other way: the same again.
-            let mut mixed = before;
-            let mut begun = Fields::new();
-            let upto = random.below(cut);
-            let part = Http.stream_prefiltered(&wanted, &mut mixed, view, upto, &mut begun);
-            if let Some(Step::Unit { bytes: part, first, .. }) = part
-                && part < bytes
-            {
-                assert!(part <= upto && first == begins && !wanted.whole());
-                let rest = View { input: &view.input[part..], ..view };
-                let (found, ..) = long_way(&wanted, &mut mixed, rest, bytes - part);
-                assert_eq!(mixed, state, "{text}");
-                let moved = |&(slot, start, end, number): &Found| {
-                    let part = u32::try_from(part).unwrap();
-                    (slot, start + part, end + part, number)
-                };
-                let mut both: Vec<Found> =
-                    found.iter().map(moved).filter(|found| is_caught(found)).collect();
-                both.extend(begun.items().iter().map(place_of));
-                both.sort_unstable();
-                assert_eq!(both, want, "{text}");
-                parted += 1;
-            }
-            passed += 1;
-            caught_any += usize::from(!got.is_empty());
         }
     }
+    let Tried { passed, caught_any, parted } = tried;
     assert!(passed > 7_000 && parted > 1_000, "{passed} passed, {parted} in part");
     assert!(caught_any > 1_500, "{caught_any} not empty");
+}
+
+/// One more message; whether another may follow.
+fn try_a_message(
+    wanted: &Wanted,
+    prefilter: &HeaderPrefilter,
+    state: &mut DecoderState,
+    random: &mut TestRandom,
+    tried: &mut Tried,
+) -> bool {
+    let from = [Direction::Request, Direction::Response][random.below(2)];
+    let text = message(random, from);
+    let cut = if random.below(6) == 0 { random.below(text.len()) } else { text.len() };
+    let open = !wanted.whole() && random.below(3) == 0;
+    let view = View { input: &text[..cut], from, open, ended: false };
+    let mut out = Fields::new();
+    let (before, mut short) = (*state, *state);
+    let step = Http.stream_prefiltered(wanted, &mut short, view, usize::MAX, &mut out);
+    let Some(step) = step else {
+        assert_eq!(short, before, "nothing has changed");
+        // The long way decides what comes next.
+        let step = Http.stream(wanted, state, view, &mut Fields::new());
+        return matches!(step, Step::Unit { .. });
+    };
+    let Step::Unit { bytes, first, last } = step else { panic!("{step:?}") };
+    let head = PassedHead { wanted, prefilter, view, bytes };
+    let (found, begins, ends) = long_way(wanted, state, view, bytes);
+    let text = text.escape_ascii();
+    assert_eq!((short, first, last), (*state, begins, ends), "{text}");
+    let want = head.caught(found.iter().copied());
+    let mut got: Vec<FoundValue> = out.items().iter().map(place_of).collect();
+    got.sort_unstable();
+    assert_eq!(got, want, "{text}");
+    head.concerns_nobody(&found);
+    tried.parted += usize::from(head.parted(random.below(cut), before, *state, &want));
+    tried.passed += 1;
+    tried.caught_any += usize::from(!got.is_empty());
+    true
 }

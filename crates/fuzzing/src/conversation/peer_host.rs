@@ -11,9 +11,21 @@ const CLIENT_PORT: u16 = 40_000;
 /// Its window, without scaling.
 const WINDOW: u16 = u16::MAX;
 
+/// What has happened on the connection before a frame arrives.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    /// It has ended.
+    pub(super) over: bool,
+    /// The other end has contradicted itself: less is expected of it.
+    pub(super) lied: bool,
+    /// All of it is inspected: no contradiction excuses a byte in two readings. (What is skipped passes
+    /// as it comes.)
+    pub(super) inspected: bool,
+}
+
 /// Positions count from the initial sequence number: 0 is the SYN, 1 the first byte.
 #[derive(Debug)]
-pub(super) struct Endpoint {
+pub(super) struct PeerHost {
     side: Direction,
     ports: [u16; 2],
     iss: Seq,
@@ -33,7 +45,7 @@ pub(super) struct Endpoint {
     peer_finished: Option<usize>,
 }
 
-impl Endpoint {
+impl PeerHost {
     pub(super) fn new(side: Direction, server_port: u16, iss: u32, stream: &[u8]) -> Self {
         let ports = match side {
             Direction::Request => [CLIENT_PORT, server_port],
@@ -189,13 +201,9 @@ impl Endpoint {
         position(end + usize::from(self.peer_finished == Some(end)))
     }
 
-    /// A frame arrives. `true`: it ends the connection. Once that is `over`, or the other end has `lied`, less is
-    /// believed; where all is `inspected`, no lie excuses a byte in two readings (what is skipped passes as it comes).
-    pub(super) fn take(
-        &mut self,
-        frame: &[u8],
-        (over, lied, inspected): (bool, bool, bool),
-    ) -> bool {
+    /// A frame arrives. `true`: it ends the connection.
+    pub(super) fn on_frame(&mut self, frame: &[u8], heard: Heard) -> bool {
+        let Heard { over, lied, .. } = heard;
         let Ok(layers) = Layers::ethernet(frame) else { return false };
         let Some(tcp) = frame.get(layers.l4..layers.ip_end).and_then(Tcp::parse) else {
             return false;
@@ -218,13 +226,14 @@ impl Endpoint {
         }
         if !flags.has(TcpFlags::SYN) {
             let at = tcp.seq().distance_from(peer_iss.advance(1));
-            self.fill(at, layers.payload_of(frame), flags.has(TcpFlags::FIN), (lied, inspected));
+            self.fill(at, layers.payload_of(frame), flags.has(TcpFlags::FIN), heard);
         }
         false
     }
 
     /// Bytes of the other end arrive, the first of them `at` bytes behind its SYN.
-    fn fill(&mut self, at: i32, payload: &[u8], fin: bool, (lied, inspected): (bool, bool)) {
+    fn fill(&mut self, at: i32, payload: &[u8], fin: bool, heard: Heard) {
+        let Heard { lied, inspected, .. } = heard;
         let Ok(window) = i32::try_from(self.received.len() + usize::from(WINDOW)) else { return };
         let received = i32::try_from(self.received.len()).unwrap_or(i32::MAX);
         for (at, byte) in (at..).zip(payload) {
