@@ -145,18 +145,20 @@ fn step(place: &str) -> &str {
     let (folder, file) = place.split_once('/').unwrap_or((place, ""));
     match (folder, file) {
         ("datapath", "receive.rs") => "1 receive",
-        ("datapath", "parse.rs") | ("wire", "layers.rs") => "2 parse",
+        ("datapath", "parse.rs" | "tunnel.rs") | ("wire", "layers.rs") => "2 parse",
         ("datapath", "classify.rs") | ("plan", "scope.rs") => "3 classify",
         ("datapath", "track.rs") | ("flow", "table.rs") => "4 track",
         ("datapath", "assemble.rs" | "tcp.rs")
-        | ("flow", _)
+        | ("flow" | "stage", _)
         | ("wire", "tcp.rs" | "seq.rs" | "options.rs") => "5 assemble",
-        ("datapath", file) if file.starts_with("tcp/") => "5 assemble",
-        ("proto", "edits.rs") => "8 apply",
+        ("datapath", file) if file.starts_with("tcp/") || file.starts_with("assemble/") => {
+            "5 assemble"
+        }
+        ("proto", "edits.rs") | ("datapath", "apply.rs") => "8 apply",
         ("datapath", "dissect.rs") | ("proto", _) => "6 dissect",
         ("datapath", "decide.rs") | ("engine" | "plan", _) => "7 decide",
-        ("datapath", "apply.rs") => "8 apply",
-        ("datapath", "repair.rs") => "9 repair",
+        ("datapath", "repair.rs" | "headers.rs") => "9 repair",
+        ("datapath", file) if file.starts_with("repair/") => "9 repair",
         ("wire", "checksum.rs") => "checksums (3 verifies, 9 repairs)",
         ("datapath", "transmit.rs") => "10 transmit",
         ("datapath", "memory.rs") => "ports in memory",

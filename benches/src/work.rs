@@ -1,7 +1,8 @@
-//! What is counted: a fixed number of packets through the journey, and of messages through each decoder.
+//! What is counted: a fixed number of packets through the journey, and of messages through each
+//! decoder.
 //!
-//! Callgrind counts inside [`counted`] only, and writes down a row's cost when [`row_is_done`] is called; making packets and
-//! taking them back are not counted.
+//! Callgrind counts inside [`counted`] only, and writes down a row's cost when [`row_is_done`] is
+//! called; making packets and taking them back are not counted.
 
 use std::hint::black_box;
 use std::path::PathBuf;

@@ -17,6 +17,7 @@ mod checks;
 mod exchange;
 mod impaired_link;
 mod minimise;
+mod option_bytes;
 mod outcome;
 mod setup;
 mod stack_host;

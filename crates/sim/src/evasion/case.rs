@@ -1,6 +1,6 @@
 //! A case of evasion, the request it smuggles, and the script that makes its frames.
 
-use super::segment::{self, FIN_ACK, FragmentRange, Segment};
+use super::segment::{self, ClientNumbers, FIN_ACK, FragmentRange, Segment};
 
 /// What the server should not get, and what stands in its place in a decoy.
 pub const TOKEN: &str = "PATCHME-0123456789";
@@ -62,8 +62,9 @@ impl ClientScript {
 
     pub(super) fn frame(&mut self, segment: &Segment) -> Vec<u8> {
         self.ip_id += 1;
+        let client = ClientNumbers { port: self.port, isn: self.isn };
         // Fragments of different cases that are under way at once are not those of one datagram.
-        segment.frame((self.port, self.isn), self.port << 6 | self.ip_id & 0x3f, self.clock_ms)
+        segment.frame(client, self.port << 6 | self.ip_id & 0x3f, self.clock_ms)
     }
 
     pub(super) fn send(&mut self, segment: Segment) {

@@ -3,15 +3,26 @@
 use super::case::{CUT, ClientScript, DECOY, END, EvasionCase, REAL};
 use super::segment::{ChecksumForm, Segment};
 
-/// What is ahead of a gap: two pieces, `(bytes of, from, to)` in positions, then what is before
-/// them, then what is behind.
-fn ahead(s: &mut ClientScript, first: (&[u8], usize, usize), second: (&[u8], usize, usize)) {
+/// The bytes from `from` to before `to` of the request or of the decoy.
+struct AheadPiece {
+    bytes: &'static [u8],
+    from: usize,
+    to: usize,
+}
+
+const fn piece(bytes: &'static [u8], from: usize, to: usize) -> AheadPiece {
+    AheadPiece { bytes, from, to }
+}
+
+/// Sends two pieces ahead of a gap, then the bytes behind both, then those that fill the gap.
+fn ahead(s: &mut ClientScript, first: &AheadPiece, second: &AheadPiece) {
     s.open();
-    for (bytes, from, to) in [first, second] {
-        s.send(Segment::data(1 + u32::try_from(from).unwrap_or(0), &bytes[from..to]));
+    for piece in [first, second] {
+        let at = 1 + u32::try_from(piece.from).unwrap_or(0);
+        s.send(Segment::data(at, &piece.bytes[piece.from..piece.to]));
     }
-    let begin = first.1.min(second.1);
-    let end = first.2.max(second.2);
+    let begin = first.from.min(second.from);
+    let end = first.to.max(second.to);
     s.send(Segment::data(1 + u32::try_from(end).unwrap_or(0), &REAL[end..]));
     s.send(Segment::data(1, &REAL[..begin]));
     s.close();
@@ -64,42 +75,42 @@ pub(super) const CASES: &[EvasionCase] = &[
         source: "Novak and Sturges 2007; PYROLYSE (Allen's relations)",
         recipe: "ahead of a gap: a decoy within what the true bytes then cover",
         reads: &[b"GET /a?id=PATCHXX-9873456789 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
-        script: |s| ahead(s, (DECOY, 15, 21), (REAL, 10, 28)),
+        script: |s| ahead(s, &piece(DECOY, 15, 21), &piece(REAL, 10, 28)),
     },
     EvasionCase {
         name: "ahead-contains",
         source: "Novak and Sturges 2007; PYROLYSE (Allen's relations)",
         recipe: "ahead of a gap: a decoy, then true bytes within it",
         reads: &[DECOY],
-        script: |s| ahead(s, (DECOY, 10, 28), (REAL, 15, 21)),
+        script: |s| ahead(s, &piece(DECOY, 10, 28), &piece(REAL, 15, 21)),
     },
     EvasionCase {
         name: "ahead-starts",
         source: "Novak and Sturges 2007; PYROLYSE (Allen's relations)",
         recipe: "ahead of a gap: a decoy, then true bytes that begin with it and are longer",
         reads: &[b"GET /a?id=DECOYXX-9123456789 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
-        script: |s| ahead(s, (DECOY, 10, 19), (REAL, 10, 28)),
+        script: |s| ahead(s, &piece(DECOY, 10, 19), &piece(REAL, 10, 28)),
     },
     EvasionCase {
         name: "ahead-finishes",
         source: "Novak and Sturges 2007; PYROLYSE (Allen's relations)",
         recipe: "ahead of a gap: a decoy, then true bytes that end with it and are longer",
         reads: &[b"GET /a?id=PATCHME-0876543210 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
-        script: |s| ahead(s, (DECOY, 19, 28), (REAL, 10, 28)),
+        script: |s| ahead(s, &piece(DECOY, 19, 28), &piece(REAL, 10, 28)),
     },
     EvasionCase {
         name: "ahead-overlaps",
         source: "Novak and Sturges 2007; PYROLYSE (Allen's relations)",
         recipe: "ahead of a gap: a decoy, then true bytes from its middle to past its end",
         reads: &[b"GET /a?id=DECOYXX-9123456789 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
-        script: |s| ahead(s, (DECOY, 10, 19), (REAL, 14, 28)),
+        script: |s| ahead(s, &piece(DECOY, 10, 19), &piece(REAL, 14, 28)),
     },
     EvasionCase {
         name: "ahead-overlapped-by",
         source: "Novak and Sturges 2007; PYROLYSE (Allen's relations)",
         recipe: "ahead of a gap: a decoy, then true bytes from before it to its middle",
         reads: &[b"GET /a?id=PATCHME-0876543210 HTTP/1.1\r\nHost: t.example\r\n\r\n"],
-        script: |s| ahead(s, (DECOY, 19, 28), (REAL, 10, 24)),
+        script: |s| ahead(s, &piece(DECOY, 19, 28), &piece(REAL, 10, 24)),
     },
     EvasionCase {
         name: "again-with-other-bytes",

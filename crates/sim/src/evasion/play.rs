@@ -114,7 +114,7 @@ pub fn play(frames: &[TimedFrame], server_isn: u32, patch: Option<&str>) -> Opti
     };
     for timed in frames {
         stage.wait(u64::from(timed.at_ms));
-        stage.pass((CLIENT, timed.frame.clone()));
+        stage.pass(CLIENT, timed.frame.clone());
     }
     let end = stage.now_ms + AFTER_MS;
     stage.wait(end);
@@ -146,7 +146,7 @@ impl Playback {
     }
 
     /// A frame comes to the box by a port.
-    fn pass(&mut self, (from, frame): (PortNo, Vec<u8>)) {
+    fn pass(&mut self, from: PortNo, frame: Vec<u8>) {
         self.settle(VecDeque::from([(false, from, frame)]));
     }
 

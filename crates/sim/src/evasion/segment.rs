@@ -56,6 +56,13 @@ pub(super) enum TimestampForm {
     Echo(u32),
 }
 
+/// The port and the first sequence number of a client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ClientNumbers {
+    pub(super) port: u16,
+    pub(super) isn: u32,
+}
+
 /// A TCP segment in an IPv4 packet.
 #[derive(Clone, Debug)]
 pub(super) struct Segment {
@@ -129,8 +136,8 @@ impl Segment {
     }
 
     /// The frame.
-    pub(super) fn frame(&self, from: (u16, u32), ip_id: u16, clock_ms: u32) -> Vec<u8> {
-        let tcp = self.tcp(from, clock_ms);
+    pub(super) fn frame(&self, client: ClientNumbers, ip_id: u16, clock_ms: u32) -> Vec<u8> {
+        let tcp = self.tcp(client, clock_ms);
         let mut frame = self.to.to_vec();
         frame.extend(CLIENT_MAC);
         if let Some(vlan) = self.vlan {
@@ -183,11 +190,11 @@ impl Segment {
         frame
     }
 
-    fn tcp(&self, (port, isn): (u16, u32), clock_ms: u32) -> Vec<u8> {
+    fn tcp(&self, client: ClientNumbers, clock_ms: u32) -> Vec<u8> {
         let mut tcp = Vec::new();
-        tcp.extend(port.to_be_bytes());
+        tcp.extend(client.port.to_be_bytes());
         tcp.extend(SERVER_PORT.to_be_bytes());
-        tcp.extend(isn.wrapping_add(self.at).to_be_bytes());
+        tcp.extend(client.isn.wrapping_add(self.at).to_be_bytes());
         let acknowledges = self.flags.has(ACK) || self.ack != 0;
         let ack = if acknowledges { SERVER_ISN.wrapping_add(self.ack) } else { 0 };
         tcp.extend(ack.to_be_bytes());

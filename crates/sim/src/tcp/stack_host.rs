@@ -13,6 +13,7 @@ use wire::{Seq, TcpFlags};
 
 use super::exchange::{Exchange, ExchangeMessage, HeardProgress};
 use super::impaired_link::{self, ETHERNET_BYTES};
+use super::option_bytes::{shifted_blocks, stamped};
 use super::setup::{self, Closes};
 use crate::packet_device::PacketDevice;
 
@@ -278,7 +279,7 @@ impl StackHost {
             flags = flags.with(TcpFlags::FIN);
         }
         let expects = self.expects.unwrap_or(tcp.ack());
-        let options = stamped_now(tcp.option_bytes());
+        let options = stamped(tcp.option_bytes(), MILLISECONDS.get());
         impaired_link::rewrite(&self.last, &layers, payload, |tcp| {
             tcp.set_seq(edge);
             tcp.set_flags(flags);
@@ -465,44 +466,6 @@ impl StackHost {
         frame.resize(frame.len().max(60), 0);
         frame
     }
-}
-
-/// These options under the stamp of this moment, as a stack stamps what it sends again.
-fn stamped_now(options: &[u8]) -> Vec<u8> {
-    const TIMESTAMPS: u8 = 8;
-    let mut bytes = options.to_vec();
-    let mut at = 0;
-    while let Some(&kind) = bytes.get(at) {
-        match (kind, bytes.get(at + 1)) {
-            (0, _) | (2.., None) => break,
-            (1, _) => at += 1,
-            (TIMESTAMPS, _) => {
-                if let Some(value) = bytes.get_mut(at + 2..at + 6) {
-                    value.copy_from_slice(&MILLISECONDS.get().to_be_bytes());
-                }
-                break;
-            }
-            (_, Some(&len)) => at += usize::from(len).max(2),
-        }
-    }
-    bytes
-}
-
-/// SACK blocks moved by `shift`, and where they stand among the options.
-fn shifted_blocks(tcp: &wire::Tcp<'_>, shift: u32) -> Vec<(usize, Vec<u8>)> {
-    let mut found = Vec::new();
-    for option in tcp.options() {
-        if let TcpOption::Sack { at, blocks } = option {
-            let bytes = tcp.option_bytes().get(at..at + 8 * blocks).unwrap_or_default();
-            let moved = bytes
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .flat_map(|edge| u32::from_be_bytes(*edge).wrapping_add(shift).to_be_bytes());
-            found.push((at, moved.collect()));
-        }
-    }
-    found
 }
 
 fn count(bytes: usize) -> u32 {

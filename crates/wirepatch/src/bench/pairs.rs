@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use offline::load::{PatchFiles, TrafficKind};
 use serde::Serialize;
 
-use super::row::BenchRow;
+use super::row::{BenchRow, RowNames};
 use crate::output::Usage;
 
 /// A row, and what it is compared with.
@@ -58,22 +58,26 @@ const PAIRS: [(&str, Make); 6] = [
 ];
 
 fn patches_dns(name: &'static str) -> Result<RowPair> {
-    let base = ("dns-1-patch", "DNS queries, none edited, 1 patch");
-    let other = ("dns-10000-patches", "DNS queries, none edited, 10,000 patches");
+    let base = RowNames { name: "dns-1-patch", title: "DNS queries, none edited, 1 patch" };
+    let other =
+        RowNames { name: "dns-10000-patches", title: "DNS queries, none edited, 10,000 patches" };
     one_and_many(name, TrafficKind::Dns, base, other)
 }
 
 fn patches_http(name: &'static str) -> Result<RowPair> {
-    let base = ("http-1-patch", "HTTP requests, none edited, 1 patch");
-    let other = ("http-10000-patches", "HTTP requests, none edited, 10,000 patches");
+    let base = RowNames { name: "http-1-patch", title: "HTTP requests, none edited, 1 patch" };
+    let other = RowNames {
+        name: "http-10000-patches",
+        title: "HTTP requests, none edited, 10,000 patches",
+    };
     one_and_many(name, TrafficKind::HttpRequests, base, other)
 }
 
 fn one_and_many(
     name: &'static str,
     kind: TrafficKind,
-    base: (&'static str, &'static str),
-    other: (&'static str, &'static str),
+    base: RowNames,
+    other: RowNames,
 ) -> Result<RowPair> {
     let (one, many) = kind.one_and_many().context("no such sets for this kind")?;
     Ok(RowPair {
@@ -85,8 +89,14 @@ fn one_and_many(
 }
 
 fn connections(name: &'static str) -> Result<RowPair> {
-    let side =
-        |kind: TrafficKind| BenchRow::of_pair(kind, (kind.name(), kind.title()), &own(kind), None);
+    let side = |kind: TrafficKind| {
+        BenchRow::of_pair(
+            kind,
+            RowNames { name: kind.name(), title: kind.title() },
+            &own(kind),
+            None,
+        )
+    };
     Ok(RowPair {
         name,
         base: side(TrafficKind::TcpAcksFew)?,
@@ -97,22 +107,28 @@ fn connections(name: &'static str) -> Result<RowPair> {
 
 fn edited_requests(name: &'static str) -> Result<RowPair> {
     let titles = [
-        ("http-requests-unedited", "HTTP requests, a rule on User-Agent that never fires"),
-        ("http-requests-edited", "HTTP requests, each with its User-Agent shortened"),
+        RowNames {
+            name: "http-requests-unedited",
+            title: "HTTP requests, a rule on User-Agent that never fires",
+        },
+        RowNames {
+            name: "http-requests-edited",
+            title: "HTTP requests, each with its User-Agent shortened",
+        },
     ];
     edited_http(name, TrafficKind::HttpRequests, titles)
 }
 
 fn edited_responses(name: &'static str) -> Result<RowPair> {
     let titles = [
-        (
-            "http-responses-unedited",
-            "HTTP with full-size responses, a rule on User-Agent that never fires",
-        ),
-        (
-            "http-responses-edited",
-            "HTTP with full-size responses, each request's User-Agent shortened",
-        ),
+        RowNames {
+            name: "http-responses-unedited",
+            title: "HTTP with full-size responses, a rule on User-Agent that never fires",
+        },
+        RowNames {
+            name: "http-responses-edited",
+            title: "HTTP with full-size responses, each request's User-Agent shortened",
+        },
     ];
     edited_http(name, TrafficKind::HttpResponses, titles)
 }
@@ -124,7 +140,7 @@ const AGENT_KEPT_BYTES: u32 = 48;
 fn edited_http(
     name: &'static str,
     kind: TrafficKind,
-    [unedited, edited]: [(&'static str, &'static str); 2],
+    [unedited, edited]: [RowNames; 2],
 ) -> Result<RowPair> {
     let with = |to: u32| {
         let mut files = own(kind);
@@ -163,13 +179,16 @@ fn edited_dns(name: &'static str) -> Result<RowPair> {
         name,
         base: BenchRow::of_pair(
             kind,
-            ("dns-unedited", "DNS queries of long names, a rule that never fires"),
+            RowNames {
+                name: "dns-unedited",
+                title: "DNS queries of long names, a rule that never fires",
+            },
             &with(253),
             None,
         )?,
         other: BenchRow::of_pair(
             kind,
-            ("dns-shortened", "DNS queries of long names, each shortened"),
+            RowNames { name: "dns-shortened", title: "DNS queries of long names, each shortened" },
             &with(48),
             Some(0),
         )?,

@@ -82,7 +82,7 @@ pub(super) fn measure(bench: &Bench, row: &BenchRow) -> Result<RowResult> {
     })?;
     let reasons = added(&before, &reasons(&counters));
     let bytes = Load::new(row.kind).mean_frame_bytes();
-    Ok(RowResult::new(row, "net_pcap", bytes, (work, floor), bench.hz(), reasons))
+    Ok(RowResult::new(row, "net_pcap", bytes, work, floor, bench.hz(), reasons))
 }
 
 /// Two new ports that play a kind's capture.

@@ -112,7 +112,6 @@ pub(super) fn measure(bench: &Bench, row: &BenchRow) -> Result<RowResult> {
     };
     let control = fed(bench, row, "c", times, || {}, busy)?;
 
-    let work = (journey.work, floor.work);
     let bytes = row.load().mean_frame_bytes();
     let us = |ticks: u64| real(ticks) * 1e6 / bench.hz();
     let of = |fed: &FeedResult, per_mille| fed.latency.clean.per_mille(per_mille).map(us);
@@ -138,7 +137,7 @@ pub(super) fn measure(bench: &Bench, row: &BenchRow) -> Result<RowResult> {
             },
         })
     })();
-    let result = RowResult::new(row, "rings", bytes, work, bench.hz(), left);
+    let result = RowResult::new(row, "rings", bytes, journey.work, floor.work, bench.hz(), left);
     Ok(result.with_latency(latency).with_opening(journey.opening_bytes))
 }
 

@@ -30,6 +30,13 @@ pub(super) struct BenchRow {
     loaded: RowPatches,
 }
 
+/// The name of a row in records, and one line for a reader.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowNames {
+    pub(super) name: &'static str,
+    pub(super) title: &'static str,
+}
+
 /// Which patches a row is measured with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RowPatches {
@@ -126,7 +133,7 @@ impl BenchRow {
     /// One side of a pair, with these patch files: name and text.
     pub(super) fn of_pair(
         kind: TrafficKind,
-        (name, title): (&'static str, &'static str),
+        RowNames { name, title }: RowNames,
         patches: &[(String, String)],
         edited: Option<u32>,
     ) -> Result<Self> {
@@ -258,7 +265,8 @@ impl RowResult {
         row: &BenchRow,
         ports: &'static str,
         frame_bytes: f64,
-        (work, floor): (LcoreWork, LcoreWork),
+        work: LcoreWork,
+        floor: LcoreWork,
         hz: f64,
         reasons: BTreeMap<&'static str, u64>,
     ) -> Self {

@@ -42,7 +42,7 @@ pub(super) fn measure(row: &BenchRow, seconds: f64, hz: f64) -> anyhow::Result<R
             nic.transmit(to, &mut burst);
         }
     });
-    Ok(RowResult::new(row, "memory", load.mean_frame_bytes(), (work, floor), hz, left))
+    Ok(RowResult::new(row, "memory", load.mean_frame_bytes(), work, floor, hz, left))
 }
 
 fn run(

@@ -190,7 +190,8 @@ impl<W: io::Write> DecodeSession<'_, W> {
                     return Ok(());
                 };
                 self.streams.segment(
-                    (no, known),
+                    no,
+                    known,
                     about,
                     &tcp,
                     payload,

@@ -3,7 +3,7 @@
 use offline::ConnectionSide;
 
 use super::rule::PatternRule;
-use super::script::{Exchange, ExchangeScript, HeardProgress};
+use super::script::{Exchange, ExchangeMessage, ExchangeScript, HeardProgress};
 use crate::dice::Dice;
 
 const FTP: &str = "patch: ftp\ntitle: arguments keep their bounds\nprotocol: ftp\nrules:\n\
@@ -77,7 +77,7 @@ pub(super) fn ftp(dice: &mut Dice, short: bool) -> Exchange {
     same(&mut script, ConnectionSide::Client, "QUIT\r\n", ahead);
     same(&mut script, ConnectionSide::Server, "221 bye\r\n", 0);
     let rule = PatternRule { pattern: "evil".into(), with: "nothing of the kind".into() };
-    exchange("ftp", 21, (FTP, rule), script, dice)
+    exchange("ftp", 21, FTP, rule, script.finish(dice))
 }
 
 pub(super) fn smtp(dice: &mut Dice, short: bool) -> Exchange {
@@ -128,7 +128,7 @@ pub(super) fn smtp(dice: &mut Dice, short: bool) -> Exchange {
     same(&mut script, ConnectionSide::Client, "QUIT\r\n", 0);
     same(&mut script, ConnectionSide::Server, "221 bye\r\n", 0);
     let rule = PatternRule { pattern: "Version".into(), with: Vec::new() };
-    exchange("smtp", 25, (SMTP, rule), script, dice)
+    exchange("smtp", 25, SMTP, rule, script.finish(dice))
 }
 
 fn same(script: &mut ExchangeScript, from: ConnectionSide, text: &str, ahead: usize) {
@@ -148,15 +148,15 @@ fn both(
 fn exchange(
     protocol: &'static str,
     port: u16,
-    (patch, rule): (&str, PatternRule),
-    script: ExchangeScript,
-    dice: &mut Dice,
+    patch: &str,
+    rule: PatternRule,
+    parts: Vec<ExchangeMessage>,
 ) -> Exchange {
     Exchange {
         protocol,
         port,
         patches: vec![patch.to_owned()],
-        parts: script.finish(dice),
+        parts,
         progress: HeardProgress::Lines,
         rules: [None, Some(rule)],
     }

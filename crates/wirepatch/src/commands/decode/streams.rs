@@ -58,7 +58,8 @@ impl CaptureStreams {
     /// Takes one segment.
     pub(super) fn segment(
         &mut self,
-        (no, known): (usize, &KnownProtocol),
+        no: usize,
+        known: &KnownProtocol,
         about: MessageOrigin,
         tcp: &Tcp<'_>,
         payload: &[u8],
