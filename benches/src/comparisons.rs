@@ -90,8 +90,10 @@ impl PairsRecord {
 fn ratios(page: &mut String, pairs: &PairsRecord) {
     let MeasuredMachine { cpu, date, load_average, .. } = &pairs.machine;
     page.push_str(&format!(
-        "\n## Ratios\n\nBoth rows of a pair are measured in turns on the same lcores in one run ({cpu}, {}, load average {load_average}), each at its \
-         best\nround. Connections come by in random order, each once before any comes again.\n\n\
+        "\n## Ratios\n\n\
+         Both rows of a pair are measured in turns on the same lcores in one run ({cpu}, {}, load \
+         average {load_average}); each has its best round. Connections come in random order, each \
+         once before any comes again.\n\n\
          | traffic | cycles a packet | beside it | cycles a packet | times | at most | |\n|---|--:|---|--:|--:|--:|---|\n",
         date.as_deref().unwrap_or("date not recorded")
     ));
@@ -112,11 +114,12 @@ fn ratios(page: &mut String, pairs: &PairsRecord) {
         ));
     }
     page.push_str(
-        "\nAn edited packet at 1.25 times the cycles of one that is not keeps 80 % of the rate. A million connections run the same\n\
-         instructions as a thousand: the difference is loads that miss the caches. A datagram that only\n\
-         becomes shorter is edited where it stands. Any other edited packet is written anew and summed whole; a request that is edited is\n\
-         dissected the long way, which one that is not never goes, and every later packet of its connection, either way, has its numbers\n\
-         moved.\n",
+        "\nAn edited packet at 1.25 times the cycles of an unedited one keeps 80 % of the rate. A \
+         million connections run the same instructions as a thousand: the difference is loads that \
+         miss the caches. A datagram that becomes shorter is edited in place. Every other edited \
+         packet is written anew and summed whole. An edited request takes the full decoder, which an \
+         unedited one never takes, and every later packet of its connection has its sequence or \
+         acknowledgement number moved.\n",
     );
 }
 
@@ -126,9 +129,10 @@ fn memory(page: &mut String, pairs: &PairsRecord) {
     let each = (many - few) / (MANY_CONNECTIONS - FEW_CONNECTIONS);
     page.push_str(&format!(
         "\n## Memory of a connection\n\n\
-         {each:.0} bytes an idle connection, its share of the table's index and all that stands beside it included: the memory a core's\n\
-         process took into use while 1,048,576 connections opened, less what it took for 1,024, a connection. The aim is {CONNECTION_BYTES_AIM} bytes,\n\
-         {}. Held bytes and copies come on top, within `limits.copies_mib`.\n",
+         {each:.0} bytes an idle connection, with its share of the table's index and of the memory \
+         beside it: the memory that the process took while 1,048,576 connections opened, less the \
+         memory for 1,024, divided by the difference. The aim is {CONNECTION_BYTES_AIM} bytes, {}. \
+         Held bytes and copies come on top, within `limits.copies_mib`.\n",
         if each <= CONNECTION_BYTES_AIM {
             "met".to_owned()
         } else {
@@ -145,12 +149,15 @@ fn proxies(page: &mut String, found: &ProxiesRecord, pairs: &PairsRecord) {
     };
     page.push_str(&format!(
         "\n## Beside reverse proxies\n\n\
-         CPU time of a request of {} bytes whose User-Agent is shortened to 48, and its answer of 200 bytes ({cpu}, {date}, load average\n\
-         {load_average}). The proxies are Debian's, with one worker, keep-alive on both sides, over {} between three network namespaces:\n\
-         wrk, the proxy with {} to itself, nginx; wrk and nginx share {}, the same for every proxy.\n\
-         System calls count, as a socket is how a proxy gets at a request, and so does what the kernel does of both wires' work on its CPU. ModSecurity can refuse and not edit: four rules\n\
-         like the bench's, and nginx shortens. wirepatch's is the journey over rings of the row above, request and answer, without a\n\
-         NIC's driver, which costs some tens of nanoseconds a packet. `benches/proxies.py` measures the proxies again.\n\n\
+         CPU time of a request of {} bytes whose User-Agent is shortened to 48, and of its answer of \
+         200 bytes ({cpu}, {date}, load average {load_average}). The proxies are Debian's, with one \
+         worker and keep-alive on both sides, over {} between three network namespaces: wrk, the \
+         proxy with {} to itself, nginx. wrk and nginx share {}, the same for every proxy. System \
+         calls count, because a proxy reads a request from a socket. So does the work of the kernel \
+         for both wires on that CPU. ModSecurity can refuse but not edit: it has four rules like the \
+         bench's, and nginx shortens. wirepatch's figure is the journey over rings of the row above, \
+         request and answer. It lacks the driver of a NIC, which costs some tens of nanoseconds a \
+         packet. `benches/proxies.py` measures the proxies again.\n\n\
          | | us a request | of it in the kernel | requests a second, this run | times wirepatch |\n|---|--:|--:|--:|--:|\n",
         found.request_bytes,
         found.wires,
@@ -177,6 +184,6 @@ fn proxies(page: &mut String, found: &ProxiesRecord, pairs: &PairsRecord) {
         ));
     }
     if !found.absent.is_empty() {
-        page.push_str(&format!("\nNot there, so not measured: {}.\n", found.absent.join(", ")));
+        page.push_str(&format!("\nNot installed, so not measured: {}.\n", found.absent.join(", ")));
     }
 }

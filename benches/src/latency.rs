@@ -14,11 +14,13 @@ pub(crate) fn write(page: &mut String, throughput: &Throughput) {
     let rows: Vec<_> = throughput.rows.iter().filter_map(timed).collect();
     page.push_str(&format!(
         "\n## Added latency\n\n\
-         At 80 % of the rate that the worker could do, or what the generator can offer where that is less (for datagrams it is),\n\
-         four frames at a time over the rings, from handing them in to their coming out; beside it the same load through the same\n\
-         rings without the journey. This machine has two CPUs and both are busy lcores, so every other thread takes one of them\n\
-         away for milliseconds: time is taken in stretches of 2 ms, and those count in which the kernel says that neither lcore\n\
-         lost its CPU. The aim is {ADDED_US_AIM:.0} microseconds more at the 99th percentile.\n\n\
+         The load is 80 % of the rate that the worker can do, or all that the generator can offer \
+         where that is less (it is for datagrams). Frames enter the rings four at a time; the time \
+         runs until they leave them. The floor is the same load through the same rings without the \
+         journey. This machine has two CPUs and both are busy lcores, so every other thread takes one \
+         of them away for milliseconds. Time is therefore taken in stretches of 2 ms. A stretch \
+         counts if the kernel reports that neither lcore lost its CPU. The aim is {ADDED_US_AIM:.0} \
+         microseconds more at the 99th percentile.\n\n\
          | traffic | offered Mpps | p50 us | p99 us | p50 without | p99 without | p99 added | | stretches that count |\n\
          |---|--:|--:|--:|--:|--:|--:|---|--:|\n",
     ));
@@ -41,13 +43,15 @@ pub(crate) fn write(page: &mut String, throughput: &Throughput) {
 /// Sets the journey's tail beside the machine's.
 fn whose(page: &mut String, rows: &[(&ThroughputRow, &Latency)]) {
     page.push_str(
-        "\nWhose doing the tail is: beside the journey, the same load through a loop that does as much work a packet as the journey on\n\
-         the mean, all of it in registers. It has no table, misses no cache and has nothing else to do, so what comes late of it the\n\
-         machine delayed. A turn takes what has come at both ports; a delay lets more come, and the next turns are longer. Busy is the\n\
-         share of the time that turns with frames took: well above 80 %, packets cost more in bursts of four than in the full bursts that\n\
-         the rate was taken from, or the processor was slower then. The queue grows until bursts are large enough to be cheap again, and\n\
-         a packet waits for those before it: the first part is ours, the second also shows in registers. A gap is a turn that\n\
-         found no frame and took 2 us and more: nothing ran that could have taken them.\n\n\
+        "\nThe next table separates the tail of the journey from that of the machine. The second half \
+         has the same load through a loop that does as much work a packet as the journey does on the \
+         mean, all of it in registers. It has no table, misses no cache and does nothing else, so the \
+         machine delayed whatever comes late of it. A turn takes all frames that wait at both ports; \
+         after a delay more of them wait, and the next turns are longer. Busy is the share of time \
+         that turns with frames took. Well above 80 %, packets cost more in bursts of four than in \
+         the full bursts of the rate, or the processor was slower then: the queue grows until bursts \
+         are large enough to be cheap again, and a packet waits for those before it. A gap is a turn \
+         without frames that took 2 us or more: nothing ran that could have taken them.\n\n\
          | traffic | p99 us | a turn: p50 | p99 | p99.9 | max | busy % | in registers: p99 us | a turn: p50 | p99 | p99.9 | max | busy % | gaps a second | longest, us |\n\
          |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
@@ -80,10 +84,11 @@ impl Steadiness {
             "as two threads of one core would"
         };
         format!(
-            "A piece of work in registers took {:.1} us at the median on one CPU alone, and {times:.2} times as long with the same work on\n\
-             the other, {siblings}. Of the pieces on both, {:.1} % took 1.1 to 3 times as long as the quickest: the processor itself was\n\
-             slower for that while, as it is when another guest of the host has the other thread of a core of ours; {:.1} % took longer\n\
-             still, and had their CPU taken away.\n",
+            "A piece of work in registers took {:.1} us at the median on one CPU alone, and {times:.2} \
+             times as long with the same work on the other, {siblings}. Of the pieces on both CPUs, \
+             {:.1} % took 1.1 to 3 times as long as the quickest: the processor itself was slower \
+             then, as when another guest of the host runs on the other thread of the core. {:.1} % \
+             took longer still: another thread had the CPU.\n",
             self.alone_ticks * 1e6 / hz,
             self.slow_per_cent,
             self.taken_per_cent,

@@ -51,7 +51,39 @@ fn page() -> Result<String> {
     steps(&mut page, &instructions);
     decoders(&mut page, &instructions);
     page.push_str(HOW);
-    Ok(page)
+    Ok(wrapped(&page))
+}
+
+/// Prose at 100 columns; tables, headings, lists and code stay as they are.
+fn wrapped(page: &str) -> String {
+    const COLUMNS: usize = 100;
+    let mut out = String::new();
+    let mut is_code = false;
+    for line in page.lines() {
+        is_code ^= line.starts_with("```");
+        if is_code || line.starts_with('|') || line.chars().count() <= COLUMNS {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        }
+        let hang = if line.starts_with("- ") { "  " } else { "" };
+        let mut columns = 0;
+        for word in line.split(' ').filter(|word| !word.is_empty()) {
+            let length = word.chars().count();
+            if columns > 0 && columns + 1 + length > COLUMNS {
+                out.push('\n');
+                out.push_str(hang);
+                columns = hang.len();
+            } else if columns > 0 {
+                out.push(' ');
+                columns += 1;
+            }
+            out.push_str(word);
+            columns += length;
+        }
+        out.push('\n');
+    }
+    out
 }
 
 const INTRODUCTION: &str = "\
@@ -59,9 +91,10 @@ const INTRODUCTION: &str = "\
 
 <!-- Made by `make bench-page` from benches/record/; do not edit. -->
 
-How fast the journey is on one core, and where its instructions go. Cycles are those of the time-stamp counter, from the CPU
-time of the thread that ran the journey; the floor is the same loop without the journey; Mpps and Gbit/s are what one core
-does with all its time, floor included.
+This page shows how fast the journey is on one core, and where its instructions go. Cycles are those
+of the time-stamp counter, from the CPU time of the thread that ran the journey. The floor is the
+same loop without the journey. Mpps and Gbit/s are the rate of one core that does nothing else,
+floor included.
 ";
 
 fn machine(page: &mut String, machine: &MeasuredMachine, instructions: &Instructions) {
@@ -86,10 +119,12 @@ fn machine(page: &mut String, machine: &MeasuredMachine, instructions: &Instruct
 fn rates(page: &mut String, throughput: &Throughput) {
     page.push_str(
         "\n## Rates\n\n\
-         `rings`: templates on one lcore, re-addressed so that no client comes twice, the journey on another. `net_pcap`: two ports\n\
-         that play a capture of 4,096 clients from memory and drop what is sent, the ports testpmd forwards on. Rows that name a\n\
-         number of patches have the whole library; other rows have the few that the bench brings along. Each row is the best of\n\
-         several rounds: what else runs on the machine only ever adds.\n\n\
+         `rings`: one lcore writes frames from templates, with new addresses so that no client comes \
+         twice; the journey runs on another lcore. `net_pcap`: two ports play a capture of 4,096 \
+         clients from memory and drop what is sent; testpmd forwards on the same ports. A row that \
+         names a number of patches has the whole library; the other rows have the few patches of the \
+         bench. Each row is the best of several rounds, because other programs on the machine can \
+         only make a row slower.\n\n\
          | traffic | ports | frame bytes | Mpps | Gbit/s | cycles a packet | floor | journey |\n\
          |---|---|--:|--:|--:|--:|--:|--:|\n",
     );
@@ -150,65 +185,11 @@ fn aims(page: &mut String, throughput: &Throughput) {
     };
     list(&FIRST_AIMS);
     list(&LINE_RATE_AIMS);
-    page.push_str(AIMS_REST);
+    page.push_str(BOTTLENECKS);
 }
 
-const AIMS_REST: &str = "
-Over rings every packet was written by the other lcore: header and data of each have to come out of that core's cache, which
-the frames of net_pcap, copied by the lcore that reads them, do not. A NIC is between the two: it leaves packets in the
-last-level cache. Where an aim is missed, the table of instructions below shows where they go. In short:
-
-- An HTTP request's go to the segment that carries it (step 5: two half-streams, a copy until it is acknowledged) and to one pass
-  over its head that knows its framing and catches what some rule waits for (step 6, some 90 a line); with the whole library loaded
-  that pass asks of nine of a request's values for the pairs of bytes, beginnings and ends that its rules wait for (some 2,500
-  more, 970 of them for the pairs, sixteen bytes at a time). Of the bench's request nothing is caught, so step 7 does next to nothing.
-  What is left to try: 32 bytes at a time where the processor can, and one decision for a whole segment instead of step after step in
-  assemble.
-- An acknowledgement's go to parsing and finding out what it belongs to (steps 2 and 3, a third of them), its checksums, the
-  look-up of its connection and the checks of assemble (step 5); of its connection it reads one bucket and one entry of 168 bytes.
-- An edited DNS query's go to its frame, made shorter where it stands with checksums over what changed (8, 9: some 600), to telling the length of
-  its name as text (6, some 200) and to what every datagram costs. Other edits than one unconditional truncation (conditions,
-  replacements, names with escapes) still go by the text of the name and back. What is left to try: one sum instead of two, and one walk
-  over the labels instead of three.
-
-Tried, and what came of it (instructions a packet of the HTTP requests under the whole library, responses counted as packets):
-
-| what | before | after |
-|---|--:|--:|
-| guards by literals of decoded values and of expressions, by first and last bytes; a pass for rare bytes over the unit | 54,456 | 21,467 |
-| one table an automaton instead of the library's, kinds of guards that few fields have set apart, header names compared by words, ranges in vector code without copies (other changes came in between) | 23,218 | 20,240 |
-| searching a line's end with code of our own instead of memchr's | 666 of these | 807: taken back |
-| blocks of 64 bytes instead of 32 for the pass for rare bytes | 1,296 of these | 10,446: no longer in registers, taken back |
-| a decoder that sees for itself what of a plain head somebody has to look at, and makes fields of that only (`Decoder::sift`, `proto::Sieve`), sixteen bytes at a time; header names by length and last byte | 19,500 | 10,400 |
-| header names' keys by length and first letter in one table | 3,778 of these (1,944 with few patches) | 3,741 (2,067): taken back |
-| taking and giving back what a half-stream in flight needs without writing what it does not hold | 15,902 (few patches) | 14,963 |
-| a sieve that knows pairs of bytes, beginnings and ends, so that nothing of an ordinary request is caught | 10,526 | 8,611 |
-| connections between two messages share what is remembered of them, a stream nobody edited is followed without its pieces, checksums eight bytes at a time | 6,224 (few patches) | 6,029 |
-| the whole program built for x86-64-v3 (AVX2, BMI) | 8,623 | 8,323: not worth the processors it would leave out, taken back |
-| a core remembers header lines that changed nothing, and which of them came behind which; no look at one that comes again (requests whose pages and cookies differ) | 8,622 (6,128 few patches) | 7,698 (6,190): not worth 96 KiB a core and one more thing to trust, taken back |
-
-Of DNS queries (instructions a packet):
-
-| what | row | before | after |
-|---|---|--:|--:|
-| the bytes of a name that need an escape counted in the message, instead of writing the name as text to learn how long that is; a truncation done in the message, and its frame shortened in place with checksums by RFC 1624 | dns-edited | 5,486 | 2,251 |
-| the first of these, and the checksums below | dns | 1,478 | 1,221 |
-| a table of four bytes in a row, and of whole values' lengths and ends, asked before thousands of literals and values are (cycles) | 10,000 patches | 1,035 | 452 |
-| counting those bytes by a loop left to the compiler to vectorise | of a name's 93 to 112 | 93 | 230: taken back |
-| edit code inlined into the step of every datagram | dns-library | 1,083 | 1,197: taken back |
-| both checksums of a plain packet verified in one look | tcp-acks | 1,405 | 1,320 |
-
-And of acknowledgements (cycles a packet, the best of runs in turns with the program before, on a busy machine):
-
-| what | connections | before | after |
-|---|--:|--:|--:|
-| loading the buckets and entries of a burst before its first look-up, without a prefetch instruction (which safe code has not): a load that misses holds up all that follow it once the processor's window is full | 65,536 | 996 | 1,163: taken back |
-| prefetching them (`Nic::prefetch`); connections of 128 bytes; what stands beside a connection is not looked at | 65,536 | 657 | 371 |
-| large tables on pages of 2 MiB (`capsule::LargePages`) | 1,048,576 | 875 | 742 |
-| prefetching an entry wherever in its line of eight the bucket is, not only where it is the first | 1,048,576 | 774 | 660 |
-| asking for a packet's buckets as soon as it is classified, and for its entry eight packets later, instead of for a burst's when all of it is classified | 1,048,576 | 530 | 384 |
-| entries at a multiple of a cache line, 192 bytes instead of 168 | 1,048,576 | 384 | 375: not worth 24 bytes a connection, taken back |
-";
+/// Where the instructions of rows that miss their aim go, and what was tried.
+const BOTTLENECKS: &str = include_str!("bottlenecks.md");
 
 fn steps(page: &mut String, instructions: &Instructions) {
     let rows: Vec<_> = instructions.rows.iter().filter(|row| !row.steps.is_empty()).collect();
@@ -225,8 +206,9 @@ fn steps(page: &mut String, instructions: &Instructions) {
         (number.unwrap_or(u32::MAX), *name)
     });
     page.push_str(
-        "\n## Where the instructions go\n\nInstructions a packet, by the step whose file they were written in. They repeat exactly on a fixed \
-         program, and\n`make bench-check` fails when a row grows by more than 3 %.\n\n| step |",
+        "\n## Where the instructions go\n\nInstructions a packet, by the step whose file they were \
+         written in. They repeat exactly for the same program, and `make bench-check` fails when a \
+         row grows by more than 3 %.\n\n| step |",
     );
     for row in &rows {
         page.push_str(&format!(" {} |", row.name.trim_start_matches("journey/")));
@@ -253,7 +235,7 @@ fn steps(page: &mut String, instructions: &Instructions) {
 }
 
 fn decoders(page: &mut String, instructions: &Instructions) {
-    page.push_str("\n## Decoders\n\nInstructions a message, every field of the protocol wanted, from the first byte to the last.\n\n| message | instructions |\n|---|--:|\n");
+    page.push_str("\n## Decoders\n\nInstructions for one message, with every field of the protocol wanted.\n\n| message | instructions |\n|---|--:|\n");
     for row in instructions.rows.iter().filter(|row| row.steps.is_empty()) {
         page.push_str(&format!("| {} | {:.0} |\n", row.title, row.instructions));
     }
@@ -276,13 +258,23 @@ make bench-record bench-page
 make bench-rates
 ```
 
-Latencies and wall-clock rates need a machine with nothing else to do and a CPU for each busy lcore; instructions do not, and
-cycles from CPU time hardly.
+Latencies and wall-clock rates need an idle machine with a CPU for each busy lcore. Instruction counts
+do not, and cycles from CPU time hardly depend on it.
 ";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn prose_keeps_to_a_hundred_columns() {
+        let long = "word ".repeat(30);
+        let page = wrapped(&format!("{long}\n| {long} |\n- {long}\n"));
+        let lines: Vec<&str> = page.lines().collect();
+        assert_eq!(lines.len(), 5, "{page}");
+        assert!(lines[0].len() <= 100 && lines[2].len() > 100);
+        assert!(lines[3].starts_with("- word") && lines[4].starts_with("  word"));
+    }
 
     #[test]
     fn the_page_is_what_the_record_says() {

@@ -36,12 +36,15 @@ fn section(page: &mut String, scaling: &Scaling) {
     let MeasuredMachine { cpu, date, load_average, tsc_hz, cores_apart, .. } = &scaling.machine;
     page.push_str(&format!(
         "\n## Scaling\n\n\
-         Two lcores that run to completion, each with its own ports, journey and counters over one plan and one packet pool, as\n\
-         `wirepatch run` lays them: alone, and both at the same time; and one worker behind an lcore that receives and sends for it\n\
-         ({cpu}, {}, load average {load_average}). Millions of packets a second at the median of the stretches of 2 ms in\n\
-         which no lcore concerned lost its CPU. Over net_pcap all of an lcore's time counts; a connection cannot be played twice, so the\n\
-         frames of TCP's rows are made by the lcore that takes them, and only the journey's time counts. Behind rings the frames of a\n\
-         capture come faster than they can be taken: the lcore that receives spends time on what its rings then refuse.\n\n\
+         Two lcores run to completion. Each has its own ports, journey and counters; both share one \
+         plan and one packet pool, as in `wirepatch run`. They are measured alone and at the same \
+         time. The last columns are one worker behind an lcore that receives and transmits for it \
+         ({cpu}, {}, load average {load_average}). Figures are millions of packets a second at the \
+         median of the stretches of 2 ms in which no lcore concerned lost its CPU. Over net_pcap all \
+         time of an lcore counts. A connection cannot be played twice, so the lcore that takes the \
+         frames of TCP's rows also makes them, and only the time of the journey counts. Behind rings \
+         the frames of a capture come faster than the worker takes them: the lcore that receives \
+         spends time on frames that its rings refuse.\n\n\
          | traffic | ports | alone | the other | both | sum | times one | rx/tx lcore + worker | times one | stretches |\n\
          |---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
         date.as_deref().unwrap_or("date not recorded")
