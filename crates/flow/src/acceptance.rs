@@ -249,8 +249,8 @@ impl Half {
 
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
     //# SEG.SEQ = SND.NXT-1 and may or may not contain one garbage octet of data.
-    /// It stands just before what was acknowledged to its sender, and carries at most one byte: its
-    /// receiver answers it.
+    /// It is one before the number that was acknowledged to its sender, and carries at most one
+    /// byte: its receiver answers it.
     pub(crate) fn is_keep_alive(&self, segment: &SegmentIn<'_>) -> bool {
         segment.payload.len() <= 1 && segment.tcp.seq() == self.acked_o.retreat(1)
     }

@@ -2,8 +2,8 @@
 //! entry, so that an idle connection is small.
 //!
 //! Holds:     [`InFlightBuffers`]: the sequence map, the copy of what was sent, the bytes that
-//!            wait; [`Stores`]: all of these buffers and all blocks of one core, and the buffer in which held
-//!            and new bytes are brought together.
+//!            wait; [`Stores`]: all of these buffers and all blocks of one core, and the buffer in
+//!            which held and new bytes are brought together.
 //! Promises:  a flight given back leaves no block behind.
 //! Never:     grows.
 
@@ -76,8 +76,8 @@ pub struct Stores {
 }
 
 impl Stores {
-    /// Allocates for good: `blocks` of 2 KiB, and room for `half_streams` half-streams with bytes in
-    /// flight (1.4 KiB each).
+    /// Allocates for good: `blocks` of 2 KiB, and room for `half_streams` half-streams with bytes
+    /// in flight (1.4 KiB each).
     pub fn new(blocks: u32, half_streams: u32, bounds: Bounds) -> Self {
         Self {
             pool: BlockPool::new(blocks),

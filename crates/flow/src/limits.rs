@@ -47,7 +47,7 @@ pub const BLOCK_BYTES: usize = 2_048;
 pub const WAITING_BLOCKS: usize = 64;
 
 /// Bytes past the inspection edge one half-stream may keep: held for a unit, or ahead of order. One
-/// block less than the slots cover, because the edge may stand in the middle of a block. Past that
+/// block less than the slots cover, because the edge may be in the middle of a block. Past that
 /// a segment is dropped and counted; TCP resends it.
 pub const WAITING_BYTES_MAX: u32 = 63 * 2_048;
 

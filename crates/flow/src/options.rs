@@ -153,7 +153,7 @@ pub(crate) fn sack_through(map: &SeqMap, left: Seq, right: Seq) -> (Seq, Seq) {
 
 /// There is a TCP-MD5 (RFC 2385) or TCP-AO (RFC 5925) signature among them.
 pub(crate) fn is_signed(bytes: &[u8]) -> bool {
-    // Most segments have none, or timestamps alone, padded as RFC 7323 appendix A says.
+    // Most segments have none, or timestamps alone, padded as in RFC 7323 appendix A.
     let ordinary =
         bytes.is_empty() || matches!(bytes, [1, 1, 8, 10, stamps @ ..] if stamps.len() == 8);
     !ordinary

@@ -3,7 +3,8 @@
 //! Holds:     connections by their addresses, ports and VLAN tags, up to a number fixed at the
 //!            start.
 //! Promises:  a look-up costs a few cache lines however full the table is, and an attacker who
-//!            chooses addresses cannot make it cost more: the hash is keyed. A full table says so.
+//!            chooses addresses cannot make it cost more: the hash is keyed. A full table refuses a
+//!            connection.
 //! Never:     allocates after [`Table::new`], or looks at more than a few entries at once to find
 //!            idle ones.
 
@@ -27,7 +28,7 @@ pub struct FlowKey {
     pub vlan_key: u32,
 }
 
-/// Number of a connection in its table; free for another once the connection is let go.
+/// Number of a connection in its table; free for another once the connection is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowId(u32);
 

@@ -75,7 +75,7 @@ impl Sum {
         Self(self.0.wrapping_add(widen(word.to_be())))
     }
 
-    /// Bytes whose checksum field is right sum up to this: [`Self::fold`] would say 0xffff, which
+    /// Bytes whose checksum field is right sum up to this: [`Self::fold`] would be 0xffff, which
     /// is any multiple of it but nothing at all. 0x1_fffe is twice 0xffff, and folds to 0x1 +
     /// 0xfffe.
     const fn is_of_right_bytes(self) -> bool {
@@ -147,7 +147,7 @@ fn chunk<const N: usize>(bytes: &[u8], at: usize) -> Option<&[u8; N]> {
     bytes.get(at..)?.first_chunk::<N>()
 }
 
-/// The transport bytes the checksum covers: UDP may be shorter than IP says.
+/// The transport bytes the checksum covers: UDP may be shorter than the IP payload.
 fn transport<'a>(frame: &'a [u8], layers: &Layers) -> &'a [u8] {
     let end = match layers.transport {
         Transport::Udp => layers.payload_end,

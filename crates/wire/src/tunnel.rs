@@ -5,7 +5,7 @@
 //! Promises:  reads no more strictly than any end of a tunnel. Whatever such an end may accept as a
 //!            packet is yielded; where a receiver might read more than is here, [`Inner::Unread`]
 //!            is. It ends on any bytes, after at most [`HEADERS_MAX`] headers.
-//! Never:     copies, or says what is inside an encrypted tunnel.
+//! Never:     copies, or looks into an encrypted tunnel.
 //!
 //! A frame of two MPLS labels over an IPv4 packet that carries IPv6 gives two packets, outermost
 //! first:

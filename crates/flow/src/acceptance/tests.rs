@@ -101,7 +101,7 @@ fn a_segment_before_or_behind_the_window_is_not_acceptable() {
     assert!(!accepts(&half, 4990, &[0; 8]) && !accepts(&half, 0x8000_0000, b""));
     let last = 9000 + WAITING_BYTES_MAX;
     assert!(accepts(&half, last, b"x") && !accepts(&half, last + 1, b"x"));
-    // Where the receiver has not said a window, or the first number is not known, everything is.
+    // Where the receiver's window or the first number is not known, everything is.
     assert!(accepts(&Half::UNKNOWN, 1, b"x"));
 }
 

@@ -135,7 +135,7 @@ fn an_idle_connection_is_small() {
     assert!(bytes <= 128, "{bytes}");
 }
 #[test]
-fn a_keep_alive_of_who_said_what_is_held_acknowledges_as_well() {
+fn a_keep_alive_acknowledges_while_the_bytes_before_it_are_held() {
     let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;
     alone.send(1, Direction::Request, (100, 500), ack, b"TOK");
@@ -144,13 +144,13 @@ fn a_keep_alive_of_who_said_what_is_held_acknowledges_as_well() {
     let [onward, back] = alone.send(3, Direction::Request, (102, 500), ack, b"\0");
     assert_eq!(onward, [(99, 500, vec![]), (100, 500, vec![])]);
     assert_eq!(back, []);
-    // It challenged something, and still is in SYN-RECEIVED.
+    // The server challenged something, and is still in SYN-RECEIVED.
     let [_, back] = alone.send(4, Direction::Response, (499, 100), ack.with(TcpFlags::SYN), b"");
     assert_eq!(back, [(100, 500, vec![])]);
 }
 
 #[test]
-fn what_waits_behind_a_gap_is_decided_in_a_pool_that_could_not_hold_it_twice() {
+fn bytes_behind_a_gap_are_decided_in_a_pool_that_could_not_hold_them_twice() {
     const SEGMENT: u32 = 1_000;
     const COUNT: u32 = 90;
     let mut alone = Alone::new(Tokens::default());
@@ -182,13 +182,14 @@ fn what_waits_behind_a_gap_is_decided_in_a_pool_that_could_not_hold_it_twice() {
 }
 
 #[test]
-fn the_beginning_of_a_pattern_is_let_go_after_its_deadline_and_sent_until_it_arrives() {
+fn the_beginning_of_a_pattern_is_released_at_its_deadline_and_sent_until_it_arrives() {
     let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;
     let [onward, back] = alone.send(10, Direction::Request, (100, 500), ack, b"TOK");
     assert_eq!(onward, [(100, 500, vec![])], "its acknowledgement goes on, and no byte");
     assert_eq!(back, [(500, 103, vec![])], "its sender may go on");
-    // The server has not heard it, and is still in SYN-RECEIVED; the client sends nothing again.
+    // The server has not got the acknowledgement, and is still in SYN-RECEIVED; the client sends
+    // nothing again.
     let [_, back] = alone.send(11, Direction::Response, (499, 100), ack.with(TcpFlags::SYN), b"");
     assert_eq!(back, [(100, 500, vec![])]);
     assert!(alone.connection.awaits_timeout(Direction::Request, &alone.stores));
@@ -210,7 +211,7 @@ fn the_beginning_of_a_pattern_is_let_go_after_its_deadline_and_sent_until_it_arr
 }
 
 #[test]
-fn a_pattern_whose_middle_is_late_is_not_let_go() {
+fn a_pattern_whose_middle_is_late_is_not_released() {
     let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;
     alone.send(0, Direction::Request, (100, 500), ack, b"aTO");

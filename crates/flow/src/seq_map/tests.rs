@@ -93,7 +93,7 @@ fn any_history_against_a_naive_model() {
                     let (o, e) = (1 + next(6), next(9));
                     if map.make_room() {
                         assert!(map.push_edit(o, e));
-                        // Bytes replaced by equally many stand for each other one by one.
+                        // Bytes that are replaced by equally many correspond one by one.
                         let first = if o == e { edited + 1 } else { edited + e };
                         edited += e;
                         ends.extend((0..o).map(|n| (first + n).min(edited)));

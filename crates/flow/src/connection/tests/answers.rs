@@ -20,7 +20,7 @@ pub(super) struct AnsweringStage {
 }
 
 const PASSED: u8 = 1;
-/// Sixteen times as long as it says, and skipped.
+/// Sixteen times as long as its length byte, and skipped.
 const SKIPPED: u8 = 2;
 const REFUSED: u8 = 3;
 const LAST: u8 = 4;
@@ -174,7 +174,7 @@ fn behind_a_last_answer_both_ends_are_over() {
 }
 
 #[test]
-fn what_the_server_still_sends_stands_behind_an_end_told_from_here() {
+fn bytes_of_the_server_come_behind_an_end_that_was_put_in() {
     let mut alone = Alone::new(AnsweringStage::default());
     let (ack, reset) = (TcpFlags::ACK, TcpFlags::RST.with(TcpFlags::ACK));
     let [onward, back] = alone.send(0, Direction::Request, (100, 500), ack, &[LAST, 1, 7]);

@@ -342,7 +342,7 @@ impl IdealEndpoint {
         let fin = tcp.flags().has(TcpFlags::FIN);
         let place = tcp.seq().distance_from(peer.advance(1));
         if payload.is_empty() && !fin {
-            // An empty segment that stands before what is expected asks for an acknowledgement.
+            // An empty segment before the expected number asks for an acknowledgement.
             let expected = self.received.len() + usize::from(self.fin_received);
             self.owes_ack |= place < expected as i32;
             return;

@@ -1,5 +1,5 @@
-//! Segments that a receiver would not believe are not believed here, and what is believed here is
-//! made true there.
+//! A segment that its receiver would discard changes nothing here, and a reset that is accepted
+//! here reaches its receiver at a number that it accepts.
 
 use super::*;
 use crate::limits::OPEN_IDLE_MS;
@@ -43,7 +43,7 @@ fn a_signed_syn_is_not_enough_to_go_on_unpatched() {
 }
 
 #[test]
-fn a_signed_segment_of_a_connection_without_signatures_is_nobodys() {
+fn a_signed_segment_of_a_connection_without_signatures_is_discarded() {
     let mut alone = Alone::new(Tokens::default());
     let md5 = [&[19, 18][..], &[7; 16], &[1, 1]].concat();
     for (flags, payload) in [(ACK, &b"decoy"[..]), (RST, b""), (ACK.with(TcpFlags::FIN), b"")] {
@@ -81,10 +81,10 @@ fn a_blind_reset_stays_blind() {
 }
 
 #[test]
-fn a_reset_that_is_believed_here_is_believed_there() {
+fn a_reset_that_is_accepted_here_is_accepted_there() {
     let mut alone = Alone::new(Tokens::default());
     alone.send(0, Direction::Request, (100, 500), ACK, b"abc");
-    // It stands before bytes that the server has, or has not: nobody here knows.
+    // It is before bytes that the server may have or lack.
     let [onward, _] = alone.send(1, Direction::Request, (100, 0), RST, b"");
     assert_eq!(onward, [(100, 0, vec![]), (103, 0, vec![])]);
     assert_eq!(alone.connection.state(), ConnectionState::Dead);
@@ -99,7 +99,7 @@ fn a_reset_behind_a_closed_window_is_at_what_the_receiver_has() {
     alone.send(2, Direction::Request, (103, 500), ACK, b"defgh");
     let [onward, _] = alone.send(3, Direction::Request, (108, 0), RST, b"");
     assert_eq!(onward, [(103, 0, vec![]), (108, 0, vec![])]);
-    // It has some of them after all, took neither reset for its own, and says so.
+    // It has some of them after all, has accepted neither reset, and acknowledges the bytes.
     let [onward, back] = alone.send(4, Direction::Response, (500, 106), ACK, b"");
     assert_eq!((onward, back), (vec![], vec![(106, 0, vec![])]));
     let [onward, _] = alone.send(5, Direction::Request, (106, 500), ACK, b"TOKEN");
@@ -113,7 +113,7 @@ fn a_reset_behind_a_closed_window_is_at_what_the_receiver_has() {
 //= type=test
 //# If neither of the SYN or RST bits is set, then drop the segment and return.
 #[test]
-fn what_comes_before_the_answer_to_a_syn_is_not_what_was_said_first() {
+fn bytes_before_the_answer_to_a_syn_are_not_the_first_copy() {
     let (stores, connection) = (Stores::new(512, 4, Bounds::default()), Connection::new(Tick(0)));
     let mut alone = Alone { stores, connection, out: Outputs::new(), stage: Tokens::default() };
     alone.send(0, Direction::Request, (99, 0), SYN, b"");
@@ -121,7 +121,7 @@ fn what_comes_before_the_answer_to_a_syn_is_not_what_was_said_first() {
         let [onward, back] = alone.send(1, Direction::Request, (100, 500), flags, b"aTO");
         assert_eq!((onward, back), (vec![], vec![]), "{flags:?}");
     }
-    // The server has a connection already: its challenge goes on, and says nothing of this one.
+    // The server has a connection already: its challenge goes on, and changes nothing here.
     let [onward, _] = alone.send(2, Direction::Response, (9_000, 7_000), ACK, b"");
     assert_eq!(onward, [(9_000, 7_000, vec![])]);
     let [onward, _] = alone.send(3, Direction::Response, (9_000, 7_000), ACK, b"old data");
@@ -158,7 +158,7 @@ fn a_reset_behind_held_bytes_is_at_what_the_receiver_expects() {
 //# All incoming segments whose ACK value doesn't satisfy the above condition MUST be discarded and
 //# an ACK sent back.
 #[test]
-fn bytes_under_an_impossible_acknowledgement_are_not_what_was_said_first() {
+fn bytes_with_an_impossible_acknowledgement_are_not_the_first_copy() {
     let mut alone = Alone::new(Tokens::default());
     for impossible in [10_000_000, 500_u32.wrapping_sub(70_000)] {
         let [onward, _] = alone.send(0, Direction::Request, (100, impossible), ACK, b"decoy");
@@ -192,7 +192,7 @@ fn a_second_syn_behind_the_answer_to_the_first_moves_nothing() {
     alone.send(0, Direction::Request, (94, 0), SYN, b"");
     alone.send(0, Direction::Request, (100, 500), ACK, b"");
     let [onward, _] = alone.send(1, Direction::Request, (95, 500), ACK, b"xxxTOKENb");
-    // The server begins at 100, as it said, whatever stands before that.
+    // The server begins at 100, as it acknowledged, whatever comes before that.
     assert_eq!(onward, [(100, 500, b"KENb".to_vec())]);
 }
 
@@ -249,7 +249,7 @@ impl Stage for Onlooker {
 }
 
 #[test]
-fn where_nothing_is_enforced_nothing_hangs_on_the_handshake_or_a_reset() {
+fn where_nothing_is_enforced_neither_handshake_nor_reset_matters() {
     let (stores, connection) = (Stores::new(512, 4, Bounds::default()), Connection::new(Tick(0)));
     let stage = Onlooker(Untouched { rest: false });
     let mut alone = Alone { stores, connection, out: Outputs::new(), stage };

@@ -181,13 +181,13 @@ impl Stage for Frames {
 
 const TOKEN: &[u8] = b"TOKEN";
 
-/// Deletes every token; its beginning is let go when the sender waits for it, and then its rest is
+/// Deletes every token; its beginning is released at its deadline, and then its rest is
 /// deleted.
 #[derive(Default)]
 pub(super) struct Tokens {
     edits: Vec<(usize, usize)>,
     decided: [Vec<u8>; 2],
-    /// Bytes of a token's beginning that were let go.
+    /// Bytes of a token's beginning that were released.
     open: [usize; 2],
     released: [u32; 2],
 }

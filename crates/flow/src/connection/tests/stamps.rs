@@ -94,7 +94,7 @@ fn an_acknowledgement_made_here_carries_the_latest_stamp_though_an_older_one_cam
 //= type=test
 //# SEG.TSval < TS.Recent
 #[test]
-fn bytes_under_an_old_timestamp_are_not_what_was_said_first() {
+fn bytes_with_an_old_timestamp_are_not_the_first_copy() {
     let mut alone = Alone::new(Tokens::default());
     let send = |alone: &mut Alone, seq: u32, value: u32, payload: &[u8]| {
         let mut options = vec![1, 1, 8, 10];
