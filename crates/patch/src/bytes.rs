@@ -1,6 +1,7 @@
 //! Byte strings: text with `\xNN` escapes, lists of them, and `{ repeat: X, times: N }`.
 //!
-//! Promises:  `\xNN` is one byte in every YAML quoting style; a character written as itself is its UTF-8 bytes.
+//! Promises:  `\xNN` is one byte in every YAML quoting style; a character written as itself is its
+//!            UTF-8 bytes.
 //! Never:     makes more than [`BYTES_MAX`] bytes out of a small file.
 
 use std::fmt;
@@ -13,7 +14,7 @@ use crate::yaml::{BYTES, LITERAL};
 /// Longest byte string: more than any message a test case has to send.
 pub const BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// What stands after a bad escape.
+/// The help behind a bad escape.
 pub(crate) const ESCAPES: &str =
     r#"escapes are \xNN \0 \a \b \t \n \v \f \r \e \" \' \\; a backslash itself is \\"#;
 
@@ -21,7 +22,7 @@ pub(crate) const ESCAPES: &str =
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ByteString(pub Vec<u8>);
 
-/// A number, or bytes: what `set: … to:` takes.
+/// A number, or bytes: the value of `set`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Literal {
     /// A plain number.
@@ -201,8 +202,9 @@ pub(crate) fn unescape(text: &str) -> Result<Vec<u8>, BadEscape> {
     Ok(out)
 }
 
-/// The bytes of a double-quoted YAML scalar, quotes included: YAML has decoded `\xff` to the character U+00FF by the time
-/// we see its value, so the escapes are undone again, from the file. The YAML parser has already checked them.
+/// The bytes of a double-quoted YAML scalar, quotes included: YAML has decoded `\xff` to the
+/// character U+00FF by the time we see its value, so the escapes are undone again, from the file.
+/// The YAML parser has already checked them.
 pub(crate) fn of_double_quoted(source: &str) -> Vec<u8> {
     let inner = source.strip_prefix('"').unwrap_or(source);
     let inner = inner.strip_suffix('"').unwrap_or(inner);
@@ -240,7 +242,8 @@ pub(crate) fn of_double_quoted(source: &str) -> Vec<u8> {
             }
             kept = out.len();
         } else if c == '\n' || c == '\r' {
-            // A folded line end: blanks around it go, one line end is a space, each empty line after it a line feed.
+            // A folded line end: blanks around it go, one line end is a space, each empty line
+            // after it a line feed.
             while out.len() > kept && matches!(out.last(), Some(b' ' | b'\t')) {
                 out.pop();
             }

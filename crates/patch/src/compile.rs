@@ -1,7 +1,7 @@
 //! Patches and server groups to a plan.
 //!
-//! Holds:     [`compile`], and what it is asked for ([`Group`], [`Options`]).
-//! Promises:  a plan is made whole or not at all; everything that stands in its way is reported at once.
+//! Holds:     [`compile`] and its arguments, [`Group`] and [`Options`].
+//! Promises:  a plan is made whole or not at all. Every mistake is reported at once.
 //! Never:     types a rule: that was done when its patch was read.
 
 mod direction;
@@ -32,19 +32,19 @@ pub struct Group {
 }
 
 impl Group {
-    /// Every address, and `patches` patches in the order loaded: what `check` and `explain` compile without a
-    /// configuration.
+    /// Every address, and `patches` patches in the order loaded. `check` and `explain` compile this
+    /// without a configuration.
     pub fn everywhere(patches: usize) -> Self {
         Self { name: "everywhere".to_owned(), patches: (0..patches).collect(), ..Self::default() }
     }
 }
 
-/// What the operator chose.
+/// The operator's choices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Bytes of one unit that may be held back over TCP.
     pub hold_bytes_max: u32,
-    /// What becomes of traffic whose rules cannot be decided.
+    /// The fate of traffic whose rules cannot be decided.
     pub fail: FailMode,
 }
 
@@ -57,7 +57,7 @@ impl Default for Options {
 /// Compiles `patches` for `groups`.
 ///
 /// # Errors
-/// Everything that stands in the way.
+/// Every mistake.
 pub fn compile(
     patches: &[Patch],
     groups: &[Group],

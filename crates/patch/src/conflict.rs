@@ -1,8 +1,9 @@
-//! Two rules that contradict each other: after both have run, one's bound would not hold, whatever their order; or they
-//! answer the same message in two ways.
+//! Two rules that contradict each other. After both have run, in either order, the bound of one
+//! does not hold; or they answer the same message in two ways.
 //!
-//! Promises:  names a contradiction only where both rules can apply to the same message, as far as constants in their
-//!            conditions tell; what it says nothing about may still be two patches that have to be read together.
+//! Promises:  it names a contradiction only where both rules can apply to the same message, as far
+//!            as constants in their conditions tell. Two other patches may still have to be read
+//!            together.
 #![allow(
     clippy::wildcard_enum_match_arm,
     reason = "of all pairs of bounds, the few that contradict each other are named"
@@ -15,8 +16,8 @@ use plan::{
 };
 use proto::Slot;
 
-/// Why two transforms of the same field (or both of the message) contradict each other by their bounds. Where one writes
-/// bytes that the other takes out, [`written_back`] finds it.
+/// Why two transforms of the same field (or both of the message) contradict each other by their
+/// bounds. Where one writes bytes that the other takes out, [`written_back`] finds it.
 pub(crate) fn between(one: &Transform, other: &Transform) -> Option<String> {
     let (one, other) = (one.traits().bound, other.traits().bound);
     exclude(one, other).or_else(|| exclude(other, one))
@@ -89,8 +90,8 @@ fn bytes(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
-/// Pairs (who takes out, who writes it back), as indices into `transforms`, which all work on the same field. One pass over
-/// what is written, however many patterns there are.
+/// Pairs (who takes out, who writes it back), as indices into `transforms`, which all work on the
+/// same field. One pass over the bytes written serves all patterns.
 pub(crate) fn written_back(transforms: &[&Transform]) -> Vec<(usize, usize)> {
     let rows: Vec<_> = transforms.iter().map(|transform| transform.traits()).collect();
     let mut literals: Vec<&[u8]> = Vec::new();
@@ -106,7 +107,7 @@ pub(crate) fn written_back(transforms: &[&Transform]) -> Vec<(usize, usize)> {
             TakesOut::Bytes(_) | TakesOut::Matches(_) => others.push(no),
         }
     }
-    // Without case, so that one automaton serves all; whoever is found is asked again.
+    // Without case, so that one automaton serves all; each suspect is asked again.
     let search = AhoCorasick::builder().ascii_case_insensitive(true).build(&literals).ok();
     let mut pairs = Vec::new();
     for (writer, TransformTraits { writes, .. }) in rows.iter().enumerate() {
@@ -147,19 +148,21 @@ fn same_reply(a: &Reply, b: &Reply) -> bool {
     }
 }
 
-/// What a condition surely says of one slot.
+/// A constant that a condition demands of one slot.
 #[derive(Clone, Debug, PartialEq)]
 enum Fact {
     Numbers(Vec<(u64, u64)>),
     Values(Vec<Box<[u8]>>),
 }
 
-/// Constants that have to hold for a condition, found in its outermost `and`s: prepared once a rule, compared many times.
+/// Constants that have to hold for a condition, found in its outermost `and`s: prepared once a
+/// rule, compared many times.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ConditionFacts(Vec<(Slot, Fact)>);
 
 impl ConditionFacts {
-    /// `single` says which slots occur once in reach of the rule: two values of another slot do not exclude each other.
+    /// `single`: the slot occurs once in reach of the rule. Two values of another slot do not
+    /// exclude each other.
     pub(crate) fn of(when: &Condition, single: &dyn Fn(Slot) -> bool) -> Self {
         let mut facts = Vec::new();
         collect(when, single, &mut facts);

@@ -1,7 +1,8 @@
-//! What was found wrong with a file, shown the way rustc shows it.
+//! Mistakes in a file, shown the way rustc shows them.
 //!
 //! Holds:     [`SourceFile`], [`Place`] (byte offsets into one) and [`Diagnostic`].
-//! Promises:  a diagnostic carries its source line with it, so that it can be printed, or sent as JSON, without the file.
+//! Promises:  a diagnostic carries its source line with it, so that it can be printed, or sent as
+//!            JSON, without the file.
 //! Never:     prints anything itself.
 
 use std::fmt;
@@ -27,7 +28,7 @@ pub struct Place {
 }
 
 impl SourceFile {
-    /// `name` is what diagnostics call the file.
+    /// Diagnostics call the file `name`.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         let text = text.into();
         let lines = std::iter::once(0)
@@ -36,7 +37,7 @@ impl SourceFile {
         Self { name: name.into(), text, lines }
     }
 
-    /// What diagnostics call it.
+    /// Its name in diagnostics.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -51,7 +52,8 @@ impl SourceFile {
         self.text.get(place.start..place.end).unwrap_or_default()
     }
 
-    /// Line (from 1), column in characters (from 1), width in characters within that line, and the line itself.
+    /// Line (from 1), column in characters (from 1), width in characters within that line, and the
+    /// line itself.
     fn locate(&self, place: Place) -> Location {
         let index = self.lines.partition_point(|&start| start <= place.start).saturating_sub(1);
         let start = self.lines.get(index).copied().unwrap_or_default();
@@ -92,7 +94,7 @@ pub struct Other {
     /// Where.
     #[serde(flatten)]
     pub at: Location,
-    /// What is there.
+    /// A word about it.
     pub label: String,
 }
 
@@ -102,7 +104,7 @@ pub struct Diagnostic {
     /// Where.
     #[serde(flatten)]
     pub at: Location,
-    /// What is wrong.
+    /// The mistake.
     pub message: String,
     /// A word beside the carets.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,10 +112,10 @@ pub struct Diagnostic {
     /// Why it is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// What to write instead.
+    /// What to write instead: a help.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// The other place of a contradiction, and what is there.
+    /// The other place of a contradiction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub other: Option<Box<Other>>,
 }
@@ -131,7 +133,8 @@ impl Diagnostic {
         }
     }
 
-    /// `message` about a file as a whole (it cannot be read), or about no file at all (`file` is empty).
+    /// `message` about a file as a whole (it cannot be read), or about no file at all (`file` is
+    /// empty).
     pub fn of_file(file: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             at: Location { file: file.into(), ..Location::default() },
@@ -150,14 +153,14 @@ impl Diagnostic {
         self
     }
 
-    /// Says why.
+    /// Adds the reason.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.note = Some(note.into());
         self
     }
 
-    /// Says what to do.
+    /// Adds a help.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -202,7 +205,8 @@ fn show(
     label: Option<&str>,
     gutter: usize,
 ) -> fmt::Result {
-    // Tabs are repeated so that the carets stand where the terminal puts the text.
+    // Tabs are repeated so that the carets are under the text, however wide the terminal's tabs
+    // are.
     let indent: String = at
         .source_line
         .chars()

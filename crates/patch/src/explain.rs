@@ -1,4 +1,5 @@
-//! What was compiled, for people and programs: scope, fields, what is held back, and a measure of cost.
+//! A compiled plan explained to people and programs: scope, fields, bytes held back, and a measure
+//! of cost.
 
 use std::fmt;
 
@@ -50,7 +51,7 @@ pub struct SideExplanation {
     pub whole_head: bool,
     /// In the order they run.
     pub rules: Vec<RuleExplanation>,
-    /// What a message costs.
+    /// The cost of a message.
     pub cost: Cost,
 }
 
@@ -66,27 +67,28 @@ pub struct RuleExplanation {
     pub field: Option<String>,
     /// `streaming`, `unit`, `head` or `datagram`.
     pub class: String,
-    /// Bytes of a pattern's beginning that may wait for the rest.
-    pub window_bytes: u32,
+    /// Bytes that may be the beginning of a match, and wait for the rest of it.
+    pub pattern_hold_bytes: u32,
     /// Why it does not stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
 
-/// A measure, not a time: what grows with the patches, and what a message that concerns none of them meets.
+/// A measure, not a time. It counts the work that grows with the patches, for messages that concern
+/// them and for those that do not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Cost {
     /// Fields the decoder has to find.
     pub fields: usize,
-    /// Passes over bytes of fields: automata that run whatever the message.
+    /// Passes over bytes of fields: automata that run for every message.
     pub automata: usize,
-    /// Rules no cheap guard was found for: their conditions are evaluated for every unit.
+    /// Rules without a cheap precondition: their conditions are evaluated for every unit.
     pub every_unit_rules: usize,
     /// Tests in all conditions, evaluated only for candidates.
     pub tests: usize,
 }
 
-/// Says what `plan` does.
+/// Explains `plan`.
 pub fn explain(plan: &Plan) -> Explanation {
     Explanation { modules: plan.modules.iter().map(|module| of_module(plan, module)).collect() }
 }
@@ -135,9 +137,9 @@ fn of_side(plan: &Plan, module: &Module, direction: Direction) -> SideExplanatio
         .iter()
         .map(|rule| {
             let need = HeldRule::new(protocol, &side.wanted, rule).need();
-            let (class, window_bytes, why) = match need {
+            let (class, pattern_hold_bytes, why) = match need {
                 _ if module.transport == Transport::Udp => ("datagram", 0, None),
-                HoldNeed::Streaming(window) => ("streaming", window, None),
+                HoldNeed::Streaming(bytes) => ("streaming", bytes, None),
                 HoldNeed::Unit(why) => ("unit", 0, Some(why)),
                 HoldNeed::Head(why) => ("head", 0, Some(why)),
             };
@@ -147,7 +149,7 @@ fn of_side(plan: &Plan, module: &Module, direction: Direction) -> SideExplanatio
                 does: verbs::words(&rule.transform, protocol.refusals),
                 field: rule.target.map(|slot| hold::shown(protocol, &side.wanted, slot)),
                 class: class.to_owned(),
-                window_bytes,
+                pattern_hold_bytes,
                 why,
             }
         })
@@ -212,8 +214,8 @@ impl fmt::Display for Explanation {
                         write!(f, " on {field}")?;
                     }
                     write!(f, " [{}", rule.class)?;
-                    if rule.window_bytes > 0 {
-                        write!(f, ", window of {} bytes", rule.window_bytes)?;
+                    if rule.pattern_hold_bytes > 0 {
+                        write!(f, ", holds {} bytes of a partial match", rule.pattern_hold_bytes)?;
                     }
                     if let Some(why) = &rule.why {
                         write!(f, ": {why}")?;
@@ -223,7 +225,7 @@ impl fmt::Display for Explanation {
                 let cost = side.cost;
                 writeln!(
                     f,
-                    "    cost: {} fields, {} automata, {} unguarded rules, {} tests",
+                    "    cost: {} fields, {} automata, {} rules without a precondition, {} tests",
                     cost.fields, cost.automata, cost.every_unit_rules, cost.tests
                 )?;
             }

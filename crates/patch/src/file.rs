@@ -1,6 +1,6 @@
-//! A patch file as written: the keys there are and the shapes of their values. Nothing here is promised to make sense
-//! together; [`crate::Patch`] is the checked form. The JSON Schema is generated from these types, their docs being its
-//! descriptions.
+//! A patch file as written: the keys there are and the shapes of their values. Keys may still
+//! contradict one another; [`crate::Patch`] is the checked form. The JSON Schema is generated from
+//! these types, its descriptions from their docs.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error as _};
@@ -9,18 +9,19 @@ use crate::bytes::ByteString;
 use crate::verbs::RuleFile;
 use crate::yaml::{List, Spanned};
 
-/// One patch: which flaw it stands in for, its scope, its rules and its test cases.
+/// One patch: the fix that it replaces, its scope, its rules and its test cases.
 #[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PatchFile {
-    /// The patch's name, unique in a set: metrics and reports carry it. Lower-case letters, digits, `-`, `.` and `_`.
+    /// The patch's name, unique in a set: metrics and reports carry it. Lower-case letters, digits,
+    /// `-`, `.` and `_`.
     pub patch: Spanned<String>,
     /// One line for people.
     pub title: String,
     /// CVE numbers the vendor's fix closes.
     #[serde(default)]
     pub cve: Vec<Spanned<String>>,
-    /// The vendor's own fix, which this patch stands in for.
+    /// The vendor's own fix, which this patch replaces for a while.
     #[serde(default)]
     pub vendor_fix: Option<VendorFix>,
     /// Which products and versions need it.
@@ -29,18 +30,19 @@ pub struct PatchFile {
     /// Until when the real patch is postponed (YYYY-MM-DD): metric and warning once it has passed.
     #[serde(default)]
     pub postpone_until: Option<Date>,
-    /// The protocol's name; it brings its transports and default ports. `wirepatch fields` lists them.
+    /// The protocol's name; it brings its transports and default ports. `wirepatch fields` lists
+    /// them.
     pub protocol: Spanned<String>,
     /// Narrows or moves where the patch applies.
     #[serde(default)]
     pub scope: Option<ScopeFile>,
-    /// How the patch stands to the vendor's fix.
+    /// How the patch relates to the vendor's fix.
     #[serde(default)]
     pub equivalence: Option<Equivalence>,
     /// Advisories, commits, write-ups.
     #[serde(default)]
     pub references: Vec<String>,
-    /// What it does. They run in this order, each on what the one before left.
+    /// The rules. They run in this order, each on the result of the one before.
     pub rules: Spanned<List<RuleFile>>,
     /// Cases that `wirepatch test` runs through the whole pipeline.
     #[serde(default)]
@@ -93,7 +95,7 @@ pub enum DirectionName {
     Response,
 }
 
-/// How a patch stands to the vendor's fix.
+/// How a patch relates to the vendor's fix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Equivalence {
@@ -105,16 +107,16 @@ pub enum Equivalence {
     Stricter,
     /// Closes some of the ways in, not all.
     Partial,
-    /// Not what the fix does, but the flaw cannot be reached.
+    /// Not the fix, but the flaw cannot be reached.
     Workaround,
 }
 
-/// One test case: what goes in, and what must come out. Either `request` or `response` with its expectation, or a
-/// `conversation` of such steps.
+/// One test case: bytes that are sent, and bytes that must arrive. Either `request` or `response`
+/// with its expectation, or a `conversation` of such steps.
 #[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestFile {
-    /// What the case shows.
+    /// The behaviour that the case shows.
     pub name: Spanned<String>,
     /// Bytes towards the server.
     #[serde(default)]
@@ -131,13 +133,15 @@ pub struct TestFile {
     /// Expect nothing to arrive.
     #[serde(default)]
     pub dropped: bool,
-    /// Expect the connection to be reset, or to end in order behind `reply` (a datagram: nothing to arrive).
+    /// Expect the connection to be reset, or to end in order behind `reply` (a datagram: nothing to
+    /// arrive).
     #[serde(default)]
     pub closed: bool,
     /// Expect nothing to arrive and these bytes to come back.
     #[serde(default)]
     pub reply: Option<ByteString>,
-    /// Several messages of one connection, in order. A step without an expectation is expected unchanged.
+    /// Several messages of one connection, in order. A step without an expectation is expected
+    /// unchanged.
     #[serde(default)]
     pub conversation: List<StepFile>,
     /// Which transport, where the patch is for both; datagrams by default.
@@ -206,7 +210,8 @@ impl Date {
         if !(1..=month_days).contains(&day) || year < 1970 {
             return None;
         }
-        // Days since 1970-01-01, years counted from March so that the leap day is the last of its year.
+        // Days since 1970-01-01, years counted from March so that the leap day is the last of its
+        // year.
         let (march_year, march_month) =
             if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
         let days = 365 * march_year + march_year / 4 - march_year / 100

@@ -1,5 +1,5 @@
-//! How much of a unit a rule has to see before it can act: nothing more than is there, the whole unit, or the whole message
-//! head. What the compiler's streaming and hold classes rest on.
+//! How much of a message a rule has to see before it can act: the bytes at hand, the whole unit, or
+//! the whole message head. The compiler's streaming and hold classes come from here.
 
 use plan::{Bound, Compare, Condition, Measure, Operand, Rule, StreamingClass, Test, Transform};
 use proto::{FieldDef, Protocol, Slot, Wanted};
@@ -33,7 +33,7 @@ impl<'r> HeldRule<'r> {
         Self { protocol, wanted, target: *target, when, transform }
     }
 
-    /// What it needs over TCP.
+    /// Its need over TCP.
     pub(crate) fn need(self) -> HoldNeed {
         let uses = slots::of(self.when);
         let class = self.transform.traits().class;
@@ -65,10 +65,13 @@ impl<'r> HeldRule<'r> {
         let bytes = match class {
             StreamingClass::EachByte => 0,
             StreamingClass::PartialMatch(bytes) => bytes,
-            _ if self.transform.pattern().is_some() => {
-                return Err("a match of its pattern may be of any length".to_owned());
+            StreamingClass::Unit | StreamingClass::Elements | StreamingClass::Message => {
+                return Err(match self.transform.pattern() {
+                    Some(_) => "a match of its pattern may be of any length",
+                    None => "it works on the whole field",
+                }
+                .to_owned());
             }
-            _ => return Err("it works on the whole field".to_owned()),
         };
         let slot = self.target.ok_or_else(|| "it works on the whole unit".to_owned())?;
         let def = self.def(slot).filter(|def| def.streams);
@@ -86,8 +89,9 @@ impl<'r> HeldRule<'r> {
         Ok(bytes)
     }
 
-    /// Whether `earlier` is known when the first bytes of `slot` are there. Plain fields that the table lists before it, in
-    /// one unit, are. Fields of the same element, or of other lines, are not.
+    /// Whether `earlier` is known when the first bytes of `slot` are there. Plain fields that the
+    /// table lists before it, in one unit, are. Fields of the same element, or of other lines, are
+    /// not.
     fn comes_before(self, earlier: Slot, slot: Slot) -> bool {
         let (Some(def), Some(earlier_def)) = (self.def(slot), self.def(earlier)) else {
             return false;

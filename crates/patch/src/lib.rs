@@ -1,9 +1,10 @@
 //! YAML patches to a checked plan.
 //!
-//! Holds:     the patch file's keys ([`file`]), the condition language, the compiler ([`compile`]), the diagnostics, and
-//!            the YAML reader they share with the configuration ([`yaml`]).
-//! Promises:  a patch that is accepted is typed against its protocol's fields and can be run; everything wrong with a file
-//!            is reported at once, each with file, line, column, the source line and what to write instead.
+//! Holds:     the patch file's keys ([`file`]), the condition language, the compiler ([`compile`]),
+//!            the diagnostics, and the YAML reader they share with the configuration ([`yaml`]).
+//! Promises:  a patch that is accepted is typed against its protocol's fields and can be run;
+//!            everything wrong with a file is reported at once, each with file, line, column, the
+//!            source line and a help.
 //! Never:     sees a packet, or runs a rule.
 #![warn(missing_docs)]
 
@@ -47,7 +48,7 @@ pub fn protocols() -> impl Iterator<Item = &'static str> {
     proto::DECODERS.iter().map(|decoder| decoder.protocol().name)
 }
 
-// Types of the waist that stand in this interface, for crates above that have no other business with it.
+// Types of the layer below in this interface, for crates above that have no other business with it.
 pub use proto::Transport;
 
 #[cfg(test)]

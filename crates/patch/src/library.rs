@@ -11,7 +11,7 @@ use stage::Direction;
 use crate::condition::RuleContext;
 use crate::diagnostic::{Diagnostic, Place, SourceFile};
 use crate::file::{DirectionName, Equivalence, PatchFile, TransportName};
-use crate::rule::{Answers, CheckedRule, Mistakes, RuleReader};
+use crate::rule::{CheckedRule, MayAnswer, Mistakes, RuleReader};
 use crate::spelling::nearest;
 use crate::test_case::{CaseContext, TestCase};
 use crate::yaml::from_source;
@@ -42,7 +42,7 @@ pub struct Patch {
     pub affects: Option<String>,
     /// Until when the real patch is postponed, Unix seconds.
     pub postpone_until: Option<i64>,
-    /// How it stands to the fix.
+    /// How it relates to the fix.
     pub equivalence: Option<Equivalence>,
     /// Where to read more.
     pub references: Vec<String>,
@@ -54,7 +54,7 @@ pub struct Patch {
     pub scope: Vec<(Transport, Vec<u16>)>,
     /// Its test cases.
     pub tests: Vec<TestCase>,
-    /// Where `patch:` and `protocol:` stand, for diagnostics about the whole.
+    /// Where `patch:` and `protocol:` are, for diagnostics about the whole.
     pub(crate) name_place: Place,
     pub(crate) protocol_place: Place,
     pub(crate) rules: Vec<CheckedRule>,
@@ -75,7 +75,7 @@ impl std::fmt::Debug for Patch {
 }
 
 impl Patch {
-    /// Reads and checks one file's text; `name` is what diagnostics call it.
+    /// Reads and checks one file's text; diagnostics call it `name`.
     ///
     /// # Errors
     /// Everything that is wrong with it.
@@ -103,7 +103,7 @@ impl Patch {
         }
     }
 
-    /// The protocol it speaks of.
+    /// Its protocol.
     pub fn protocol(&self) -> &'static Protocol {
         self.decoder.protocol()
     }
@@ -184,10 +184,10 @@ fn unknown_protocol(
 }
 
 /// Whether the patch may answer a message everywhere it applies.
-fn answers(decoder: &dyn Decoder, scope: &[(Transport, Vec<u16>)]) -> Answers {
+fn answers(decoder: &dyn Decoder, scope: &[(Transport, Vec<u16>)]) -> MayAnswer {
     let over_tcp = scope.iter().any(|(transport, _)| *transport == Transport::Tcp);
     let counted = decoder.outstanding_responses(&decoder.start()).is_some();
-    if over_tcp && !counted { Answers::NotOverTcp } else { Answers::Possible }
+    if over_tcp && !counted { MayAnswer::NotOverTcp } else { MayAnswer::Possible }
 }
 
 fn read_rules(
@@ -281,7 +281,11 @@ fn scope(
         }
         if ports.is_empty() {
             let message = "no port is in scope".to_owned();
-            found.push(refuse(ports.place, message, "leave `ports` out for the protocol's own"));
+            found.push(refuse(
+                ports.place,
+                message,
+                "leave `ports` out for the protocol's own ports",
+            ));
             return None;
         }
     }
@@ -302,7 +306,8 @@ fn scope(
     Some(scope)
 }
 
-/// Reads every patch in `paths`: files as they are, directories searched for `*.yaml` and `*.yml`, in order of name.
+/// Reads every patch in `paths`: files as they are, directories searched for `*.yaml` and `*.yml`,
+/// in order of name.
 ///
 /// # Errors
 /// Everything that is wrong with any of them, and names that are there twice.

@@ -1,4 +1,4 @@
-//! Names of fields and functions, and what is said when one is wrong.
+//! Names of fields and directions, and the messages about wrong ones.
 
 use proto::{FieldDef, FieldKind, Protocol};
 use stage::Direction;
@@ -25,7 +25,7 @@ pub(crate) fn unknown(
                 "`{name}` is a field of {}, and this patch is for {}",
                 other.name, protocol.name
             ),
-            Some("a patch speaks of one protocol; another one takes a patch of its own".to_owned()),
+            Some("a patch has one protocol: write a second patch for the other".to_owned()),
         );
     }
     let known = protocol.fields.iter().map(|field| field.name);

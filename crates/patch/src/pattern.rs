@@ -1,4 +1,4 @@
-//! Patterns and byte classes, with words for what is wrong with one.
+//! Patterns and byte classes, and the messages about wrong ones.
 
 use plan::pattern::PatternError;
 use plan::{ByteSet, Pattern};
@@ -6,7 +6,7 @@ use regex_automata::dfa::Automaton;
 
 use crate::bytes::show;
 
-/// A message, and what to do.
+/// A message, and a help.
 pub(crate) type Refused = (String, Option<String>);
 
 /// One literal.
@@ -20,8 +20,8 @@ pub(crate) fn regex(text: &str, ignore_case: bool) -> Result<Pattern, Refused> {
     Pattern::regex(text, ignore_case).map_err(refused)
 }
 
-/// A condition's string as the text of a regular expression: bytes that are no ASCII become `\xNN`, since expressions are
-/// over bytes. A raw string is taken as it is.
+/// A condition's string as the text of a regular expression: bytes that are no ASCII become `\xNN`,
+/// since expressions are over bytes. A raw string is taken as it is.
 pub(crate) fn regex_text(bytes: &[u8], raw: bool) -> String {
     if raw && let Ok(text) = core::str::from_utf8(bytes) {
         return text.to_owned();
@@ -54,7 +54,8 @@ fn refused(error: PatternError) -> Refused {
             Some("shorten its counted repetitions, or split it into several rules".to_owned()),
         ),
         PatternError::Syntax(words) => {
-            // The parser draws the expression and an arrow under it; its last line is what is wrong.
+            // The parser draws the expression and an arrow under it; its last line names the
+            // mistake.
             let last = words.lines().last().unwrap_or_default();
             let what = last.strip_prefix("error: ").unwrap_or(last);
             (format!("this is no regular expression: {what}"), None)
@@ -62,7 +63,7 @@ fn refused(error: PatternError) -> Refused {
     }
 }
 
-/// A class of bytes: each byte stands for itself, `a-z` for a range; `-` at either end for itself.
+/// A class of bytes. Each byte means itself, `a-z` a range, and `-` at either end itself.
 pub(crate) fn byte_set(class: &[u8]) -> Result<ByteSet, String> {
     let mut set = ByteSet::new();
     let mut rest = class;
@@ -87,9 +88,10 @@ pub(crate) fn byte_set(class: &[u8]) -> Result<ByteSet, String> {
     }
 }
 
-/// Whether bytes *before* `with` can make a match together with its beginning. Called for replacements that are not
-/// shorter than what they replace: each such match would be replaced in turn, and the field might grow without bound. (A
-/// match of its end with bytes *after* it is harmless: each takes up a byte of input.)
+/// Whether bytes *before* `with` can make a match together with its beginning. Asked of
+/// replacements that are as long as a match: each new match would be replaced in turn, and the
+/// field might grow without bound. (A match of its end with bytes *after* it is harmless: each
+/// takes up a byte of input.)
 pub(crate) fn may_match_back(pattern: &Pattern, with: &[u8]) -> bool {
     if with.is_empty() {
         return false;
@@ -103,7 +105,8 @@ pub(crate) fn may_match_back(pattern: &Pattern, with: &[u8]) -> bool {
     let with = fold(with);
     pattern.literals.iter().any(|literal| {
         let literal = fold(literal);
-        // A tail that the literal also begins with is no danger: the bytes before would have matched with the literal.
+        // A tail that the literal also begins with is no danger: the bytes before would have
+        // matched with the literal.
         (1..literal.len()).any(|from| {
             let tail = literal.get(from..).unwrap_or_default();
             with.starts_with(tail) && !literal.starts_with(tail)
@@ -111,7 +114,8 @@ pub(crate) fn may_match_back(pattern: &Pattern, with: &[u8]) -> bool {
     })
 }
 
-/// From every state the automaton can be in after some bytes: does reading `with` end a match, or may one go on after it?
+/// From every state the automaton can be in after some bytes: does reading `with` end a match, or
+/// may one go on after it?
 fn automaton_reads(automaton: &regex_automata::dfa::dense::DFA<Vec<u32>>, with: &[u8]) -> bool {
     use regex_automata::Anchored;
     use regex_automata::util::start::Config;
@@ -119,7 +123,8 @@ fn automaton_reads(automaton: &regex_automata::dfa::dense::DFA<Vec<u32>>, with: 
     let Ok(start) = automaton.start_state(&Config::new().anchored(Anchored::Yes)) else {
         return true;
     };
-    // The automaton tells a match one byte late, so a state may be alive only to say what was there before it.
+    // The automaton reports a match one byte late: a state may be alive only for a match that has
+    // ended.
     let goes_on = |state| {
         automaton.is_match_state(automaton.next_eoi_state(state))
             || (0..=u8::MAX).any(|byte| !automaton.is_dead_state(automaton.next_state(state, byte)))

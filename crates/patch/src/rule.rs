@@ -1,4 +1,5 @@
-//! From a rule as written to a rule that can run: exactly one verb, its operands and no others, on a field that takes it.
+//! From a rule as written to a rule that can run: exactly one verb, its operands and no others, on
+//! a field that takes it.
 
 mod build;
 mod mistakes;
@@ -13,16 +14,17 @@ use crate::names::kind_words;
 use crate::verbs::row::{Operands, VerbRow, key_of};
 use crate::verbs::{RuleFile, VERBS, WrittenOperand, WrittenVerb};
 use crate::yaml::{Spanned, place_within};
-pub(crate) use build::{Answers, TransformBuilder};
+pub(crate) use build::{MayAnswer, TransformBuilder};
 pub(crate) use mistakes::Mistakes;
 
 /// A rule whose field exists and takes its verb.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckedRule {
-    /// Where the verb's field stands.
+    /// Where the verb's field is.
     pub(crate) place: Place,
     pub(crate) verb: &'static str,
-    /// The condition as written, blanks evened out: two rules with the same text have the same condition.
+    /// The condition as written, blanks evened out: two rules with the same text have the same
+    /// condition.
     pub(crate) when_text: String,
     /// `None`: messages of both directions.
     pub(crate) direction: Option<Direction>,
@@ -37,7 +39,7 @@ pub(crate) struct RuleReader<'a> {
     pub(crate) mistakes: Mistakes<'a>,
     /// Where the list of rules is, for a rule with no verb at all.
     pub(crate) list: Place,
-    pub(crate) answers: Answers,
+    pub(crate) answers: MayAnswer,
 }
 
 impl RuleReader<'_> {
@@ -192,7 +194,7 @@ impl RuleReader<'_> {
                 let Some(key) = key else {
                     self.mistakes.refuse(
                         field.place,
-                        "a key stands in double quotes and brackets",
+                        "a key is written in double quotes and brackets",
                         format!("write {}[\"…\"]", name.trim()),
                     );
                     return None;

@@ -1,9 +1,10 @@
-//! Which slots a compiled condition reads, and renumbering them from a patch's own numbering to a module's.
+//! Which slots a compiled condition reads, and renumbering them from a patch's own numbering to a
+//! module's.
 
 use plan::{ByteSource, ByteTest, Condition, Operand, Test};
 use proto::Slot;
 
-/// What a condition wants of a slot.
+/// How a condition uses a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
     /// Whether it occurs.

@@ -1,6 +1,6 @@
 //! The nearest valid name.
 
-/// The candidate fewest edits away from `wrong`, if it is near enough to be what was meant.
+/// The candidate fewest edits away from `wrong`, if it is near enough to be meant.
 pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let bound = (wrong.chars().count() / 3).clamp(1, 6);
     candidates
@@ -11,13 +11,14 @@ pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -
         .map(|(_, candidate)| candidate)
 }
 
-/// `uri` for `http.request.uri`: the author forgot what comes before.
+/// `uri` for `http.request.uri`: the author forgot the beginning.
 fn last_part(wrong: &str, candidate: &str) -> bool {
     wrong.len() >= 3
         && candidate.strip_suffix(wrong).is_some_and(|before| before.ends_with(['.', '_']))
 }
 
-/// Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours, without case.
+/// Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours, without
+/// case.
 fn distance(a: &str, b: &str) -> usize {
     let a: Vec<char> = a.chars().flat_map(char::to_lowercase).collect();
     let b: Vec<char> = b.chars().flat_map(char::to_lowercase).collect();

@@ -9,14 +9,15 @@ use crate::bytes::ByteString;
 use crate::diagnostic::{Diagnostic, Place, SourceFile};
 use crate::file::{StepFile, TestFile, TransportName};
 
-/// One case: messages of one connection (or between one pair of ports), in order, and what each must become.
+/// One case: messages of one connection (or between one pair of ports), in order, and the expected
+/// result of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestCase {
-    /// What it shows.
+    /// The behaviour that it shows.
     pub name: String,
-    /// Where its name stands, for a diagnostic when it fails.
+    /// Where its name is, for a diagnostic when it fails.
     pub place: Place,
-    /// What carries it.
+    /// Its transport.
     pub transport: Transport,
     /// The server's port: the patch's first.
     pub port: u16,
@@ -31,13 +32,13 @@ pub struct TestCase {
 pub struct TestStep {
     /// Whose.
     pub direction: Direction,
-    /// What is sent.
+    /// The bytes sent.
     pub input: Vec<u8>,
-    /// What must come of it.
+    /// The result that it must have.
     pub expect: Expect,
 }
 
-/// What must come of a step.
+/// The result that a step must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
     /// These bytes arrive.
@@ -52,12 +53,13 @@ pub enum Expect {
     Reply(ExpectedReply),
 }
 
-/// What comes back.
+/// An answer that comes back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpectedReply {
     /// These bytes.
     pub reply: Vec<u8>,
-    /// What arrives at the other end all the same: nothing, unless the step has more in it than what is answered.
+    /// The bytes that still arrive at the other end: none, unless only a part of the step is
+    /// answered.
     pub becomes: Vec<u8>,
     /// The connection ends with it.
     pub ends: bool,
@@ -69,8 +71,8 @@ pub(crate) struct CaseContext<'a> {
     pub(crate) scope: &'a [(Transport, Vec<u16>)],
 }
 
-/// What is wrong, and what to write instead.
-type Complaint = (&'static str, &'static str);
+/// A mistake, and a help.
+type CaseMistake = (&'static str, &'static str);
 
 impl TestCase {
     pub(crate) fn read(
@@ -78,7 +80,7 @@ impl TestCase {
         context: &CaseContext<'_>,
     ) -> Result<Self, Box<Diagnostic>> {
         let place = test.name.place;
-        let wrong = |place: Place, (message, help): Complaint| {
+        let wrong = |place: Place, (message, help): CaseMistake| {
             Box::new(Diagnostic::new(context.file, place, message).help(help))
         };
         let Some((transport, ports)) = carrier(test, context.scope) else {
@@ -124,7 +126,7 @@ fn carrier<'s>(
 }
 
 /// The steps of the conversation; the message of the case itself is one.
-fn steps(test: &TestFile) -> Result<Vec<StepFile>, Complaint> {
+fn steps(test: &TestFile) -> Result<Vec<StepFile>, CaseMistake> {
     let own = StepFile {
         request: test.request.clone(),
         response: test.response.clone(),
@@ -164,7 +166,7 @@ fn expectations(step: &StepFile) -> usize {
 }
 
 impl TestStep {
-    fn read(step: StepFile) -> Result<Self, Complaint> {
+    fn read(step: StepFile) -> Result<Self, CaseMistake> {
         if expectations(&step) > 1 {
             return Err((
                 "a message is expected to do one thing",

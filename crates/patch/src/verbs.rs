@@ -1,7 +1,7 @@
 //! The verbs of the patch language: one row each, and one arm in [`words`].
 //!
-//! Holds:     the table. From it come the keys of a rule, the JSON Schema, the checks of operands and fields with what to
-//!            write instead, and the reference in `docs/patch-language.md`.
+//! Holds:     the table. From it come the keys of a rule, the JSON Schema, the checks of operands
+//!            and fields with their helps, and the reference in `docs/patch-language.md`.
 //! Promises:  a verb that is in the table is known everywhere in this crate.
 //! Never:     names a verb outside of this file, but in tests.
 

@@ -1,8 +1,9 @@
 //! The verbs, as rules carry them, and the table of their traits.
 //!
-//! Holds:     [`Transform`], and of each verb one row in [`Transform::traits`] and one arm in [`Transform::acts_on`].
-//! Promises:  the index and the compiler ask the table and know no verb by name; where one runs in a way of its own (the
-//!            fused program), it is in `index/program.rs`.
+//! Holds:     [`Transform`], and of each verb one row in [`Transform::traits`] and one arm in
+//!            [`Transform::acts_on`].
+//! Promises:  the index and the compiler ask the table and know no verb by name; where one runs in
+//!            a way of its own (the fused program), it is in `index/program.rs`.
 //! Never:     changes a byte: `engine` has a function for each.
 
 use core::slice::from_ref;
@@ -68,7 +69,8 @@ impl ByteSet {
     }
 }
 
-/// What a rule does to its target field. Several rules on one field run in rule order, each on what the one before left.
+/// What a rule does to its target field. Several rules on one field run in rule order, each on what
+/// the one before left.
 #[derive(Clone, Debug)]
 pub enum Transform {
     /// Keeps the first `to` bytes.
@@ -145,10 +147,12 @@ pub enum Transform {
     Discard,
     /// The message or datagram goes no further.
     Drop,
-    /// The message is swallowed and answered, behind the answers that the server owes to those before it.
+    /// The message is swallowed and answered, behind the answers that the server owes to those
+    /// before it.
     Refuse(Reply),
-    /// Both ends of the connection are reset; with a reply, it is given as for [`Transform::Refuse`], and the connection ends in order
-    /// behind it. A datagram is dropped, or answered.
+    /// Both ends of the connection are reset; with a reply, it is given as for
+    /// [`Transform::Refuse`], and the connection ends in order behind it. A datagram is dropped, or
+    /// answered.
     Close(Option<Reply>),
 }
 
@@ -167,7 +171,8 @@ pub enum Reply {
 /// What `normalize` makes canonical.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Normalization {
-    /// Dot segments removed (RFC 3986 section 5.2.4), percent-encoded dots and slashes included, never above the root.
+    /// Dot segments removed (RFC 3986 section 5.2.4), percent-encoded dots and slashes included,
+    /// never above the root.
     Path,
     /// Runs of SP and HTAB become one SP; none at the ends.
     WhiteSpace,
@@ -202,7 +207,8 @@ pub enum Verdict<'t> {
 pub enum StreamingClass {
     /// Each byte on its own, at a known offset in the field: works on open fields, holds nothing.
     EachByte,
-    /// Up to this many bytes that may be the beginning of a match: works on open fields, holds those.
+    /// Up to this many bytes that may be the beginning of a match: works on open fields, holds
+    /// those.
     PartialMatch(u32),
     /// The whole field, element or unit.
     Unit,
@@ -233,8 +239,8 @@ pub enum LengthEffect {
     Changes,
 }
 
-/// The fields that a transform changes: a necessary condition on one occurrence of its target. The index looks it up, so a
-/// message without such a field costs nothing.
+/// The fields that a transform changes: a necessary condition on one occurrence of its target. The
+/// index looks it up, so a message without such a field costs nothing.
 #[derive(Clone, Copy, Debug)]
 pub enum Concerns<'t> {
     /// Every occurrence.
@@ -256,8 +262,8 @@ pub enum Concerns<'t> {
     MoreThan(u32),
 }
 
-/// What holds for the field, or for the message, once the transform has run. The compiler refuses two rules whose bounds
-/// exclude each other.
+/// What holds for the field, or for the message, once the transform has run. The compiler refuses
+/// two rules whose bounds exclude each other.
 #[derive(Clone, Copy, Debug)]
 pub enum Bound<'t> {
     /// Nothing that a constant could contradict.

@@ -1,6 +1,7 @@
 //! The rules of one direction of a module.
 //!
-//! Promises:  the first pass numbers the slots, the second finds contradictions, the third decides what is held.
+//! Promises:  the first pass numbers the slots, the second finds contradictions, the third decides
+//!            the hold.
 
 use std::collections::HashMap;
 
@@ -18,7 +19,7 @@ use crate::slots;
 
 /// Where a rule comes from.
 #[derive(Clone, Copy)]
-struct Origin<'a> {
+struct RuleOrigin<'a> {
     patch: &'a Patch,
     rule: &'a CheckedRule,
 }
@@ -31,7 +32,7 @@ pub(super) struct RuleSet<'a, 'f> {
     wanted: Wanted,
     rules: Vec<Rule>,
     /// Of each rule.
-    origins: Vec<Origin<'a>>,
+    origins: Vec<RuleOrigin<'a>>,
     /// Those with a rule here.
     patches: Vec<PatchNo>,
 }
@@ -53,7 +54,8 @@ impl<'a, 'f> RuleSet<'a, 'f> {
         }
     }
 
-    /// Adds the rules that a patch has for this direction, their slots in the numbering of this set.
+    /// Adds the rules that a patch has for this direction, their slots in the numbering of this
+    /// set.
     pub(super) fn add(&mut self, no: PatchNo, patch: &'a Patch, direction: Direction) {
         let mine =
             patch.rules.iter().filter(|rule| rule.direction.is_none_or(|own| own == direction));
@@ -72,7 +74,7 @@ impl<'a, 'f> RuleSet<'a, 'f> {
             slots::each(&mut when, &mut |old, _| *old = slot(*old));
             let target = rule.target.map(&mut slot);
             self.rules.push(Rule { patch: no, target, when, transform: rule.transform.clone() });
-            self.origins.push(Origin { patch, rule });
+            self.origins.push(RuleOrigin { patch, rule });
         }
     }
 
@@ -138,7 +140,8 @@ impl<'a, 'f> RuleSet<'a, 'f> {
         for (no, (rule, origin)) in self.rules.iter().zip(&self.origins).enumerate() {
             match rule.target {
                 Some(target) => by_target.entry(target).or_default().push(no),
-                // Two verdicts contradict each other only on the same condition; else the first that applies decides.
+                // Two verdicts contradict each other only on the same condition; else the first
+                // that applies decides.
                 None => by_text.entry(&origin.rule.when_text).or_default().push(no),
             }
         }
@@ -175,7 +178,7 @@ impl<'a, 'f> RuleSet<'a, 'f> {
 }
 
 /// Two rules and why they contradict each other.
-fn contradiction(first: Origin<'_>, second: Origin<'_>, why: String) -> Diagnostic {
+fn contradiction(first: RuleOrigin<'_>, second: RuleOrigin<'_>, why: String) -> Diagnostic {
     let names = (&first.patch.name, &second.patch.name);
     let message = if names.0 == names.1 {
         format!("two rules of `{}` contradict each other", names.0)
@@ -187,17 +190,17 @@ fn contradiction(first: Origin<'_>, second: Origin<'_>, why: String) -> Diagnost
         .label(format!("this `{}`", second.rule.verb))
         .other(&first.patch.file, first.rule.place, and_this)
         .note(why)
-        .help("leave one of them out of the group, or part them by their conditions")
+        .help("leave one of them out of the group, or tell them apart by their conditions")
 }
 
-/// What is wrong with a rule that needs a hold: it has to be decidable within the limit.
+/// The mistake of a rule that needs more held back than the limit allows.
 fn not_within(
     options: &Options,
     held: HeldRule<'_>,
-    origin: Origin<'_>,
+    origin: RuleOrigin<'_>,
     why: &str,
 ) -> Option<Diagnostic> {
-    let Origin { patch, rule } = origin;
+    let RuleOrigin { patch, rule } = origin;
     if let Some(slot) = held.endless() {
         let field = hold::shown(held.protocol, held.wanted, slot);
         let message = format!("`{}` cannot be run on `{field}` as it streams by", rule.verb);
@@ -229,7 +232,8 @@ fn clashes(
     let mut found = Vec::new();
     let numbered: Vec<(usize, &Transform)> =
         same.iter().filter_map(|&no| rules.get(no).map(|rule| (no, &rule.transform))).collect();
-    // Patterns contradict nothing by their constants: those of the many patches of a field stay out of the pairing.
+    // Patterns contradict nothing by their constants: those of the many patches of a field stay out
+    // of the pairing.
     let bounds: Vec<_> =
         numbered.iter().filter(|(_, transform)| transform.pattern().is_none()).collect();
     for (at, (earlier, first)) in bounds.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! From a tree to a typed, compiled condition. Finds every mistake of a condition, not only the first.
+//! From a tree to a typed, compiled condition. Finds every mistake of a condition, not only the
+//! first.
 
 mod values;
 
@@ -61,7 +62,7 @@ impl<'k, 'a> Checker<'k, 'a> {
             ExprKind::Field(..) => {
                 let (slot, def) = self.field(expr)?;
                 if def.kind == FieldKind::Uint(1) {
-                    // Wireshark takes it, and it is always true: not what anybody means.
+                    // Wireshark takes it, and it is always true. Nobody means that.
                     return self.complain(
                         Complaint::new(
                             expr.at,
@@ -129,7 +130,7 @@ impl<'k, 'a> Checker<'k, 'a> {
         compiled.into_iter().collect()
     }
 
-    /// A number standing alone: true unless 0, as in Wireshark's `tcp.flags & 0x02`.
+    /// A number alone: true unless 0, as in Wireshark's `tcp.flags & 0x02`.
     fn not_zero(&mut self, expr: &Expr) -> Option<Condition> {
         let is_number = match self.type_of(expr) {
             ExprType::Number => true,
@@ -149,7 +150,7 @@ impl<'k, 'a> Checker<'k, 'a> {
         }))
     }
 
-    /// What `expr` yields, without complaint: whoever asks goes on to compile it.
+    /// The type of `expr`. It reports no mistake: the caller goes on to compile the expression.
     fn type_of(&self, expr: &Expr) -> ExprType {
         match &expr.kind {
             ExprKind::And(_)
@@ -163,7 +164,7 @@ impl<'k, 'a> Checker<'k, 'a> {
                     FieldKind::Uint(_) | FieldKind::Bool => ExprType::Number,
                     FieldKind::Bytes | FieldKind::Text => ExprType::Bytes,
                 },
-                // Compiled as what the other side wants; the field is complained about then.
+                // Its mistake is reported when it is compiled.
                 None => ExprType::Bytes,
             },
             ExprKind::Call(name, _, arguments) => {

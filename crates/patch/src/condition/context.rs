@@ -1,4 +1,4 @@
-//! What a rule is checked against.
+//! The protocol, direction and slots that a rule is checked against.
 
 use proto::{FieldDef, Protocol, Slot, Wanted};
 use stage::Direction;
@@ -10,11 +10,11 @@ use crate::names;
 /// Shared by a rule's condition and its target.
 pub(crate) struct RuleContext<'a> {
     pub(crate) protocol: &'static Protocol,
-    /// Every protocol there is, to say whose a strange field is.
+    /// Every protocol, to name the one that has an unknown field.
     pub(crate) others: &'a [&'static Protocol],
     /// Collects slots.
     pub(crate) wanted: &'a mut Wanted,
-    /// The direction the rule has to have, and what says so.
+    /// The direction that the rule has to have, and the word that fixes it.
     pub(crate) direction: Option<(Direction, String)>,
 }
 
@@ -31,10 +31,10 @@ impl RuleContext<'_> {
             return Err(Complaint { help, ..Complaint::new(at, message) });
         };
         match (def.keyed, key) {
-            // Of a field that may repeat, the bare name means each of them, whatever its key.
+            // The bare name of a field that may repeat means each of them, with any key.
             (true, None) if !def.repeated => {
                 return Err(Complaint::new(at, format!("`{name}` needs a key"))
-                    .help(format!("say which one: {name}[\"…\"]")));
+                    .help(format!("write {name}[\"…\"]")));
             }
             (false, Some(_)) => {
                 return Err(Complaint::new(at, format!("`{name}` takes no key"))

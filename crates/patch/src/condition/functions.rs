@@ -1,6 +1,7 @@
 //! The functions of the condition language: one row each.
 //!
-//! Holds:     the table. The checker, the messages about unknown names and the reference in `docs/patch-language.md` ask it.
+//! Holds:     the table. The checker, the messages about unknown names and the reference in
+//!            `docs/patch-language.md` ask it.
 //! Never:     computes one: `engine::condition` does.
 
 use plan::{ByteSet, ByteStep, ByteTest, Measure};
@@ -12,7 +13,7 @@ pub(crate) struct FunctionRow {
     pub(crate) name: &'static str,
     /// As the manual writes its arguments.
     pub(crate) arguments: &'static [&'static str],
-    /// For the manual: what it yields, without a full stop.
+    /// Its value, for the manual, without a full stop.
     pub(crate) does: &'static str,
     pub(crate) origin: Origin,
     pub(crate) function: Function,
@@ -27,7 +28,7 @@ pub(crate) enum Origin {
     Own,
 }
 
-/// What a call compiles to.
+/// The compiled form of a call.
 #[derive(Clone, Copy)]
 pub(crate) enum Function {
     /// A number of one text.
@@ -44,7 +45,7 @@ pub(crate) enum Function {
     Duplicate,
 }
 
-/// What an expression yields.
+/// The type of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExprType {
     Number,
@@ -147,7 +148,7 @@ pub(crate) static FUNCTIONS: &[FunctionRow] = &[
 ];
 
 impl FunctionRow {
-    /// What a call yields.
+    /// The type of a call.
     pub(crate) const fn yields(&self) -> ExprType {
         match self.function {
             Function::Measure(_) | Function::Count | Function::CountOf => ExprType::Number,

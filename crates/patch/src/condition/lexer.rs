@@ -3,7 +3,7 @@
 use super::tree::TextRange;
 use crate::bytes::{ESCAPES, unescape};
 
-/// What is wrong with a condition's text, and where.
+/// A mistake in a condition's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Complaint {
     pub(crate) at: TextRange,
@@ -54,7 +54,8 @@ impl Token {
     }
 }
 
-/// Longest first, so that `<=` is not read as `<`. Those at the end are Wireshark's, known only to be refused by name.
+/// Longest first, so that `<=` is not read as `<`. Those at the end are Wireshark's, known only to
+/// be refused by name.
 const SIGNS: &[&str] = &[
     "===", "!==", "==", "!=", "~=", "<=", ">=", "&&", "||", "^^", "..", "<", ">", "!", "~", "(",
     ")", "[", "]", "{", "}", ",", ":", "+", "-", "*", "&", "/", "%", "@", "#", "$",

@@ -1,4 +1,5 @@
-//! From tokens to a tree. Precedence is Wireshark's: `or`, `and`, `not`, comparison, `&`, `+ -`, `*`.
+//! From tokens to a tree. Precedence is Wireshark's: `or`, `and`, `not`, comparison, `&`, `+ -`,
+//! `*`.
 
 use super::lexer::{Complaint, Token, tokens};
 use super::tree::{Arithmetic, Expr, ExprKind, Member, Relation, Slice, TextRange};
@@ -323,7 +324,8 @@ impl Parser {
         Ok(Expr { at: (inner.at.0, end), kind: ExprKind::Slice(Box::new(inner), slice) })
     }
 
-    /// Wireshark's slices: `[i]` one byte, `[i:n]` n bytes from i, `[i-j]` both ends included, `[:n]`, `[i:]`.
+    /// Wireshark's slices: `[i]` one byte, `[i:n]` n bytes from i, `[i-j]` both ends included,
+    /// `[:n]`, `[i:]`.
     fn slice(&mut self) -> Result<Slice, Complaint> {
         if self.eat(":", ":") {
             let length = self.offset()?;

@@ -1,4 +1,4 @@
-//! What is said about conditions that are none.
+//! Messages about wrong conditions.
 
 use proto::{FieldDef, FieldKind, Protocol, Transport, Wanted};
 

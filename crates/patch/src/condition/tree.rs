@@ -1,4 +1,4 @@
-//! A condition as parsed: shapes only, nothing typed. Every node knows which bytes of the text it came from.
+//! A parsed condition, not typed yet. Every node knows its bytes of the text.
 
 /// `start..end` in the condition's text.
 pub(super) type TextRange = (usize, usize);
@@ -17,7 +17,7 @@ pub(super) enum ExprKind {
     /// `a or b`.
     Or(Vec<Expr>),
     Not(Box<Expr>),
-    /// Two sides and what stands between them.
+    /// Two sides and the relation between them.
     Compare(Box<Expr>, Relation, Box<Expr>),
     /// `a in {…}`; the flag is `not in`.
     In(Box<Expr>, Vec<Member>, bool),

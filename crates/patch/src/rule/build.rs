@@ -1,5 +1,5 @@
-//! From a verb's operands to its transform: the functions that the rows of [`crate::verbs`] call. Each reports what is
-//! wrong with an operand and then returns `None`.
+//! From a verb's operands to its transform: the functions that the rows of [`crate::verbs`] call.
+//! Each reports a wrong operand and then returns `None`.
 
 use plan::{Normalization, REPLY_BYTES_MAX, Reply, Transform};
 use proto::{FieldDef, FieldKind};
@@ -19,7 +19,7 @@ const VALUE_BYTES_MAX: u64 = 64 * 1024;
 
 /// Whether a message of the protocol can be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answers {
+pub(crate) enum MayAnswer {
     /// An answer takes its place among the server's own.
     Possible,
     /// The patch is for TCP as well, where nobody can tell which answers are outstanding.
@@ -36,7 +36,7 @@ pub(crate) struct TransformBuilder<'b, 'a> {
     /// `None` for a verb on the whole message.
     pub(super) field: Option<&'static FieldDef>,
     pub(super) context: &'b RuleContext<'b>,
-    pub(super) answers: Answers,
+    pub(super) answers: MayAnswer,
 }
 
 impl TransformBuilder<'_, '_> {
@@ -186,7 +186,7 @@ impl TransformBuilder<'_, '_> {
         compiled.map_err(|(message, help)| self.mistakes.report(place, message).help = help).ok()
     }
 
-    /// The pattern, and `with`: no match may come out of what was put in.
+    /// The pattern, and `with`: the bytes put in make no match.
     pub(crate) fn replace(&mut self) -> Option<Transform> {
         let pattern = self.pattern()?;
         let with = self.rule.with.as_ref()?;
@@ -319,7 +319,7 @@ impl TransformBuilder<'_, '_> {
             );
             return None;
         }
-        if self.answers == Answers::NotOverTcp {
+        if self.answers == MayAnswer::NotOverTcp {
             return self.refuse(
                 self.place,
                 format!(

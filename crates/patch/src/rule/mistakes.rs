@@ -9,7 +9,7 @@ pub(crate) struct Mistakes<'a> {
 }
 
 impl Mistakes<'_> {
-    /// Adds one; the caller may add why it is one, and what to write instead.
+    /// Adds one; the caller may add a note and a help.
     pub(crate) fn report(&mut self, place: Place, message: impl Into<String>) -> &mut Diagnostic {
         self.found.push(Diagnostic::new(self.file, place, message));
         // Just pushed.
@@ -17,7 +17,7 @@ impl Mistakes<'_> {
         &mut self.found[last]
     }
 
-    /// Adds one with what to write instead.
+    /// Adds one with a help.
     pub(crate) fn refuse(
         &mut self,
         place: Place,

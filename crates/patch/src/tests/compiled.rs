@@ -44,7 +44,7 @@ fn means(text: &str, expected: &Condition) {
     assert_eq!(format!("{:?}", condition(text)), format!("{expected:?}"), "{text}");
 }
 
-/// Every match takes away more than is put in, so what is put in may match again.
+/// Every match takes away more than is put in, so the bytes put in may match again.
 #[test]
 fn a_replacement_shorter_than_every_match_may_begin_as_the_pattern_ends() {
     good(&patch_text("  - replace: toy.name\n    regex: ',[ ]*,'\n    with: ','\n"));
@@ -249,7 +249,7 @@ fn verbs_compile_to_transforms() {
     ));
 }
 
-/// The class of a single rule over TCP, as `explain` says it.
+/// The class of a single rule over TCP, as `explain` names it.
 #[track_caller]
 fn class(rule: &str) -> (String, u32, bool) {
     let plan = plan(&[good(&patch_text(&format!("  - {rule}\n")))]);
@@ -259,7 +259,7 @@ fn class(rule: &str) -> (String, u32, bool) {
     let holds = side.hold_bytes_max != 0;
     let rule = &side.rules[0];
     assert_eq!(holds, rule.class != "streaming", "{rule:?}");
-    (rule.class.clone(), rule.window_bytes, side.whole_head)
+    (rule.class.clone(), rule.pattern_hold_bytes, side.whole_head)
 }
 
 #[test]
@@ -312,7 +312,7 @@ fn one_module_serves_the_patches_of_a_port() {
             (Transport::Udp, vec![7000], [1, 1]),
         ]
     );
-    // One key, one slot, whatever its case; the other key comes after it.
+    // One key has one slot in any case; the other key comes after it.
     let side = plan.modules[1].direction(Direction::Response);
     let keys = side.wanted.slot_count();
     assert_eq!(side.rules[0].target.map(usize::from), Some(keys - 2));

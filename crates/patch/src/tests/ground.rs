@@ -110,7 +110,7 @@ impl ProtocolDecoder for Other {
 
 pub(super) static DECODERS: &[&dyn Decoder] = &[&Toy, &Other];
 
-/// A patch of `toy` with these rules, `text` standing under `rules:`.
+/// A patch of `toy` with these rules, `rules` being the text under `rules:`.
 pub(super) fn patch_text(rules: &str) -> String {
     format!("patch: p\ntitle: A patch\nprotocol: toy\nrules:\n{rules}")
 }
@@ -130,7 +130,7 @@ pub(super) fn plan(patches: &[Patch]) -> plan::Plan {
         .unwrap_or_else(|found| panic!("{}", render(&found)))
 }
 
-/// What is said about a file.
+/// The messages about a file.
 #[track_caller]
 pub(super) fn refusal(text: &str) -> String {
     match read(text) {

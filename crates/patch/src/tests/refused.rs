@@ -1,4 +1,4 @@
-//! Golden diagnostics: what an author reads for each kind of mistake, to the column.
+//! Golden diagnostics: the message for each kind of mistake, to the column.
 
 mod contradictions;
 mod verbs;
@@ -124,7 +124,7 @@ error: `other.word` is a field of other, and this patch is for toy
    |
  8 |   - remove: other.word
    |             ^^^^^^^^^^
-   = help: a patch speaks of one protocol; another one takes a patch of its own
+   = help: a patch has one protocol: write a second patch for the other
 
 2 errors",
     );
@@ -184,7 +184,7 @@ error: `p` and `q` contradict each other
  5 |   - set: toy.opcode
    |          ^^^^^^^^^^ and this `set`
    = note: 4 does not lie between 5 and 18446744073709551615
-   = help: leave one of them out of the group, or part them by their conditions
+   = help: leave one of them out of the group, or tell them apart by their conditions
 
 1 error"
             .trim()

@@ -1,12 +1,12 @@
-//! Random token strings and random YAML: whatever comes, an answer and no panic.
+//! TokenSource token strings and random YAML: each gets an answer, and none a panic.
 
 use super::ground::{patch_text, read};
 use crate::condition::functions;
 
 /// xorshift64*: the same strings on every run.
-struct Random(u64);
+struct TokenSource(u64);
 
-impl Random {
+impl TokenSource {
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -81,7 +81,7 @@ const TOKENS: &[&str] = &[
 
 #[test]
 fn random_conditions_are_answered() {
-    let mut random = Random(0x5eed_0001);
+    let mut random = TokenSource(0x5eed_0001);
     let (mut good, mut bad) = (0, 0);
     let calls: Vec<String> =
         functions::names(None).into_iter().map(|name| format!("{name}(")).collect();
@@ -91,7 +91,7 @@ fn random_conditions_are_answered() {
         let length = 1 + random.next() % 9;
         let text: Vec<&str> = (0..length).map(|_| random.pick(&tokens)).collect();
         let text = text.join(" ");
-        // In single quotes, so that YAML sees one scalar whatever is in it.
+        // In single quotes, so that YAML sees one scalar.
         let yaml =
             patch_text(&format!("  - when: '{}'\n    drop: message\n", text.replace('\'', "''")));
         match read(&yaml) {
@@ -136,7 +136,7 @@ fn random_edits_of_a_good_file_are_answered() {
         "\"", "'", ":", "\n", "  ", "- ", "{", "}", "[", "]", "\\", "|", ">", "&a", "*a", "!t",
         "\t", "é", "#", "? ",
     ];
-    let mut random = Random(0x5eed_0002);
+    let mut random = TokenSource(0x5eed_0002);
     for _ in 0..2_000 {
         let mut text = base.clone();
         for _ in 0..=random.next() % 3 {

@@ -32,7 +32,8 @@ macro_rules! rule_keys {
         #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct RuleFile {
-            /// When the rule applies, in a subset of Wireshark's display filter language. Always, without it.
+            /// When the rule applies, in a subset of Wireshark's display filter language. Always,
+            /// without it.
             #[serde(default)]
             pub when: Option<Spanned<String>>,
             $(

@@ -1,4 +1,4 @@
-//! What a row of the table of the verbs has.
+//! The columns of the table of the verbs.
 
 use plan::Transform;
 use proto::{FieldDef, FieldKind, Repr};
@@ -9,9 +9,9 @@ use crate::rule::TransformBuilder;
 pub(crate) struct VerbRow {
     /// Its key in a rule.
     pub(crate) name: &'static str,
-    /// What is written behind the key.
+    /// The value behind the key.
     pub(crate) on: &'static str,
-    /// For the manual and the JSON Schema: what it does, after the name, without a full stop.
+    /// Its effect, for the manual and the JSON Schema, without a full stop.
     pub(crate) does: &'static str,
     /// The fields it works on.
     pub(crate) takes: FieldsTaken,
@@ -21,7 +21,7 @@ pub(crate) struct VerbRow {
     pub(crate) may: &'static [OperandForm],
     /// A rule, for the manual: a test compiles it.
     pub(crate) example: &'static str,
-    /// From the operands to what runs. `None`: a mistake was reported.
+    /// From the operands to the transform. `None`: a mistake was reported.
     pub(crate) build: fn(&mut TransformBuilder<'_, '_>) -> Option<Transform>,
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Visitor};
 
-/// What stands behind a verb that takes no field.
+/// The value of a verb that takes no field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Whole;
 
@@ -24,7 +24,8 @@ pub enum Keep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
-    /// Dot segments removed (RFC 3986 section 5.2.4), percent-encoded ones included, never above the root.
+    /// Dot segments removed (RFC 3986 section 5.2.4), percent-encoded ones included, never above
+    /// the root.
     Path,
     /// Runs of blanks become one; none at the ends.
     WhiteSpace,

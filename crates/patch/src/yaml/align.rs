@@ -2,10 +2,11 @@
 
 use crate::diagnostic::{Place, SourceFile};
 
-/// For every byte of `decoded`, and one past it, its offset in the file. `place` is the scalar's, quotes included.
+/// For every byte of `decoded`, and one past it, its offset in the file. `place` is the scalar's,
+/// quotes included.
 ///
-/// Exact for plain, quoted and block scalars: the file is walked along with the decoded text, quotes, escapes,
-/// indentation and folded line ends being what the file has and the text has not.
+/// Exact for plain, quoted and block scalars: the file is walked along with the decoded text. Only
+/// the file has quotes, escapes, indentation and folded line ends.
 pub(super) fn offsets(file: &SourceFile, place: Place, decoded: &str) -> Vec<usize> {
     let source = file.slice(place);
     let quote = source.chars().next().filter(|c| matches!(c, '"' | '\''));
@@ -35,7 +36,8 @@ pub(super) fn offsets(file: &SourceFile, place: Place, decoded: &str) -> Vec<usi
     out
 }
 
-/// The indentation of a block scalar (`|`, `>`), which its lines have in common; `None` for other scalars.
+/// The indentation of a block scalar (`|`, `>`), which its lines have in common; `None` for other
+/// scalars.
 fn block_indent(file: &SourceFile, place: Place) -> Option<usize> {
     let before = file.text().get(..place.start)?;
     let (header, indent) = before.rsplit_once('\n')?;

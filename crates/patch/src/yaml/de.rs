@@ -1,8 +1,5 @@
 //! serde over [`Node`]s.
-#![allow(
-    clippy::wildcard_enum_match_arm,
-    reason = "what is not the wanted shape is refused in one arm, whatever it is"
-)]
+#![allow(clippy::wildcard_enum_match_arm, reason = "every other shape is refused in one arm")]
 
 use std::cell::RefCell;
 use std::fmt;
@@ -20,16 +17,18 @@ use crate::bytes;
 use crate::diagnostic::{Diagnostic, Place, SourceFile};
 use crate::spelling::nearest;
 
-/// What [`super::Spanned`] asks for.
+/// The name of the struct that [`super::Spanned`] asks for.
 pub(super) const SPANNED: &str = "$Spanned";
 /// Its made-up keys.
 pub(super) const SPANNED_FIELDS: &[&str] = &["start", "end", "value"];
-/// What a byte string asks for: a scalar's bytes, `\xNN` being one byte in every quoting style.
+/// The name of the type that a byte string asks for: a scalar's bytes. `\xNN` is one byte in every
+/// quoting style.
 pub(crate) const BYTES: &str = "$Bytes";
 /// Like [`BYTES`], but a plain number stays a number.
 pub(crate) const LITERAL: &str = "$Literal";
 
-/// Reads `file` as a `T`. All unknown and repeated keys and the first mistake of each list item are reported.
+/// Reads `file` as a `T`. All unknown and repeated keys and the first mistake of each list item are
+/// reported.
 pub fn from_source<T: DeserializeOwned>(file: &SourceFile) -> Result<T, Vec<Diagnostic>> {
     let node = Node::parse(file).map_err(|error| vec![*error])?;
     from_node(file, &node)
@@ -232,7 +231,8 @@ impl<'de> Deserializer<'de> for NodeReader<'_> {
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         match &self.node.value {
-            // A string is wanted, so `patch: 2002` is the text as written; nothing at all is still a mistake.
+            // A string is wanted, so `patch: 2002` is the text as written; nothing at all is still
+            // a mistake.
             NodeValue::Scalar(text, _) if !self.node.is_null() => {
                 self.attach(visitor.visit_str(text))
             }

@@ -10,13 +10,13 @@ const DEPTH_MAX: usize = 24;
 /// One node.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Where it stands. A mapping's place is its first key, a block sequence's its first dash.
+    /// Where it is. The place of a mapping is its first key, of a block sequence its first dash.
     pub place: Place,
-    /// What it is.
+    /// Its value.
     pub value: NodeValue,
 }
 
-/// What a node is.
+/// The value of a node.
 #[derive(Clone, Debug)]
 pub enum NodeValue {
     /// Text as YAML decodes it, and how it was written.
@@ -118,7 +118,7 @@ impl Builder<'_> {
             Event::Alias(_) => Err(self.refuse(
                 place,
                 "aliases are not read here",
-                "write the value out where the alias stands",
+                "write the value out in place of the alias",
             )),
             Event::Scalar(text, style, anchor, tag) => {
                 self.plain(place, anchor, tag.is_some())?;
@@ -165,7 +165,7 @@ impl Builder<'_> {
             return Err(self.refuse(
                 place,
                 "YAML tags are not read here",
-                "leave the `!tag` away; quote what must stay a string",
+                "leave the `!tag` out; quote a value that must stay a string",
             ));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! A value and where it stood, and a list that survives bad items.
+//! A value with its place, and a list that survives bad items.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,7 +14,7 @@ use crate::diagnostic::Place;
 /// A value read from YAML, with its place. Written, and in the JSON Schema, it is the value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spanned<T> {
-    /// Where it stood.
+    /// Where it is.
     pub place: Place,
     /// The value.
     pub value: T,
@@ -78,7 +78,8 @@ impl<T: JsonSchema> JsonSchema for Spanned<T> {
     }
 }
 
-/// A list that is read to its end even when an item is bad: each bad item is reported, and what was read is not used.
+/// A list that is read to its end even when an item is bad. Each bad item is reported, and the list
+/// is then not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<T>(pub Vec<T>);
 
@@ -100,7 +101,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut list = Vec::new();
         loop {
-            // An item that cannot be read has been reported by the reader; the one after it may have mistakes too.
+            // An item that cannot be read has been reported by the reader; the one after it may
+            // have mistakes too.
             match items.next_element() {
                 Ok(Some(item)) => list.push(item),
                 Ok(None) => return Ok(List(list)),

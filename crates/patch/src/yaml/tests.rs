@@ -6,7 +6,8 @@ use super::align::offsets;
 use super::*;
 use crate::diagnostic::SourceFile;
 
-/// The scalar of `text`, which is `key: scalar`, and the file's character behind each character of it.
+/// The scalar of `text`, which is `key: scalar`, and the file's character behind each character of
+/// it.
 #[track_caller]
 fn aligned(text: &str) -> (String, String) {
     let file = SourceFile::new("f", text);

@@ -1,4 +1,4 @@
-//! What yields values: numbers, and the bytes of fields.
+//! Expressions that yield values: numbers, and the bytes of fields.
 
 use plan::{ByteSource, ByteStep, Operand};
 use proto::{FieldKind, Slot};

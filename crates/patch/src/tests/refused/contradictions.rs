@@ -3,7 +3,7 @@
 use crate::tests::ground::{good, patch_text};
 use crate::{Group, Options, compile};
 
-/// Two rules, and whether they contradict each other, whatever their order.
+/// Two rules, and whether they contradict each other in either order.
 type Pair = (&'static str, &'static str, bool);
 
 #[track_caller]

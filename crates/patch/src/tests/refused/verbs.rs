@@ -122,7 +122,7 @@ fn fields_can_be_edited_and_keys_are_written_out() {
     messages("  - truncate: toy.name[\"x\"]\n    to: 3\n", &["`toy.name` takes no key"]);
     messages(
         "  - truncate: toy.header[x]\n    to: 3\n",
-        &["a key stands in double quotes and brackets"],
+        &["a key is written in double quotes and brackets"],
     );
 }
 
