@@ -2,13 +2,26 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test deps build lint unit sim system clean bench-check bench-record bench-page bench-rates fuzz
+.PHONY: demo test check book deps build lint unit sim system clean bench-check bench-record bench-page bench-rates fuzz
 
 demo: deps
 	$(CARGO) build --release --locked -p wirepatch
 	./deploy/demo.sh
 
 test: deps lint unit sim build bench-check system
+
+# Before a change is shown to anyone: the format, the lints, and the unit tests of the crates that
+# changed since BASE and of their dependants. Three minutes.
+BASE ?= origin/main
+check:
+	$(CARGO) run -q --locked -p xtask -- check $(BASE)
+
+# README.md and docs/ as one site with a search: target/book/book/index.html.
+MDBOOK = $(or $(shell command -v mdbook),target/tools/bin/mdbook)
+book:
+	$(CARGO) run -q --locked -p xtask -- book
+	test -x $(MDBOOK) || $(CARGO) install --locked --root target/tools mdbook
+	$(MDBOOK) build target/book
 
 deps:
 	./deploy/install-packages.sh

@@ -11,17 +11,27 @@ use crate::source;
 
 /// The crates with changes since the last common commit with `base`, committed or not, and their
 /// dependants. Without `base` (a clone without remotes) the last commit counts.
-pub(crate) fn since(root: &Path, base: &str) -> Result<Vec<String>> {
+pub(crate) fn since(root: &Path, base: &str) -> Result<Changed> {
     let fork = git(root, &["merge-base", "HEAD", base]);
     let fork = fork.or_else(|_| git(root, &["rev-parse", "HEAD"]))?;
     let changed = git(root, &["diff", "--name-only", fork.trim()])?;
     let added = git(root, &["ls-files", "--others", "--exclude-standard"])?;
     let packages = Packages::of(&packages::metadata(root)?)?;
     let touched = touched(changed.lines().chain(added.lines()));
-    Ok(match touched {
-        Touched::Everything => vec!["--workspace".to_owned()],
-        Touched::Crates(names) => packages.dependants(names).into_iter().collect(),
-    })
+    let crates = match touched {
+        Touched::Everything => packages.ours(),
+        Touched::Crates(names) => packages.dependants(names),
+    };
+    let libraries = crates.iter().any(|name| packages.is_library(name));
+    Ok(Changed { crates, libraries })
+}
+
+/// The crates to test.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    pub(crate) crates: BTreeSet<String>,
+    /// Whether one of them is a library: cargo refuses `--lib` where none is.
+    pub(crate) libraries: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]

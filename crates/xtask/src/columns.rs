@@ -14,10 +14,13 @@ pub(crate) fn check(source: &RustSource, complaints: &mut Vec<Complaint>) {
     }
 }
 
-/// A Python, shell or YAML file, whole.
-pub(crate) fn check_lines(path: &str, text: &str, complaints: &mut Vec<Complaint>) {
+/// The comments of a Python or shell file, and the first lines of its doc strings.
+pub(crate) fn check_script(path: &str, text: &str, complaints: &mut Vec<Complaint>) {
     for (at, line) in text.lines().enumerate() {
-        measure(path, at, line, complaints);
+        let bare = line.trim_start();
+        if bare.starts_with('#') || bare.starts_with("\"\"\"") {
+            measure(path, at, line, complaints);
+        }
     }
 }
 
@@ -42,8 +45,10 @@ mod tests {
         let text = format!("// {}\nfn f() {{}}\n", "word ".repeat(20));
         check(&RustSource::parse("crates/flow/src/a.rs", text).unwrap(), &mut complaints);
         assert_eq!(complaints.len(), 1);
-        let address = format!("see https://example.org/{}", "a".repeat(90));
-        check_lines("deploy/a.py", &address, &mut complaints);
-        assert_eq!(complaints.len(), 1);
+        check_script("deploy/a.py", &format!("# {}", "word ".repeat(20)), &mut complaints);
+        assert_eq!(complaints.len(), 2);
+        let address = format!("# see https://example.org/{}", "a".repeat(90));
+        check_script("deploy/a.py", &address, &mut complaints);
+        assert_eq!(complaints.len(), 2);
     }
 }

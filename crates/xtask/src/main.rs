@@ -1,6 +1,8 @@
 //! `cargo run -p xtask -- tidy`: the rules of the house that neither rustc nor clippy can hold.
 
+mod book;
 mod changed;
+mod check;
 mod circles;
 mod columns;
 mod complaint;
@@ -30,7 +32,9 @@ cargo run -p xtask -- COMMAND
   tidy --all      prints also the breaches that the ratchet still allows
   tidy --lower    writes the ratchet anew where the tree is better than it; never higher
   graph CRATE     which file of a crate imports which, and through which paths
-  changed [BASE]  the crates that changed since BASE (default: origin/main) and their dependants
+  check [BASE]    format, tidy, lints and unit tests of the crates that changed since BASE
+                  (default: origin/main) and of their dependants
+  book            puts README.md and docs/ together in target/book, for mdBook
 ";
 
 fn run(out: &mut impl std::io::Write) -> Result<()> {
@@ -50,8 +54,9 @@ fn run(out: &mut impl std::io::Write) -> Result<()> {
         ["tidy", "--all"] => writeln!(out, "{}", tidy::everything(root)?.join("\n"))?,
         ["tidy", "--lower"] => tidy::lower(root)?,
         ["graph", package] => writeln!(out, "{}", circles::edges_of(root, package)?.join("\n"))?,
-        ["changed"] => writeln!(out, "{}", changed::since(root, "origin/main")?.join(" "))?,
-        ["changed", base] => writeln!(out, "{}", changed::since(root, base)?.join(" "))?,
+        ["check"] => check::run(root, "origin/main")?,
+        ["check", base] => check::run(root, base)?,
+        ["book"] => book::write(root)?,
         _ => bail!("{USAGE}"),
     }
     Ok(())

@@ -173,7 +173,7 @@ fn fault(
 }
 
 /// Without `.` and `..`; `None` where it leaves the root.
-fn normal(path: &Path) -> Option<String> {
+pub(crate) fn normal(path: &Path) -> Option<String> {
     let mut kept = PathBuf::new();
     for part in path.components() {
         match part {

@@ -50,6 +50,7 @@ pub(crate) fn metadata(root: &Path) -> Result<Value> {
 struct Package {
     licence: Option<String>,
     is_ours: bool,
+    is_library: bool,
     /// What is compiled into it.
     normal: BTreeSet<String>,
     /// Build scripts and tests too.
@@ -73,7 +74,10 @@ impl Packages {
             };
             keys.insert(text(package, "id")?, key.clone());
             let licence = package.get("license").and_then(Value::as_str).map(str::to_owned);
-            packages.insert(key, Package { licence, is_ours, ..Package::default() });
+            let mut targets = list(package, "targets").iter().flat_map(|of| list(of, "kind"));
+            let is_library = targets.any(|kind| kind == "lib");
+            let found = Package { licence, is_ours, is_library, ..Package::default() };
+            packages.insert(key, found);
         }
         let resolve = metadata.get("resolve").context("cargo metadata resolved nothing")?;
         for node in list(resolve, "nodes") {
@@ -89,6 +93,16 @@ impl Packages {
             }
         }
         Ok(Self(packages))
+    }
+
+    /// The workspace's crates.
+    pub(crate) fn ours(&self) -> BTreeSet<String> {
+        let ours = self.0.iter().filter(|(_, package)| package.is_ours);
+        ours.map(|(name, _)| name.clone()).collect()
+    }
+
+    pub(crate) fn is_library(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|package| package.is_library)
     }
 
     /// The workspace's crates that depend on one of `names`, and `names` themselves.

@@ -39,7 +39,7 @@ fn complaints(root: &Path) -> Result<Vec<Complaint>> {
     for (path, text) in source::texts(root, &["py", "sh", "yaml", "yml", "json", "md"])? {
         retired::check_text(&path, &text, &mut complaints);
         if path.ends_with(".py") || path.ends_with(".sh") {
-            columns::check_lines(&path, &text, &mut complaints);
+            columns::check_script(&path, &text, &mut complaints);
         }
     }
     names::check(&sources, &mut complaints);
