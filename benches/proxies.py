@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
-"""CPU time a request costs in reverse proxies that do the same header work as the bench's edited HTTP rows.
+"""CPU time a request costs in reverse proxies that do the same header work as the bench's edited
+HTTP rows.
 
     apt-get install nginx haproxy wrk libnginx-mod-http-modsecurity
     python3 benches/proxies.py > benches/record/proxies.json
 
-Three network namespaces, one behind the other over veth (root is needed for them, and nothing of them stays):
+Three network namespaces, one behind the other over veth (root is needed for them, and nothing of
+them stays):
 
     wrk 198.18.1.1 --- 198.18.1.2 proxy 198.18.2.1 --- 198.18.2.2 nginx
 
-One worker each, keep-alive on both sides: wrk sends the bench's request (500 bytes, ten headers), nginx answers 200 bytes from
-memory, the proxy between them shortens User-Agent to 48 bytes. The proxy has the last CPU to itself, wrk and nginx the first. CPU
-time is that of the proxy's processes, their system calls included, as the kernel accounts it; a machine that is busy with other
-things changes the rate, and hardly the CPU time. The kernel does some of a veth's work on whichever CPU has just sent, and accounts
-it to who ran there: on the proxy's CPU that is the proxy. Each proxy is measured in turns, and its best round counts. What is not
-installed is said to be absent.
+One worker each, keep-alive on both sides: wrk sends the bench's request (500 bytes, ten headers),
+nginx answers 200 bytes from memory, the proxy between them shortens User-Agent to 48 bytes. The
+proxy has the last CPU to itself, wrk and nginx the first. CPU time is that of the proxy's
+processes, their system calls included, as the kernel accounts it; a machine that is busy with other
+things changes the rate, and hardly the CPU time. The kernel does some of a veth's work on whichever
+CPU has just sent, and accounts it to who ran there: on the proxy's CPU that is the proxy. Each
+proxy is measured in turns, and its best round counts. What is not installed is said to be
+absent.
 """
 
 import argparse
@@ -158,7 +162,8 @@ class Wires:
         return self
 
     def __exit__(self, *_):
-        # The kernel takes down what is in a namespace when it has time; a link goes at once, and its other end with it.
+        # The kernel takes down what is in a namespace when it has time; a link goes at once, and
+        # its other end with it.
         for name, links in zip((self.client, self.server), self.links):
             link = links[name == self.server]
             subprocess.run(["ip", "-n", name, "link", "del", link], capture_output=True)
@@ -188,7 +193,8 @@ def wait_until_listening(where, address, port, process, log):
 
 
 def cpu_ns(pid):
-    """Of a process, its threads and its children that are still there: on a CPU so far, and in the kernel's own part of that."""
+    """Of a process, its threads and its children that are still there: on a CPU so far, and in the
+    kernel's own part of that."""
     every, system, ticks = 0, 0, os.sysconf("SC_CLK_TCK")
     pids = [pid]
     while pids:

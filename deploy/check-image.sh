@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Runs the steps of the Dockerfile where there is no Docker: in Debian 12 trees that debootstrap makes, one a stage.
+# Runs the steps of the Dockerfile where there is no Docker: in Debian 12 trees that debootstrap
+# makes, one a stage.
 #
-# The Dockerfile's lines are read, not repeated; what is COPYed comes from the last commit, as in a fresh clone. The one step that
-# differs is rustup's: the toolchain and the crates are copied from this machine, so that no more than Debian's packages is fetched.
-# Every mount is made in a mount namespace of its own and is gone with it, however this ends. Needs root and debootstrap.
+# The Dockerfile's lines are read, not repeated; what is COPYed comes from the last commit, as in a
+# fresh clone. The one step that differs is rustup's: the toolchain and the crates are copied from
+# this machine, so that no more than Debian's packages is fetched. Every mount is made in a mount
+# namespace of its own and is gone with it, however this ends. Needs root and debootstrap.
 #
 #   DEBIAN_MIRROR   where packages come from     (http://deb.debian.org/debian)
 #   RUST_SYSROOT    the toolchain to copy        (rustc --print sysroot)
@@ -106,7 +108,8 @@ while read -r word rest; do
   # A line that ends in a backslash goes on; a comment is none.
 done < <(sed -e '/^#/d' "$work/context/Dockerfile" | sed -e ':join' -e '/\\$/{N;s/\\\n[ ]*//;b join' -e '}' -e '/^$/d')
 
-# The image's own program answers, with what is linked into the image, and finds the configuration it brings.
+# The image's own program answers, with what is linked into the image, and finds the configuration
+# it brings.
 echo "== the image"
 run "$entrypoint --version"
 run "ldd $entrypoint" | { ! grep 'not found'; }

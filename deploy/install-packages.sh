@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building, testing and the demo need, when they are not there yet.
+# Installs the Debian packages that building, testing and the demo need, when they are not there
+# yet.
 set -euo pipefail
 
 build=(build-essential pkg-config libdpdk-dev libclang-dev)
 run=(python3 iproute2 iputils-ping ethtool procps util-linux nftables)
 demo=(nginx-light vsftpd dnsmasq-base curl bind9-dnsutils lftp)
-# testpmd, promtool and Prometheus, tshark, systemd-analyze, iperf3 and valgrind are what the tests measure and compare with; the last
-# four are a mail server and clients whose downloads and mails go through the box.
+# testpmd, promtool and Prometheus, tshark, systemd-analyze, iperf3 and valgrind are what the tests
+# measure and compare with; the last four are a mail server and clients whose downloads and mails go
+# through the box.
 test=(dpdk-dev prometheus tshark systemd iperf3 valgrind socat python3-venv python3-aiosmtpd swaks wget apache2-utils)
-# Proofs run real servers. A Node.js from elsewhere brings its own npm, and would clash with Debian's.
+# Proofs run real servers. A Node.js from elsewhere brings its own npm, and would clash with
+# Debian's.
 command -v npm >/dev/null || test+=(nodejs npm)
 
 missing=()
@@ -27,7 +30,8 @@ if [ "$(id -u)" -ne 0 ]; then
   fi
   as_root=(sudo)
 fi
-# The services of some packages (nginx, prometheus) would start on their default ports: keep them from it while installing.
+# The services of some packages (nginx, prometheus) would start on their default ports: keep them
+# from it while installing.
 policy=/usr/sbin/policy-rc.d
 made_policy=no
 if [ ! -e "$policy" ]; then

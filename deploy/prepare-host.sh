@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Reserves hugepages and hands NICs to a user-space driver, for `wirepatch run` on real hardware. Says what it does; undoes nothing
-# that it did not do. Run as root before wirepatch starts (a systemd drop-in's ExecStartPre, or by hand).
+# Reserves hugepages and hands NICs to a user-space driver, for `wirepatch run` on real hardware.
+# Says what it does; undoes nothing that it did not do. Run as root before wirepatch starts (a
+# systemd drop-in's ExecStartPre, or by hand).
 #
 #   prepare-host.sh --hugepages 1024                      2 MiB pages
 #   prepare-host.sh --bind 0000:3b:00.0 [--driver vfio-pci]

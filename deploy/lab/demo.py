@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""`make demo`: real clients and real servers, direct and through wirepatch, and what each server received."""
+"""`make demo`: real clients and real servers, direct and through wirepatch, and what each server
+received."""
 
 import argparse
 import glob
@@ -79,7 +80,8 @@ def dnsmasq(lab):
 
 
 def last_line(lab, name, wanted):
-    """The last line of a server's log that holds `wanted`, once it is there; "" when the server never saw it."""
+    """The last line of a server's log that holds `wanted`, once it is there; "" when the server
+    never saw it."""
     try:
         return wires.wait_for(name, lambda: next(
             (line for line in reversed(lab.read(name).splitlines()) if wanted in line), None), 2)
@@ -115,18 +117,20 @@ def http_row(patch, what, headers, field):
 def ftp_row(patch, what, command):
     def go(lab, server):
         before = len(lab.read("vsftpd-protocol.log")) if os.path.exists(lab.path("vsftpd-protocol.log")) else 0
-        lab.run("client", [sys.executable, "-c", f"""
+        done = lab.run("client", [sys.executable, "-c", f"""
 import socket
-s = socket.create_connection(({server!r}, 21), 10); f = s.makefile('rb')
+s = socket.create_connection(({server!r}, 21), 120); f = s.makefile('rb')
 f.readline()
 for line in ('USER anonymous', 'PASS demo@', {command!r}, 'QUIT'):
     s.sendall(line.encode('latin-1') + b'\\r\\n')
     while True:
         answer = f.readline()
         if not answer or answer[3:4] == b' ': break
+    print(line, answer)
 """], check=False)
         verb = command.split(" ", 1)[0]
-        time.sleep(0.2)
+        if "QUIT b'221" in done.stdout:
+            wires.wait_for("the server's log", lambda: "QUIT" in lab.read("vsftpd-protocol.log")[before:])
         new = lab.read("vsftpd-protocol.log")[before:]
         lines = re.findall(r'FTP command: Client "[^"]*"(?:, ".*?")?, "(%s .*?)"\n' % re.escape(verb), new, re.S) or \
             re.findall(r'"(%s [^\n]*)"' % re.escape(verb), new)
@@ -135,31 +139,34 @@ for line in ('USER anonymous', 'PASS demo@', {command!r}, 'QUIT'):
     return patch, what, go
 
 
-# Prints, in hexadecimal, the UDP payload for port 53 that comes next to this host, or nothing after two seconds.
+# Prints, in hexadecimal, the UDP payloads for port 53 that reach this host, up to a last one.
 NEXT_DATAGRAM = """
-import socket, time
+import socket, sys
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(3))
 print("listening", flush=True)
-end = time.monotonic() + 2
-while (left := end - time.monotonic()) > 0:
-    s.settimeout(left)
-    try: frame, origin = s.recvfrom(2048)
-    except TimeoutError: break
+s.settimeout(120)
+while True:
+    frame, origin = s.recvfrom(2048)
     ip = frame[14:]
     udp = ip[(ip[0] & 15) * 4:]
     if origin[2] != socket.PACKET_OUTGOING and frame[12:14] == b"\\x08\\0" and ip[9] == 17 and udp[2:4] == b"\\0\\x35":
-        print(udp[8:int.from_bytes(udp[4:6], "big")].hex()); break
+        payload = udp[8:int.from_bytes(udp[4:6], "big")]
+        if payload.hex() == sys.argv[1]: break
+        print(payload.hex())
 """
 
 
 def dns_row(patch, what, message):
-    """One datagram; its length and records as the server's interface received them (no DNS server logs as much)."""
+    """One datagram; its length and records as the server's interface received them (no DNS server
+    logs as much)."""
     def go(lab, server):
-        seen = lab.start("server", [sys.executable, "-c", NEXT_DATAGRAM], log="datagram.log")
+        seen = lab.start("server", [sys.executable, "-c", NEXT_DATAGRAM, LAST.hex()], log="datagram.log")
         wires.wait_for("the listener", lambda: "listening" in lab.read("datagram.log"))
         lab.run("client", [sys.executable, "-c", f"""
 import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.sendto(bytes.fromhex({message.hex()!r}), ({server!r}, 53))
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for message in ({message.hex()!r}, {LAST.hex()!r}):
+    s.sendto(bytes.fromhex(message), ({server!r}, 53))
 """])
         seen.wait()
         received = bytes.fromhex("".join(lab.read("datagram.log").splitlines()[1:]))
@@ -179,6 +186,8 @@ def query(name, *, options=None):
 
 
 NAME = b"\x04shop\x07example\0"
+# An ordinary query: whatever was sent before it has arrived, or does not.
+LAST = query(b"\x04last\0")
 
 ROWS = [
     http_row("cve-2014-6271", "User-Agent: () { :; }; …", ["User-Agent: () { :; }; echo demo"], 2),
@@ -223,7 +232,7 @@ def demo(arguments):
         print("\nordinary clients through wirepatch:")
         for name, command in (
             ("curl", ["curl", "-s", "-m", "10", f"http://{SERVER}/"]),
-            ("lftp", ["lftp", "-c", f"set net:timeout 10; set net:max-retries 1; open ftp://{SERVER}; cat pub/hello.txt"]),
+            ("lftp", ["lftp", "-c", f"set net:timeout 60; set net:max-retries 1; open ftp://{SERVER}; cat pub/hello.txt"]),
             ("dig", ["dig", "+short", "+tries=1", f"@{SERVER}", "TXT", "shop.example"]),
         ):
             got = lab.run("client", command, check=False)

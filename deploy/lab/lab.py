@@ -1,8 +1,11 @@
-"""A client and a server host in network namespaces, joined by a direct wire and by one through `wirepatch run`.
+"""A client and a server host in network namespaces, joined by a direct wire and by one through
+`wirepatch run`.
 
-Holds:     namespaces and processes that it made itself; `Lab` is a context manager that ends every one of them by pid.
-Promises:  nothing leaves the namespaces; nothing it did not start is touched; names are private to this process's own
-           mount namespace (see `isolate`), so two labs never meet and a killed lab leaves nothing behind.
+Holds:     namespaces and processes that it made itself; `Lab` is a context manager that ends every
+           one of them by pid.
+Promises:  nothing leaves the namespaces; nothing it did not start is touched; names are private to
+           this process's own mount namespace (see `isolate`), so two labs never meet and a killed
+           lab leaves nothing behind.
 
     client 198.18.1.1 --- port "lan" [wirepatch run] port "srv" --- 198.18.1.2 server     (2001:db8:1::1 and ::2)
     client 198.18.2.1 ---------------- direct ---------------- 198.18.2.2 server
@@ -20,6 +23,9 @@ import time
 import urllib.request
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+# The data of the tests, and more of the same where it is beside the repository.
+DATA = os.path.join(ROOT, "crates/wirepatch/tests/data")
+SHARED = os.path.join(os.path.dirname(ROOT), "shared")
 CLIENT, SERVER = "198.18.1.1", "198.18.1.2"
 CLIENT6, SERVER6 = "2001:db8:1::1", "2001:db8:1::2"
 DIRECT_CLIENT, DIRECT_SERVER = "198.18.2.1", "198.18.2.2"
@@ -31,7 +37,8 @@ class NotHere(Exception):
 
 
 class Elsewhere(NotHere):
-    """It lies outside this repository and its packages (captures beside it, a registry's server), and can't be had here."""
+    """It lies outside this repository and its packages (captures beside it, a registry's server),
+    and can't be had here."""
 
 
 class OnRequest(Exception):
@@ -39,9 +46,11 @@ class OnRequest(Exception):
 
 
 def isolate():
-    """Runs this program again inside namespaces of its own (a user namespace too, unless we are root)."""
+    """Runs this program again inside namespaces of its own (a user namespace too, unless we are
+    root)."""
     if os.environ.get("WIREPATCH_LAB") == "inside":
-        # `ip netns` keeps its names in /run/netns, which a user namespace may not create in the host's /run.
+        # `ip netns` keeps its names in /run/netns, which a user namespace may not create in the
+        # host's /run.
         subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True)
         os.makedirs("/run/netns")
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
@@ -64,8 +73,9 @@ def binary():
     return path
 
 
-def wait_for(what, ready, seconds=20.0, step=0.05):
-    """Polls `ready` until it gives something true; the bound is there for a machine under load, not as a measure."""
+def wait_for(what, ready, seconds=120.0, step=0.05):
+    """Polls `ready` until it gives something true; the bound is there for a machine under load, not
+    as a measure."""
     end = time.monotonic() + seconds
     while True:
         got = ready()
@@ -74,6 +84,21 @@ def wait_for(what, ready, seconds=20.0, step=0.05):
         if time.monotonic() > end:
             raise RuntimeError(f"{what}: not within {seconds} s")
         time.sleep(step)
+
+
+def end(process, seconds=60):
+    """Ends a process that leads a session of its own, and that session."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
 
 
 class Lab:
@@ -98,14 +123,15 @@ class Lab:
         self.stop_box()
         for process in reversed(self.processes):
             self.end(process)
-        # The kernel takes down what is in a namespace when it has time; the next lab's links have the same names.
+        # The kernel takes down what is in a namespace when it has time; the next lab's links have
+        # the same names.
         for link in ("lan", "srv") if self.driver != "tap" else ():
             subprocess.run(["ip", "link", "del", link], capture_output=True)
         for name in ("client", "server"):
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    # Namespaces and wires -------------------------------------------------------------------------------------------
+    # Namespaces and wires -------------------------------------------------------------------------
 
     def _namespaces(self):
         for name in ("client", "server"):
@@ -140,12 +166,12 @@ class Lab:
         if done.returncode != 0:
             raise NotHere(f"ip {' '.join(words)}: {done.stderr.strip()}")
 
-    # Processes ------------------------------------------------------------------------------------------------------
+    # Processes ------------------------------------------------------------------------------------
 
     def inside(self, host, command):
         return command if host is None else ["ip", "netns", "exec", host, *command]
 
-    def run(self, host, command, check=True, timeout=120, **options):
+    def run(self, host, command, check=True, timeout=900, **options):
         """Runs to its end; text output captured."""
         options.setdefault("capture_output", True)
         options.setdefault("text", True)
@@ -163,19 +189,9 @@ class Lab:
         self.processes.append(process)
         return process
 
-    def end(self, process, seconds=5):
+    def end(self, process, seconds=60):
         """Ends a process that `start` started, and the session it leads."""
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
+        end(process, seconds)
         if process in self.processes:
             self.processes.remove(process)
         return process.returncode
@@ -194,14 +210,14 @@ class Lab:
         with open(self.path(name), encoding="utf-8", errors="replace") as file:
             return file.read()
 
-    def listening(self, host, address, port, seconds=20):
+    def listening(self, host, address, port, seconds=120):
         """Waits until something accepts TCP connections there."""
         probe = ("import socket,sys\n"
-                 f"s=socket.create_connection(({address!r},{port}),1)\n")
+                 f"s=socket.create_connection(({address!r},{port}),10)\n")
         wait_for(f"{address}:{port} in {host}",
                  lambda: self.run(host, [sys.executable, "-c", probe], check=False).returncode == 0, seconds)
 
-    # The box --------------------------------------------------------------------------------------------------------
+    # The box --------------------------------------------------------------------------------------
 
     def config(self, groups, **more):
         """A configuration for this lab's ports. `groups` is the list under `server_groups`."""
@@ -237,24 +253,24 @@ class Lab:
                 raise RuntimeError(f"wirepatch run ended with {self.box.returncode}:\n{self.read('wirepatch.log')}")
             return os.path.exists(self.path("control.sock"))
 
-        wait_for("wirepatch run", up, 60)
+        wait_for("wirepatch run", up)
         if self.driver == "tap":
             for host, link in (("client", "lan"), ("server", "srv")):
                 self.ip("link", "set", link, "netns", host)
             self._addresses("lan", "srv")
         wait_for("a ping through the box", lambda: self.run(
-            "client", ["ping", "-c", "1", "-W", "1", SERVER], check=False).returncode == 0, 30)
+            "client", ["ping", "-c", "1", "-W", "1", SERVER], check=False).returncode == 0)
 
     def stop_box(self):
         """SIGTERM, and its exit code; the log stays."""
         if self.box is None:
             return None
         box, self.box = self.box, None
-        return self.end(box, 15)
+        return self.end(box)
 
     def metrics(self):
         """The text of /metrics."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{METRICS_PORT}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{METRICS_PORT}/metrics", timeout=120) as answer:
             return answer.read().decode()
 
     def metric(self, name, **labels):

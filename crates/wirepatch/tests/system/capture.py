@@ -1,6 +1,7 @@
 """Captures read by hand, for tests that must not trust wirepatch's own reading of them.
 
-Holds:     `records` of pcap and pcapng files, and `checks`: which lengths and checksums of a packet are right.
+Holds:     `records` of pcap and pcapng files, and `checks`: which lengths and checksums of a packet
+           are right.
 Promises:  the parts that `records` yields, put end to end, are the file.
 Never:     looks above TCP and UDP.
 """
@@ -83,7 +84,7 @@ def _pcapng(file):
 
 
 def _sum_is_right(*pieces):
-    """Whether the one's complement sum over the pieces, checksum included, is all ones (RFC 1071)."""
+    """Whether the ones' complement sum over the pieces and their checksum is all ones (RFC 1071)."""
     data = b"".join(pieces)
     data += b"\0" * (len(data) % 2)
     total = sum(struct.unpack(f">{len(data) // 2}H", data))
@@ -107,7 +108,8 @@ def _network(link, data):
 
 
 def checks(link, data):
-    """Name of a length or checksum -> whether it is right. What a packet does not have is not among them."""
+    """Name of a length or checksum -> whether it is right. What a packet does not have is not among
+    them."""
     ip = _network(link, data)
     right = {}
     if len(ip) >= 20 and ip[0] >> 4 == 4:

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """One TCP connection on which bytes are sent and exactly these are to come back, turn by turn.
 
-usage: dialogue.py HOST PORT (SENT EXPECTED)...      in hexadecimal; exit code 1 and a line that says where it went wrong
+usage: dialogue.py HOST PORT (SENT EXPECTED)...      in hexadecimal; exit code 1 and a line that
+says where it went wrong
 
-All of a turn's bytes are sent at once, and only the expected ones are read: an answer may go on behind those of the last turn.
+All of a turn's bytes are sent at once, and only the expected ones are read: an answer may go on
+behind those of the last turn.
 """
 
 import socket
@@ -24,7 +26,7 @@ def receive(connection, count):
 
 
 def main(host, port, *turns):
-    with socket.create_connection((host, int(port)), timeout=8) as connection:
+    with socket.create_connection((host, int(port)), timeout=120) as connection:
         for number, (sent, want) in enumerate(zip(turns[::2], turns[1::2]), 1):
             want = bytes.fromhex(want)
             connection.sendall(bytes.fromhex(sent))

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Joins links in pairs as bad wires do: frames are lost, come twice, and come late, so that others overtake them.
+"""Joins links in pairs as bad wires do: frames are lost, come twice, and come late, so that others
+overtake them.
 
-usage: impair.py SEED LOSS TWICE LATE A B [A B]...      shares of frames, of each way; ends at SIGTERM
+usage: impair.py SEED LOSS TWICE LATE A B [A B]...      shares of frames, of each way; ends at
+SIGTERM
 
-Links that are not there yet are waited for. In the end a line for each way says what became of its frames: how many came, were
-lost, went twice, and were overtaken by a later one. (The kernel's own netem is a module that not every machine has.)
+Links that are not there yet are waited for. In the end a line for each way says what became of its
+frames: how many came, were lost, went twice, and were overtaken by a later one. (The kernel's own
+netem is a module that not every machine has.)
 """
 
 import heapq

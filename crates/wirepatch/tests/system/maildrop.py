@@ -3,8 +3,8 @@
 
 usage: maildrop.py PORT FOLDER      on all addresses
 
-Every line that it takes for a command goes to standard error, each mail, as it was sent but for its dots, to a file in FOLDER that
-is named by the first word of its subject.
+Every line that it takes for a command goes to standard error, each mail, as it was sent but for its
+dots, to a file in FOLDER that is named by the first word of its subject.
 """
 
 import asyncio

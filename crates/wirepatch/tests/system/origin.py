@@ -1,8 +1,8 @@
 """An HTTP/1.1 server that says what it received, for tests: run inside the lab's server host.
 
-GET /bytes/N      N bytes of a fixed pseudo-random sequence
-PUT /anything     answers with the SHA-256 of the body and how long the header X-Trace was; prints it behind the target
-GET /seen         JSON: for each request so far, its target and the value length of X-Trace
+GET /bytes/N      N bytes of a fixed pseudo-random sequence PUT /anything     answers with the
+SHA-256 of the body and how long the header X-Trace was; prints it behind the target GET /seen
+JSON: for each request so far, its target and the value length of X-Trace
 """
 
 import hashlib

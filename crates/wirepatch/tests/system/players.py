@@ -1,8 +1,9 @@
 """A client's recorded frames at a real TCP server: every case at once, each from its own port.
 
-The frames were made for a server whose first sequence number and clock are known (`sim --evasions`); what they say of either is moved to
-what the server at hand chose, and checksums by as much, so that what is wrong stays wrong. The server's application tells what every
-connection brought it.
+The frames were made for a server whose first sequence number and clock are known (`sim
+--evasions`); what they say of either is moved to what the server at hand chose, and checksums by as
+much, so that what is wrong stays wrong. The server's application tells what every connection
+brought it.
 """
 
 import heapq
@@ -22,6 +23,8 @@ SERVER, PORT = "198.19.1.2", 80
 SERVER_MAC, CLIENT_MAC = "02:00:00:00:00:02", "02:00:00:00:00:01"
 # Between the beginnings of two cases, and after the last frame.
 STAGGER, QUIET = 0.02, 2.5
+# A busy machine is later with everything: whoever plays again says how many times slower.
+SLOWER = float(os.environ.get("WIREPATCH_SLOWER", "1"))
 
 # Accepts connections until its input ends, then says by client's port what each brought.
 APPLICATION = """
@@ -146,12 +149,12 @@ def play(paths, link):
     wire.bind((link, 0))
     wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
     wire.setblocking(False)
-    due = [(number * STAGGER + at, order, case, frame)
+    due = [(number * STAGGER * SLOWER + at, order, case, frame)
            for number, case in enumerate(cases) for order, (at, frame) in enumerate(case.frames)]
     due.sort(key=lambda one: one[:2])
     heap = [(at, number, order, case, frame) for number, (at, order, case, frame) in enumerate(due)]
     heapq.heapify(heap)
-    start, end = time.monotonic(), due[-1][0] + QUIET
+    start, end = time.monotonic(), due[-1][0] + QUIET * SLOWER
     while heap or time.monotonic() - start < end:
         now = time.monotonic() - start
         while heap and heap[0][0] <= now:

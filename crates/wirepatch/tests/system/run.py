@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Runs the system tests: every `test_*` function of every `test_*.py` beside this file, or those named on the command line.
+"""Runs the system tests: every `test_*` function of every `test_*.py` beside this file, or those
+named on the command line.
 
-A test that raises `NotHere` is counted as skipped with its reason; where CI is set that fails, but for `Elsewhere`.
-One that raises `OnRequest` takes long: it is counted apart, and does not fail anywhere.
-A file's `prepare(names)`, if it has one, is called once before the namespaces are made: inside there is no network.
+A test that raises `NotHere` is counted as skipped with its reason; where CI is set that fails, but
+for `Elsewhere`. One that raises `OnRequest` takes long: it is counted apart, and does not fail
+anywhere. A file's `prepare(names)`, if it has one, is called once before the namespaces are made:
+inside there is no network.
 """
 
 import importlib

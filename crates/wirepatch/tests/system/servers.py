@@ -1,4 +1,5 @@
-"""The servers that tests put behind the box: started in the lab's server host, each telling afterwards what it was asked.
+"""The servers that tests put behind the box: started in the lab's server host, each telling
+afterwards what it was asked.
 
 Holds:     nothing; the lab ends them.
 Never:     listens where no test can reach, or writes outside the lab's folder.
@@ -24,7 +25,8 @@ def installed(*programs):
 
 
 def vsftpd(lab):
-    """Anonymous, with a folder `pub` that may be written to; its log has every command as it was received."""
+    """Anonymous, with a folder `pub` that may be written to; its log has every command as it was
+    received."""
     installed("vsftpd")
     os.makedirs(lab.path("ftp/pub"))
     lab.write("ftp/pub/hello.txt", "hello over ftp\n")
@@ -55,7 +57,8 @@ one_process_model=YES
 
 
 def maildrop(lab):
-    """aiosmtpd; `mail/WORD` is the mail whose subject begins with WORD, `maildrop.log` has every command."""
+    """aiosmtpd; `mail/WORD` is the mail whose subject begins with WORD, `maildrop.log` has every
+    command."""
     if lab.run(None, [PYTHON, "-c", "import aiosmtpd"], check=False).returncode != 0:
         raise NotHere("aiosmtpd (Debian package python3-aiosmtpd)")
     os.makedirs(lab.path("mail"))

@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 import urllib.request
 
 import test_traffic
@@ -29,7 +28,7 @@ def test_a_hundred_reloads_under_traffic_lose_nothing():
         lab.start_box(lab.config(test_traffic.web(lab)))
         size = 400_000_000
         overflowed = kernel_drops(lab)
-        download = lab.start("client", ["curl", "-sS", "-m", "170", "-H", test_traffic.TRACE, "--limit-rate", "30M",
+        download = lab.start("client", ["curl", "-sS", "-m", "600", "-H", test_traffic.TRACE, "--limit-rate", "30M",
                                         "-o", lab.path("down.bin"), f"http://{SERVER}/bytes/{size}"], log="curl.log")
         ping = lab.start("client", ["ping", "-i", "0.02", "-c", "400", SERVER], log="ping.log")
         for number in range(100):
@@ -40,14 +39,15 @@ def test_a_hundred_reloads_under_traffic_lose_nothing():
             else:
                 lab.box.send_signal(signal.SIGHUP)
                 wait_for("the reload", lambda: reloads(lab, "success") >= number + 1)
-            lab.run("client", ["curl", "-sS", "--fail", "-m", "20", "-H", test_traffic.TRACE, f"http://{SERVER}/r{number}"])
+            lab.run("client", ["curl", "-sS", "--fail", "-m", "600", "-H", test_traffic.TRACE, f"http://{SERVER}/r{number}"])
         assert reloads(lab, "success") == 100
-        seen = json.loads(lab.run("client", ["curl", "-sS", "-m", "20", f"http://{SERVER}/seen"]).stdout)
+        seen = json.loads(lab.run("client", ["curl", "-sS", "-m", "600", f"http://{SERVER}/seen"]).stdout)
         cut = [request[2] for request in seen if request[1].startswith("/r")]
         assert cut == [8 + number % 2 for number in range(100)], cut
-        assert ping.wait(60) == 0
+        assert ping.wait(600) == 0
         sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", lab.read("ping.log")).groups())
-        # On a busy machine a queue of the kernel overflows now and then: it counts that, or the box does.
+        # On a busy machine a queue of the kernel overflows now and then: it counts that, or the box
+        # does.
         drops = dict(re.findall(r'^wirepatch_drops_total\{cause="(\w+)"\} ([1-9]\d*)', lab.metrics(), re.M))
         assert drops.keys() <= {"tx_queue_full", "nic_missed", "nic_tx_error"}, drops
         overflowed = kernel_drops(lab) - overflowed + sum(map(int, drops.values()))
@@ -71,23 +71,23 @@ def test_a_bad_set_changes_nothing_and_says_why():
         done = lab.ctl("reload", check=False)
         assert done.returncode == 1 and "cut" in done.stdout + done.stderr, done
         assert reloads(lab, "failure") == 2
-        lab.run("client", ["curl", "-sS", "-m", "20", "-H", test_traffic.TRACE, f"http://{SERVER}/a"])
-        seen = json.loads(lab.run("client", ["curl", "-sS", "-m", "20", f"http://{SERVER}/seen"]).stdout)
+        lab.run("client", ["curl", "-sS", "-m", "600", "-H", test_traffic.TRACE, f"http://{SERVER}/a"])
+        seen = json.loads(lab.run("client", ["curl", "-sS", "-m", "600", f"http://{SERVER}/seen"]).stdout)
         assert seen[0][2] == 8, seen
 
 
 def test_ctl_shows_and_sets():
     with Lab() as lab:
         lab.start_box(lab.config(test_traffic.web(lab)))
-        lab.run("client", ["curl", "-sS", "-m", "20", "-H", test_traffic.TRACE, f"http://{SERVER}/a"])
+        lab.run("client", ["curl", "-sS", "-m", "600", "-H", test_traffic.TRACE, f"http://{SERVER}/a"])
         status = lab.ctl("status")
         assert {port["name"] for port in status["ports"]} == {"lan", "srv"}, status
         patches = lab.ctl("patches")["patches"]
         assert patches[0]["patch"] == "shorten-trace" and patches[0]["edits"] == 1, patches
         assert sum(worker["flows"] for worker in lab.ctl("flows")["workers"]) >= 1
         lab.ctl("mode", "web", "observe")
-        lab.run("client", ["curl", "-sS", "-m", "20", "-H", test_traffic.TRACE, f"http://{SERVER}/b"])
-        seen = json.loads(lab.run("client", ["curl", "-sS", "-m", "20", f"http://{SERVER}/seen"]).stdout)
+        lab.run("client", ["curl", "-sS", "-m", "600", "-H", test_traffic.TRACE, f"http://{SERVER}/b"])
+        seen = json.loads(lab.run("client", ["curl", "-sS", "-m", "600", f"http://{SERVER}/seen"]).stdout)
         assert [request[2] for request in seen] == [8, 300], seen
 
 
@@ -97,9 +97,9 @@ def test_promtool_and_a_real_prometheus():
             raise NotHere(f"{tool} (Debian package prometheus)")
     with Lab() as lab:
         lab.start_box(lab.config(test_traffic.web(lab)))
-        lab.run("client", ["curl", "-sS", "-m", "20", "-H", test_traffic.TRACE, f"http://{SERVER}/a"])
+        lab.run("client", ["curl", "-sS", "-m", "600", "-H", test_traffic.TRACE, f"http://{SERVER}/a"])
         text = lab.metrics()
-        lint = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=30)
+        lint = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=300)
         assert lint.returncode == 0 and not lint.stderr.strip(), lint.stderr
         port = free_port()
         config = lab.write("prometheus.yml", json.dumps({
@@ -112,11 +112,10 @@ def test_promtool_and_a_real_prometheus():
         def scraped():
             query = f"http://127.0.0.1:{port}/api/v1/query?query=wirepatch_patch_edits_total"
             try:
-                with urllib.request.urlopen(query, timeout=2) as answer:
+                with urllib.request.urlopen(query, timeout=20) as answer:
                     return json.load(answer)["data"]["result"]
             except OSError:
                 return None
 
-        result = wait_for("a scrape", scraped, 60, 0.5)
+        result = wait_for("a scrape", scraped, step=0.5)
         assert any(sample["metric"]["patch"] == "shorten-trace" and sample["value"][1] == "1" for sample in result), result
-        time.sleep(0.1)

@@ -1,4 +1,5 @@
-"""What lies in deploy/: the tools that will read it accept it, and it names nothing that is not there."""
+"""What lies in deploy/: the tools that will read it accept it, and it names nothing that is not
+there."""
 
 import json
 import os
@@ -85,7 +86,7 @@ def test_rules_and_dashboard_name_what_is_exported():
         groups = test_traffic.web(lab)
         lab.write("shorten.yaml", patch)
         lab.start_box(lab.config(groups))
-        command = ["curl", "-sS", "-m", "20", "-H", test_traffic.TRACE, f"http://{SERVER}/a"]
+        command = ["curl", "-sS", "-m", "600", "-H", test_traffic.TRACE, f"http://{SERVER}/a"]
         lab.run("client", command)
         scrape = lab.metrics()
     live = set(re.findall(r"^(\w+)(?:\{| )", scrape, re.M))
@@ -151,7 +152,8 @@ def test_the_image_builds_on_a_fresh_debian():
 
 
 def prepare(names):
-    """Inside the namespaces there is no network: the image is made before, and its test tells how that went."""
+    """Inside the namespaces there is no network: the image is made before, and its test tells how
+    that went."""
     if os.environ.get("WIREPATCH_IMAGE") == "1" and "test_the_image_builds_on_a_fresh_debian" in names:
         done = subprocess.run([os.path.join(DEPLOY, "check-image.sh")], capture_output=True, text=True)
         os.environ["WIREPATCH_IMAGE_SAID"] = "" if done.returncode == 0 else done.stdout[-4000:] + done.stderr[-4000:]

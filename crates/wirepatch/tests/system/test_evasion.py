@@ -1,7 +1,9 @@
-"""Published ways around inline boxes, played at a real Linux server: what its application gets is what it gets without the box, patched.
+"""Published ways around inline boxes, played at a real Linux server: what its application gets is
+what it gets without the box, patched.
 
-The cases lie beside the repository (`../shared/corpora/evasion`), as does the player (`../shared/tools/live.sh`): it sends a case's client
-packets, whatever they are, and an ordinary TCP server answers. Each case is played on a bare wire first. docs/evasion.md lists the outcomes.
+The cases are in `tests/data/evasion`. The player (`../shared/tools/live.sh`) lies beside the
+repository: it sends a case's client packets, whatever they are, and an ordinary TCP server answers.
+Each case is played on a bare wire first. docs/evasion.md lists the outcomes.
 """
 
 import glob
@@ -11,12 +13,11 @@ import shutil
 import subprocess
 import tempfile
 
-from lab import ROOT, Elsewhere, OnRequest, binary, free_port
+from lab import DATA, SHARED, OnRequest, binary, free_port
 from variants import other, variant
 
-SHARED = os.path.join(os.path.dirname(ROOT), "shared")
-
-# Cases that end otherwise, each for a reason that docs/evasion.md gives. None of them brings a whole match to the server.
+# Cases that end otherwise, each for a reason that docs/evasion.md gives. None of them brings a
+# whole match to the server.
 OTHERWISE = {
     "A24": "urgent data is delivered in line (RFC 6093), where the server alone would have taken it out of the stream",
     "A25": "urgent data is delivered in line (RFC 6093), where the server alone would have taken it out of the stream",
@@ -66,8 +67,9 @@ def config(folder, find, with_):
 
 
 def ended(folder, cases, tokens, with_, base):
-    """How every case ends behind the box. The player sends nothing twice: a frame that a busy machine's kernel drops is missing for
-    good, so cases that end otherwise than they should are played again."""
+    """How every case ends behind the box. The player sends nothing twice: a frame that a busy
+    machine's kernel drops is missing for good, so cases that end otherwise than they should are
+    played again."""
     told = ["--find", tokens[0], "--decoy", tokens[1], "--repl", with_, "--base", base]
     environment = {"PP": f"{binary()} run --config {config(folder, tokens[0], with_)}", "LOG": os.path.join(folder, "box.log")}
     found, files = {}, cases
@@ -96,12 +98,11 @@ def bare(folder, cases, name, tokens):
 
 
 def test_no_published_evasion_brings_a_match_to_the_server():
-    cases = sorted(glob.glob(os.path.join(SHARED, "corpora/evasion/*.pcap")))
-    if not cases:
-        raise Elsewhere("../shared/corpora/evasion")
     asked = os.environ.get("WIREPATCH_EVASION")
-    if not asked:
-        raise OnRequest("ten minutes: set WIREPATCH_EVASION=1 (or to a folder that is to have the outcomes)")
+    player = os.path.join(SHARED, "tools/live.sh")
+    if not asked or not os.path.exists(player):
+        raise OnRequest(f"ten minutes, and {player}: set WIREPATCH_EVASION=1 (or to a folder that is to have the outcomes)")
+    cases = sorted(glob.glob(os.path.join(DATA, "evasion/*.pcap")))
     tokens = ["PATCHME-0123456789", "DECOYXX-9876543210"]
     folder = tempfile.mkdtemp(prefix="wirepatch-evasion-")
     try:

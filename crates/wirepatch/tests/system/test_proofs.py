@@ -1,10 +1,13 @@
 """Proofs: real unpatched servers behind the box behave as their fixed versions do.
 
-Each case of `../shared/proofs` brings a vulnerable server, `trigger.sh` (0: the server misbehaved, 1: it behaved as the fixed
-version) and `legit.sh` (0: ordinary clients are content). A test shows that the trigger works on the direct wire, that ordinary
-traffic passes the box without an edit, and that behind the box the trigger finds the server as if it were fixed, with the status codes that the fixed one gave (`result.json`).
+Each case of `tests/data/proofs` brings a vulnerable server, `trigger.sh` (0: the server misbehaved,
+1: it behaved as the fixed version) and `legit.sh` (0: ordinary clients are content). A test shows
+that the trigger works on the direct wire, that ordinary traffic passes the box without an edit, and
+that behind the box the trigger finds the server as if it were fixed, with the status codes that the
+fixed one gave (`result.json`).
 
-`prepare` runs before the namespaces are made, since it fetches the servers from their registries (npm, PyPI, crates.io).
+`prepare` runs before the namespaces are made, since it fetches the servers from their registries
+(npm, PyPI, crates.io).
 """
 
 import concurrent.futures
@@ -17,9 +20,9 @@ import shutil
 import subprocess
 import sys
 
-from lab import DIRECT_SERVER, ROOT, SERVER, Elsewhere, Lab, NotHere, wait_for
+from lab import DATA, DIRECT_SERVER, ROOT, SERVER, Elsewhere, Lab, NotHere, wait_for
 
-PROOFS = os.path.join(ROOT, "../shared/proofs")
+PROOFS = os.path.join(DATA, "proofs")
 # The servers are third-party packages with known holes: they stay in the build's own folder.
 CACHE = os.path.join(os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target"), "proofs")
 DIALOGUE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "dialogue.py")
@@ -30,7 +33,7 @@ PIP = os.path.join(CACHE, "pip/bin/pip")
 LEFT_BEHIND = shutil.ignore_patterns("fixed", "node_modules", "bin", "target", "*.log", "result.json", "__pycache__")
 
 
-# Installing -------------------------------------------------------------------------------------------------------------
+# Installing ---------------------------------------------------------------------------------------
 
 
 def npm(case, optional="--omit=optional"):
@@ -59,7 +62,8 @@ def pip38(case):
 
 
 def pip27(case):
-    """What the case's install script names, for Python 2.7, which has no virtual environments of its own."""
+    """What the case's install script names, for Python 2.7, which has no virtual environments of
+    its own."""
     with open(os.path.join(case, "install.sh"), encoding="utf-8") as file:
         line = next(line for line in file if line.startswith("inst vulnerable "))
     fetch([interpreter("2.7"), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--target", "vulnerable",
@@ -67,7 +71,7 @@ def pip27(case):
 
 
 def interpreter(version):
-    """A Python of that version: pyenv's, where the cases' own scripts look first, or the system's."""
+    """A Python of that version: pyenv's, where the cases' own scripts look, or the system's."""
     own = sorted(glob.glob(os.path.expanduser(f"~/.pyenv/versions/{version}.*/bin/python")))
     python = own[-1] if own else shutil.which(f"python{version}")
     if not python:
@@ -89,7 +93,7 @@ def cargo(case):
 
 def fetch(command, folder):
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900)
     except (OSError, subprocess.TimeoutExpired) as why:
         raise Elsewhere(f"{command[0]}: {why}") from why
     if done.returncode != 0:
@@ -109,7 +113,8 @@ def stamp(case):
 
 
 def install(case, how):
-    """Copies the case and installs its vulnerable server; what is there already from an earlier run stays."""
+    """Copies the case and installs its vulnerable server; what is there already from an earlier run
+    stays."""
     home = os.path.join(CACHE, case)
     done = os.path.join(home, "installed")
     want = stamp(case)
@@ -127,7 +132,8 @@ def install(case, how):
 
 
 def prepare(names):
-    """Installs the cases of the tests in `names`. What can't be had is written down, for the test to say so."""
+    """Installs the cases of the tests in `names`. What can't be had is written down, for the test
+    to say so."""
     if not os.path.isdir(PROOFS):
         return
     os.makedirs(CACHE, exist_ok=True)
@@ -153,7 +159,7 @@ def prepare(names):
         list(pool.map(one, (globals()[name] for name in names)))
 
 
-# Running ----------------------------------------------------------------------------------------------------------------
+# Running ------------------------------------------------------------------------------------------
 
 
 def open_to_the_wire(lab, transport):
@@ -167,7 +173,8 @@ def open_to_the_wire(lab, transport):
 
 
 class Server:
-    """The case's vulnerable server, started afresh: a trigger may have ended or blocked the last one."""
+    """The case's vulnerable server, started afresh: a trigger may have ended or blocked the last
+    one."""
 
     def __init__(self, lab, home, transport):
         self.lab, self.home, self.transport = lab, home, transport
@@ -186,7 +193,7 @@ class Server:
             state = {"tcp": "0A", "udp": "07"}[self.transport]
             return any(line.split()[1] == local and line.split()[3] == state for line in lines)
 
-        wait_for("the vulnerable server", bound, 30)
+        wait_for("the vulnerable server", bound)
         return self
 
     def __exit__(self, *_):
@@ -218,14 +225,13 @@ class Proof:
 
     def __init__(self, case, how, protocol, patch, transport="tcp", limits=None, clients=None, dialogue=()):
         self.case, self.how, self.protocol, self.patch = case, how, protocol, patch
-        # `clients`: the Python that clients need, inside the case. `dialogue`: what is sent on one connection through the box, and
-        # what comes back, in turns: refusals among the server's own answers.
+        # `clients`: the Python that clients need, inside the case. `dialogue`: what is sent on one
+        # connection through the box, and what comes back, in turns: refusals among the server's own
+        # answers.
         self.transport, self.limits, self.clients, self.dialogue = transport, limits or {}, clients, dialogue
 
     def __call__(self):
         home = os.path.join(CACHE, self.case)
-        if not os.path.isdir(PROOFS):
-            raise Elsewhere(f"{PROOFS} (the servers to prove patches on)")
         if os.path.exists(home + ".not-here"):
             with open(home + ".not-here", encoding="utf-8") as file:
                 raise Elsewhere(file.read())
@@ -292,7 +298,8 @@ test_aiosmtpd_is_not_smuggled_to = Proof("cve-2024-27305-aiosmtpd", pip, "smtp",
 test_tftpy_outlives_a_truncated_datagram = Proof("cve-2023-46566-tftpy", pip, "tftp", "cve-2023-46566", transport="udp")
 test_trust_dns_outlives_a_pointer_into_its_own_name = Proof(
     "rustsec-2018-0007-trust-dns", cargo, "dns", "rustsec-2018-0007", transport="udp")
-# A refused filter is answered with 0x80, never before the broker's own CONNACK, and what is said behind it is answered by the broker.
+# A refused filter is answered with 0x80, never before the broker's own CONNACK, and what is said
+# behind it is answered by the broker.
 test_mosca_outlives_a_bracket_in_a_filter = Proof(
     "cve-2018-11615-mosca", npm_with_optional, "mqtt", "cve-2018-11615", dialogue=[
         (b"\x10\x0e\0\x04MQTT\x04\x02\0\x3c\0\x02id\x82\x08\0\x01\0\x03a(b\0\xc0\0",

@@ -1,5 +1,5 @@
-"""`refuse` before a real FTP server and a real SMTP server: the client is answered among the server's own answers, the server never
-hears of it, and the connection goes on.
+"""`refuse` before a real FTP server and a real SMTP server: the client is answered among the
+server's own answers, the server never hears of it, and the connection goes on.
 """
 
 import os
@@ -90,7 +90,8 @@ def test_an_ftp_server_never_hears_of_what_is_refused():
     servers.installed("curl", "lftp")
     with Lab() as lab:
         behind(lab, servers.vsftpd, "ftp", FTP)
-        # One by one, before the greeting even; then all in one segment: each answer in its place among the server's.
+        # One by one, before the greeting even; then all in one segment: each answer in its place
+        # among the server's.
         says(lab, 21, (["SITE HELP"], [*GREETING, NOT_IMPLEMENTED]), LOGIN,
              (["MKD " + LONG], [PARAMETERS]),
              (["CWD pub"], ["250 Directory successfully changed."]),
@@ -98,12 +99,13 @@ def test_an_ftp_server_never_hears_of_what_is_refused():
               [NOT_IMPLEMENTED, "200 Switching to Binary mode.", PARAMETERS, NOT_IMPLEMENTED, "200 NOOP ok.", "213 15",
                NOT_IMPLEMENTED]),
              (["QUIT"], ["221 Goodbye."]))
-        # curl goes on where a command with a star is refused, and downloads over the same connection.
-        got = lab.run("client", ["curl", "-sSv", "-m", "20", "-Q", "*SITE CHMOD 777 pub", "-Q", "*MKD " + LONG,
+        # curl goes on where a command with a star is refused, and downloads over the same
+        # connection.
+        got = lab.run("client", ["curl", "-sSv", "-m", "600", "-Q", "*SITE CHMOD 777 pub", "-Q", "*MKD " + LONG,
                                  "-Q", "*MKD made", f"ftp://{SERVER}/pub/hello.txt"])
         assert got.stdout == "hello over ftp\n" and "< " + NOT_IMPLEMENTED in got.stderr, got
         assert "< " + PARAMETERS in got.stderr and "< 257 " in got.stderr, got
-        got = lab.run("client", ["lftp", "-c", "set net:timeout 10; set net:max-retries 1; set cmd:fail-exit no; "
+        got = lab.run("client", ["lftp", "-c", "set net:timeout 60; set net:max-retries 1; set cmd:fail-exit no; "
                                  f"open ftp://{SERVER}; cd pub; mkdir {LONG}; quote SITE UMASK; mkdir short; cat hello.txt; cls"])
         assert "hello over ftp" in got.stdout and "short" in got.stdout and LONG not in got.stdout, got
         log = lab.read("vsftpd-protocol.log")
@@ -120,7 +122,8 @@ def test_an_smtp_server_never_hears_of_what_is_refused():
         behind(lab, servers.maildrop, "mail", SMTP)
         says(lab, 25, (["VRFY root"], ["220 mail.example maildrop", NO_VRFY]),
              (["HELO me"], ["250 mail.example"]),
-             # A whole mail in one segment but for its text: two of its recipients are refused, the other two get it.
+             # A whole mail in one segment but for its text: two of its recipients are refused, the
+             # other two get it.
              (["MAIL FROM:<a@b.example>", f"RCPT TO:<{far}>", "RCPT TO:<one@c.example>", "VRFY one", f"RCPT TO:<2{far}>",
                "RCPT TO:<two@c.example>", "DATA"],
               ["250 OK", TOO_LONG, "250 OK", NO_VRFY, TOO_LONG, "250 OK", "354 End data with <CR><LF>.<CR><LF>"]),
@@ -136,10 +139,11 @@ def test_an_smtp_server_never_hears_of_what_is_refused():
         assert "<** " + TOO_LONG in got.stdout and "250 Kept" in got.stdout, got
         wait_for("the mail", lambda: os.path.exists(lab.path("mail/swaks")))
         assert lab.read("mail/swaks").startswith("To: kept@c.example\nDate:"), lab.read("mail/swaks")
-        # Python's client goes on with the recipients that were taken, and uses the connection for another mail.
+        # Python's client goes on with the recipients that were taken, and uses the connection for
+        # another mail.
         got = lab.run("client", [sys.executable, "-c", f"""
 import smtplib
-mail = smtplib.SMTP({SERVER!r}, timeout=20)
+mail = smtplib.SMTP({SERVER!r}, timeout=120)
 print(mail.sendmail('a@b.example', [{far!r}, 'kept@c.example'], 'Subject: first\\r\\n\\r\\n1'))
 print(mail.verify('root'))
 print(mail.sendmail('a@b.example', ['kept@c.example'], 'Subject: second\\r\\n\\r\\n2'))

@@ -1,8 +1,10 @@
-"""Every capture of the corpora through `wirepatch replay` with the whole library: what changed is told, right, and no worse.
+"""Every capture through `wirepatch replay` with the whole library.
 
-The captures lie beside the repository; where they do not, the tests are skipped.
+A change is in the report, is right, and makes nothing worse. The captures are those of the
+repository, and those of `../shared/corpora` where they are there.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -13,18 +15,23 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from capture import checks, records
-from lab import ROOT, Elsewhere, NotHere, binary
+from lab import DATA, ROOT, SHARED, NotHere, binary
 
-CORPORA = os.path.join(ROOT, "../shared/corpora")
+CORPORA = [DATA, os.path.join(SHARED, "corpora")]
 PATCHES = os.path.join(ROOT, "patches")
 
 
 def captures():
-    found = [os.path.join(folder, name) for folder, _, names in os.walk(CORPORA) for name in names
-             if name.endswith((".pcap", ".pcapng", ".cap"))]
-    if not found:
-        raise Elsewhere("../shared/corpora is not beside this repository")
-    return sorted(found)
+    """Each once: what is in the repository is beside it too."""
+    found = {}
+    for root in CORPORA:
+        for folder, _, names in sorted(os.walk(root)):
+            for name in sorted(names):
+                if name.endswith((".pcap", ".pcapng", ".cap")):
+                    path = os.path.join(folder, name)
+                    with open(path, "rb") as file:
+                        found.setdefault(hashlib.sha256(file.read()).digest(), path)
+    return list(found.values())
 
 
 def replayed(path, folder, *options):
@@ -32,14 +39,14 @@ def replayed(path, folder, *options):
     out = tempfile.mktemp(dir=folder, suffix=os.path.splitext(path)[1])
     report = out + ".json"
     done = subprocess.run([binary(), "replay", path, "-o", out, "--report", report, *options],
-                          capture_output=True, text=True, timeout=120)
+                          capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, f"{path}: exit {done.returncode}\n{done.stdout}{done.stderr}"
     with open(path, "rb") as before, open(out, "rb") as after, open(report, encoding="utf-8") as told:
         return out, before.read(), after.read(), json.load(told)
 
 
 def compare(before, after, report):
-    """Walks both captures side by side; yields what contradicts the report, or is no longer right."""
+    """Walks both captures; yields what contradicts the report, or is no longer right."""
     told = {entry["packet"]: entry for entry in report["edits"]}
     left = iter(after)
     number = 0
@@ -79,12 +86,13 @@ def compare(before, after, report):
 NOTE, WARNING, ERROR = 4194304, 6291456, 8388608
 TCP_TOUCHED = {"edited", "refused_by_patch", "tcp_moved", "tcp_held", "tcp_ahead", "tcp_released", "tcp_rebuilt", "tcp_syn_data",
                "tcp_closed", "tcp_after_reset", "tcp_hold_ended", "tcp_hold_reset", "tcp_resent", "tcp_idle_reset"}
-# What Wireshark may find fault with in what came out and not in what went in: how the message begins, the reasons and events of which
-# one must be in the report, and why it is nobody's fault.
+# What Wireshark may find fault with in what came out and not in what went in: how the message
+# begins, the reasons and events of which one must be in the report, and why it is nobody's fault.
 #
-# A replay writes what left on both sides into one file: a sender's bytes as the receiver gets them, and the receiver's
-# acknowledgements as the sender gets them. Where the length of a stream changed, no single reading of such a file adds up.
-# And the ends of a capture did not know of us: they acknowledge what we hold as yet, and resend nothing of what is missing.
+# A replay writes what left on both sides into one file: a sender's bytes as the receiver gets them,
+# and the receiver's acknowledgements as the sender gets them. Where the length of a stream changed,
+# no single reading of such a file adds up. And the ends of a capture did not know of us: they
+# acknowledge what we hold as yet, and resend nothing of what is missing.
 EXPLAINED = [
     ("ACKed segment that wasn't captured", TCP_TOUCHED, "both sides in one file"),
     ("Previous segment(s) not captured", TCP_TOUCHED, "an acknowledgement of what we had not sent yet"),
@@ -104,12 +112,13 @@ EXPLAINED = [
 
 
 def expert_items(path):
-    """What Wireshark finds fault with in a capture, from notes upwards, with how often; numbers within are left out."""
+    """What Wireshark finds fault with in a capture, from notes upwards, with how often; numbers
+    within are left out."""
     done = subprocess.run(
         ["tshark", "-n", "-r", path, "-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE",
          "-o", "udp.check_checksum:TRUE", "-Y", "_ws.expert", "-T", "fields", "-E", "aggregator=|",
          "-e", "_ws.expert.severity", "-e", "_ws.expert.message"],
-        capture_output=True, text=True, errors="replace", timeout=120)
+        capture_output=True, text=True, errors="replace", timeout=600)
     items = Counter()
     for line in done.stdout.splitlines():
         severities, _, messages = line.partition("\t")
@@ -134,7 +143,7 @@ def new_expert_items(before, after, report):
 
 def one_capture(path, folder):
     """The faults found in what the library makes of a capture, and whether it changed."""
-    name = os.path.relpath(path, CORPORA)
+    name = os.path.relpath(path, ROOT)
     faults, changed = [], False
     runs = [()]
     while runs:

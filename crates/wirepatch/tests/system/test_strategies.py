@@ -1,5 +1,6 @@
-"""Published evasions that `sim --evasions` writes, played at a real Linux server: what its application gets is what it gets without the
-box, patched; or, where stacks differ, what the case says that the one truth is. docs/evasion.md has a row for each.
+"""Published evasions that `sim --evasions` writes, played at a real Linux server: what its
+application gets is what it gets without the box, patched; or, where stacks differ, what the case
+says that the one truth is. docs/evasion.md has a row for each.
 """
 
 import base64
@@ -30,7 +31,8 @@ def run(*command):
 
 
 def wires():
-    """client c0 -- m0 [box] m1 -- s0 server, and client c1 -- s1 bare: two servers with one address, neither seen by the other."""
+    """client c0 -- m0 [box] m1 -- s0 server, and client c1 -- s1 bare: two servers with one
+    address, neither seen by the other."""
     for name in NAMES:
         run("ip", "netns", "add", name)
         run("ip", "-n", name, "link", "set", "lo", "up")
@@ -71,7 +73,7 @@ def behind_the_box(folder, paths, token, with_):
     command = ["ip", "netns", "exec", "box", binary(), "run", "--config", config(folder, token, with_)]
     box = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        wait_for("wirepatch run", lambda: box.poll() is not None or os.path.exists(os.path.join(folder, "control.sock")), 60)
+        wait_for("wirepatch run", lambda: box.poll() is not None or os.path.exists(os.path.join(folder, "control.sock")))
         played = play("c0", "server", paths)
         assert box.poll() is None, "the box died"
         return played
@@ -82,7 +84,8 @@ def behind_the_box(folder, paths, token, with_):
 
 
 def replaced(streams, token, with_):
-    """Of a token whose first half a deadline has let go, the rest is taken away, or keeps its length where the replacement does."""
+    """Of a token whose first half a deadline has let go, the rest is taken away, or keeps its
+    length where the replacement does."""
     rest = with_[HALF:] if len(with_) == len(token) else b""
     half = token[:HALF]
     return [stream.replace(token, with_).replace(half + b" ", half + rest + b" ") for stream in streams]
@@ -103,7 +106,8 @@ def wrong(path, bare, boxed, reads, token, with_):
 
 
 def play_both(folder, paths, token, with_):
-    """On the bare wire and behind the box, both servers fresh: what they remember of ports would tell in the next play."""
+    """On the bare wire and behind the box, both servers fresh: what they remember of ports would
+    tell in the next play."""
     try:
         wires()
         know(Case(paths[0]).address)
@@ -114,9 +118,11 @@ def play_both(folder, paths, token, with_):
 
 
 def compare(folder, kind, paths, cases, token, with_):
-    """Plays all; what ended wrong is played again, since a busy kernel drops frames and the player sends nothing twice."""
+    """Plays all; what ended wrong is played again, since a busy kernel drops frames and the player
+    sends nothing twice."""
     failed, as_the_case_says = {}, []
-    for _ in range(3):
+    for again in range(5):
+        os.environ["WIREPATCH_SLOWER"] = str(2 ** again)
         bare, boxed = play_both(folder, paths, token, with_)
         failed, by_path = {}, {os.path.basename(path)[:-5]: path for path in paths}
         for name, one in boxed.items():

@@ -1,11 +1,12 @@
-"""Ordinary clients and servers, on wires that lose, repeat and reorder frames, through a box that edits, holds and refuses: every byte is
-what it has to be.
+"""Ordinary clients and servers, on wires that lose, repeat and reorder frames, through a box that
+edits, holds and refuses: every byte is what it has to be.
 
     client --- impair.py --- [wirepatch run] --- impair.py --- server
 
-Each client plays its rounds beside the others, each round on fresh connections. WIREPATCH_THOUSAND=N asks for N rounds of each client
-instead of a few, WIREPATCH_SEED for the same choices once more, WIREPATCH_PCAP=FOLDER for captures of both hosts' wires: the last gigabyte
-of each, so that what differs first is in it, the rounds end with that.
+Each client plays its rounds beside the others, each round on fresh connections.
+WIREPATCH_THOUSAND=N asks for N rounds of each client instead of a few, WIREPATCH_SEED for the same
+choices once more, WIREPATCH_PCAP=FOLDER for captures of both hosts' wires: the last gigabyte of
+each, so that what differs first is in it, the rounds end with that.
 """
 
 import collections
@@ -28,8 +29,9 @@ from lab import SERVER, Lab
 ROUNDS = 4
 # Shares of the frames, on each of the two wires, each way.
 LOSS, TWICE, LATE = "0.02", "0.01", "0.03"
-# No client waits as long for anything that is still going on: Linux resends after 0.2, 0.4, 0.8 ... seconds.
-PATIENCE = 100
+# No client waits as long for anything that is still going on: Linux resends after 0.2, 0.4, 0.8 ...
+# seconds.
+PATIENCE = 600
 TOKEN, SHORTER, LONGER = b"PATCHME", b"", b"something that is much longer than what was there"
 SIZES = [0, 1, 100, 1447, 1448, 1449, 2896, 5000, 20000, 65536, 150000, 300000]
 
@@ -62,7 +64,8 @@ rules:
   - replace: ftp.response.arg
     pattern: "vsFTPd"
     with: "a server of files that does not say its name"
-  # The size that it announces is that of the file before it is edited; lftp discards a download that is shorter.
+  # The size that it announces is that of the file before it is edited; lftp discards a download
+  # that is shorter.
   - when: ftp.response.code == 150
     cut_at: ftp.response.arg
     pattern: " ("
@@ -159,7 +162,8 @@ class Bench:
         lab.start_box(lab.config(
             [{"name": "all", "addresses": [SERVER], "patches": [lab.write(f"{name}.yaml", text) for name, text in patches.items()]}],
             ports=[{"name": "lan", "device": "net_tap0,iface=box0"}, {"name": "srv", "device": "net_tap1,iface=box1"}],
-            # What may begin a pattern is let go after a while, and is then not the bytes below: a wait that no wire here needs.
+            # What may begin a pattern is let go after a while, and is then not the bytes below: a
+            # wait that no wire here needs.
             limits={"pattern_hold_ms": 60000}))
 
     def run(self, folder, *command):
@@ -172,7 +176,7 @@ class Bench:
         with self.guard:
             self.refused["thousand-" + patch] += count
 
-    # One round of each client ---------------------------------------------------------------------------------------
+    # One round of each client ---------------------------------------------------------------------
 
     def curl(self, dice, folder, number):
         """Down, refused, down on one connection; up on another."""
@@ -183,9 +187,9 @@ class Bench:
             out.write(self.files[up])
         head = ["-H", "X-Trace: 01234567" + "t" * dice.randrange(400), "-A", "curl PATCHME"]
         web = f"http://{SERVER}"
-        code, said = self.run(folder, "curl", "-sS", "-m", "60", *head, "-w", "%{http_code} %{num_connects}\n", "-D", "heads",
+        code, said = self.run(folder, "curl", "-sS", "-m", "600", *head, "-w", "%{http_code} %{num_connects}\n", "-D", "heads",
                               "-o", "one", f"{web}/{one}", "-o", "no", f"{web}/refused?{number}", "-o", "two", f"{web}/{two}",
-                              "--next", "-sS", "-m", "60", *head, "-H", "Expect:", "-T", sent, f"{web}:8080/up{number}")
+                              "--next", "-sS", "-m", "600", *head, "-H", "Expect:", "-T", sent, f"{web}:8080/up{number}")
         yield "exit", code, 0
         yield "codes", said.splitlines()[:3], ["200 1", "403 0", "200 0"]
         yield "digest", said.splitlines()[3:], [hashlib.sha256(masked(self.files[up])).hexdigest() + " 8"]
@@ -213,7 +217,7 @@ class Bench:
         with open(os.path.join(folder, "sent"), "wb") as out:
             out.write(self.files[up])
         code, said = self.run(folder, "lftp", "-c", (
-            "set net:timeout 60; set net:max-retries 1; set net:persist-retries 0; set ftp:use-site-idle no; set ftp:use-site-utime no; "
+            "set net:timeout 300; set net:max-retries 1; set net:persist-retries 0; set ftp:use-site-idle no; set ftp:use-site-utime no; "
             "set ftp:use-site-utime2 no; set ftp:use-size no; set ftp:use-feat no; set cmd:fail-exit no; "
             f"open ftp://{SERVER}/pub; cd .; quote SITE CHMOD {number}; get a-file-called-{down[1:]} -o down; put sent -o up{number}"))
         yield "exit", code, 0
@@ -229,13 +233,14 @@ class Bench:
         self.refuses("mail")
         with open(os.path.join(folder, "sent"), "wb") as out:
             out.write(mail + b".\r\n")
-        code, said = self.run(folder, "swaks", "--server", SERVER, "--timeout", "60", "--from", "a@b.example", "--to",
+        code, said = self.run(folder, "swaks", "--server", SERVER, "--timeout", "600", "--from", "a@b.example", "--to",
                               "l" * 60 + "@c.example,d@e.example", "--no-data-fixup", "--data", "@sent", "--hide-all")
         yield "exit", (code, said), (0, "")
         yield "mail", self.got(self.lab.path("mail"), f"mail{number}", remove=True), b"To: d@e.example\r\n" + grown(mail)
 
     def ab(self, dice, folder, number):
-        """Ten downloads on three connections at a time, then six uploads, whose digests the server notes."""
+        """Ten downloads on three connections at a time, then six uploads, whose digests the server
+        notes."""
         down, up = dice.choices([name for name in self.files if 0 < int(name[1:]) <= 65536], k=2)
         with open(os.path.join(folder, "sent"), "wb") as out:
             out.write(self.files[up])
@@ -268,7 +273,7 @@ class Bench:
             os.remove(path)
         return data
 
-    # All of them ----------------------------------------------------------------------------------------------------
+    # All of them ----------------------------------------------------------------------------------
 
     def play(self, client, rounds):
         """The client's rounds; what differed, in words, and how long each took."""

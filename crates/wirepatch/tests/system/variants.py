@@ -1,9 +1,11 @@
-"""Other forms of the evasion cases: another token, address, port and initial sequence number, every odd checksum as odd as it was.
+"""Other forms of the evasion cases: another token, address, port and initial sequence number, every
+odd checksum as odd as it was.
 
-A case is a conversation recorded once; a box that had learnt it by heart would pass it. Letters and digits of all TCP payload are exchanged
-one for one, so a token that is cut, repeated or contradicted at any byte is so at the same byte of another token; the client's sequence
-numbers are moved so that they wrap inside it. Checksums are changed by what the bytes changed (RFC 1624). Fragments stay as they are: their
-checksum covers bytes that other fragments contradict.
+A case is a conversation recorded once; a box that had learnt it by heart would pass it. Letters and
+digits of all TCP payload are exchanged one for one, so a token that is cut, repeated or
+contradicted at any byte is so at the same byte of another token; the client's sequence numbers are
+moved so that they wrap inside it. Checksums are changed by what the bytes changed (RFC 1624).
+Fragments stay as they are: their checksum covers bytes that other fragments contradict.
 """
 
 import struct
@@ -49,7 +51,8 @@ def tcp_at(frame):
 
 
 def put(frame, at, new, checksums):
-    """Writes `new` at `at`; `checksums` are places whose checksum covers it, each with the place it is counted from."""
+    """Writes `new` at `at`; `checksums` are places whose checksum covers it, each with the place it
+    is counted from."""
     old = bytes(frame[at:at + len(new)])
     frame[at:at + len(new)] = new
     for place, base in checksums:
@@ -87,7 +90,8 @@ def vary(frame, shift):
 
 
 def variant(source, target):
-    """Writes the other form of the capture `source` to `target`. False: it has no TCP over plain Ethernet that could be varied."""
+    """Writes the other form of the capture `source` to `target`. False: it has no TCP over plain
+    Ethernet that could be varied."""
     with open(source, "rb") as file:
         capture = file.read()
     order = "<" if capture[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1") else ">"
