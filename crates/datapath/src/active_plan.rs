@@ -1,11 +1,12 @@
-//! The plan that the cores run, with each core's counters of it. Both are published and retired together.
+//! The plan that the cores run, with each core's counters of it. Both are published and retired
+//! together.
 
 use plan::Plan;
 
 use crate::counters::PlanCounters;
 
-/// A plan with the counters its modules and patches write. Aligned so that the reference count in front of it, which scrapes
-/// and reloads write, is not on a line that every packet reads.
+/// A plan with the counters its modules and patches write. Aligned so that the reference count in
+/// front of it, which scrapes and reloads write, is not on a line that every packet reads.
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct ActivePlan {

@@ -1,5 +1,6 @@
-//! Step 8: the engine's edits become bytes: in the frame itself where they only move bytes to its front, else in a packet put
-//! together beside it, which may be longer than the frame can become. The lengths and checksums in it are step 9's.
+//! Step 8: the engine's edits become bytes: in the frame itself where they only move bytes to its
+//! front, else in a packet put together beside it, which may be longer than the frame can become.
+//! The lengths and checksums in it are step 9's.
 //!
 //! `flow` makes the edits of a stream ([`stream_edit`]).
 
@@ -16,8 +17,9 @@ use crate::packet::Packet;
 const UDP_BYTES_MAX: usize = 65_535;
 const UDP_BYTES: usize = 8;
 
-/// Writes into `work` the packet with its payload edited; what UDP leaves of the IP packet (RFC 9868) follows as it is. `None`: it
-/// would be more than an IP packet may have, or an edit does not fit the payload.
+/// Writes into `work` the packet with its payload edited; what UDP leaves of the IP packet (RFC
+/// 9868) follows as it is. `None`: it would be more than an IP packet may have, or an edit does not
+/// fit the payload.
 pub(crate) fn edits(
     bytes: &[u8],
     layers: &Layers,
@@ -44,8 +46,8 @@ pub(crate) fn edits(
     Some(Layers { payload_end, ip_end, ..*layers })
 }
 
-/// How long `payload` is once it is edited, if that can be done from its front to its end without a byte being written that is
-/// still to be read.
+/// How long `payload` is once it is edited, if that can be done from its front to its end without a
+/// byte being written that is still to be read.
 pub(crate) fn len_in_place(payload: &[u8], edits: &Edits) -> Option<usize> {
     let (mut read, mut write) = (0_usize, 0_usize);
     for edit in edits.list() {
@@ -84,8 +86,9 @@ fn moved(payload: &mut [u8], from: Range<usize>, to: usize) -> usize {
     to.wrapping_add(end.wrapping_sub(start))
 }
 
-/// Writes into `work` the answer to `packet`: `reply` in a datagram back to its sender, addresses and ports swapped, options and
-/// extension headers left away. `None`: nobody may answer such a packet, or the reply is too long.
+/// Writes into `work` the answer to `packet`: `reply` in a datagram back to its sender, addresses
+/// and ports swapped, options and extension headers left away. `None`: nobody may answer such a
+/// packet, or the reply is too long.
 pub(crate) fn reply(
     bytes: &[u8],
     link: LinkLayer,
@@ -137,7 +140,8 @@ pub(crate) fn reply(
     })
 }
 
-/// An edit of a stream by number, for `flow`, which makes it: it keeps a copy of the bytes that it let through.
+/// An edit of a stream by number, for `flow`, which makes it: it keeps a copy of the bytes that it
+/// let through.
 #[inline]
 pub(crate) fn stream_edit(edits: &Edits, nth: usize) -> Option<stage::Edit<'_>> {
     let edit = edits.list().get(nth)?;

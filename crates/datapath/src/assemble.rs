@@ -1,15 +1,19 @@
-//! Step 5: puts together what the network took apart, so that a module sees whole datagrams and streams in order. The only step
-//! that keeps a frame.
+//! Step 5: puts together what the network took apart, so that a module sees whole datagrams and
+//! streams in order. The only step that keeps a frame.
 //!
-//! Holds:     [`segment`]; [`fragments`], which keeps the fragments of a datagram until the last of them comes.
-//! Promises:  a module never sees a byte of a stream twice, or ahead of the bytes before it, unless it asked to.
-//! Never:     decides about positions: `flow` does, and calls steps 6 to 8 ([`crate::tcp::engine_stage`]) for bytes in order.
+//! Holds:     [`segment`]; [`fragments`], which keeps the fragments of a datagram until the last of
+//!            them comes.
+//! Promises:  a module never sees a byte of a stream twice, or ahead of the bytes before it, unless
+//!            it asked to.
+//! Never:     decides about positions: `flow` does, and calls steps 6 to 8
+//!            ([`crate::tcp::engine_stage`]) for bytes in order.
 
 pub(crate) mod fragments;
 
 use flow::{SegmentIn, SegmentOutcome};
 use plan::ScopeMatch;
 use stage::Direction;
+use stage::position::{minus, plus};
 use wire::{IpVersion, Layers, TcpFlags};
 
 use crate::core::Parts;
@@ -29,7 +33,8 @@ pub(crate) enum Assembled {
     Apart(Reason),
 }
 
-/// Hands a segment to `flow`, which runs the module over the bytes that are in order. `bytes` is the frame.
+/// Hands a segment to `flow`, which runs the module over the bytes that are in order. `bytes` is
+/// the frame.
 #[inline(always)]
 pub(crate) fn segment(
     parts: &mut Parts<'_>,
@@ -65,7 +70,8 @@ pub(crate) fn segment(
     if answers && parts.lane.from == slot.server_port {
         slot.link = LinkHeader::of(bytes, layers, link, direction);
     }
-    // A reset that is accepted here must be accepted there: where it may never arrive, frames of our own say it.
+    // A reset that is accepted here must be accepted there: where it may never arrive, frames of
+    // our own say it.
     let ended = flags.has(TcpFlags::RST)
         && outcome != SegmentOutcome::Dead
         && connection.state() == flow::ConnectionState::Dead;
@@ -87,17 +93,18 @@ pub(crate) fn segment(
     }
 }
 
-/// The receiver of this packet may not get it, or may drop it for the headers before TCP: options and extension headers that it does
-/// not know, or hops that are used up on the way.
+/// The receiver of this packet may not get it, or may drop it for the headers before TCP: options
+/// and extension headers that it does not know, or hops that are used up on the way.
 fn may_be_lost(frame: &[u8], layers: &Layers) -> bool {
-    /// Where a router may follow. Hosts begin with 64 or more, and few paths are longer than half of that.
+    /// Where a router may follow. Hosts begin with 64 or more, and few paths are longer than half
+    /// of that.
     const HOPS_ENOUGH: u8 = 32;
     let (fixed, hops) = match layers.version {
         IpVersion::V4 => (20, 8),
         IpVersion::V6 => (40, 7),
     };
-    layers.l4.saturating_sub(layers.ip) != fixed
-        || frame.get(layers.ip.saturating_add(hops)).is_none_or(|left| *left < HOPS_ENOUGH)
+    minus(layers.l4, layers.ip) != fixed
+        || frame.get(plus(layers.ip, hops)).is_none_or(|left| *left < HOPS_ENOUGH)
 }
 
 /// The reason that a frame leaves with after this outcome.

@@ -1,4 +1,5 @@
-//! Step 3: does a patch concern this packet? Most traffic leaves here, after two bits of the scope's port map.
+//! Step 3: does a patch concern this packet? Most traffic leaves here, after two bits of the
+//! scope's port map.
 
 use plan::{Endpoint, Plan, ScopeTable};
 use wire::tunnel::{self as inside, Walk};
@@ -40,8 +41,9 @@ fn not_ip(bytes: &[u8], link: LinkLayer, tunnels: Tunnels, plan: &Plan) -> Path 
     walk.and_then(|walk| tunnel::path(walk, tunnels, plan)).unwrap_or(Path::Out(Reason::NotIp))
 }
 
-/// A short cut for most packets there are: IP without options, no fragment, at most one VLAN tag, on ports that no module names.
-/// Only a packet that would leave untouched anyway is taken here, so nothing that is left unread can matter.
+/// A short cut for most packets there are: IP without options, no fragment, at most one VLAN tag,
+/// on ports that no module names. Only a packet that would leave untouched anyway is taken here, so
+/// nothing that is left unread can matter.
 #[inline]
 pub(crate) fn prefilter(
     frame: &impl AsRef<[u8]>,
@@ -90,8 +92,8 @@ pub(crate) fn prefilter(
     }
 }
 
-/// The same for a packet whose headers are known. `checked`: its checksums are taken for right. (Inlined, or a packet's offsets
-/// would be copied at every step.)
+/// The same for a packet whose headers are known. `checked`: its checksums are taken for right.
+/// (Inlined, or a packet's offsets would be copied at every step.)
 #[inline(always)]
 pub(crate) fn classify_parsed(
     bytes: &[u8],
@@ -102,8 +104,9 @@ pub(crate) fn classify_parsed(
     tcp: &TcpState,
 ) -> Path {
     //= https://www.rfc-editor.org/rfc/rfc6946#section-4
-    //# A host that receives an IPv6 packet that includes a Fragment Header with the "Fragment Offset" equal to 0 and the
-    //# "M" flag equal to 0 MUST process that packet in isolation from any other packets
+    //# A host that receives an IPv6 packet that includes a Fragment Header with the "Fragment
+    //# Offset" equal to 0 and the "M" flag equal to 0 MUST process that packet in isolation from
+    //# any other packets
     if layers.fragment.is_some_and(|fragment| fragment.more || fragment.offset_bytes > 0) {
         return fragment(bytes, layers, checked, tunnels, plan);
     }
@@ -149,7 +152,8 @@ pub(crate) fn classify_parsed(
             Path::Segment(packet, lookup, found)
         }
     };
-    // The receiver discards a packet with a wrong checksum, so it must reach the receiver as it is, and must not move our state.
+    // The receiver discards a packet with a wrong checksum, so it must reach the receiver as it is,
+    // and must not move our state.
     if checked || checksum::are_plainly_right(bytes, &layers) {
         path
     } else if !checksum::ip_is_right(bytes, &layers) {
@@ -181,8 +185,9 @@ fn portless(bytes: &[u8], layers: Layers, tunnels: Tunnels, plan: &Plan, tcp: &T
     }
 }
 
-/// A fragment carries no ports (or only the first one does), so the addresses decide whether the datagram is put together. Where they
-/// are nobody's, the first fragment of a tunnel still is looked into: without it the others are nothing.
+/// A fragment carries no ports (or only the first one does), so the addresses decide whether the
+/// datagram is put together. Where they are nobody's, the first fragment of a tunnel still is
+/// looked into: without it the others are nothing.
 #[inline(never)]
 fn fragment(bytes: &[u8], layers: Layers, checked: bool, tunnels: Tunnels, plan: &Plan) -> Path {
     let Some((source, destination)) = layers.addresses(bytes) else {

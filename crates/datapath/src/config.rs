@@ -58,8 +58,9 @@ pub struct CoreConfig {
     pub bridges: Box<[Bridge]>,
     /// The header in front of IP.
     pub link: LinkLayer,
-    /// Takes the IP and transport checksums of received packets for right. veth and tap pass packets whose checksum the NIC
-    /// was to fill in. An edited packet then leaves with a right one.
+    /// Takes the IP and transport checksums of received packets for right. veth and tap pass
+    /// packets whose checksum the NIC was to fill in. An edited packet then leaves with a right
+    /// one.
     pub trust_checksums: bool,
     /// Bounds.
     pub limits: Limits,

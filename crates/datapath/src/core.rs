@@ -2,8 +2,8 @@
 //!
 //! Holds:     [`Core`] and [`Parts`].
 //! Promises:  allocates before the core runs, and never after.
-//! Never:     knows a step. The steps import this file, and this file imports the owners: the TCP state, the held fragments, the
-//!            queues.
+//! Never:     knows a step. The steps import this file, and this file imports the owners: the TCP
+//!            state, the held fragments, the queues.
 
 use std::sync::Arc;
 
@@ -82,12 +82,14 @@ impl<F: Frame> Core<F> {
         self.reader.current()
     }
 
-    /// What stands in front of IP from the next frame on: a capture file may hold several link types.
+    /// What stands in front of IP from the next frame on: a capture file may hold several link
+    /// types.
     pub fn set_link(&mut self, link: LinkLayer) {
         self.config.link = link;
     }
 
-    /// The engine's scratch, for a caller that wants to see the edits of the last frame (`replay`'s report).
+    /// The engine's scratch, for a caller that wants to see the edits of the last frame (`replay`'s
+    /// report).
     pub fn scratch(&self) -> &Scratch {
         &self.scratch
     }

@@ -1,7 +1,8 @@
 //! Counters: one writer per cell, any number of readers, no shared cache lines; summed when asked.
 //!
-//! [`CoreCounters`] live as long as their core. [`PlanCounters`] lives as long as its plan, because its rows are the plan's modules and
-//! patches: telemetry folds it into its totals when the plan is retired.
+//! [`CoreCounters`] live as long as their core. [`PlanCounters`] lives as long as its plan, because
+//! its rows are the plan's modules and patches: telemetry folds it into its totals when the plan is
+//! retired.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -35,6 +36,12 @@ impl Cell {
     }
 }
 
+/// A number of frames or bytes, as counters hold it: no `usize` has more than 64 bits.
+#[inline(always)]
+pub(crate) fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
 /// One port, as one core sees it.
 #[derive(Debug, Default)]
 pub struct PortCells {
@@ -59,7 +66,8 @@ pub const UNDECIDED: [&str; 7] = [
     "unit_too_slow",
 ];
 
-/// One core's counters. Aligned so that two cores never share a cache line (nor the pair of lines that is fetched together).
+/// One core's counters. Aligned so that two cores never share a cache line (nor the pair of lines
+/// that is fetched together).
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct CoreCounters {
@@ -190,7 +198,8 @@ impl CoreCounters {
     }
 }
 
-/// Frames that one lcore lost outside the journey. Allocated one by one: on cache lines of its own, as [`CoreCounters`].
+/// Frames that one lcore lost outside the journey. Allocated one by one: on cache lines of its own,
+/// as [`CoreCounters`].
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Lost {
@@ -230,7 +239,8 @@ pub struct PatchCells {
     pub would_have: Cell,
 }
 
-/// Both sides of a module. Its alignment keeps one core's row apart from what the allocator puts beside it.
+/// Both sides of a module. Its alignment keeps one core's row apart from what the allocator puts
+/// beside it.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct ModuleLines {

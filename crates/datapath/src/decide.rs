@@ -1,5 +1,5 @@
-//! Step 7: the outcome of a message. The rules were run by the engine ([`crate::dissect`]); here their outcome is counted, and named
-//! where a frame leaves by it.
+//! Step 7: the outcome of a message. The rules were run by the engine ([`crate::dissect`]); here
+//! their outcome is counted, and named where a frame leaves by it.
 
 use engine::{DatagramResult, DatagramVerdict, Hit, StreamResult, Undecided};
 use plan::{FailMode, Mode, Module, ModuleNo, ScopeMatch};

@@ -1,5 +1,5 @@
-//! Step 6: bytes to fields, by the module's decoder. Step 7 happens in the same call, because the engine runs the rules of a field
-//! while the field is at hand.
+//! Step 6: bytes to fields, by the module's decoder. Step 7 happens in the same call, because the
+//! engine runs the rules of a field while the field is at hand.
 //!
 //! [`crate::tcp::engine_stage`] makes this step for a segment, from inside step 5.
 
@@ -29,7 +29,8 @@ pub(crate) fn datagram(
     };
     let peer = Peer { address: client.address };
     let scratch = &mut *parts.scratch;
-    // A module that panics costs this datagram its patching, not the box. The scratch is cleared at the next call.
+    // A module that panics costs this datagram its patching, not the box. The scratch is cleared at
+    // the next call.
     catch_unwind(AssertUnwindSafe(|| {
         engine::datagram(module, found.direction, payload, &peer, scratch)
     }))
@@ -52,8 +53,8 @@ pub(crate) struct StreamInput<'a> {
     pub(crate) client: [u8; 16],
 }
 
-/// Lets the engine decide the next bytes of a stream. The edits or the answer are in the scratch. `None`: the module panicked,
-/// which costs this connection its patching, not the box.
+/// Lets the engine decide the next bytes of a stream. The edits or the answer are in the scratch.
+/// `None`: the module panicked, which costs this connection its patching, not the box.
 #[inline]
 pub(crate) fn stream(
     module: &Module,

@@ -1,8 +1,10 @@
-//! Facts that operators want counted and that are not the end of a received frame. One table: code, metric and manual read it.
+//! Facts that operators want counted and that are not the end of a received frame. One table: code,
+//! metric and manual read it.
 //!
 //! Holds:     [`Event`], one a row, and [`EventUnit`].
-//! Promises:  an event never stands for a received frame: that frame has its [`Reason`](crate::Reason) beside it, or had one
-//!            earlier. Frames that are lost after they had their reason are counted here.
+//! Promises:  an event never stands for a received frame: that frame has its
+//!            [`Reason`](crate::Reason) beside it, or had one earlier. Frames that are lost after
+//!            they had their reason are counted here.
 //! Never:     steers a frame.
 
 /// The thing that one count of an event stands for.
@@ -12,7 +14,8 @@ pub enum EventUnit {
     Connection,
     /// One direction of a TCP connection.
     HalfStream,
-    /// A frame that was lost, after it had its reason or before there was one. `wirepatch_drops_total` counts it too.
+    /// A frame that was lost, after it had its reason or before there was one.
+    /// `wirepatch_drops_total` counts it too.
     LostFrame,
 }
 

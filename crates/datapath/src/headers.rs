@@ -1,6 +1,7 @@
 //! Headers that are written here: lengths, fresh IP headers, and the link header of a connection.
 
 use stage::Direction;
+use stage::position::{minus, plus};
 use wire::{IpVersion, Layers};
 
 use crate::config::LinkLayer;
@@ -52,7 +53,8 @@ fn v4_of(address: &[u8; 16]) -> &[u8] {
     address.last_chunk::<4>().map_or(&[], |four| four)
 }
 
-/// An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2): addresses of both versions have 16 bytes here.
+/// An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2): addresses of both versions have 16 bytes
+/// here.
 pub(crate) const fn is_mapped(address: &[u8; 16]) -> bool {
     matches!(address, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..])
 }
@@ -102,9 +104,9 @@ pub(crate) fn swap_ends(bytes: &mut [u8], link: LinkLayer) {
 pub(crate) fn write_ip_len(packet: &mut [u8], version: IpVersion, ip: usize, ip_bytes: usize) {
     let (at, len) = match version {
         IpVersion::V4 => (2, ip_bytes),
-        IpVersion::V6 => (4, ip_bytes.saturating_sub(IPV6_BYTES)),
+        IpVersion::V6 => (4, minus(ip_bytes, IPV6_BYTES)),
     };
-    write_u16(packet, ip.saturating_add(at), u16::try_from(len).unwrap_or(u16::MAX));
+    write_u16(packet, plus(ip, at), u16::try_from(len).unwrap_or(u16::MAX));
 }
 
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {

@@ -1,9 +1,11 @@
 //! The ten steps in order.
 //!
-//! Holds:     [`turn`], one round of a core; `journey`, a burst through the steps; below it the ways of a datagram ([`datagram`]) and of
-//!            a segment ([`segment`]) through steps 4 to 9.
-//! Promises:  every frame gets one reason, and no other file decides which way a frame goes. `docs/journey.md` lists the functions of
-//!            the steps, and a test compares it with the sources.
+//! Holds:     [`turn`], one round of a core; `journey`, a burst through the steps; below it the
+//!            ways of a datagram ([`datagram`]) and of a segment ([`segment`]) through steps 4 to
+//!            9.
+//! Promises:  every frame gets one reason, and no other file decides which way a frame goes.
+//!            `docs/journey.md` lists the functions of the steps, and a test compares it with the
+//!            sources.
 //! Never:     looks into a frame.
 
 use plan::{FailMode, Mode, Module, ScopeMatch};
@@ -16,7 +18,7 @@ use crate::assemble::{self, Assembled};
 use crate::classify::{classify, classify_parsed, prefilter};
 use crate::config::{Lane, Tick};
 use crate::core::{Core, Parts};
-use crate::counters::CoreCounters;
+use crate::counters::{CoreCounters, wide};
 use crate::decide::{self, DatagramDecision};
 use crate::dissect;
 use crate::nic::{Frame, FramePool, Nic, PortNo};
@@ -34,7 +36,8 @@ use crate::transmit::{Outgoing, transmit};
 /// Packets of a burst that are classified while a line of buckets comes.
 const BUCKETS_AHEAD: usize = 8;
 
-/// One turn of a core: a burst from each of its ports through the journey. Answers how many frames came: on none the caller backs off.
+/// One turn of a core: a burst from each of its ports through the journey. Answers how many frames
+/// came: on none the caller backs off.
 pub fn turn<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, now: Tick) -> usize {
     core.reader.refresh();
     core.tcp.take_up(core.reader.current());
@@ -56,7 +59,8 @@ pub fn turn<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, now: Tick) -> usize 
     frames
 }
 
-/// A burst through all ten steps. Each frame leaves with one reason, and no other function decides which way it goes.
+/// A burst through all ten steps. Each frame leaves with one reason, and no other function decides
+/// which way it goes.
 fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick) -> usize {
     let Core { config, reader, counters, scratch, work, whole, tcp, next_id, .. } = core;
     let Core { burst, prefilters, paths, out, fragments, sampling, .. } = core;
@@ -71,17 +75,19 @@ fn journey<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, lane: Lane, now: Tick
     let all = Prefilter::all(prefilters);
     let segments = all & Prefilter::Segment.bit() != 0;
     if all == Prefilter::OutOfScope.bit() {
-        counters.count_many(Reason::NotInPlan, u64::try_from(frames).unwrap_or(0));
+        counters.count_many(Reason::NotInPlan, wide(frames));
         out.send_all(lane.to, burst);
     }
     paths.clear();
-    // Where a burst is measured, or has segments, all of it is classified before the first of it is patched.
+    // Where a burst is measured, or has segments, all of it is classified before the first of it is
+    // patched.
     let in_stages = segments || timer.is_measured();
     if in_stages {
         for (frame, &prefilter) in burst.iter().zip(prefilters.iter()) {
             paths.push(match prefilter {
                 Prefilter::OutOfScope => Path::Out(Reason::NotInPlan),
-                Prefilter::Segment | Prefilter::Other => classify(frame, config, plan, tcp), // 2 parse, 3 classify
+                // 2 parse, 3 classify
+                Prefilter::Segment | Prefilter::Other => classify(frame, config, plan, tcp),
             });
             prefetch_ahead(nic, tcp, paths);
         }
@@ -161,8 +167,9 @@ fn patched<N: Nic>(
     }
 }
 
-/// Prefetches the buckets for the connection of the last path, and the entry for an earlier path, whose buckets have come by now: the
-/// lines that are not in the caches come while the rest of the burst is classified, and not one after the other.
+/// Prefetches the buckets for the connection of the last path, and the entry for an earlier path,
+/// whose buckets have come by now: the lines that are not in the caches come while the rest of the
+/// burst is classified, and not one after the other.
 #[inline(always)]
 fn prefetch_ahead(nic: &impl Nic, tcp: &TcpState, paths: &[Path]) {
     let Some(last) = paths.len().checked_sub(1) else { return };
@@ -186,7 +193,8 @@ trait Arrival<F> {
     /// Drops it.
     fn discard(self);
 
-    /// Steps 8 and 9 in its own frame. `false`: it is as it was, and is to be edited beside its frame.
+    /// Steps 8 and 9 in its own frame. `false`: it is as it was, and is to be edited beside its
+    /// frame.
     fn edit_in_frame(&mut self, parts: &Parts<'_>, packet: &Packet) -> bool;
 
     /// The frame that a rewritten packet goes out in, and its shape before.
@@ -214,7 +222,8 @@ impl<F: Frame> Arrival<F> for F {
     }
 }
 
-/// A packet put together from fragments, which are kept: one that is not changed leaves as the fragments that it came in.
+/// A packet put together from fragments, which are kept: one that is not changed leaves as the
+/// fragments that it came in.
 struct Reassembled<'a, F> {
     fragments: &'a mut Fragments<F>,
     slot: SlotNo,
@@ -283,8 +292,8 @@ fn datagram<P: FramePool, A: Arrival<P::Frame>>(
         return pass(arrival, Reason::NotInPlan, parts.lane.to, out);
     };
     let result = dissect::datagram(parts, module, packet, found, arrival.bytes()); // 6, 7
-    match decide::datagram(parts, module, found, &result) {
-        // 7
+    let decision = decide::datagram(parts, module, found, &result); // 7
+    match decision {
         DatagramDecision::Pass(reason) => pass(arrival, reason, parts.lane.to, out),
         DatagramDecision::Drop(reason) => discard(arrival, reason),
         DatagramDecision::Edit => edited(parts, pool, arrival, packet, module, out), // 8, 9
@@ -376,7 +385,8 @@ fn too_long<F, A: Arrival<F>>(
     }
 }
 
-/// Steps 4 to 9 for one segment with right checksums, in scope (`found`) or of a tracked connection.
+/// Steps 4 to 9 for one segment with right checksums, in scope (`found`) or of a tracked
+/// connection.
 fn segment<P: FramePool>(
     parts: &mut Parts<'_>,
     pool: &mut P,
@@ -393,8 +403,8 @@ fn segment<P: FramePool>(
     if parse::is_source_routed(bytes, &packet.layers) {
         return discard(frame, Reason::TcpSourceRoute);
     }
-    let tracked = match track::segment(parts, packet, lookup, &segment, found, bytes) {
-        // 4
+    let tracked = track::segment(parts, packet, lookup, &segment, found, bytes); // 4
+    let tracked = match tracked {
         Ok(tracked) => tracked,
         Err(Untracked::Pass(reason)) => return pass(frame, reason, to, out),
         Err(Untracked::Drop(reason)) => return discard(frame, reason),
@@ -402,8 +412,9 @@ fn segment<P: FramePool>(
             return repair::segment::reset_both(parts, pool, frame, packet, out); // 9
         }
     };
-    match assemble::segment(parts, tracked, &segment, packet, found, bytes) {
-        // 5; in it 6, 7, 8
+    // 5 assemble calls 6 dissect, 7 decide and 8 apply for the bytes that are in order.
+    let assembled = assemble::segment(parts, tracked, &segment, packet, found, bytes);
+    match assembled {
         Assembled::Pass(reason) => pass(frame, reason, to, out),
         Assembled::Outputs(reason) => {
             let sent = repair::segment::segment(parts, pool, frame, packet, tracked, out); // 9
@@ -426,8 +437,8 @@ fn reassembled<P: FramePool>(
 ) -> Reason {
     let (checked, tunnels) = (parts.config.trust_checksums, parts.config.limits.tunnels);
     let plan = &parts.plans.current.plan;
-    match classify_parsed(arrival.whole, layers, checked, tunnels, plan, parts.tcp) {
-        // 3
+    let path = classify_parsed(arrival.whole, layers, checked, tunnels, plan, parts.tcp); // 3
+    match path {
         Path::Out(reason) => pass(arrival, reason, parts.lane.to, out),
         Path::Drop(reason) => discard(arrival, reason),
         // ICMP errors in fragments are not put together.

@@ -1,11 +1,12 @@
 //! The journey of a packet: ten steps, each in the file of its name, over a burst.
 //!
-//! Holds:     [`turn`] and the ten steps, [`Core`] (what one core owns), the [`Reason`] every frame leaves with, the counters, and
-//!            [`Nic`], the one door frames come in and go out by.
-//! Promises:  a frame no patch concerns, or that is not understood, leaves exactly as it came; every received frame is
-//!            counted under exactly one [`Reason`]; nothing is shared between cores but the plan and what telemetry reads.
-//! Never:     allocates after start, reads a clock (of its own time it counts what [`Nic::cycles`] says of one burst in many),
-//!            takes a lock, formats, logs, or panics on any bytes.
+//! Holds:     [`turn`] and the ten steps, [`Core`] (what one core owns), the [`Reason`] every frame
+//!            leaves with, the counters, and [`Nic`], the one door frames come in and go out by.
+//! Promises:  a frame no patch concerns, or that is not understood, leaves exactly as it came;
+//!            every received frame is counted under exactly one [`Reason`]; nothing is shared
+//!            between cores but the plan and what telemetry reads.
+//! Never:     allocates after start, reads a clock (of its own time it counts what [`Nic::cycles`]
+//!            says of one burst in many), takes a lock, formats, logs, or panics on any bytes.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 #![cfg_attr(
     test,
@@ -58,7 +59,8 @@ pub use crate::reasons::{FrameFate, Reason};
 pub use crate::stages::JourneyStage;
 pub use crate::transmit::Outgoing;
 
-// Types of the waist that stand in this interface, for crates above that have no other business with it.
+// Types of the waist that stand in this interface, for crates above that have no other business
+// with it.
 pub use plan::{ModuleNo, PatchNo, Publisher};
 
 #[cfg(test)]

@@ -3,21 +3,24 @@
 /// Frames in one receive burst; DPDK's drivers vectorise for 32.
 pub const BURST_FRAMES_MAX: usize = 32;
 
-/// Ports the box may have: two bridges a NIC of four ports, and room. Counters are laid out for all of them.
+/// Ports the box may have: two bridges a NIC of four ports, and room. Counters are laid out for all
+/// of them.
 pub const PORTS_MAX: usize = 32;
 
-/// Frames that may wait for one port's full queue; past it they are dropped and counted (`tx_queue_full`). A full default
-/// DPDK ring: longer only adds delay.
+/// Frames that may wait for one port's full queue; past it they are dropped and counted
+/// (`tx_queue_full`). A full default DPDK ring: longer only adds delay.
 pub const BACKLOG_FRAMES_MAX: usize = 512;
 
-/// Frames one frame may cause: a datagram of 65,535 bytes in fragments of the smallest MTU an IPv6 link may have (RFC 8200
-/// section 5: 1,280 bytes), and a TCP hold let go at once.
+/// Frames one frame may cause: a datagram of 65,535 bytes in fragments of the smallest MTU an IPv6
+/// link may have (RFC 8200 section 5: 1,280 bytes), and a TCP hold let go at once.
 pub const FRAMES_CAUSED_MAX: usize = 64;
 
-/// The largest IP packet (RFC 791: 16-bit total length; RFC 8200: 16-bit payload length behind a header of 40).
+/// The largest IP packet (RFC 791: 16-bit total length; RFC 8200: 16-bit payload length behind a
+/// header of 40).
 pub const IP_BYTES_MAX: usize = 65_575;
 
-/// What may stand before IP: an Ethernet header with four tags (30 bytes), or a Linux cooked header (20).
+/// What may stand before IP: an Ethernet header with four tags (30 bytes), or a Linux cooked header
+/// (20).
 pub const LINK_BYTES_MAX: usize = 32;
 
 /// An Ethernet frame without its check sequence is no shorter (IEEE 802.3 clause 4.2.3.3).
@@ -42,8 +45,8 @@ pub struct Limits {
     pub fragmented_datagrams_max: usize,
     /// Fragments of all those datagrams together.
     pub fragments_max: usize,
-    /// How long a datagram waits for its fragments. Linux gives up after 30 s; a bump in the wire need not wait for what
-    /// a sender sends in one go.
+    /// How long a datagram waits for its fragments. Linux gives up after 30 s; a bump in the wire
+    /// need not wait for what a sender sends in one go.
     pub fragment_timeout_ms: u64,
 }
 
@@ -53,7 +56,8 @@ pub enum Midstream {
     /// It goes on, and is not inspected.
     #[default]
     Pass,
-    /// Its connection is tracked from here on; what comes first each way is taken for the beginning of a message.
+    /// Its connection is tracked from here on; what comes first each way is taken for the beginning
+    /// of a message.
     PickUp,
     /// Both ends are reset, and begin again.
     Reset,

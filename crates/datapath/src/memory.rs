@@ -1,8 +1,9 @@
 //! Ports in memory: two queues each, for tests, the simulator and the bench.
 //!
-//! Holds:     [`MemoryFrame`], a frame in a `Vec` of fixed capacity, and [`MemoryNic`], ports with an input and an output queue and
-//!            a pool that frames go back to.
-//! Promises:  allocates nothing once its pool has been filled, if the caller gives frames back with [`MemoryNic::recycle`].
+//! Holds:     [`MemoryFrame`], a frame in a `Vec` of fixed capacity, and [`MemoryNic`], ports with
+//!            an input and an output queue and a pool that frames go back to.
+//! Promises:  allocates nothing once its pool has been filled, if the caller gives frames back with
+//!            [`MemoryNic::recycle`].
 //! Never:     loses a frame: what was sent stays in the output queue until it is taken.
 
 use std::collections::VecDeque;
@@ -10,7 +11,8 @@ use std::collections::VecDeque;
 use crate::limits;
 use crate::nic::{Frame, FramePool, Nic, PortNo};
 
-/// Room of one frame: what a DPDK buffer of the usual 2,048 bytes has behind its headroom, and one jumbo size.
+/// Room of one frame: what a DPDK buffer of the usual 2,048 bytes has behind its headroom, and one
+/// jumbo size.
 pub const FRAME_BYTES: usize = 2_048;
 
 /// A frame in a `Vec`.

@@ -1,5 +1,5 @@
-//! Where frames come from and go to. DPDK, a capture file and the simulator implement it; nothing below this line knows
-//! which.
+//! Where frames come from and go to. DPDK, a capture file and the simulator implement it; nothing
+//! below this line knows which.
 
 /// A port of the box, numbered as the configuration lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,8 +20,8 @@ pub trait Frame: AsRef<[u8]> + AsMut<[u8]> {
     /// The longest this frame can become.
     fn capacity_bytes(&self) -> usize;
 
-    /// Cuts or grows the frame at its end. What is grown has no defined value until it is written. `false`: it does not fit, and
-    /// nothing was changed.
+    /// Cuts or grows the frame at its end. What is grown has no defined value until it is written.
+    /// `false`: it does not fit, and nothing was changed.
     #[must_use]
     fn set_len(&mut self, len_bytes: usize) -> bool;
 
@@ -68,14 +68,15 @@ pub trait Nic: FramePool {
     /// Step 1. Appends at most [`crate::limits::BURST_FRAMES_MAX`] frames that came in at `port`.
     fn receive(&mut self, port: PortNo, burst: &mut Vec<Self::Frame>);
 
-    /// Tells the processor that `place` will be read soon. Only a hint: a journey without it is slower, and the same.
+    /// Tells the processor that `place` will be read soon. Only a hint: a journey without it is
+    /// slower, and the same.
     #[inline]
     fn prefetch<T>(&self, place: &T) {
         let _nothing_is_known_of_caches_here = place;
     }
 
-    /// A counter of the processor's cycles, asked for in one burst of many so that `/metrics` can say where a core's time goes.
-    /// Nothing is decided by it. Where there is none it stands still.
+    /// A counter of the processor's cycles, asked for in one burst of many so that `/metrics` can
+    /// say where a core's time goes. Nothing is decided by it. Where there is none it stands still.
     #[inline]
     fn cycles(&mut self) -> u64 {
         0

@@ -39,7 +39,8 @@ pub(crate) enum Path {
     Quote(Layers),
     /// A datagram in scope.
     Datagram(Packet, ScopeMatch),
-    /// A TCP segment in scope, or (without a match) of a connection whose numbers were shifted before its scope went away.
+    /// A TCP segment in scope, or (without a match) of a connection whose numbers were shifted
+    /// before its scope went away.
     Segment(Packet, FlowLookup, Option<ScopeMatch>),
 }
 

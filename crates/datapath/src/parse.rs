@@ -1,6 +1,8 @@
-//! Step 2: the offsets of the headers. The work is `wire`'s; this file knows the links and names the exits.
+//! Step 2: the offsets of the headers. The work is `wire`'s; this file knows the links and names
+//! the exits.
 
 use flow::SegmentIn;
+use stage::position::plus;
 use wire::tunnel::Walk;
 use wire::{IpVersion, Layers, NotParsed, Tcp};
 
@@ -37,7 +39,8 @@ pub(crate) fn walk_into(link: LinkLayer, frame: &[u8]) -> Option<Walk<'_>> {
     }
 }
 
-/// The TCP header and the payload of a segment; `None` where the header is cut short or contradicts itself.
+/// The TCP header and the payload of a segment; `None` where the header is cut short or contradicts
+/// itself.
 #[inline(always)]
 pub(crate) fn segment<'a>(frame: &'a [u8], layers: &Layers) -> Option<SegmentIn<'a>> {
     let tcp = frame.get(layers.l4..layers.ip_end).and_then(Tcp::parse)?;
@@ -45,13 +48,14 @@ pub(crate) fn segment<'a>(frame: &'a [u8], layers: &Layers) -> Option<SegmentIn<
 }
 
 //= https://www.rfc-editor.org/rfc/rfc7126#section-4.3.5
-//# Routers, security gateways, and firewalls SHOULD implement an option-specific configuration knob to select whether packets with
-//# this option are dropped ... The default setting for this knob SHOULD be "drop"
-/// An IPv4 packet with a loose or strict source route. Its receiver takes it or drops it as it is configured, so nothing in it can be
-/// relied on here.
+//# Routers, security gateways, and firewalls SHOULD implement an option-specific configuration knob
+//# to select whether packets with this option are dropped ... The default setting for this knob
+//# SHOULD be "drop"
+/// An IPv4 packet with a loose or strict source route. Its receiver takes it or drops it as it is
+/// configured, so nothing in it can be relied on here.
 pub(crate) fn is_source_routed(frame: &[u8], layers: &Layers) -> bool {
     let options = match layers.version {
-        IpVersion::V4 => frame.get(layers.ip.saturating_add(IPV4_BYTES)..layers.l4),
+        IpVersion::V4 => frame.get(plus(layers.ip, IPV4_BYTES)..layers.l4),
         IpVersion::V6 => None,
     };
     let mut rest = options.unwrap_or_default();

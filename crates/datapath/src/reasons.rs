@@ -1,9 +1,11 @@
 //! Why a frame left the journey, and its fate. One table: code, metric and manual read it.
 //!
 //! Holds:     [`Reason`], one a row, and [`FrameFate`].
-//! Promises:  every received frame is counted under exactly one reason, so the sum of all reasons is the number of received
-//!            frames. A fact that is not the end of a received frame is an [`Event`](crate::Event).
-//! Never:     steers a frame: a fate is what the metric and the manual say, and no step of the journey branches on it.
+//! Promises:  every received frame is counted under exactly one reason, so the sum of all reasons
+//!            is the number of received frames. A fact that is not the end of a received frame is
+//!            an [`Event`](crate::Event).
+//! Never:     steers a frame: a fate is what the metric and the manual say, and no step of the
+//!            journey branches on it.
 
 /// The end of a frame in the journey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,6 +1,6 @@
 //! Step 1: a burst arrives.
 
-use crate::counters::CoreCounters;
+use crate::counters::{CoreCounters, wide};
 use crate::nic::{Nic, PortNo};
 
 /// Fills the empty `burst` from `port`; how many frames came.
@@ -23,8 +23,8 @@ pub(crate) fn receive<N: Nic>(
                 nic.prefetch(headers);
             }
         }
-        cells.rx_packets.add(u64::try_from(burst.len()).unwrap_or(0));
-        cells.rx_bytes.add(u64::try_from(bytes).unwrap_or(0));
+        cells.rx_packets.add(wide(burst.len()));
+        cells.rx_bytes.add(wide(bytes));
     }
     burst.len()
 }

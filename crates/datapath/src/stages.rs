@@ -1,14 +1,16 @@
 //! Which stage of the journey a core's time goes to, measured in one burst of many.
 //!
 //! Holds:     the [`JourneyStage`]s, and when the next burst is measured.
-//! Promises:  a burst that is not measured costs a few instructions, and looks at no counter of cycles; nothing is decided by
-//!            what is measured.
-//! Never:     reads a clock of its own: [`Nic::cycles`] is what the port's driver runs by, and stands still where it has none.
+//! Promises:  a burst that is not measured costs a few instructions, and looks at no counter of
+//!            cycles; nothing is decided by what is measured.
+//! Never:     reads a clock of its own: [`Nic::cycles`] is what the port's driver runs by, and
+//!            stands still where it has none.
 
-use crate::counters::CoreCounters;
+use crate::counters::{CoreCounters, wide};
 use crate::nic::Nic;
 
-/// Bursts from one that is measured to the next. Odd, and prime: a core's lanes come by in turns, and every one is to be seen.
+/// Bursts from one that is measured to the next. Odd, and prime: a core's lanes come by in turns,
+/// and every one is to be seen.
 const BURSTS_A_SAMPLE: u32 = 61;
 
 /// What a burst passes as a whole; a frame's steps inside one are not told apart.
@@ -54,7 +56,8 @@ impl Sampling {
         StageTimer { on, since: if on { nic.cycles() } else { 0 } }
     }
 
-    /// So many frames came: a poll that found none is not a burst, and the next one is measured in its stead.
+    /// So many frames came: a poll that found none is not a burst, and the next one is measured in
+    /// its stead.
     #[inline]
     pub(crate) fn came(&mut self, frames: usize, timer: &mut StageTimer, counters: &CoreCounters) {
         if frames == 0 {
@@ -63,7 +66,7 @@ impl Sampling {
         }
         self.before = if timer.on { BURSTS_A_SAMPLE } else { self.before }.wrapping_sub(1);
         if timer.on {
-            counters.stage_packets.add(u64::try_from(frames).unwrap_or(0));
+            counters.stage_packets.add(wide(frames));
         }
     }
 }

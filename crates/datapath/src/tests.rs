@@ -4,6 +4,7 @@ mod identity;
 mod lab;
 mod limits;
 mod lines;
+mod page;
 mod patched;
 mod shortened;
 mod stages;

@@ -1,7 +1,8 @@
 //! Step 4: the core's own flow table. A datagram is decided on its own and needs no entry.
 //!
 //! Holds:     [`segment`], and [`expire`], which does the work of the table that no frame causes.
-//! Promises:  a full table keeps the connections that it has; half-open ones that nobody goes on with make room first.
+//! Promises:  a full table keeps the connections that it has; half-open ones that nobody goes on
+//!            with make room first.
 //! Never:     gives up a connection whose numbers were moved.
 
 use engine::Conversation;
@@ -22,7 +23,8 @@ use crate::reasons::Reason;
 use crate::tcp::overdue;
 use crate::tcp::state::{ConnectionSlot, Tracked, flow_tick, key, vlan_key};
 
-/// Entries looked at for a half-open connection when the table is full. Under a flood of SYNs nearly every entry is one.
+/// Entries looked at for a half-open connection when the table is full. Under a flood of SYNs
+/// nearly every entry is one.
 const EVICT_LOOKS: usize = 64;
 
 /// The way of a segment that has no connection.
@@ -130,7 +132,8 @@ fn begin(
     Ok(Tracked { id, direction })
 }
 
-/// Does the work that is due at deadlines, lets idle connections go, a few at each turn, and keeps the gauges.
+/// Does the work that is due at deadlines, lets idle connections go, a few at each turn, and keeps
+/// the gauges.
 pub(crate) fn expire<N: Nic>(nic: &mut N, core: &mut Core<N::Frame>, now: Tick) {
     let Core { config, reader, counters, scratch, work, tcp, next_id, out, .. } = core;
     let plans = PlanPair { current: reader.current(), previous: reader.previous() };

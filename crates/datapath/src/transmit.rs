@@ -1,7 +1,7 @@
 //! Step 10: to the peer port of the bridge, in a burst.
 
 use crate::config::Bridge;
-use crate::counters::CoreCounters;
+use crate::counters::{CoreCounters, wide};
 use crate::events::Event;
 use crate::limits;
 use crate::nic::{Frame, Nic, PortNo};
@@ -51,7 +51,7 @@ impl<F: Frame> Outgoing<F> {
         let over = frames.len().saturating_sub(room);
         frames.truncate(room);
         queue.frames.append(frames);
-        queue.refused = queue.refused.wrapping_add(u64::try_from(over).unwrap_or(0));
+        queue.refused = queue.refused.wrapping_add(wide(over));
     }
 
     /// Frames waiting for `port`.
@@ -65,7 +65,8 @@ impl<F: Frame> Outgoing<F> {
     }
 }
 
-/// Sends what waits for `port`. What the port refuses waits for the next turn, up to the backlog's bound.
+/// Sends what waits for `port`. What the port refuses waits for the next turn, up to the backlog's
+/// bound.
 pub(crate) fn transmit<N: Nic>(
     nic: &mut N,
     port: PortNo,
@@ -83,11 +84,11 @@ pub(crate) fn transmit<N: Nic>(
     let frames_sent = frames_before.saturating_sub(queue.frames.len());
     let bytes_sent = bytes_before.saturating_sub(bytes(&queue.frames));
     if let Some(cells) = counters.port(port) {
-        cells.tx_packets.add(u64::try_from(frames_sent).unwrap_or(0));
-        cells.tx_bytes.add(u64::try_from(bytes_sent).unwrap_or(0));
+        cells.tx_packets.add(wide(frames_sent));
+        cells.tx_bytes.add(wide(bytes_sent));
     }
     let over = queue.frames.len().saturating_sub(limits::BACKLOG_FRAMES_MAX);
     queue.frames.truncate(limits::BACKLOG_FRAMES_MAX);
-    let lost = core::mem::take(&mut queue.refused).wrapping_add(u64::try_from(over).unwrap_or(0));
+    let lost = core::mem::take(&mut queue.refused).wrapping_add(wide(over));
     counters.count_events(Event::TxQueueFull, lost);
 }

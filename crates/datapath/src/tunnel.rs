@@ -1,10 +1,11 @@
 //! What becomes of a packet that carries others: MPLS, PPPoE, IP in IP, GRE, VXLAN, GENEVE.
 //!
-//! Holds:     [`path`], which most frames never come to: none but those of a tunnel's type, protocol or port.
-//! Promises:  while a module is enforced, nothing in its scope travels on inside a tunnel, but where `tunnels: pass` says so, and
-//!            then it is counted.
-//! Never:     looks into a packet deeper than [`wire::tunnel`] does, or edits one: a segment made here would need the outer
-//!            headers of the other way (docs/decisions/0007-tunnels.md).
+//! Holds:     [`path`], which most frames never come to: none but those of a tunnel's type,
+//!            protocol or port.
+//! Promises:  while a module is enforced, nothing in its scope travels on inside a tunnel, but
+//!            where `tunnels: pass` says so, and then it is counted.
+//! Never:     looks into a packet deeper than [`wire::tunnel`] does, or edits one: a segment made
+//!            here would need the outer headers of the other way (docs/decisions/0007-tunnels.md).
 
 use plan::{Endpoint, Mode, Module, Plan, TUNNEL_PORTS};
 use wire::number;

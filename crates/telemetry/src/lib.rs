@@ -24,8 +24,8 @@ use stage::Direction;
 pub use metrics::{Family, MetricKind, MetricLabel, metrics_page};
 
 /// Events that were reasons in the release before. For one release their series of
-/// `wirepatch_packets_total` stay, under a fate of their own: alerts by reason go on, and sums by fate
-/// are right.
+/// `wirepatch_packets_total` stay, under a fate of their own: alerts by reason go on, and sums by
+/// fate are right.
 const FORMER_REASONS: [Event; 9] = [
     Event::FragmentTimedOut,
     Event::TcpPickedUp,

@@ -1,14 +1,17 @@
-//! The fragments of datagrams, kept as they came until the last of them comes: a datagram that needs no edit leaves as the very
-//! fragments that it arrived in.
+//! The fragments of datagrams, kept as they came until the last of them comes: a datagram that
+//! needs no edit leaves as the very fragments that it arrived in.
 //!
-//! Holds:     at most `Limits::fragmented_datagrams_max` datagrams, of at most [`FRAGMENTS_PER_DATAGRAM_MAX`] fragments each.
-//! Promises:  no byte of a datagram is ever sent in two readings: fragments that overlap cost their datagram (RFC 5722).
+//! Holds:     at most `Limits::fragmented_datagrams_max` datagrams, of at most
+//!            [`FRAGMENTS_PER_DATAGRAM_MAX`] fragments each.
+//! Promises:  no byte of a datagram is ever sent in two readings: fragments that overlap cost their
+//!            datagram (RFC 5722).
 //! Never:     sends a part of a datagram before the whole was seen.
 
+use stage::position::{minus, plus};
 use wire::{Fragment, IpVersion, Layers, checksum};
 
 use crate::config::{Lane, LinkLayer, Tick};
-use crate::counters::CoreCounters;
+use crate::counters::{CoreCounters, wide};
 use crate::events::Event;
 use crate::headers::write_ip_len;
 use crate::limits::Limits;
@@ -48,7 +51,8 @@ struct DatagramSlot<F> {
     spoilt: bool,
 }
 
-/// What makes fragments parts of the same datagram (RFC 791 section 3.2, RFC 8200 section 4.5), and the way they come.
+/// What makes fragments parts of the same datagram (RFC 791 section 3.2, RFC 8200 section 4.5), and
+/// the way they come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct DatagramKey {
     source: [u8; 16],
@@ -139,25 +143,26 @@ impl<F: Frame> Fragments<F> {
             return Joined::Waits(Reason::FragmentOverlaps);
         }
         //= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
-        //# It should be noted that fragments may be duplicated in the network. ... implementations may choose to detect this
-        //# case and drop exact duplicate fragments
+        //# It should be noted that fragments may be duplicated in the network. ... implementations
+        //# may choose to detect this case and drop exact duplicate fragments
         if slot.pieces.iter().any(|held| {
             held.start == piece.start && held.end == piece.end && held.body() == piece.body()
         }) {
             return Joined::Waits(Reason::FragmentRepeated);
         }
         //= https://www.rfc-editor.org/rfc/rfc5722#section-4
-        //# the entire datagram (and any constituent fragments, including those not yet received) MUST be silently discarded
+        //# the entire datagram (and any constituent fragments, including those not yet received)
+        //# MUST be silently discarded
         let past_end = slot.total_bytes.is_some_and(|total| piece.end > total || last);
         let before_held_end = last && slot.pieces.iter().any(|held| held.end > piece.end);
         let overlaps =
             slot.pieces.iter().any(|held| held.start < piece.end && piece.start < held.end);
         if past_end || before_held_end || overlaps {
-            counters.count_events(Event::FragmentsDiscarded, count(slot.pieces.len()));
-            self.held = held.saturating_sub(slot.pieces.len());
+            counters.count_events(Event::FragmentsDiscarded, wide(slot.pieces.len()));
+            self.held = minus(held, slot.pieces.len());
             slot.pieces.clear();
             slot.spoilt = true;
-            counters.held_fragments.set(count(self.held));
+            counters.held_fragments.set(wide(self.held));
             return Joined::Waits(Reason::FragmentOverlaps);
         }
         if held >= self.fragments_max || slot.pieces.len() >= FRAGMENTS_PER_DATAGRAM_MAX {
@@ -167,9 +172,9 @@ impl<F: Frame> Fragments<F> {
             slot.total_bytes = Some(piece.end);
         }
         slot.pieces.push(HeldFragment { arrival: slot.pieces.len(), ..piece });
-        self.held = held.saturating_add(1);
-        counters.held_fragments.set(count(self.held));
-        let have: u32 = slot.pieces.iter().map(|piece| piece.end.saturating_sub(piece.start)).sum();
+        self.held = plus(held, 1);
+        counters.held_fragments.set(wide(self.held));
+        let have: u32 = slot.pieces.iter().map(|piece| minus(piece.end, piece.start)).sum();
         if slot.total_bytes != Some(have) {
             return Joined::Waits(Reason::FragmentHeld);
         }
@@ -183,17 +188,17 @@ impl<F: Frame> Fragments<F> {
     /// Gives the fragments of a whole datagram back, in the order they came.
     pub(crate) fn take(&mut self, slot: SlotNo, mut each: impl FnMut(F), counters: &CoreCounters) {
         if let Some(slot) = self.slots.get_mut(slot.0) {
-            self.held = self.held.saturating_sub(slot.pieces.len());
+            self.held = minus(self.held, slot.pieces.len());
             slot.pieces.drain(..).for_each(|piece| each(piece.frame));
         }
         self.free(slot.0);
-        counters.held_fragments.set(count(self.held));
+        counters.held_fragments.set(wide(self.held));
     }
 
     /// The largest IP packet among a whole datagram's fragments.
     pub(crate) fn largest_ip_bytes(&self, slot: &SlotNo, ip: usize) -> usize {
         self.slots.get(slot.0).map_or(0, |slot| {
-            let sizes = slot.pieces.iter().map(|piece| piece.ip_end.saturating_sub(ip));
+            let sizes = slot.pieces.iter().map(|piece| minus(piece.ip_end, ip));
             sizes.max().unwrap_or(0)
         })
     }
@@ -201,20 +206,17 @@ impl<F: Frame> Fragments<F> {
     /// Lets datagrams go that have waited too long, a few each turn.
     pub(crate) fn expire(&mut self, now: Tick, counters: &CoreCounters) {
         for _ in 0..EXPIRE_PER_TURN.min(self.live) {
-            self.sweep_cursor = if self.sweep_cursor.saturating_add(1) < self.live {
-                self.sweep_cursor.saturating_add(1)
-            } else {
-                0
-            };
+            self.sweep_cursor =
+                if plus(self.sweep_cursor, 1) < self.live { plus(self.sweep_cursor, 1) } else { 0 };
             let Some(slot) = self.slots.get_mut(self.sweep_cursor) else { return };
             if now.saturating_sub(slot.born) < self.timeout_ms {
                 continue;
             }
-            counters.count_events(Event::FragmentTimedOut, count(slot.pieces.len()));
-            self.held = self.held.saturating_sub(slot.pieces.len());
+            counters.count_events(Event::FragmentTimedOut, wide(slot.pieces.len()));
+            self.held = minus(self.held, slot.pieces.len());
             slot.pieces.clear();
             self.free(self.sweep_cursor);
-            counters.held_fragments.set(count(self.held));
+            counters.held_fragments.set(wide(self.held));
         }
     }
 
@@ -229,7 +231,7 @@ impl<F: Frame> Fragments<F> {
         slot.born = now;
         slot.total_bytes = None;
         slot.spoilt = false;
-        self.live = at.saturating_add(1);
+        self.live = plus(at, 1);
         Some(at)
     }
 
@@ -241,7 +243,8 @@ impl<F: Frame> Fragments<F> {
     }
 }
 
-/// What the frame is a piece of, and whether it is the last; `None` if it can be a piece of nothing.
+/// What the frame is a piece of, and whether it is the last; `None` if it can be a piece of
+/// nothing.
 fn piece_of<F: Frame>(
     frame: F,
     layers: &Layers,
@@ -256,8 +259,8 @@ fn piece_of<F: Frame>(
     let bytes = u32::try_from(layers.ip_end.checked_sub(body_at)?).ok()?;
     let end = start.checked_add(bytes)?;
     //= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
-    //# If the length of a fragment ... is not a multiple of 8 octets and the M flag of that fragment is 1, then that
-    //# fragment must be discarded
+    //# If the length of a fragment ... is not a multiple of 8 octets and the M flag of that
+    //# fragment is 1, then that fragment must be discarded
     if bytes == 0 || end > DATAGRAM_BYTES_MAX || (more && bytes % 8 != 0) {
         return None;
     }
@@ -266,7 +269,8 @@ fn piece_of<F: Frame>(
     Some((key, HeldFragment { frame, start, end, body_at, ip_end, arrival: 0 }, !more))
 }
 
-/// The headers of the first fragment, no fragment any more, and all bodies. `pieces` is sorted and without gaps.
+/// The headers of the first fragment, no fragment any more, and all bodies. `pieces` is sorted and
+/// without gaps.
 fn write_whole<F: Frame>(pieces: &[HeldFragment<F>], whole: &mut Vec<u8>) {
     whole.clear();
     if let Some(first) = pieces.first() {
@@ -277,8 +281,8 @@ fn write_whole<F: Frame>(pieces: &[HeldFragment<F>], whole: &mut Vec<u8>) {
     }
 }
 
-/// Turns the headers of the first fragment into those of the whole packet; its layers. `None`: it is no packet (longer than IP
-/// allows, or headers that only made sense in pieces).
+/// Turns the headers of the first fragment into those of the whole packet; its layers. `None`: it
+/// is no packet (longer than IP allows, or headers that only made sense in pieces).
 pub(crate) fn finish_whole(whole: &mut Vec<u8>, link: LinkLayer) -> Option<Layers> {
     let first = &parse(link, whole).ok()?;
     let fragment = first.fragment?;
@@ -301,8 +305,4 @@ pub(crate) fn finish_whole(whole: &mut Vec<u8>, link: LinkLayer) -> Option<Layer
         }
     }
     parse(link, whole).ok()
-}
-
-fn count(frames: usize) -> u64 {
-    u64::try_from(frames).unwrap_or(u64::MAX)
 }

@@ -1,14 +1,16 @@
 //! Step 9 for a segment: frames out of `flow`'s outputs.
 //!
-//! Holds:     [`segment`], [`segment_apart`] and [`reset_both`], which the journey calls; [`SegmentBuilder`], the one place where a
-//!            TCP segment is made.
-//! Promises:  a segment that goes on in the place of the frame that came has its link header, tags, IP header and options. Every
-//!            other segment has fresh headers. All lengths and checksums are right.
+//! Holds:     [`segment`], [`segment_apart`] and [`reset_both`], which the journey calls;
+//!            [`SegmentBuilder`], the one place where a TCP segment is made.
+//! Promises:  a segment that goes on in the place of the frame that came has its link header, tags,
+//!            IP header and options. Every other segment has fresh headers. All lengths and
+//!            checksums are right.
 //! Never:     decides about numbers: `flow` did.
 
 use flow::{FlowKey, Output, Outputs, Payload, To};
 use plan::Endpoint;
 use stage::Direction;
+use stage::position::{index, minus, plus};
 use wire::{IpVersion, Layers, TcpFlags, TcpMut, Transport, checksum, number};
 
 use crate::config::{CoreConfig, Lane, LinkLayer};
@@ -28,8 +30,8 @@ const TCP_BYTES: usize = 20;
 /// "Don't fragment" (RFC 791).
 const DONT_FRAGMENT: u16 = 0x4000;
 
-/// Sends the outputs of the segment that came in `frame`. An error: the pool was empty, and something was not sent; TCP resends
-/// it.
+/// Sends the outputs of the segment that came in `frame`. An error: the pool was empty, and
+/// something was not sent; TCP resends it.
 pub(crate) fn segment<P: FramePool>(
     parts: &mut Parts<'_>,
     pool: &mut P,
@@ -48,7 +50,8 @@ pub(crate) fn segment<P: FramePool>(
     builder.send_with(frame, came, SegmentSink { pool, work: parts.work, out })
 }
 
-/// Sends the outputs of a segment in frames of our own, with fresh headers; the frame that came goes no further.
+/// Sends the outputs of a segment in frames of our own, with fresh headers; the frame that came
+/// goes no further.
 #[cold]
 #[inline(never)]
 pub(crate) fn segment_apart<P: FramePool>(
@@ -112,7 +115,8 @@ impl FrameAtHand<'_> {
     }
 }
 
-/// A connection of which no frame is at hand, and the direction of the segment that would have caused the outputs.
+/// A connection of which no frame is at hand, and the direction of the segment that would have
+/// caused the outputs.
 pub(crate) struct OwnSegments<'a> {
     pub(crate) slot: &'a ConnectionSlot,
     pub(crate) key: &'a FlowKey,
@@ -139,7 +143,8 @@ struct FreshHeaders<'a> {
     options: &'a [u8],
 }
 
-/// Makes segments. `copy` gets bytes that `flow` has kept: for whom, from which position, into how much room; how many there are.
+/// Makes segments. `copy` gets bytes that `flow` has kept: for whom, from which position, into how
+/// much room; how many there are.
 pub(crate) struct SegmentBuilder<'a, C> {
     pub(crate) outputs: &'a Outputs,
     pub(crate) copy: C,
@@ -224,8 +229,8 @@ impl<C: Fn(To, u32, &mut [u8]) -> usize> SegmentBuilder<'_, C> {
         }
     }
 
-    /// The output is the frame with other numbers. A segment that is sent again, and was not edited, comes out of the copy as it
-    /// is: it leaves as it came.
+    /// The output is the frame with other numbers. A segment that is sent again, and was not
+    /// edited, comes out of the copy as it is: it leaves as it came.
     fn is_whole(&self, output: &Output, frame: &[u8], packet: &Packet, work: &mut Vec<u8>) -> bool {
         let payload = packet.layers.payload_of(frame);
         output.to == To::Receiver
@@ -235,7 +240,7 @@ impl<C: Fn(To, u32, &mut [u8]) -> usize> SegmentBuilder<'_, C> {
                 Payload::Copy { at, len } => {
                     work.clear();
                     work.resize(payload.len().min(work.capacity()), 0);
-                    usize::try_from(len).is_ok_and(|len| len == payload.len())
+                    index(len) == payload.len()
                         && (self.copy)(output.to, at, work) == payload.len()
                         && work == payload
                 }
@@ -273,12 +278,13 @@ impl<C: Fn(To, u32, &mut [u8]) -> usize> SegmentBuilder<'_, C> {
                 work.extend_from_slice(payload.get(from..to).unwrap_or_default());
             }
             Payload::Copy { at, len } => {
-                let end = payload_at.saturating_add(usize::try_from(len).unwrap_or(0));
-                // A segment is no longer than its receiver's MSS, and `work` holds the longest packet.
+                let end = plus(payload_at, index(len));
+                // A segment is no longer than its receiver's MSS, and `work` holds the longest
+                // packet.
                 work.resize(end.min(work.capacity()), 0);
                 let room = work.get_mut(payload_at..).unwrap_or_default();
                 let got = (self.copy)(output.to, at, room);
-                work.truncate(payload_at.saturating_add(got));
+                work.truncate(plus(payload_at, got));
             }
         }
         let end = work.len();
@@ -295,7 +301,7 @@ impl<C: Fn(To, u32, &mut [u8]) -> usize> SegmentBuilder<'_, C> {
             payload_end: end,
             ip_end: end,
         };
-        write_ip_len(work, version, ip, end.saturating_sub(ip));
+        write_ip_len(work, version, ip, minus(end, ip));
         checksum::fill_ip(work, &made);
         self.write_numbers(work, output, made);
         checksum::fill_transport(work, &made);
@@ -312,7 +318,7 @@ impl<C: Fn(To, u32, &mut [u8]) -> usize> SegmentBuilder<'_, C> {
         work: &mut Vec<u8>,
     ) -> (usize, usize, IpVersion) {
         work.extend_from_slice(frame.get(..layers.payload).unwrap_or_default());
-        let options_at = layers.l4.saturating_add(TCP_BYTES);
+        let options_at = plus(layers.l4, TCP_BYTES);
         if let Some(options) = self.outputs.onward_options()
             && let Some(place) = work.get_mut(options_at..layers.payload)
             && place.len() == options.len()
@@ -322,7 +328,8 @@ impl<C: Fn(To, u32, &mut [u8]) -> usize> SegmentBuilder<'_, C> {
         (layers.ip, layers.l4, layers.version)
     }
 
-    /// Numbers, bits and window. The checksum is kept right, or is made right where that of the frame was only taken on trust.
+    /// Numbers, bits and window. The checksum is kept right, or is made right where that of the
+    /// frame was only taken on trust.
     fn write_numbers(&self, bytes: &mut [u8], output: &Output, layers: Layers) {
         let Some(mut tcp) = bytes.get_mut(layers.l4..).and_then(TcpMut::parse) else { return };
         let had_urgent = tcp.view().flags().has(TcpFlags::URG);
@@ -339,7 +346,8 @@ impl<C: Fn(To, u32, &mut [u8]) -> usize> SegmentBuilder<'_, C> {
     }
 }
 
-/// Appends fresh headers, without lengths, checksums and numbers; where IP and TCP begin, and which IP it is.
+/// Appends fresh headers, without lengths, checksums and numbers; where IP and TCP begin, and which
+/// IP it is.
 fn push_fresh(
     headers: &FreshHeaders<'_>,
     link: LinkLayer,
@@ -359,9 +367,9 @@ fn push_fresh(
         destination: &destination.address,
         id_and_flags: [0, 0, high, low],
     };
-    let l4 = ip.saturating_add(header.push(work));
+    let l4 = plus(ip, header.push(work));
     // Options are whole words.
-    let words = u8::try_from(options.len().saturating_add(TCP_BYTES) / 4).unwrap_or(5);
+    let words = u8::try_from(plus(options.len(), TCP_BYTES) / 4).unwrap_or(5);
     work.extend_from_slice(&source.port.to_be_bytes());
     work.extend_from_slice(&destination.port.to_be_bytes());
     work.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, words << 4, 0, 0, 0, 0, 0, 0, 0]);
@@ -370,13 +378,13 @@ fn push_fresh(
 }
 
 //= https://www.rfc-editor.org/rfc/rfc6864#section-4.3
-//# non-atomic datagrams MUST NOT repeat IPv4 ID values within one MDL for a given source address/destination
-//# address/protocol tuple
+//# non-atomic datagrams MUST NOT repeat IPv4 ID values within one MDL for a given source
+//# address/destination address/protocol tuple
 fn write_id(bytes: &mut [u8], layers: &Layers, next_id: &mut u32) {
     if layers.version == IpVersion::V6 {
         return;
     }
-    let at = |offset| layers.ip.saturating_add(offset);
+    let at = |offset| plus(layers.ip, offset);
     let word = |offset| u16_at(bytes, at(offset));
     let (Some(old), Some(flags), Some(sum)) = (word(4), word(6), word(10)) else { return };
     if flags & DONT_FRAGMENT != 0 {

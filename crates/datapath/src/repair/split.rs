@@ -1,5 +1,6 @@
 //! A packet over the MTU in fragments: RFC 791 section 3.2 and RFC 8200 section 4.5.
 
+use stage::position::{minus, plus};
 use wire::{IpVersion, Layers, checksum};
 
 use crate::core::Parts;
@@ -13,11 +14,11 @@ const FRAGMENT_HEADER_BYTES: usize = 8;
 /// Later fragments carry "don't fragment" no more; the first ones carry "more fragments" (RFC 791).
 const MORE_FRAGMENTS: u16 = 0x2000;
 
-/// Sends the packet in `parts.work` in fragments, each in a frame from `next`. On an empty pool the rest is lost, and with it, at
-/// the receiver, the datagram.
+/// Sends the packet in `parts.work` in fragments, each in a frame from `next`. On an empty pool the
+/// rest is lost, and with it, at the receiver, the datagram.
 ///
-/// A packet that said "don't fragment" is fragmented too: it is our edit that made it too long, and its sender would be told of a
-/// size it never sent.
+/// A packet that said "don't fragment" is fragmented too: it is our edit that made it too long, and
+/// its sender would be told of a size it never sent.
 pub(crate) fn split<F: Frame>(
     parts: &mut Parts<'_>,
     layers: &Layers,
@@ -63,7 +64,7 @@ pub(crate) fn split<F: Frame>(
             return Err(Reason::CannotFragment);
         }
         header.finish(frame.as_mut(), layers, offset_bytes, !body.is_empty());
-        offset_bytes = offset_bytes.saturating_add(here);
+        offset_bytes = plus(offset_bytes, here);
         parts.counters.fragments_made.add(1);
         out.send(port, frame);
     }
@@ -83,7 +84,8 @@ struct FragmentHeader {
 const HEADER_BYTES_MAX: usize = 512;
 
 impl FragmentHeader {
-    /// The first fragment carries all options, later ones those whose "copied" flag is set (RFC 791 section 3.1).
+    /// The first fragment carries all options, later ones those whose "copied" flag is set (RFC 791
+    /// section 3.1).
     fn v4(packet: &[u8], layers: &Layers, id: u32, first: bool) -> Option<Self> {
         let all = packet.get(layers.ip..layers.l4)?;
         let (fixed, mut options) = all.split_at_checked(20)?;
@@ -110,15 +112,16 @@ impl FragmentHeader {
         *header.bytes.first_mut()? = 0x40 | words;
         if u16_at(&header.bytes, 4) == Some(0) {
             //= https://www.rfc-editor.org/rfc/rfc6864#section-4.3
-            //# non-atomic datagrams MUST NOT repeat IPv4 ID values within one MDL; an atomic one's zero says nothing
+            //# non-atomic datagrams MUST NOT repeat IPv4 ID values within one MDL; an atomic one's
+            //# zero says nothing
             let [.., high, low] = id.to_be_bytes();
             write_u16(&mut header.bytes, 4, u16::from_be_bytes([high, low]).max(1));
         }
         Some(header)
     }
 
-    /// All headers up to the transport's, then a fragment header (RFC 8200 section 4.5); the one the packet came with, if any, is
-    /// used again.
+    /// All headers up to the transport's, then a fragment header (RFC 8200 section 4.5); the one
+    /// the packet came with, if any, is used again.
     fn v6(packet: &[u8], layers: &Layers, id: u32) -> Option<Self> {
         let mut header = Self { bytes: [0; HEADER_BYTES_MAX], len: 0, body_at: layers.l4 };
         if let Some(fragment) = layers.fragment {
@@ -144,19 +147,19 @@ impl FragmentHeader {
 
     /// Writes into `frame` what differs from fragment to fragment.
     fn finish(&self, frame: &mut [u8], layers: &Layers, offset_bytes: usize, more: bool) {
-        let ip_bytes = frame.len().saturating_sub(layers.ip);
+        let ip_bytes = minus(frame.len(), layers.ip);
         write_ip_len(frame, layers.version, layers.ip, ip_bytes);
         // Offsets are multiples of eight below 65,536.
         let offset = u16::try_from(offset_bytes).unwrap_or(u16::MAX);
         match layers.version {
             IpVersion::V4 => {
                 let flag = if more { MORE_FRAGMENTS } else { 0 };
-                write_u16(frame, layers.ip.saturating_add(6), (offset >> 3) | flag);
-                let l4 = layers.ip.saturating_add(self.len);
+                write_u16(frame, plus(layers.ip, 6), (offset >> 3) | flag);
+                let l4 = plus(layers.ip, self.len);
                 checksum::fill_ip(frame, &Layers { l4, ..*layers });
             }
             IpVersion::V6 => {
-                let at = layers.ip.saturating_add(self.len).saturating_sub(6);
+                let at = plus(layers.ip, self.len).saturating_sub(6);
                 write_u16(frame, at, (offset & !7) | u16::from(more));
             }
         }

@@ -1,10 +1,14 @@
-//! What the engine remembers of every connection: next to nothing of those between two messages, all of the others.
+//! What the engine remembers of every connection: next to nothing of those between two messages,
+//! all of the others.
 //!
-//! Holds:     [`Kept`], one a connection; [`Conversations`]: those in the middle of something, and what the others have in common.
-//! Promises:  there is room for every connection of the table to be in the middle of something at once.
+//! Holds:     [`Kept`], one a connection; [`Conversations`]: those in the middle of something, and
+//!            what the others have in common.
+//! Promises:  there is room for every connection of the table to be in the middle of something at
+//!            once.
 //! Never:     looks into a conversation.
 
 use engine::{Conversation, Resting};
+use stage::position::{index, len32};
 
 use super::interned::{Interner, ValueNo};
 
@@ -107,12 +111,8 @@ impl Conversations {
             }
             return no;
         }
-        let no = u32::try_from(self.awake.len()).unwrap_or(u32::MAX);
+        let no = len32(self.awake.len());
         self.awake.push(conversation);
         no
     }
-}
-
-fn index(no: u32) -> usize {
-    usize::try_from(no).unwrap_or(usize::MAX)
 }

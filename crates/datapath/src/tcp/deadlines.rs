@@ -4,7 +4,8 @@
 //! Promises:  none is in the queue twice, so it never outgrows its allocation.
 //! Never:     knows the reason for the wait: `flow` tells it when [`crate::tcp::overdue`] asks.
 //!
-//! Every wait between two looks is as long as every other, so the first of the queue is always the next.
+//! Every wait between two looks is as long as every other, so the first of the queue is always the
+//! next.
 
 use std::collections::VecDeque;
 
@@ -35,7 +36,8 @@ impl Deadlines {
         }
     }
 
-    /// A half-stream that was added a while ago. It is not in the queue any more, and its connection may be another by now.
+    /// A half-stream that was added a while ago. It is not in the queue any more, and its
+    /// connection may be another by now.
     pub(crate) fn next(&mut self, now: Tick) -> Option<(FlowId, Direction)> {
         let &(since, id, direction) = self.queue.front()?;
         if now.since(since) < LOOK_AGAIN_MS {

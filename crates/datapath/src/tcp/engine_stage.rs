@@ -1,4 +1,5 @@
-//! The engine as the stage of a stream: steps 6 to 8 for a segment. `flow` calls it in step 5, with the bytes that are in order.
+//! The engine as the stage of a stream: steps 6 to 8 for a segment. `flow` calls it in step 5, with
+//! the bytes that are in order.
 
 use engine::Scratch;
 use plan::Mode;

@@ -4,7 +4,8 @@
 //! Promises:  a value stays as long as somebody has it; there are never more than [`VALUES_MAX`].
 //! Never:     allocates after it was made, or looks at more than all of them.
 
-/// Different values at once. Most connections of a protocol are at one of two places in it: idle, or waiting for an answer.
+/// Different values at once. Most connections of a protocol are at one of two places in it: idle,
+/// or waiting for an answer.
 const VALUES_MAX: usize = 64;
 
 /// Number of a value.

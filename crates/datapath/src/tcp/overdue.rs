@@ -1,6 +1,8 @@
-//! Work that no frame causes: holds that end, segments that are sent again, connections that are silent.
+//! Work that no frame causes: holds that end, segments that are sent again, connections that are
+//! silent.
 //!
-//! Holds:     [`release`] and [`reset_idle`], which are called once a turn and look at a few connections each.
+//! Holds:     [`release`] and [`reset_idle`], which are called once a turn and look at a few
+//!            connections each.
 //! Promises:  a connection that may go on is reset at both ends before it is forgotten.
 //! Never:     decides what is due: `flow` does.
 
@@ -19,11 +21,12 @@ use crate::transmit::Outgoing;
 /// Half-streams looked at each turn.
 const OVERDUE_PER_TURN: usize = 16;
 
-/// Entries looked at for idle connections each turn: a full table of 2^18 is gone through in 16,384 turns, well under a
-/// second on a busy core.
+/// Entries looked at for idle connections each turn: a full table of 2^18 is gone through in 16,384
+/// turns, well under a second on a busy core.
 const EXPIRE_PER_TURN: usize = 16;
 
-/// Half-streams whose deadline has come: releases bytes that were held too long, and sends again what nobody else resends.
+/// Half-streams whose deadline has come: releases bytes that were held too long, and sends again
+/// what nobody else resends.
 pub(crate) fn release<P: FramePool>(
     parts: &mut Parts<'_>,
     pool: &mut P,
@@ -73,8 +76,9 @@ fn event(outcome: SegmentOutcome) -> Event {
     }
 }
 
-/// Lets a few idle connections go. A connection that may go on is reset at both ends: if it was edited, its ends cannot go on alone;
-/// if it is to be edited, whoever waits so long would go on unpatched.
+/// Lets a few idle connections go. A connection that may go on is reset at both ends: if it was
+/// edited, its ends cannot go on alone; if it is to be edited, whoever waits so long would go on
+/// unpatched.
 pub(crate) fn reset_idle<P: FramePool>(
     parts: &mut Parts<'_>,
     pool: &mut P,

@@ -1,10 +1,12 @@
-//! ICMP errors about a tracked connection quote the sequence numbers of the segment as it left this box; its sender believes only its
-//! own.
+//! ICMP errors about a tracked connection quote the sequence numbers of the segment as it left this
+//! box; its sender believes only its own.
 //!
 //! Holds:     [`translate`].
-//! Promises:  a path-MTU message about an edited connection reaches its sender with the numbers that it sent (RFC 5927 section 4.1: a
-//!            host ignores others, and the connection would stall at the narrow link).
-//! Never:     changes anything else of the message, or moves any state: an ICMP message proves nothing.
+//! Promises:  a path-MTU message about an edited connection reaches its sender with the numbers
+//!            that it sent (RFC 5927 section 4.1: a host ignores others, and the connection would
+//!            stall at the narrow link).
+//! Never:     changes anything else of the message, or moves any state: an ICMP message proves
+//!            nothing.
 //!
 //! ```text
 //! the client sends 1460 bytes as 5000; 12 bytes before it were cut, so they leave here as 4988
@@ -13,6 +15,7 @@
 
 use plan::Endpoint;
 use stage::Direction;
+use stage::position::plus;
 use wire::{IpVersion, Layers, Seq, checksum, number};
 
 use super::state::{TcpState, key, vlan_key};
@@ -23,7 +26,8 @@ const ICMP_BYTES: usize = 8;
 /// Where the checksum stands (RFC 792, RFC 4443 section 2.1).
 const CHECKSUM_AT: usize = 2;
 
-/// Changes the quoted numbers in `frame` where its connection is tracked and they were moved. `false`: it is as it was.
+/// Changes the quoted numbers in `frame` where its connection is tracked and they were moved.
+/// `false`: it is as it was.
 pub(crate) fn translate(state: &TcpState, frame: &mut [u8], layers: &Layers) -> bool {
     let Some(quoted) = parse_quote(frame, layers) else { return false };
     let vlan_key = vlan_key(layers);
@@ -40,7 +44,7 @@ pub(crate) fn translate(state: &TcpState, frame: &mut [u8], layers: &Layers) -> 
     let (seq, ack) = connection.original_of_icmp_quote(way, &state.stores, quoted.seq, quoted.ack);
     let mut moved = put(frame, layers, quoted.at, quoted.seq, seq);
     if quoted.has_ack {
-        moved |= put(frame, layers, quoted.at.saturating_add(4), quoted.ack, ack);
+        moved |= put(frame, layers, plus(quoted.at, 4), quoted.ack, ack);
     }
     moved
 }
@@ -100,12 +104,13 @@ fn mapped([a, b, c, d]: [u8; 4]) -> [u8; 16] {
     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
 }
 
-/// Writes a number and keeps the ICMP checksum right (RFC 1624). What is quoted begins at an even offset of the message.
+/// Writes a number and keeps the ICMP checksum right (RFC 1624). What is quoted begins at an even
+/// offset of the message.
 fn put(frame: &mut [u8], layers: &Layers, at: usize, before: Seq, after: Seq) -> bool {
     if before == after {
         return false;
     }
-    let sum_at = layers.l4.saturating_add(CHECKSUM_AT);
+    let sum_at = plus(layers.l4, CHECKSUM_AT);
     let Some(&sum) = frame.get(sum_at..).and_then(|bytes| bytes.first_chunk::<2>()) else {
         return false;
     };

@@ -1,7 +1,9 @@
 //! The connections of one core.
 //!
-//! Holds:     [`TcpState`]: the flow table, the stores of held bytes, and a [`ConnectionSlot`] beside each entry of the table.
-//! Promises:  a slot runs on the plan that its connection began on until nothing of it is open, then on the current one.
+//! Holds:     [`TcpState`]: the flow table, the stores of held bytes, and a [`ConnectionSlot`]
+//!            beside each entry of the table.
+//! Promises:  a slot runs on the plan that its connection began on until nothing of it is open,
+//!            then on the current one.
 //! Never:     reads or writes a frame.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -9,12 +11,14 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use flow::{FlowId, FlowKey, Outputs, Stores, Table};
 use plan::{Endpoint, Module, ModuleNo, ScopeMatch};
 use stage::Direction;
+use stage::position::index;
 use wire::Layers;
 
 use super::conversations::{Conversations, Kept};
 use super::deadlines::Deadlines;
 use crate::active_plan::{ActivePlan, PlanPair};
 use crate::config::Tick;
+use crate::counters::wide;
 use crate::headers::LinkHeader;
 use crate::limits::Limits;
 use crate::nic::{Nic, PortNo};
@@ -58,7 +62,8 @@ pub(crate) struct ConnectionSlot {
     /// The module that runs; none any more where the scope has gone away.
     pub(crate) module: Option<ModuleNo>,
     pub(crate) orphan: bool,
-    /// The link header of the client's SYN, later of the server's answer turned round, for segments made here.
+    /// The link header of the client's SYN, later of the server's answer turned round, for segments
+    /// made here.
     pub(crate) link: LinkHeader,
     /// The port of the client's frames.
     pub(crate) client_port: PortNo,
@@ -83,8 +88,8 @@ pub(crate) struct ChosenModule<'a> {
 }
 
 impl ConnectionSlot {
-    /// The module of the plan that the connection runs on. It stays on an earlier plan until nothing of it is open, and moves to
-    /// the current one then.
+    /// The module of the plan that the connection runs on. It stays on an earlier plan until
+    /// nothing of it is open, and moves to the current one then.
     #[inline]
     pub(crate) fn choose<'a>(
         &mut self,
@@ -102,7 +107,8 @@ impl ConnectionSlot {
         on.plan.module(no).map(|module| ChosenModule { active_plan: on, no, module })
     }
 
-    /// Moves to the current plan if nothing of the connection is open; the plan that it runs on now.
+    /// Moves to the current plan if nothing of the connection is open; the plan that it runs on
+    /// now.
     #[cold]
     #[inline(never)]
     fn catch_up<'a>(
@@ -120,8 +126,8 @@ impl ConnectionSlot {
         let before = old.zip(self.module).and_then(|(old, no)| old.plan.module(no));
         let after = found
             .and_then(|found| current.module(found.module).map(|module| (found.module, module)));
-        // Without the old plan, two reloads have passed. The state then belongs to the protocol of the port, which only an
-        // edited configuration could have changed.
+        // Without the old plan, two reloads have passed. The state then belongs to the protocol of
+        // the port, which only an edited configuration could have changed.
         let same = |after: &Module| {
             before.is_none_or(|before| {
                 before.decoder.protocol().name == after.decoder.protocol().name
@@ -165,23 +171,25 @@ impl ConnectionSlot {
 impl TcpState {
     /// Allocates all it will ever need.
     pub(crate) fn new(limits: &Limits) -> Self {
+        let flows = index(limits.flows_max);
         let half_streams = (limits.flows_max / 16).clamp(64, 1 << 14);
         let random = || RandomState::new().build_hasher().finish();
         Self {
             table: Table::new(limits.flows_max, [random(), random()]),
             stores: Stores::new(limits.blocks_max, half_streams, limits.flow),
             outputs: Outputs::new(),
-            slots: Vec::with_capacity(usize::try_from(limits.flows_max).unwrap_or(0)),
-            conversations: Conversations::new(usize::try_from(limits.flows_max).unwrap_or(0)),
+            slots: Vec::with_capacity(flows),
+            conversations: Conversations::new(flows),
             progress: PlanProgress::default(),
-            deadlines: Deadlines::new(usize::try_from(limits.flows_max).unwrap_or(0)),
+            deadlines: Deadlines::new(flows),
             sweep_cursor: 0,
         }
     }
 
-    /// Some tracked connection may be an orphan: the current plan does not name it, but its numbers were shifted before a
-    /// reload. While this is true, every TCP packet out of scope costs a look into the table ([`Self::tracks`]); so it is true
-    /// only while there are orphans, or connections that were not looked at since the reload.
+    /// Some tracked connection may be an orphan: the current plan does not name it, but its numbers
+    /// were shifted before a reload. While this is true, every TCP packet out of scope costs a look
+    /// into the table ([`Self::tracks`]); so it is true only while there are orphans, or
+    /// connections that were not looked at since the reload.
     pub(crate) fn has_orphans(&self) -> bool {
         self.progress.behind > 0 || self.progress.orphans > 0
     }
@@ -208,8 +216,7 @@ impl TcpState {
 
     /// Bytes of blocks in use, for held bytes and copies.
     pub(crate) fn block_bytes(&self) -> u64 {
-        let bytes = u64::try_from(flow::limits::BLOCK_BYTES).unwrap_or(0);
-        u64::from(self.stores.blocks().0).saturating_mul(bytes)
+        u64::from(self.stores.blocks().0).saturating_mul(wide(flow::limits::BLOCK_BYTES))
     }
 
     /// Moves a few connections to the current plan that have no segment to do it.
@@ -250,8 +257,8 @@ impl TcpState {
         self.table.remove(id);
     }
 
-    /// The look-up of a packet's connection. `found` tells which end is most likely the server, and so spares most second
-    /// look-ups.
+    /// The look-up of a packet's connection. `found` tells which end is most likely the server, and
+    /// so spares most second look-ups.
     pub(crate) fn lookup(&self, packet: &Packet, found: Option<&ScopeMatch>) -> FlowLookup {
         let direction = found.map_or(Direction::Request, |found| found.direction);
         FlowLookup { hash: self.table.hash(&key_of(packet, direction)), direction }
@@ -273,7 +280,8 @@ impl TcpState {
         }
     }
 
-    /// Prefetches the entry that the look-up most likely reads next. The bucket should have come by now.
+    /// Prefetches the entry that the look-up most likely reads next. The bucket should have come by
+    /// now.
     pub(crate) fn prefetch_entry(&self, nic: &impl Nic, lookup: &FlowLookup) {
         if let Some(entry) = self.table.likely_entry(lookup.hash) {
             nic.prefetch(entry);

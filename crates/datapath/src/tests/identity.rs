@@ -1,4 +1,5 @@
-//! Real captures: what no patch concerns leaves byte for byte, and no bytes whatever make a turn panic.
+//! Real captures: what no patch concerns leaves byte for byte, and no bytes whatever make a turn
+//! panic.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -76,8 +77,9 @@ fn out_of_scope_every_capture_passes_unchanged() {
     passes_unchanged(Plan::new(vec![module], vec![], vec![group]));
 }
 
-/// Every port in scope, of a rule that nothing breaks: everything is inspected and nothing is changed. Fragments of datagrams that are
-/// not complete in the corpus are held back, so only those may be missing.
+/// Every port in scope, of a rule that nothing breaks: everything is inspected and nothing is
+/// changed. Fragments of datagrams that are not complete in the corpus are held back, so only those
+/// may be missing.
 #[test]
 fn in_scope_of_a_rule_that_all_keep_every_datagram_passes_unchanged() {
     let frames = corpus();
@@ -98,8 +100,8 @@ fn everything(transforms: Vec<Transform>) -> Plan {
     plan(vec![module])
 }
 
-/// Truncated at random and with bits flipped, every port in scope, edits that shrink, grow and answer; checksums on trust, so that
-/// broken packets are edited too.
+/// Truncated at random and with bits flipped, every port in scope, edits that shrink, grow and
+/// answer; checksums on trust, so that broken packets are edited too.
 #[test]
 fn no_bytes_make_a_turn_panic() {
     let frames = corpus();

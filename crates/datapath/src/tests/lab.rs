@@ -1,4 +1,5 @@
-//! A core on two memory ports, a protocol whose one field is its whole payload, and packets made by hand.
+//! A core on two memory ports, a protocol whose one field is its whole payload, and packets made by
+//! hand.
 
 use std::sync::Arc;
 
@@ -196,7 +197,8 @@ pub(super) fn payload(frame: &[u8]) -> Vec<u8> {
     layers.payload_of(frame).to_vec()
 }
 
-/// Cuts an unfragmented Ethernet packet into fragments of at most `body_bytes` (a multiple of eight) of IP payload.
+/// Cuts an unfragmented Ethernet packet into fragments of at most `body_bytes` (a multiple of
+/// eight) of IP payload.
 pub(super) fn fragment(frame: &[u8], body_bytes: usize) -> Vec<Vec<u8>> {
     let layers = Layers::ethernet(frame).unwrap();
     let body = &frame[layers.l4..layers.ip_end];

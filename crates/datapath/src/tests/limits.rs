@@ -9,7 +9,8 @@ use crate::limits::BACKLOG_FRAMES_MAX;
 use crate::memory::MemoryFrame;
 use crate::reasons::Reason;
 
-/// Frames through turns that must not allocate: they are given back to the memory port before they are counted.
+/// Frames through turns that must not allocate: they are given back to the memory port before they
+/// are counted.
 #[track_caller]
 fn turns_allocate_nothing(transforms: Vec<Transform>, frames: &[Vec<u8>]) {
     let mut lab = Lab::new(enforcing(transforms));

@@ -40,7 +40,8 @@ fn two_cores_counters_share_no_line() {
             writers.note(core, &cells.rx_packets);
             writers.note(core, &cells.tx_bytes);
         }
-        // The first and the last reason's cells are not to be had from outside; the block's ends are.
+        // The first and the last reason's cells are not to be had from outside; the block's ends
+        // are.
         let start = std::ptr::from_ref::<CoreCounters>(counters).addr();
         assert_eq!((start % PAIR_BYTES, size_of::<CoreCounters>() % PAIR_BYTES), (0, 0));
         counters.count(Reason::NotInPlan);

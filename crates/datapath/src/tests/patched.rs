@@ -207,7 +207,8 @@ fn a_fragmented_datagram_is_patched_whole() {
     }
 }
 
-/// What an edit makes longer than the MTU leaves in fragments, which a second box puts together to the same payload.
+/// What an edit makes longer than the MTU leaves in fragments, which a second box puts together to
+/// the same payload.
 #[test]
 fn over_the_mtu_it_is_fragmented_again() {
     for packet in [udp4, udp6] {

@@ -47,7 +47,8 @@ impl EditDice {
     }
 }
 
-/// The edited frame, put together beside the packet, if it is not one that only a longer way can send.
+/// The edited frame, put together beside the packet, if it is not one that only a longer way can
+/// send.
 fn beside(frame: &[u8], layers: &Layers, edits: &Edits) -> Option<Vec<u8>> {
     let mut work = Vec::new();
     let layers = apply::edits(frame, layers, edits, &mut work)?;

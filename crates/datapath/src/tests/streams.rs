@@ -1,4 +1,5 @@
-//! Real connections through a core: two smoltcp hosts, links that lose frames, and modules that change lengths.
+//! Real connections through a core: two smoltcp hosts, links that lose frames, and modules that
+//! change lengths.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -80,9 +81,10 @@ struct StreamHost {
     piece: usize,
     received: Vec<u8>,
     received_at: u64,
-    /// It says that it has sent all no earlier than this, or (`None`) after its peer has. smoltcp 0.14 resends nothing in
-    /// CLOSING, and not always a FIN (seen on plain cables as well): so the two do not close at once, all has been
-    /// acknowledged before, and no FIN is lost. `flow`'s own tests lose those.
+    /// It says that it has sent all no earlier than this, or (`None`) after its peer has. smoltcp
+    /// 0.14 resends nothing in CLOSING, and not always a FIN (seen on plain cables as well): so the
+    /// two do not close at once, all has been acknowledged before, and no FIN is lost. `flow`'s own
+    /// tests lose those.
     closes_at: Option<u64>,
     closed: bool,
 }
@@ -311,7 +313,8 @@ fn replaced(bytes: &[u8], with: &str) -> Vec<u8> {
 #[track_caller]
 fn check_tokens(case: &StreamCase, with: &str, seed: u64) {
     let (server, client, lab) = play(case, data(with.as_bytes()), seed);
-    // Where a beginning was held for its longest and let go, its rest is deleted; without loss none is.
+    // Where a beginning was held for its longest and let go, its rest is deleted; without loss none
+    // is.
     let ended = lab.events(Event::TcpHoldEnded);
     assert!(ended == 0 || case.loss_percent > 0, "seed {seed}: {ended}");
     if ended == 0 {

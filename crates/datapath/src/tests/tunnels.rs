@@ -1,4 +1,5 @@
-//! Packets inside packets: what is in scope is dropped or counted, what is not goes on under its old reason.
+//! Packets inside packets: what is in scope is dropped or counted, what is not goes on under its
+//! old reason.
 
 use std::path::Path;
 
@@ -173,7 +174,8 @@ fn what_cannot_be_read_inside_is_judged_by_its_addresses() {
 #[test]
 fn a_tunnel_in_fragments_is_told_by_its_first() {
     let lab = |server| Lab::new(web(Mode::Enforce, server));
-    // The tunnel's ends are nobody's: the first fragment shows the addresses, or hides them; the others are nothing without it.
+    // The tunnel's ends are nobody's: the first fragment shows the addresses, or hides them; the
+    // others are nothing without it.
     for frame in [
         vxlan(&segment(80)),
         outside(4, &segment(80)),
