@@ -6,7 +6,7 @@
 //! Never:     gives up a connection whose numbers were moved.
 
 use engine::Conversation;
-use flow::{Connection, SegmentIn};
+use flow::{Connection, SegmentIn, may_be_picked_up, opens_connection};
 use plan::{FailMode, ScopeMatch};
 use stage::Direction;
 use wire::TcpFlags;
@@ -58,22 +58,18 @@ pub(crate) fn segment(
         parts.tcp.let_go(id);
     }
     let found = found.ok_or(Untracked::Pass(Reason::TcpUntracked))?;
-    let flags = segment.tcp.flags();
-    let ends = TcpFlags::RST.with(TcpFlags::FIN);
-    let opens = flags.has(TcpFlags::SYN) && !flags.has_any(ends.with(TcpFlags::ACK));
     let now = flow_tick(parts.now);
-    if opens {
+    if opens_connection(segment) {
         return begin(parts, packet, found, bytes, Connection::new(now), Conversation::start);
     }
-    let goes_on = flags.has(TcpFlags::ACK) && !flags.has_any(ends.with(TcpFlags::SYN));
     match parts.config.limits.midstream {
-        Midstream::PickUp if goes_on => {
+        Midstream::PickUp if may_be_picked_up(segment) => {
             let connection = Connection::picked_up(now);
             let begun = begin(parts, packet, found, bytes, connection, Conversation::picked_up)?;
             parts.counters.count_event(Event::TcpPickedUp);
             Ok(begun)
         }
-        Midstream::Reset if !flags.has(TcpFlags::RST) => Err(Untracked::Reset),
+        Midstream::Reset if !segment.tcp.flags().has(TcpFlags::RST) => Err(Untracked::Reset),
         Midstream::Pass | Midstream::PickUp | Midstream::Reset => {
             Err(Untracked::Pass(Reason::TcpUntracked))
         }

@@ -9,7 +9,8 @@
 //! | question | RFC | asked by |
 //! |---|---|---|
 //! | [`has_valid_flags`] | 9293 §3.10.7, 2385 §2.0 | every segment |
-//! | [`opens_again`] | 9293 §3.6.1 | a SYN to a connection that is over |
+//! | [`opens_connection`] | 9293 §3.6.1 | a segment of no connection, or of one that is over |
+//! | [`may_be_picked_up`] | 9293 §3.10.7.2 | a segment of no connection |
 //! | [`Half::challenges_syn`] | 9293 §3.10.7.4, 5961 §4 | a SYN |
 //! | [`in_syn_sent`] | 9293 §3.10.7.3 | a segment before the SYN is answered |
 //! | [`Half::accepts_position`] | 9293 §3.10.7.4 | every segment behind the handshake |
@@ -50,14 +51,24 @@ pub(crate) fn has_valid_flags(segment: &SegmentIn<'_>) -> bool {
     !contradicts && !is_mute && (is_syn || !options::is_signed(segment.tcp.option_bytes()))
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.2
+//# Third, check for a SYN: If the SYN bit is set, check the security.
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.6.1
 //# it MAY accept a new SYN from the remote endpoint to reopen the connection directly from the
 //# TIME-WAIT state
-/// It asks for another connection between the same ports. Asked of a connection that is over.
-pub(crate) fn opens_again(segment: &SegmentIn<'_>) -> bool {
+/// It opens a connection: its receiver listens, or an earlier connection between the ports is over.
+pub fn opens_connection(segment: &SegmentIn<'_>) -> bool {
     let flags = segment.tcp.flags();
     flags.has(TcpFlags::SYN)
         && !flags.has_any(TcpFlags::ACK.with(TcpFlags::RST).with(TcpFlags::FIN))
+}
+
+/// It may belong to a connection that is older than this process, and that goes on: both ends have
+/// sent a SYN, and this segment ends nothing.
+pub fn may_be_picked_up(segment: &SegmentIn<'_>) -> bool {
+    let flags = segment.tcp.flags();
+    flags.has(TcpFlags::ACK)
+        && !flags.has_any(TcpFlags::SYN.with(TcpFlags::RST).with(TcpFlags::FIN))
 }
 
 /// What a receiver in SYN-SENT does with a segment that is no SYN.

@@ -109,7 +109,7 @@ impl Connection {
     /// This segment would begin another connection between the same ports.
     pub fn would_begin_again(&self, segment: &SegmentIn<'_>) -> bool {
         matches!(self.state, ConnectionState::Closing | ConnectionState::Dead)
-            && acceptance::opens_again(segment)
+            && acceptance::opens_connection(segment)
     }
 
     /// Neither end could go on without this state: the sequence numbers of the two sides differ, or

@@ -37,6 +37,7 @@ mod seq_map;
 mod table;
 mod waiting;
 
+pub use acceptance::{may_be_picked_up, opens_connection};
 pub use blocks::BlockPool;
 pub use connection::{Connection, ConnectionState, reset_untracked};
 pub use in_flight::Stores;

@@ -53,10 +53,14 @@ fn flags_that_contradict_each_other_are_discarded() {
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.6.1
 //= type=test
 #[test]
-fn only_a_plain_syn_opens_again() {
-    let opens = |flags| ask(&header(1, 0, flags, &[]), b"", opens_again);
+fn only_a_plain_syn_opens_a_connection_and_only_a_plain_ack_is_picked_up() {
+    let opens = |flags| ask(&header(1, 0, flags, &[]), b"", opens_connection);
     assert!(opens(SYN) && opens(SYN.with(TcpFlags::PSH)));
     assert!(!opens(SYN.with(ACK)) && !opens(SYN.with(RST)) && !opens(SYN.with(FIN)) && !opens(ACK));
+    let picked_up = |flags| ask(&header(1, 1, flags, &[]), b"", may_be_picked_up);
+    assert!(picked_up(ACK) && picked_up(ACK.with(TcpFlags::PSH)));
+    assert!(!picked_up(ACK.with(FIN)) && !picked_up(ACK.with(RST)) && !picked_up(SYN.with(ACK)));
+    assert!(!picked_up(TcpFlags::PSH));
 }
 
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
