@@ -2,10 +2,10 @@
 //!
 //! Holds:     nothing; it reads one unit's fields through [`Chains`] and works in caller-owned
 //!            [`Buffers`].
-//! Promises:  three answers. A unit that was opened before it was complete may leave a condition
-//!            unknown, and then no longer field, later field or further occurrence can turn an
-//!            answer of yes or no round.
-//! Never:     allocates, or visits more than [`VISITS_MAX`] occurrences in one unit: past that the
+//! Promises:  three answers. In a unit that was opened before it was complete, a condition may be
+//!            unknown. An answer of yes or no stays right whatever bytes, fields and occurrences
+//!            follow.
+//! Never:     allocates, or visits more than [`VISITS_MAX`] occurrences in one unit. Past that the
 //!            answer is unknown.
 
 mod answer;
@@ -19,17 +19,17 @@ use proto::{Field, Fields, Flags, Protocol, Slot, Wanted};
 
 use crate::outcome::Peer;
 pub(crate) use answer::Truth;
-use answer::{Answers, GrowingNumber};
+use answer::{GrowingNumber, OccurrenceAnswers};
 pub(crate) use chains::{Buffers, Chains};
 pub(crate) use functions::decimal;
 use functions::function;
 use source::stepped;
 
-/// Occurrences, and 64-byte stretches of them, looked at per unit: some rules over 2,000 header
-/// lines, but not all rules over all of them.
+/// Visits a unit may cost: one for an occurrence, and one for each 64 bytes of it. Some rules can
+/// look at 2,000 header lines, but not all rules at all lines.
 pub(crate) const VISITS_MAX: u32 = 1 << 20;
 
-/// What a condition is asked about.
+/// The unit that a condition is evaluated on.
 #[derive(Clone, Copy)]
 pub(crate) struct Subject<'a> {
     pub(crate) input: &'a [u8],
@@ -38,11 +38,11 @@ pub(crate) struct Subject<'a> {
     pub(crate) wanted: &'a Wanted,
     pub(crate) protocol: &'static Protocol,
     pub(crate) peer: &'a Peer,
-    /// The unit goes on past what is there: more fields and occurrences may come.
+    /// The unit goes on: more fields and occurrences may follow.
     pub(crate) open: bool,
 }
 
-/// Whether `condition` holds, `at` being the target's occurrence at hand.
+/// Whether `condition` holds. `at` is the occurrence of the rule's target.
 pub(crate) fn evaluate(
     condition: &Condition,
     subject: Subject<'_>,
@@ -59,12 +59,12 @@ struct Evaluation<'a, 'b> {
     buffers: &'b mut Buffers,
 }
 
-/// Which occurrences of a slot a test speaks of.
+/// The occurrences of a slot that a test refers to.
 #[derive(Clone, Copy)]
 enum Reach {
-    /// The one at hand.
+    /// The occurrence of the target.
     This(usize),
-    /// Those in the element at hand.
+    /// Those in the same element.
     Group(u16),
     /// All.
     All,
@@ -118,7 +118,7 @@ impl<'a> Evaluation<'a, '_> {
                 }
             }
             Test::Number { left, compare, right } => {
-                let mut any = Answers::default();
+                let mut any = OccurrenceAnswers::default();
                 let open = self.numbers(left, &mut |this, left| {
                     this.numbers(right, &mut |_, right| {
                         any.add(left.compare(*compare, right));
@@ -135,7 +135,7 @@ impl<'a> Evaluation<'a, '_> {
                 }
             }
             Test::NumberIn { operand, ranges } => {
-                let mut any = Answers::default();
+                let mut any = OccurrenceAnswers::default();
                 let open = self.numbers(operand, &mut |_, number| {
                     let after = ranges.partition_point(|&(low, _)| low <= number.value);
                     let inside = after
@@ -152,7 +152,7 @@ impl<'a> Evaluation<'a, '_> {
         }
     }
 
-    /// Which occurrences a test on `slot` speaks of, and whether more of them may come.
+    /// The occurrences that a test on `slot` refers to, and whether more of them may follow.
     fn reach(&mut self, slot: Slot) -> (Reach, bool) {
         if let Some((at, field)) = self.at {
             if field.slot == slot {
@@ -165,7 +165,7 @@ impl<'a> Evaluation<'a, '_> {
                     items.get(other).is_some_and(|other| other.group == field.group)
                 });
                 if siblings {
-                    // What an element says of itself comes before the field that is left open.
+                    // The fields of an element come before the field that is open.
                     return (Reach::Group(field.group), false);
                 }
             }
@@ -193,7 +193,7 @@ impl<'a> Evaluation<'a, '_> {
         })
     }
 
-    /// Pays for a look at `bytes` bytes; `false` when the unit has cost too much.
+    /// Pays for a look at `bytes` bytes. `false`: the unit has cost too much.
     fn pay(&mut self, bytes: usize) -> bool {
         let cost = u32::try_from(bytes / 64).unwrap_or(u32::MAX).saturating_add(1);
         match self.buffers.visits.checked_sub(cost) {
@@ -208,8 +208,8 @@ impl<'a> Evaluation<'a, '_> {
         }
     }
 
-    /// Hands every value of `operand` to `each`; whether more values may come (or could not be
-    /// looked at).
+    /// Calls `each` with every value of `operand`. OccurrenceAnswers whether more values may follow, or one
+    /// could not be computed.
     fn numbers(
         &mut self,
         operand: &Operand,
@@ -255,8 +255,7 @@ impl<'a> Evaluation<'a, '_> {
                 left.combine(right, left.value.saturating_mul(right.value))
             }),
             Operand::Sub(left, right) => self.both(left, right, each, &|left, right| {
-                // What is taken away may still grow: then nothing is known but that the rest is not
-                // below 0.
+                // The subtrahend may still grow, so the difference may fall to 0.
                 let value = left.value.saturating_sub(right.value);
                 left.combine(right, if right.at_least { 0 } else { value })
             }),
@@ -286,7 +285,7 @@ impl<'a> Evaluation<'a, '_> {
         self.subject.open && !matches!(operand, Operand::Constant(_))
     }
 
-    /// Hands a measure of every value of `source` to `each`.
+    /// Calls `each` with the measure of every value of `source`.
     fn measure(
         &mut self,
         source: &ByteSource,
@@ -319,7 +318,7 @@ impl<'a> Evaluation<'a, '_> {
     fn bytes(&mut self, source: &ByteSource, test: &ByteTest) -> Truth {
         let Subject { input, fields, .. } = self.subject;
         let (reach, open) = self.reach(source.slot);
-        let mut any = Answers::default();
+        let mut any = OccurrenceAnswers::default();
         for field in self.occurrences(source.slot, reach) {
             let value = fields.value_of(&field, input);
             if !self.pay(value.len()) {
@@ -360,7 +359,7 @@ impl<'a> Evaluation<'a, '_> {
     fn same_as(&mut self, steps: &[ByteStep], value: &[u8], other: &ByteSource) -> Truth {
         let Subject { input, fields, .. } = self.subject;
         let (reach, open) = self.reach(other.slot);
-        let mut any = Answers::default();
+        let mut any = OccurrenceAnswers::default();
         for field in self.occurrences(other.slot, reach) {
             let right = fields.value_of(&field, input);
             if !self.pay(right.len().saturating_add(value.len())) {
@@ -381,8 +380,8 @@ impl<'a> Evaluation<'a, '_> {
         any.any(open)
     }
 
-    /// Two elements with the same value of `slot`, without ASCII case; of the one at hand, where it
-    /// is the target.
+    /// Whether two elements have the same value of `slot`, without ASCII case. Where `slot` is the
+    /// rule's target, one of the two is the occurrence at hand.
     fn duplicate(&mut self, slot: Slot) -> Truth {
         let Subject { input, fields, open, .. } = self.subject;
         let this = self.at.filter(|(_, field)| field.slot == slot);
@@ -426,7 +425,7 @@ fn holds(test: &ByteTest, bytes: &[u8], peer: &Peer) -> bool {
     }
 }
 
-/// What a test on the first bytes of a value says about the whole of it.
+/// The answer for a whole value, of which only the first bytes are known.
 fn still_open(test: &ByteTest, holds: bool, plain: bool, bytes: &[u8]) -> Truth {
     match test {
         ByteTest::Contains(_) | ByteTest::Matches(_) | ByteTest::AnyByteIn(_) if plain && holds => {

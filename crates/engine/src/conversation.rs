@@ -1,4 +1,5 @@
-//! What the engine remembers about a TCP connection between calls: both directions, small, plain.
+//! What the engine remembers of a TCP connection between calls: both directions, in a few cache
+//! lines.
 
 use plan::{DirectionRules, Hold, Module};
 use proto::{DecoderState, Need, Slot};
@@ -7,7 +8,7 @@ use stage::position::index;
 
 use crate::fused::Resume;
 
-/// Open fields with rules on them that one direction can follow at once: a field and one around or
+/// Open fields with rules that one direction can follow at once: a field, and one around it or
 /// beside it.
 pub(crate) const OPEN_FIELDS_MAX: usize = 2;
 
@@ -24,15 +25,15 @@ const _: () = assert!(
     "a tracked connection is meant to fit a few cache lines"
 );
 
-/// A conversation in which no field is open and no unit is waited for, as most are most of the
-/// time: a million have few different ones.
+/// A conversation without an open field and without a need of the decoder. Most are in this state
+/// most of the time, and a million of them have few different values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resting {
     state: DecoderState,
     directions: [RestingDirection; 2],
 }
 
-/// The yes-or-no part of a [`DirectionState`].
+/// The flags of a [`DirectionState`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct RestingDirection {
     inside_message: bool,
@@ -41,7 +42,7 @@ struct RestingDirection {
 }
 
 impl Resting {
-    /// As it was.
+    /// The conversation that [`Conversation::rest`] stored.
     pub fn wake(&self) -> Conversation {
         let directions = self.directions.map(|direction| DirectionState {
             inside_message: direction.inside_message,
@@ -57,45 +58,45 @@ impl Resting {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct DirectionState {
     pub(crate) open: [Option<OpenField>; OPEN_FIELDS_MAX],
-    /// The index the open fields' states belong to.
+    /// The index to which the states of the open fields belong.
     pub(crate) index: u32,
-    /// What the decoder waits for, counted from the first held byte.
+    /// What the decoder needs, counted from the first held byte.
     pub(crate) need: Option<DecoderNeed>,
-    /// The unit at hand was opened, and its open field goes on.
+    /// The last unit was opened, and its open field goes on.
     pub(crate) inside_field: bool,
-    /// A message has begun whose end has not come.
+    /// A message has begun and not ended.
     pub(crate) inside_message: bool,
-    /// The message that has begun is being taken away.
+    /// The engine deletes the rest of the message.
     pub(crate) discarding: bool,
-    /// Some of this direction was not read, or will not be, although the decoder would have: what
-    /// it remembers of the connection as a whole is not true.
+    /// The decoder has missed, or will miss, bytes of this direction. What it remembers of the
+    /// connection may be wrong.
     pub(crate) given_up: bool,
 }
 
-/// [`Need`], small.
+/// [`Need`], in fewer bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum DecoderNeed {
     Bytes(u32),
     Byte(u8),
 }
 
-/// A field whose end has not come, and which some rule works on.
+/// A field that has begun and not ended, and on which some rule works.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OpenField {
     pub(crate) slot: Slot,
-    /// The rules with a condition that held when it opened.
+    /// The conditional rules whose condition held when the field opened, a bit each.
     pub(crate) set: u32,
     pub(crate) resume: Resume,
 }
 
 impl Conversation {
-    /// For a connection that has just begun.
+    /// The state of a new connection.
     pub fn start(module: &Module) -> Self {
         Self { state: module.decoder.start(), directions: [DirectionState::default(); 2] }
     }
 
-    /// For a connection that is older than the box: what its server owes is not known, and never
-    /// will be.
+    /// The state of a connection that is older than the box. Nobody can know which responses its
+    /// server still has to send.
     pub fn picked_up(module: &Module) -> Self {
         let mut conversation = Self::start(module);
         for direction in &mut conversation.directions {
@@ -104,7 +105,7 @@ impl Conversation {
         conversation
     }
 
-    /// What has to be kept until its next bytes, where that is little.
+    /// The small form of a conversation between messages, where it has one.
     pub fn rest(&self) -> Option<Resting> {
         let rests = |direction: &DirectionState| {
             !direction.inside_field
@@ -121,8 +122,8 @@ impl Conversation {
         })
     }
 
-    /// No field is open and no message is being discarded in this direction: a new plan may take
-    /// over.
+    /// Whether a new plan may take over in this direction: no field is open and no message is being
+    /// deleted.
     pub fn at_boundary(&self, from: Direction) -> bool {
         let [request, response] = &self.directions;
         let direction = match from {
@@ -134,8 +135,8 @@ impl Conversation {
             && direction.open.iter().all(Option::is_none)
     }
 
-    /// A new plan's module for the same protocol takes over. Both directions must be at a boundary:
-    /// what is remembered of open fields is forgotten.
+    /// Moves to a new plan's module of the same protocol. Both directions must be at a boundary,
+    /// because open fields are forgotten.
     pub fn move_to(&mut self, module: &Module) {
         let _ = module;
         for direction in &mut self.directions {
@@ -147,7 +148,7 @@ impl Conversation {
 }
 
 impl DirectionState {
-    /// States of another plan's automata mean nothing to this one's.
+    /// Forgets the states of another plan's automata: they mean nothing to this plan's.
     pub(crate) fn belong_to(&mut self, rules: &DirectionRules) {
         if self.index != rules.index.id() {
             self.index = rules.index.id();
@@ -162,7 +163,7 @@ impl DirectionState {
         });
     }
 
-    /// The decoder would only ask for more again.
+    /// Whether the decoder would only ask for more bytes again.
     pub(crate) fn still_waits(&self, rules: &DirectionRules, input: &[u8], held: usize) -> bool {
         let bound = match rules.hold {
             Hold::Streaming => proto::limits::HOLD_BYTES_MAX,
@@ -183,7 +184,7 @@ impl DirectionState {
         self.open.iter_mut().flatten().find(|open| open.slot == slot)
     }
 
-    /// `false`: there is no room.
+    /// Adds an open field. `false`: there is no room.
     pub(crate) fn add_open(&mut self, field: OpenField) -> bool {
         self.close(field.slot);
         match self.open.iter_mut().find(|open| open.is_none()) {

@@ -33,14 +33,14 @@ pub fn datagram(
             return undecided(module, Undecided::NotThisProtocol, result);
         }
     }
-    // Most messages concern no rule, which a decoder often sees before it has made fields of them.
+    // Most messages concern no rule. A decoder often sees that before it makes fields of them.
     if scratch.fields.is_empty() && direction_rules.index.every_unit().is_empty() {
         return result;
     }
     decided(module, direction_rules, view(), peer, scratch, result)
 }
 
-/// Takes over what the decoder has found to be all that becomes of the message.
+/// Applies a truncation that the decoder has found to be the only effect of the rules.
 fn shortened(
     module: &Module,
     direction_rules: &DirectionRules,
@@ -101,7 +101,7 @@ fn decided(
     }
 }
 
-/// The fail mode: open lets the datagram go on with what the other rules made of it.
+/// Applies the fail mode. Open: the datagram goes on with the edits of the other rules.
 fn undecided(module: &Module, why: Undecided, result: DatagramResult) -> DatagramResult {
     let verdict = match (module.mode, module.fail) {
         (Mode::Enforce, FailMode::Closed) => DatagramVerdict::Drop,

@@ -1,10 +1,10 @@
-//! One unit or datagram: which rules concern it, and what they make of it.
+//! One unit or datagram: finds the rules that concern it and runs them.
 //!
-//! Conditions see the message as it came. Transforms run on what the ones before them left: first
-//! on values, inner fields before the fields around them and rules of one field in order (masks,
-//! patterns and cuts of a field last, as its fused program); then on elements, in rule order; then
-//! the decoder puts right what encloses the edits. Values are gone over again until no rule has
-//! anything to do, so that one rule's edit cannot undo another's bound.
+//! A condition reads the message as it came. A transform works on what the transforms before it
+//! have left: first on values (inner fields before the fields around them, the rules of one field
+//! in order, and the field's fused program of masks, patterns and cuts last), then on elements in
+//! rule order. Then the decoder repairs lengths and checksums around the edits. The values are run
+//! again until no rule changes anything, so that one rule's edit cannot break another rule's bound.
 
 mod element;
 mod values;
@@ -21,12 +21,12 @@ use crate::fused::ActiveProgram;
 use crate::outcome::{Peer, Undecided};
 use crate::scratch::{TASKS_MAX, UnitScratch};
 
-/// Times the values of a unit are gone over. Rules that still have something to do then contradict
+/// How often the values of a unit are run. Rules that still change something after that contradict
 /// each other.
 const ROUNDS_MAX: u32 = 4;
 
-/// A rule, or a slot's program, to run on one occurrence. Orders as they run: short fields before
-/// those around them.
+/// A rule, or a slot's program, to run on one occurrence. Tasks sort in the order they run: short
+/// fields before those around them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ValueTask {
     len: u32,
@@ -34,24 +34,24 @@ pub(crate) struct ValueTask {
     field: u16,
     /// [`PROGRAM`] for the slot's program.
     rule: RuleNo,
-    /// For the program: the rules with a condition that holds.
+    /// For the program: the conditional rules whose condition holds, a bit each.
     set: u32,
 }
 
 /// No rule has this number.
 const PROGRAM: RuleNo = RuleNo::MAX;
 
-/// What becomes of a unit. Its edits are in [`UnitScratch::edits`], its hits noted in
-/// [`UnitScratch::hit_log`]; where one rule could not be decided these are what the others made of
-/// it.
+/// The decision on a unit. Its edits are in [`UnitScratch::edits`] and its hits in
+/// [`UnitScratch::hit_log`]. Where one rule could not be decided, they are those of the other
+/// rules.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct UnitDecision {
-    /// The first rule that takes the whole message: [`plan::Transform::verdict`] says how.
+    /// The first rule that stops the whole message: [`plan::Transform::verdict`] tells how.
     pub(crate) verdict: Option<RuleNo>,
     pub(crate) undecided: Option<Undecided>,
 }
 
-/// A unit, and whose rules it meets.
+/// A unit and the rules that run on it.
 #[derive(Clone, Copy)]
 pub(crate) struct Unit<'a> {
     pub(crate) module: &'a Module,
@@ -91,8 +91,8 @@ pub(crate) fn decide(unit: Unit<'_>, scratch: &mut UnitScratch) -> UnitDecision 
     decision
 }
 
-/// Where the first of what a decoder caught of a unit without rare bytes
-/// ([`plan::Index::header_prefilter`]) is that concerns a rule.
+/// Finds the first field that concerns a rule, among those that a decoder caught with
+/// [`plan::Index::header_prefilter`] in a unit without rare bytes. Answers where its value begins.
 pub(crate) fn first_affected(unit: Unit<'_>, scratch: &mut UnitScratch) -> Option<u32> {
     scratch.candidates.clear();
     if unit.fields.overflowed() {
@@ -111,10 +111,10 @@ pub(crate) fn first_affected(unit: Unit<'_>, scratch: &mut UnitScratch) -> Optio
     unit.fields.items().iter().find(concerns).map(|field| field.value.start)
 }
 
-/// What the first look at a unit found.
+/// The result of looking a unit up in the index.
 #[derive(Clone, Copy)]
 struct LookUp {
-    /// No rule concerns it.
+    /// The unit concerns no rule.
     nothing: bool,
     /// A field is open.
     open: bool,
@@ -136,7 +136,8 @@ impl<'a> Unit<'a> {
         self.direction_rules.rules.get(usize::from(no))
     }
 
-    /// Finds candidates and programs with work. For most messages this is all that runs.
+    /// Finds the candidates and the programs that have something to do. For most messages nothing
+    /// else runs.
     #[inline]
     fn look_up(&self, scratch: &mut UnitScratch) -> LookUp {
         scratch.candidates.clear();
@@ -147,15 +148,15 @@ impl<'a> Unit<'a> {
         let plain = index.is_plain(self.view.input);
         for (at, field) in self.fields.items().iter().enumerate() {
             let Some(slot) = index.slot(field.slot) else { continue };
-            // Nearly all fields of text protocols.
+            // The fast case: nearly all fields of text protocols.
             let ordinary = plain && field.flags == Flags::NONE;
-            if ordinary && !slot.watches_in_plain(self.view.input, field.value) {
+            if ordinary && !slot.is_watched_in_plain(self.view.input, field.value) {
                 continue;
             }
             let plain = plain && !field.flags.has(Flags::DECODED);
             let number = number_of(field);
             if is_whole(field) {
-                if !slot.watches_in(plain, field.value_len(), number) {
+                if !slot.is_watched_in(plain, field.value_len(), number) {
                     continue;
                 }
                 let value = self.fields.value_of(field, self.view.input);
@@ -170,7 +171,7 @@ impl<'a> Unit<'a> {
             } else {
                 open |= field.flags.has(Flags::OPEN);
                 if !field.flags.has(Flags::CONTINUES) {
-                    // What is still to come of the value may get past any guard.
+                    // The bytes that follow may fulfil any precondition.
                     for &rule in slot.waiting() {
                         scratch.candidates.add(rule);
                     }
@@ -188,7 +189,7 @@ impl<'a> Unit<'a> {
         LookUp { nothing, open, needs_whole }
     }
 
-    /// Finds the rules that wait for how often a slot occurs.
+    /// Finds the rules that wait for a number of occurrences.
     fn look_up_counts(&self, open: bool, scratch: &mut UnitScratch) {
         let DirectionRules { index, .. } = self.direction_rules;
         let items = self.fields.items();
@@ -210,7 +211,8 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// Evaluates the candidates' conditions: verdicts at once, the rest as tasks.
+    /// Evaluates the candidates' conditions. A verdict takes effect at once; other rules become
+    /// tasks.
     fn collect(&self, found: LookUp, scratch: &mut UnitScratch) -> UnitDecision {
         let mut unknown = found.needs_whole;
         let mut exhausted = false;
@@ -248,8 +250,8 @@ impl<'a> Unit<'a> {
         UnitDecision { verdict, undecided }
     }
 
-    /// Evaluates one rule for every occurrence it may work on, and notes what it has to do there.
-    /// `touched`: only values in ranges that have been edited.
+    /// Evaluates one rule for every occurrence it may work on, and notes its tasks there.
+    /// `touched`: only for values in ranges that were edited.
     fn apply(
         &self,
         no: RuleNo,
@@ -268,7 +270,7 @@ impl<'a> Unit<'a> {
         for at in chains.of(target) {
             let Some(field) = self.fields.items().get(at) else { continue };
             let is_verdict = rule.transform.verdict().is_some();
-            // Pieces of open fields are the stream's: see `stream::open`.
+            // `stream::open` runs the rules on the pieces of open fields.
             if !is_verdict && !is_whole(field) {
                 continue;
             }
@@ -329,8 +331,8 @@ impl<'a> Unit<'a> {
         evaluate(&rule.when, subject, at, &mut scratch.buffers)
     }
 
-    /// The streamable rules with a condition that hold for an open field, a bit each; and whether
-    /// one is unknown.
+    /// The conditional streamable rules that hold for an open field, a bit each, and whether the
+    /// condition of one is unknown.
     pub(crate) fn active_set(
         &self,
         at: usize,
@@ -358,7 +360,7 @@ impl<'a> Unit<'a> {
         (set, unknown)
     }
 
-    /// Where a rule's work is done.
+    /// Where a rule runs.
     fn place(&self, no: RuleNo, target: proto::Slot) -> WorkPlace {
         let Some(rule) = self.rule(no) else { return WorkPlace::Value };
         match rule.transform.acts_on() {
@@ -374,7 +376,7 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// Runs what was collected.
+    /// Runs the tasks that were noted.
     fn run(&self, scratch: &mut UnitScratch) -> Result<(), Undecided> {
         for round in 0..ROUNDS_MAX {
             if scratch.tasks.len() >= TASKS_MAX || scratch.elements.len() >= TASKS_MAX {
@@ -406,7 +408,7 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// Tasks for the values that were edited, as they are now.
+    /// Notes tasks for the values that were edited, by their present bytes.
     fn look_again(&self, scratch: &mut UnitScratch) {
         for (at, field) in self.fields.items().iter().enumerate() {
             let Some(slot) =
@@ -417,12 +419,12 @@ impl<'a> Unit<'a> {
             if !needs_another_look(field, &scratch.edits) {
                 continue;
             }
-            // By its length as it is now; a number has to be read again.
+            // The look-up goes by the present length. A number has to be read again.
             let len = i64::from(field.value.len())
                 .saturating_add(scratch.edits.growth_within(field.value));
             let len = usize::try_from(len).unwrap_or(0);
             let is_number = self.def(field).is_none_or(|def| def.repr != Repr::None);
-            if !is_number && !slot.watches(len, None) {
+            if !is_number && !slot.is_watched(len, None) {
                 continue;
             }
             scratch.value.clear();
@@ -456,7 +458,7 @@ impl<'a> Unit<'a> {
     }
 }
 
-/// Adds a task; a full list is noticed when the tasks run.
+/// Adds a task. Whoever runs the tasks notices a full list.
 fn push_task(at: usize, field: &Field, rule: RuleNo, set: u32, tasks: &mut Vec<ValueTask>) {
     if let (Ok(at), true) = (u16::try_from(at), tasks.len() < TASKS_MAX) {
         let (len, start) = (field.value.len(), field.value.start);
@@ -464,15 +466,15 @@ fn push_task(at: usize, field: &Field, rule: RuleNo, set: u32, tasks: &mut Vec<V
     }
 }
 
-/// An edit lies in, around or next to the field's value.
+/// Whether an edit lies in, around or next to the field's value.
 fn is_touched(field: &Field, edits: &Edits) -> bool {
     let list = edits.list();
     let from = list.partition_point(|edit| edit.at.end < field.value.start);
     list.get(from).is_some_and(|edit| edit.at.start <= field.value.end)
 }
 
-/// The field was edited, and is not known to need nothing more: a decoded text, and what was put in
-/// where there was nothing, cannot be read back, and was worked on until nothing was left to do.
+/// Whether the field was edited and its rules may have more to do. A decoded text, or bytes put in
+/// where there were none, cannot be read back; those were run until nothing changed.
 fn needs_another_look(field: &Field, edits: &Edits) -> bool {
     is_whole(field)
         && !field.value.is_empty()
@@ -480,7 +482,7 @@ fn needs_another_look(field: &Field, edits: &Edits) -> bool {
         && is_touched(field, edits)
 }
 
-/// Where a rule's work is done.
+/// Where a rule runs.
 #[derive(Clone, Copy)]
 enum WorkPlace {
     /// In the slot's program, as this bit.

@@ -1,18 +1,19 @@
 //! Runs one slot's fused program over a field, whole or in pieces.
 //!
-//! The bytes run through passes, each reading what the one before has finished: the masks, every
-//! automaton of the program, and the truncation. A pass of patterns finishes a byte once no match
-//! that begins at or before it can still come; what is not finished is **pending** and must be
-//! handed in again. Matching is over the output: each pass keeps the automaton's state before every
-//! byte it wrote, and when it takes a match away it goes on from the state before the match, so
-//! that bytes that come together match too. Where such a match reaches back into bytes that were
-//! finished (and perhaps sent), what is left of it is taken away, so that the receiver never sees
-//! it whole.
+//! The bytes run through passes: the masks, every automaton of the program, and the truncation.
+//! Each pass reads what the one before it has finished. A pass of patterns finishes a byte once no
+//! match that begins at or before it can still come. What it has not finished is **pending**, and
+//! the caller must hand it in again.
 //!
-//! Holds:     [`Resume`], what a half-seen field needs to go on; the rest is scratch in
+//! Patterns match on the output. A pass keeps the automaton's state before every byte it wrote.
+//! When it takes a match away, it goes on from the state before the match, so that bytes that come
+//! together match too. Where such a match reaches back into bytes that are finished (and perhaps
+//! sent), the pass takes away the rest of it, so that the receiver never gets it whole.
+//!
+//! Holds:     [`Resume`], the state of a half-seen field; the rest is scratch in
 //!            [`ProgramScratch`].
-//! Promises:  the same bytes come out however the field was cut, but for what a release on demand
-//!            finishes early.
+//! Promises:  the output does not depend on how the field was cut, except where the caller releases
+//!            pending bytes early.
 //! Never:     allocates, or keeps a byte.
 
 mod matcher;
@@ -31,12 +32,12 @@ const TEXT_BYTES_MAX: usize = 256 * 1024;
 /// Changes one run of a program may report.
 const EVENTS_MAX: usize = 8 * 1024;
 
-/// Where a field's program stands between two pieces.
+/// The state of a field's program between two pieces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Resume {
-    /// Bytes of the field that went on so far; saturates.
+    /// Bytes of the field that were written so far; saturates.
     pub(crate) written: u32,
-    /// The rest of the field is taken away.
+    /// The rest of the field is deleted.
     pub(crate) cut: bool,
     /// The state of every automaton, 0 before the first byte.
     pub(crate) states: [u32; AUTOMATA_MAX],
@@ -47,7 +48,7 @@ pub(crate) struct Resume {
 pub(crate) enum Follows {
     /// More of the field.
     More,
-    /// More of the field, and what is pending has to go on now.
+    /// More of the field, and pending bytes must go on now.
     MoreReleased,
     /// Nothing: the field ends here.
     Nothing,
@@ -56,19 +57,19 @@ pub(crate) enum Follows {
 /// One change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProgramEdit {
-    /// Where in the piece.
+    /// Its position in the piece.
     pub(crate) at: u32,
     pub(crate) rule: RuleNo,
     pub(crate) removed: u32,
     pub(crate) inserted: u32,
 }
 
-/// How a run ended. The finished bytes are in [`ProgramScratch::text`].
+/// The result of a run. The finished bytes are in [`ProgramScratch::text`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProgramRun {
     /// Bytes of the piece that are finished.
     pub(crate) decided: usize,
-    /// Where to go on, if all of the piece is finished.
+    /// The state to go on from, if all of the piece is finished.
     pub(crate) resume: Resume,
     /// The finished bytes are the piece's own, and were not copied.
     pub(crate) unchanged: bool,
@@ -76,8 +77,8 @@ pub(crate) struct ProgramRun {
     pub(crate) full: bool,
 }
 
-/// Bytes, and which byte of the piece each stands for. Origins never decrease; bytes that were put
-/// in have the origin of the first byte they replaced.
+/// Bytes, and for each the byte of the piece that it comes from. Origins never decrease. Inserted
+/// bytes have the origin of the first byte they replaced.
 #[derive(Debug)]
 pub(crate) struct TracedText {
     pub(crate) bytes: Vec<u8>,
@@ -143,7 +144,7 @@ impl ProgramScratch {
     }
 }
 
-/// Some of a program's rules, for one field.
+/// The program's rules that are active for one field.
 #[derive(Clone, Copy)]
 pub(crate) struct ActiveProgram<'a> {
     pub(crate) program: &'a Program,
@@ -194,7 +195,7 @@ impl<'a> ActiveProgram<'a> {
         })
     }
 
-    /// What the masks make of `byte`, and whose mask it was.
+    /// The byte that the masks make of `byte`, and the rule that did it.
     fn mask(&self, byte: u8) -> (u8, Option<RuleNo>) {
         let mut rule = None;
         let mut becomes = byte;
@@ -236,8 +237,8 @@ impl<'a> ActiveProgram<'a> {
             })
     }
 
-    /// Whether a piece in the middle of a field passes unchanged and leaves nothing pending; where
-    /// to go on if so.
+    /// Whether a piece in the middle of a field passes unchanged and leaves nothing pending.
+    /// Answers the state to go on from.
     fn passes(&self, resume: &Resume, piece: &[u8]) -> Option<Resume> {
         let written = resume.written.saturating_add(len32(piece.len()));
         let fits = self.truncation().is_none_or(|(to, _)| index(written) < to);
@@ -348,7 +349,7 @@ fn truncate_only(
     Some(ProgramRun { decided: piece.len(), resume, unchanged: gone.is_empty(), full: false })
 }
 
-/// Whose rule goes on taking bytes away after a cut.
+/// The rule that deletes the bytes after a cut.
 fn whose_cut(active: &ActiveProgram<'_>) -> Option<RuleNo> {
     active.truncation().map(|(_, rule)| rule).or(active.program.first_cut)
 }
@@ -377,7 +378,7 @@ fn read(active: &ActiveProgram<'_>, piece: &[u8], work: &mut ProgramScratch) -> 
     room
 }
 
-/// The last pass. Whether the bound has been reached, so that nothing more of the field goes on.
+/// The last pass. Answers whether the bound is reached, so that nothing more of the field goes on.
 fn truncate(
     active: &ActiveProgram<'_>,
     resume: &Resume,

@@ -4,7 +4,7 @@ use plan::PatchNo;
 
 use crate::outcome::Hit;
 
-/// Patches with hits in one unit, noted apart until the unit's fate is known.
+/// Patches with hits in one unit. They count once the unit is known to go on.
 const PENDING_MAX: usize = 1024;
 
 pub(crate) struct HitLog {
@@ -49,7 +49,7 @@ impl HitLog {
         self.note(Hit { patch, edits: 1, removed_bytes, inserted_bytes, verdicts: 0 });
     }
 
-    /// The same where nothing else becomes of the unit, and its fate is known.
+    /// Counts an edit at once, where nothing else can become of the unit.
     pub(crate) fn only_edit(&mut self, patch: PatchNo, removed_bytes: u32) {
         self.count(Hit { patch, edits: 1, removed_bytes, inserted_bytes: 0, verdicts: 0 });
     }
@@ -62,21 +62,21 @@ impl HitLog {
         let full = self.pending.len() >= PENDING_MAX;
         match self.pending.last_mut() {
             Some(last) if last.patch == hit.patch => add(last, hit),
-            // So many patches at work in one unit: the count is right unless the unit's edits are
-            // given up after all.
+            // A unit with edits of so many patches. The count is wrong only if the unit's edits are
+            // given up.
             _ if full => self.count(hit),
             _ => self.pending.push(hit),
         }
     }
 
-    /// The unit goes on as decided: what was noted counts.
+    /// Counts what was noted: the unit goes on as decided.
     pub(crate) fn commit(&mut self) {
         while let Some(hit) = self.pending.pop() {
             self.count(hit);
         }
     }
 
-    /// The unit goes on as it came.
+    /// Forgets what was noted: the unit goes on as it came.
     pub(crate) fn abandon(&mut self) {
         self.pending.clear();
     }

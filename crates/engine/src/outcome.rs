@@ -1,4 +1,4 @@
-//! What the engine tells its caller.
+//! The results that the engine returns.
 
 use plan::PatchNo;
 use stage::Inspected;
@@ -25,8 +25,7 @@ pub struct Hit {
     pub verdicts: u32,
 }
 
-/// Why rules could not be decided. The module's fail mode has been applied to what the caller is
-/// told to do.
+/// Why rules could not be decided. The result already follows the module's fail mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Undecided {
     /// More fields, or more decoded text, than the tables hold.
@@ -37,15 +36,16 @@ pub enum Undecided {
     UnitTooSlow,
     /// The edited message has no consistent form, or the bytes are under a MAC.
     RepairImpossible,
-    /// Not the protocol this port is meant to speak; the rest of the half-stream is not inspected.
+    /// The bytes are not this port's protocol. The engine does not inspect the rest of the
+    /// half-stream.
     NotThisProtocol,
     /// More edits than the tables hold.
     EditsFull,
-    /// A module panicked. The caller contains panics; the engine never says this.
+    /// A module panicked. The caller contains panics; the engine never returns this.
     Panicked,
 }
 
-/// What becomes of a datagram.
+/// What the caller does with a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DatagramVerdict {
     /// It goes on as it came.
@@ -61,7 +61,7 @@ pub enum DatagramVerdict {
 /// The outcome of [`crate::datagram`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DatagramResult {
-    /// What becomes of it.
+    /// What the caller does with it.
     pub verdict: DatagramVerdict,
     /// Some rule could not be decided.
     pub undecided: Option<Undecided>,

@@ -1,4 +1,4 @@
-//! What one core needs while it runs plans: allocated once, reused for every message.
+//! The memory of one core: allocated once, reused for every message.
 
 use plan::index::Candidates;
 use proto::{Edits, Fields};
@@ -9,7 +9,7 @@ use crate::fused::ProgramScratch;
 use crate::hit_log::HitLog;
 use crate::outcome::Hit;
 
-/// Rules to run on occurrences of one unit. More counts as a unit with too many edits.
+/// Rules to run on occurrences of one unit. A unit with more counts as one with too many edits.
 pub(crate) const TASKS_MAX: usize = 16 * 1024;
 
 /// Bytes one value may have while transforms work on it.
@@ -27,7 +27,7 @@ pub struct Scratch {
     pub(crate) unit_scratch: UnitScratch,
 }
 
-/// Where one unit is decided.
+/// The scratch of one unit.
 pub(crate) struct UnitScratch {
     /// The edits of the unit.
     pub(crate) edits: Edits,
@@ -73,14 +73,14 @@ impl Scratch {
         &self.edits
     }
 
-    /// The payload that answers the last datagram, after [`crate::DatagramVerdict::Reply`]; or what
-    /// the last call puts into the other direction of a stream, where it said
-    /// [`crate::StreamResult::answer`].
+    /// The payload that answers the last datagram after [`crate::DatagramVerdict::Reply`], or the
+    /// bytes that the last call puts into the other direction of a stream after
+    /// [`stage::Inspected::answer`].
     pub fn reply(&self) -> &[u8] {
         &self.reply
     }
 
-    /// Which patches did something in the last call; one entry a patch.
+    /// The patches that had a hit in the last call, once each.
     pub fn hits(&self) -> &[Hit] {
         self.unit_scratch.hit_log.hits()
     }

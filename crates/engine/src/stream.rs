@@ -1,10 +1,10 @@
 //! The bytes of a half-stream: unit after unit.
 //!
-//! The loop asks the decoder for the unit at the front. A complete unit is decided like a datagram.
-//! Where the direction holds nothing back, or a unit has reached the hold bound, the decoder yields
-//! what is there with its last field open, and the rules that can work on pieces do ([`open`]). A
-//! unit is opened after exactly the bound's bytes, so that the outcome does not depend on how many
-//! came at once.
+//! The loop asks the decoder for the unit at the front, and decides a complete unit like a
+//! datagram. Where the direction holds nothing, or a unit has reached the hold bound, the decoder
+//! yields the bytes at hand with the last field open. The rules that can work on pieces run on it
+//! ([`open`]). A unit is opened after exactly as many bytes as the bound has, so that the outcome
+//! does not depend on how many came at once.
 
 mod open;
 mod step;
@@ -77,37 +77,37 @@ pub fn stream(
     run.run(input)
 }
 
-/// One call.
+/// The state of one call.
 struct StreamRun<'a> {
     module: &'a Module,
     direction_rules: &'a DirectionRules,
     from: Direction,
     peer: &'a Peer,
     ended: bool,
-    /// What may be the beginning of a match goes on.
+    /// Bytes that may be the beginning of a match must go on now.
     releases_partial_match: bool,
-    /// A unit that is not complete is not waited for any more.
+    /// A unit that is not complete must not wait any longer.
     overdue: bool,
-    /// How the other direction stands.
+    /// The state of the other direction.
     reverse: ReverseState,
-    /// The decoder has not seen all that was said.
+    /// The decoder has missed bytes of one direction.
     decoder_missed_bytes: bool,
     state: &'a mut DecoderState,
     direction: &'a mut DirectionState,
     scratch: &'a mut Scratch,
     /// Bytes of an open field taken at once.
     piece_bytes: usize,
-    /// What is pending in the next unit goes on.
+    /// The pending bytes of the next unit must go on now.
     flush_pending: bool,
     /// There is an answer in [`Scratch::reply`].
     answer: bool,
-    /// The next unit concerns somebody.
+    /// The next unit concerns a rule.
     next_is_affected: bool,
     undecided: Option<Undecided>,
     messages: u32,
 }
 
-/// What is remembered of the conversation in front of a unit.
+/// The conversation as it was before a unit.
 struct Snapshot {
     state: DecoderState,
     direction: DirectionState,
@@ -132,15 +132,15 @@ struct UnitInput<'a> {
 enum UnitEnd {
     /// So many bytes are decided.
     Decided(usize),
-    /// Its first bytes may belong to a pattern: hold it from its first byte.
+    /// Its first bytes may begin a match: hold it from its first byte.
     Pending,
     /// There is no room for its edits, or its answer, behind those of the units before it.
     Full,
-    /// It gets its answer from here, but not yet: hold it from its first byte.
+    /// It gets an answer, but not yet: hold it from its first byte.
     AwaitsResponses,
-    /// It has got its answer, with which the connection ends.
+    /// It has its answer, and the connection ends with that.
     Finished,
-    /// The connection is to be closed.
+    /// Reset the connection.
     Close,
 }
 
@@ -160,7 +160,7 @@ impl StreamRun<'_> {
         self.ending(decided, Next::SkipRest { discard: true }, false, ConnectionEnd::Reset)
     }
 
-    /// An answer was given, and is the last.
+    /// The answer that was given is the last.
     fn finished(&self, decided: usize) -> StreamResult {
         let next = Next::SkipRest { discard: true };
         self.ending(decided, next, self.answer, ConnectionEnd::Finished)
@@ -171,7 +171,7 @@ impl StreamRun<'_> {
         StreamResult { inspected, undecided: self.undecided, messages: self.messages }
     }
 
-    /// Notes that a rule could not be decided; whether the fail mode closes the connection.
+    /// Notes that a rule could not be decided. Answers whether the fail mode closes the connection.
     fn undecided(&mut self, why: Undecided) -> bool {
         let slow = self.overdue && why == Undecided::UnitTooLong;
         self.undecided = Some(if slow { Undecided::UnitTooSlow } else { why });
@@ -182,7 +182,7 @@ impl StreamRun<'_> {
         self.module.mode == Mode::Enforce
     }
 
-    /// Decides unit after unit, until the input is at its end or something has to be waited for.
+    /// Decides unit after unit, to the end of the input or until bytes have to wait.
     fn run(&mut self, input: &[u8]) -> StreamResult {
         let mut at = 0_usize;
         while let Some(rest) = input.get(at..).filter(|rest| !rest.is_empty()) {
@@ -228,7 +228,7 @@ impl StreamRun<'_> {
         *self.direction = before.direction;
     }
 
-    /// Where the next unit begins, or the end of the call.
+    /// Answers where the next unit begins, or ends the call.
     #[inline(always)]
     fn after_unit(
         &mut self,
@@ -253,7 +253,7 @@ impl StreamRun<'_> {
             UnitEnd::Full => self.done(at, Next::Inspect),
             UnitEnd::AwaitsResponses => self.done(at, Next::Hold(HoldKind::Answers)),
             _ if view.input.len() < rest.len() => {
-                // The piece was too short to tell; one that cannot be longer has to go on.
+                // The piece was too short to tell. One that cannot get longer has to go on.
                 self.flush_pending = self.piece_bytes >= rest.len();
                 self.piece_bytes = self.piece_bytes.saturating_mul(4);
                 return ControlFlow::Continue(at);
@@ -274,8 +274,8 @@ impl StreamRun<'_> {
         len >= self.bound()
     }
 
-    /// Asks the decoder for the unit at the front, opened where it must be. The view is what it was
-    /// asked with.
+    /// Asks the decoder for the unit at the front, opened where it must be. Answers the view too
+    /// with which it asked.
     fn dissect<'b>(&mut self, rest: &'b [u8]) -> (Step, View<'b>) {
         let bounded = rest.get(..self.bound()).unwrap_or(rest);
         let streaming = self.direction_rules.hold == Hold::Streaming || self.direction.inside_field;
@@ -330,7 +330,7 @@ impl StreamRun<'_> {
         self.edit_unit(input, decision.undecided, before)
     }
 
-    /// Takes away a unit of a message that is taken away.
+    /// Deletes a unit of a message that is being deleted.
     #[inline]
     fn discard(&mut self, input: UnitInput<'_>) -> UnitEnd {
         let UnitInput { at, view, last, .. } = input;
@@ -343,7 +343,7 @@ impl StreamRun<'_> {
         UnitEnd::Decided(view.input.len())
     }
 
-    /// Runs what is left to run of a unit without a verdict, its open fields, and writes its edits.
+    /// Runs the open fields of a unit without a verdict, and writes the unit's edits.
     #[inline(always)]
     fn edit_unit(
         &mut self,
@@ -395,13 +395,13 @@ impl StreamRun<'_> {
     }
 }
 
-/// How a unit that was cut short went.
+/// The result of running a unit's first bytes again.
 enum Rerun {
     Done(Option<Undecided>),
     Pending,
 }
 
-/// Moves the unit's edits behind those of the units before it; all or none.
+/// Appends the unit's edits to those of the units before it: all or none.
 fn append(at: usize, unit_scratch: &mut UnitScratch, edits: &mut Edits) -> bool {
     if unit_scratch.edits.is_empty() {
         return true;

@@ -1,9 +1,9 @@
-//! What one transform makes of one whole value. Pure: bytes and a rule in, bytes out.
+//! The effect of one transform on one whole value. Pure: bytes and a rule in, bytes out.
 //!
 //! Holds:     nothing.
-//! Promises:  the result keeps the transform's bound, and a value that keeps it already is left
-//!            alone; so applying a transform twice is applying it once.
-//! Never:     writes past the room of `out`: it says [`Rewrite::NoRoom`].
+//! Promises:  the result keeps the transform's bound, and a value that already keeps it stays as it
+//!            is. So applying a transform twice is the same as applying it once.
+//! Never:     writes more than `out` has room for: it answers [`Rewrite::NoRoom`].
 
 mod long_pattern;
 mod normal;

@@ -2,9 +2,9 @@
 //!
 //! Holds:     nothing.
 //! Promises:  a value without `%` stays as it is; no value gets longer.
-//! Never:     refuses: what is no valid triplet stays.
+//! Never:     rejects a value: an invalid triplet stays as it is.
 
-/// Percent-decodes in place; the new length.
+/// Percent-decodes in place. Answers the new length.
 pub fn url_decode(bytes: &mut [u8]) -> usize {
     let Some(first) = bytes.iter().position(|&byte| byte == b'%') else { return bytes.len() };
     let mut from = first;

@@ -1,14 +1,14 @@
-//! Fusion: which of a side's rules can concern the message at hand, found at a cost that does not
-//! grow with the rules that don't.
+//! Fusion: finds the rules of one direction that can concern a message, at a cost that does not
+//! grow with the rules that cannot.
 //!
-//! Holds:     for every slot the **preconditions** of the rules that wait for it (a precondition is
-//!            a necessary condition that is cheap to look up: "longer than 128", "contains one of
-//!            these literals"), and the slot's [`Program`], its streamable rules fused into one
-//!            pass over the bytes.
-//! Promises:  a rule whose precondition fails could not have fired on the message as it came.
-//!            Looking a field up costs one binary search or one pass over its bytes for each kind
-//!            of precondition in use, and then only what was found.
-//! Never:     evaluates a condition: that is `engine`'s, for the candidates found here.
+//! Holds:     for every slot the **preconditions** of the rules that wait for it, and the slot's
+//!            [`Program`], its streamable rules fused into one pass over the bytes. A precondition
+//!            is a necessary condition that is cheap to look up: "longer than 128", "contains one
+//!            of these literals".
+//! Promises:  a rule whose precondition fails could not have fired on the message as it came. A
+//!            look-up of a field costs one binary search, or one pass over its bytes, for each kind
+//!            of precondition in use, and then only the rules it found.
+//! Never:     evaluates a condition: `engine` does, for the candidates found here.
 
 mod candidates;
 
@@ -42,19 +42,18 @@ pub use program::{
 use ranges::ByteRanges;
 pub use slot::SlotIndex;
 
-/// Built once from a side's rules, immutable in use.
+/// Built once from a direction's rules, immutable in use.
 #[derive(Debug, Default)]
 pub struct Index {
     slots: Box<[SlotIndex]>,
     counted: Box<[Slot]>,
     lacking: Box<[Lacking]>,
     every_unit: Box<[RuleNo]>,
-    /// A unit without any of these bytes has nothing that a covered slot's literals and masks wait
-    /// for.
+    /// A unit without these bytes has no literal and no masked byte of a covered slot.
     rare: ByteRanges,
-    /// The least byte behind the letters that a header prefilter takes for absent.
+    /// The least byte above the letters that the header prefilter takes for absent.
     rare_from: u8,
-    /// Tells indices apart: see [`Index::id`].
+    /// Distinguishes indices: see [`Index::id`].
     id: u32,
 }
 
@@ -63,7 +62,7 @@ pub struct Index {
 pub struct Lacking {
     /// It has this one.
     pub given: Slot,
-    /// And not this one.
+    /// The unit does not have this one.
     pub missing: Slot,
     /// Whose.
     pub rule: RuleNo,
@@ -78,8 +77,8 @@ impl Index {
         Self::with_preconditions(wanted, rules, Precondition::of)
     }
 
-    /// Fuses `rules` without a precondition: all are looked at for every unit. What the filtered
-    /// ones are held against in tests.
+    /// Fuses `rules` without preconditions: every rule is looked at for every unit. Tests compare
+    /// an index with this one.
     pub fn without_preconditions(wanted: &Wanted, rules: &[Rule]) -> Self {
         let mut index = Self::with_preconditions(wanted, rules, |_| Precondition::Unknown);
         index.slots.iter_mut().for_each(SlotIndex::open_program);
@@ -111,7 +110,7 @@ impl Index {
                     list.push(no);
                 }
                 if streams && always {
-                    // The program looks for its own work.
+                    // The program finds its own work.
                     continue;
                 }
             }
@@ -156,13 +155,14 @@ impl Index {
         }
     }
 
-    /// A number no other index of this process has: whoever keeps states of an index's automata
-    /// keeps it too.
+    /// A number that no other index of this process has. Whoever keeps states of an index's
+    /// automata keeps it too.
     pub fn id(&self) -> u32 {
         self.id
     }
 
-    /// Slots whose occurrences some rule waits for: see [`SlotIndex::look_up_count`].
+    /// Slots for which some rule waits for a number of occurrences: see
+    /// [`SlotIndex::look_up_count`].
     pub fn counted(&self) -> &[Slot] {
         &self.counted
     }
@@ -172,15 +172,14 @@ impl Index {
         self.slots.get(usize::from(slot))
     }
 
-    /// What is watched of every slot, in order. `None`: some rule is evaluated for units whatever
-    /// their values are.
+    /// The watched ranges of every slot, in order. `None`: some rule is evaluated for every unit.
     pub fn watched_ranges(&self) -> Option<Vec<WatchedRanges>> {
         let every = self.slots.iter().map(|slot| slot.watched().clone());
         (self.every_unit.is_empty() && self.lacking.is_empty()).then(|| every.collect())
     }
 
-    /// What somebody has to look at in a unit without rare bytes. `None`: some rule is evaluated
-    /// for every unit.
+    /// The header prefilter: the fields that can concern a rule in a unit without rare bytes.
+    /// `None`: some rule is evaluated for every unit.
     pub fn header_prefilter(&self) -> Option<HeaderPrefilter> {
         let parts = self.slots.iter().map(SlotIndex::header_prefilter_part).collect();
         let pair = |lacking: &Lacking| (lacking.given, lacking.missing);
@@ -188,19 +187,19 @@ impl Index {
         self.every_unit.is_empty().then(|| HeaderPrefilter::new(parts, lacking, self.rare_from))
     }
 
-    /// Rules that wait for what a unit has not.
+    /// Rules that wait for a unit without some slot.
     pub fn lacking(&self) -> &[Lacking] {
         &self.lacking
     }
 
-    /// Whether `unit` has no byte that a covered slot waits for: what [`SlotIndex::watches_in`] is
-    /// told of fields whose values are the unit's own bytes.
+    /// Whether `unit` has no byte that a covered slot waits for. [`SlotIndex::is_watched_in`] takes
+    /// this for fields whose values are bytes of the unit.
     #[inline]
     pub fn is_plain(&self, unit: &[u8]) -> bool {
         !self.rare.is_empty() && !self.rare.any_in(unit)
     }
 
-    /// Rules that no precondition was found for (`not http.host`): evaluated for every unit.
+    /// Rules without a precondition (`not http.host`): evaluated for every unit.
     pub fn every_unit(&self) -> &[RuleNo] {
         &self.every_unit
     }

@@ -1,8 +1,10 @@
-//! The waist: what patches compile to. `patch` makes it, `engine` runs it, neither sees the other.
+//! The waist: the tables that patches compile to. `patch` makes them and `engine` runs them;
+//! neither knows the other.
 //!
 //! Holds:     immutable tables ([`Plan`], [`Module`], [`DirectionRules`], [`Rule`]), the scope
-//!            look-up, and how cores take up a new one.
-//! Promises:  nothing in it changes once it is built; reading it needs no lock and no allocation.
+//!            look-up, and the hand-over of a new plan to cores.
+//! Promises:  nothing in a plan changes once it is built; reading it needs no lock and no
+//!            allocation.
 //! Never:     YAML, names looked up at run time, diagnostics, packets.
 #![warn(missing_docs)]
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]

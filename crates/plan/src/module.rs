@@ -24,8 +24,8 @@ pub enum Mode {
     Observe,
 }
 
-/// What becomes of traffic whose rules cannot be decided (a unit over every bound, a full table, a
-/// panicking module).
+/// What happens to traffic whose rules cannot be decided: a unit over every bound, a full table, a
+/// panicking module.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FailMode {
     /// It passes unpatched, counted.
@@ -47,19 +47,19 @@ pub struct GroupInfo {
     pub prefixes: Box<[([u8; 16], u8)]>,
 }
 
-/// All patches in force for one protocol on one server group, compiled together: a stage.
+/// The active patches of one protocol on one server group, compiled together: a stage.
 pub struct Module {
-    /// Whose servers.
+    /// Its server group.
     pub group: GroupNo,
     /// The decoder.
     pub decoder: &'static dyn Decoder,
-    /// What this module runs on.
+    /// The transport it runs on.
     pub transport: Transport,
     /// Server ports in scope, sorted.
     pub ports: Box<[u16]>,
     /// Enforce or observe.
     pub mode: Mode,
-    /// What to do with what cannot be decided.
+    /// What happens to traffic that cannot be decided.
     pub fail: FailMode,
     /// Indexed by [`Direction::index`].
     pub directions: [DirectionRules; 2],
@@ -88,10 +88,11 @@ impl core::fmt::Debug for Module {
     }
 }
 
-/// What a side holds back.
+/// How much of a unit a direction holds back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Hold {
-    /// No rule needs more than the bytes at hand: fields are emitted open as they come.
+    /// No rule needs more than the bytes at hand. The decoder emits a field open, as its bytes
+    /// come.
     #[default]
     Streaming,
     /// A unit is held until it is complete, at most this many bytes of it.
@@ -101,20 +102,20 @@ pub enum Hold {
 /// One direction of one module.
 #[derive(Debug, Default)]
 pub struct DirectionRules {
-    /// The fields its rules read, and which of their values are watched.
+    /// The fields that its rules read, and the watched ranges of their values.
     pub wanted: Wanted,
     /// In the order they run: patch by patch as loaded, rule by rule as written.
     pub rules: Box<[Rule]>,
     /// What is held back.
     pub hold: Hold,
-    /// Patches with a rule on this side: their "messages seen" count.
+    /// Patches with a rule in this direction: their "messages seen" count.
     pub patches: Box<[PatchNo]>,
     /// Which rules can concern a field at all; built from `rules`.
     pub index: Index,
 }
 
 impl DirectionRules {
-    /// The only way to get one whose index agrees with its rules.
+    /// The only constructor: it keeps the index and the rules in agreement.
     pub fn new(mut wanted: Wanted, rules: Vec<Rule>, hold: Hold, patches: Vec<PatchNo>) -> Self {
         let index = Index::new(&wanted, &rules);
         if let Some(ranges) = index.watched_ranges() {

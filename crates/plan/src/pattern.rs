@@ -12,15 +12,15 @@ use regex_automata::dfa::{StartKind, dense, regex::Regex};
 use regex_automata::util::syntax;
 use regex_syntax::hir::literal::{ExtractKind, Extractor, Literal};
 
-/// What to look for. Made by [`Pattern::literals`] and [`Pattern::regex`].
+/// What to search for. [`Pattern::literals`] and [`Pattern::regex`] make it.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     /// As written, for `explain`.
     pub text: Box<str>,
     /// The compiled form.
     pub search: Search,
-    /// The literals themselves, so that those of many patterns can share one automaton; empty for a
-    /// regular expression.
+    /// The literals, so that those of many patterns can share one automaton. Empty for a regular
+    /// expression.
     pub literals: Box<[Box<[u8]>]>,
     /// The literals match without ASCII case.
     pub ignore_case: bool,
@@ -28,8 +28,8 @@ pub struct Pattern {
     pub match_bytes_min: u32,
     /// Longest match in bytes; `None` is unbounded, which only whole (never open) fields can serve.
     pub match_bytes_max: Option<u32>,
-    /// For a regular expression, an anchored automaton of it: whether bytes at the end of the input
-    /// may still become a match.
+    /// An anchored automaton of a regular expression. It tells whether bytes at the end of the
+    /// input may still become a match.
     pub anchored: Option<Arc<dense::DFA<Vec<u32>>>>,
 }
 
@@ -56,11 +56,11 @@ pub enum PatternError {
     Syntax(String),
 }
 
-/// Memory one automaton of one pattern may take: what fits a core's second-level cache many times
-/// over would be slow anyway, and 10,000 patterns of this size still fit a machine.
+/// Memory that one automaton of one pattern may take. A larger one fits no cache and is slow;
+/// 10,000 patterns of this size still fit a machine.
 pub const PATTERN_AUTOMATON_BYTES_MAX: usize = 1 << 20;
 
-/// Literals that stand for an expression, at most. More of them tell less and less.
+/// The most literals that stand for an expression. More of them tell less and less.
 const REQUIRED_LITERALS_MAX: usize = 64;
 
 impl Pattern {
@@ -136,9 +136,9 @@ impl Pattern {
         })
     }
 
-    /// Every match contains one of these, ASCII case aside (they are in lower case): the literals,
-    /// or what every match of an expression begins with, or else what it ends with. Empty: nothing
-    /// is known of that.
+    /// Literals of which every match contains one, in lower case; their ASCII case does not matter.
+    /// They are the pattern's literals, or the beginnings of every match of an expression, or else
+    /// the ends. Empty: none are known.
     pub fn required_literals(&self) -> Vec<Box<[u8]>> {
         match &self.search {
             Search::Literals(_) => {
@@ -148,7 +148,7 @@ impl Pattern {
                 let prefixes = self.ends(ExtractKind::Prefix);
                 let suffixes = self.ends(ExtractKind::Suffix);
                 let shortest = |literals: &[Box<[u8]>]| literals.iter().map(|one| one.len()).min();
-                // Nearly every list has these: who waits for them waits for nothing.
+                // Nearly every list has these: they rule out nothing.
                 let ordinary = |literals: &[Box<[u8]>]| {
                     literals.iter().any(|one| matches!(**one, [b',' | b';' | b':', b' ']))
                 };
@@ -162,7 +162,7 @@ impl Pattern {
         }
     }
 
-    /// What every match of an expression begins (or ends) with.
+    /// The literals with which every match of an expression begins (or ends).
     fn ends(&self, kind: ExtractKind) -> Vec<Box<[u8]>> {
         let Ok(tree) = syntax::parse_with(&self.text, &Self::config(self.ignore_case)) else {
             return Vec::new();
@@ -184,7 +184,7 @@ impl Pattern {
         !self.literals.is_empty() && self.literals.iter().all(|literal| literal.len() == bytes)
     }
 
-    /// An expression's bytes are bytes.
+    /// Expressions are over bytes.
     fn config(ignore_case: bool) -> syntax::Config {
         syntax::Config::new().unicode(false).utf8(false).case_insensitive(ignore_case)
     }

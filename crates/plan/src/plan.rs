@@ -14,13 +14,13 @@ pub struct Plan {
     pub groups: Box<[GroupInfo]>,
     /// Which module a packet concerns; built from the three above.
     pub scope: ScopeTable,
-    /// Counts up by one with every plan that is put in force.
+    /// Counts the plans that were made active.
     pub generation: u64,
 }
 
 impl Plan {
-    /// The only way to get one whose scope look-up agrees with its modules. `generation` is the
-    /// publisher's to set.
+    /// The only constructor: it keeps the scope look-up and the modules in agreement. The publisher
+    /// sets `generation`.
     pub fn new(modules: Vec<Module>, patches: Vec<PatchInfo>, groups: Vec<GroupInfo>) -> Self {
         let scope = ScopeTable::new(&modules, &groups);
         Self {
@@ -38,7 +38,7 @@ impl Plan {
     }
 }
 
-/// What the outside wants to know of a patch.
+/// The facts about a patch that metrics and the control socket show.
 #[derive(Clone, Debug, Default)]
 pub struct PatchInfo {
     /// Its `patch:` name.

@@ -1,15 +1,16 @@
-//! How cores take up a new plan: between bursts, without a lock, and freed on the control thread.
+//! How cores take up a new plan: between bursts and without a lock. The control thread frees old
+//! plans.
 //!
 //! Holds:     [`Publisher`], the control thread's end; [`Subscriber`], one core's end.
-//! Promises:  with nothing new, [`Subscriber::refresh`] is one load and a compare; a core never
-//!            frees a plan, because the publisher keeps a reference to each until no core has one;
-//!            a reader keeps the plan before the current one, so that a flow in the middle of a
+//! Promises:  with nothing new, [`Subscriber::refresh`] is one load and a compare. A core never
+//!            frees a plan, because the publisher keeps a reference to each until no core has one.
+//!            A subscriber keeps the plan before the current one, so that a flow in the middle of a
 //!            field can finish on the tables it began with.
-//! Never:     blocks a core: where the published is locked at that moment, the core looks again at
-//!            its next burst.
+//! Never:     blocks a core: where the lock is taken at that moment, the core looks again at its
+//!            next burst.
 //!
-//! Generic over what is in force, because cores share more than the plan: `datapath` puts the
-//! counters that are laid out by a plan's patches beside it, so that both are taken up and let go
+//! The type is generic because cores share more than the plan: `datapath` puts the counters that
+//! are laid out by a plan's patches beside it, so that a core takes up and lets go of both
 //! together.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,9 +23,9 @@ pub struct Publisher<T> {
     published: Mutex<Published<T>>,
 }
 
-/// Read by every core once a burst, written by reloads only. On cache lines of its own: neither the
-/// lock and the reference counts beside it, which scrapes write, nor anything else that is written
-/// may take it out of the cores' caches.
+/// Every core reads it once a burst; only reloads write it. It is alone on its cache lines. Scrapes
+/// write the lock and the reference counts beside it, and must not take it out of the cores'
+/// caches.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Generation(AtomicU64);
@@ -37,13 +38,13 @@ struct Published<T> {
 }
 
 impl<T> Publisher<T> {
-    /// With what is in force first.
+    /// Makes `first` active.
     pub fn new(first: T) -> Self {
         let published = Published { latest: Arc::new(first), retired: Vec::new() };
         Self { generation: Generation(AtomicU64::new(1)), published: Mutex::new(published) }
     }
 
-    /// Puts `next` in force; every core takes it up at its next burst.
+    /// Makes `next` active. Every core takes it up at its next burst.
     pub fn publish(&self, next: T) {
         let mut published = self.published();
         let old = core::mem::replace(&mut published.latest, Arc::new(next));
@@ -51,7 +52,7 @@ impl<T> Publisher<T> {
         self.generation.0.fetch_add(1, Ordering::Release);
     }
 
-    /// What is in force now.
+    /// The active one.
     pub fn latest(&self) -> Arc<T> {
         Arc::clone(&self.published().latest)
     }
@@ -62,8 +63,7 @@ impl<T> Publisher<T> {
         published.retired.iter().chain([&published.latest]).for_each(|held| show(held));
     }
 
-    /// Takes back what no core holds any more, for its counters to be folded and its memory to be
-    /// freed by the caller.
+    /// Gives back what no core holds any more. The caller folds its counters and frees its memory.
     pub fn reclaim(&self, mut take: impl FnMut(T)) {
         let mut published = self.published();
         let retired = core::mem::take(&mut published.retired);
@@ -80,7 +80,7 @@ impl<T> Publisher<T> {
         self.published().retired.len()
     }
 
-    /// Cores only read the published, so a panic while it was locked cannot have left it half
+    /// Cores only read what is published, so a panic under the lock cannot have left it half
     /// changed.
     fn published(&self) -> MutexGuard<'_, Published<T>> {
         self.published.lock().unwrap_or_else(PoisonError::into_inner)
@@ -97,17 +97,17 @@ pub struct Subscriber<T> {
 }
 
 impl<T> Subscriber<T> {
-    /// Starts on what is in force. Called before the core runs.
+    /// Starts on the active one. Called before the core runs.
     pub fn new(publisher: Arc<Publisher<T>>) -> Self {
-        // Before the published is read: a plan published in between is then taken up once more,
-        // never missed.
+        // Loaded before the lock is taken: the core takes a plan that is published in between up
+        // twice, and never misses it.
         let seen = publisher.generation.0.load(Ordering::Acquire);
         let current = publisher.latest();
         Self { publisher, seen, current, previous: None }
     }
 
-    /// Called once per burst, never inside one: a burst sees a single plan. `true`: a new one was
-    /// taken up.
+    /// Called once a burst, never inside one: a burst uses a single plan. `true`: the core took up
+    /// a new one.
     pub fn refresh(&mut self) -> bool {
         let generation = self.publisher.generation.0.load(Ordering::Acquire);
         if generation == self.seen {
@@ -123,17 +123,17 @@ impl<T> Subscriber<T> {
         true
     }
 
-    /// The one of this burst.
+    /// The plan of this burst.
     pub fn current(&self) -> &T {
         &self.current
     }
 
-    /// The one before it, until [`Self::forget_previous`].
+    /// The plan before it, until [`Self::forget_previous`].
     pub fn previous(&self) -> Option<&T> {
         self.previous.as_deref()
     }
 
-    /// No flow of this core runs on the previous one any more: lets the publisher have it back.
+    /// No flow of this core needs the previous plan any more: gives it back to the publisher.
     pub fn forget_previous(&mut self) {
         self.previous = None;
     }

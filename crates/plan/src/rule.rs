@@ -15,13 +15,14 @@ pub type RuleNo = u16;
 /// One `when` and one transform on one field.
 #[derive(Debug)]
 pub struct Rule {
-    /// Whose.
+    /// Its patch.
     pub patch: PatchNo,
-    /// The field the transform works on. For `drop`, `refuse` and `close` without a target: `None`.
+    /// The field that the transform works on. `None` for `drop`, `refuse` and `close` without a
+    /// target.
     pub target: Option<Slot>,
-    /// When it applies. Tests on the target, and on fields of the target's own element, speak of
-    /// the occurrence at hand.
+    /// When it applies. Tests on the target, and on fields of the target's element, refer to the
+    /// occurrence at hand.
     pub when: Condition,
-    /// What it does.
+    /// What it does then.
     pub transform: Transform,
 }

@@ -25,10 +25,10 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// What the look-up found.
+/// The result of a look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScopeMatch {
-    /// The module in force there.
+    /// The module that is active there.
     pub module: ModuleNo,
     /// Towards the server's port, or from it.
     pub direction: Direction,
@@ -71,7 +71,7 @@ struct PrefixEntry {
     module: ModuleNo,
 }
 
-/// PortClass [`ANY_PORT`] holds every prefix of the transport.
+/// Class [`ANY_PORT`] holds every prefix of the transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ScopeKey {
     transport: Transport,
@@ -82,9 +82,9 @@ struct ScopeKey {
 
 const ANY_PORT: u32 = u32::MAX;
 
-/// UDP ports whose datagrams carry whole packets. A glance must not let these by, so they count as
-/// named; no module is found there, unless one names them itself. (`wire::tunnel` says how they are
-/// read; whoever brings the two together holds the lists against each other.)
+/// UDP ports whose datagrams carry whole packets. They count as named, so that the prefilter does
+/// not let them by; but a look-up finds no module there, unless one names them. (`wire::tunnel`
+/// reads them; `datapath` asserts that the two lists agree.)
 pub const TUNNEL_PORTS: [u16; 6] = [4_754, 4_789, 4_790, 6_081, 6_635, 8_472];
 
 /// The class of a port that no module names.
@@ -107,8 +107,7 @@ impl ScopeTable {
     }
 
     /// The module that a packet from `source` to `destination` concerns. Where both ends are
-    /// servers in scope, the longer prefix says which is meant, and the destination when they are
-    /// alike.
+    /// servers in scope, the longer prefix decides, and the destination where they are equal.
     pub fn find(
         &self,
         transport: Transport,
@@ -144,8 +143,8 @@ impl ScopeTable {
         self.ports(transport).names(port)
     }
 
-    /// Whether a packet between these addresses could concern some module on some port: the
-    /// question for an IP fragment without ports.
+    /// Whether a packet between these addresses could concern a module on some port: the question
+    /// for an IP fragment without ports.
     pub fn concerns(
         &self,
         transport: Transport,

@@ -1,4 +1,4 @@
-//! Answers of three values, and numbers that may still grow.
+//! OccurrenceAnswers of three values, and numbers that may still grow.
 
 use plan::Compare;
 
@@ -60,13 +60,13 @@ impl GrowingNumber {
 
 /// Gathers the answers of single occurrences.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Answers {
+pub(super) struct OccurrenceAnswers {
     yes: bool,
     no: bool,
     unknown: bool,
 }
 
-impl Answers {
+impl OccurrenceAnswers {
     pub(super) fn add(&mut self, truth: Truth) {
         match truth {
             Truth::True => self.yes = true,

@@ -1,9 +1,9 @@
-//! Where the occurrences of a slot are, and where sources are worked out: the scratch of
-//! conditions.
+//! The scratch of conditions: where the occurrences of a slot are, and buffers for the steps of
+//! sources.
 
 use proto::{Fields, Slot};
 
-/// For every slot the occurrences in a unit, in the order of the wire.
+/// The occurrences of every slot in a unit, in wire order.
 pub(crate) struct Chains {
     first: Vec<u16>,
     next: Vec<u16>,
@@ -59,7 +59,7 @@ impl Chains {
     }
 }
 
-/// Where sources are worked out.
+/// Buffers for the values of sources after their steps.
 pub(crate) struct Buffers {
     pub(super) left: Vec<u8>,
     pub(super) right: Vec<u8>,

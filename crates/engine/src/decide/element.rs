@@ -38,7 +38,7 @@ impl Unit<'_> {
             return self.dedupe(rule, occurrences, keep_last, scratch);
         }
         if matches!(rule.transform, Transform::Discard) {
-            // From the first occurrence on there is nothing left for the others.
+            // The first occurrence takes the rest of the unit, so nothing is left for the others.
             let first = occurrences.first().and_then(|&(_, at)| fields.get(usize::from(at)));
             let Some(field) = first else { return Ok(()) };
             let rest = Span::new(field.element.range().end, self.view.input.len());
@@ -77,7 +77,8 @@ impl Unit<'_> {
         if scratch.edits.delete(at) { Ok(()) } else { Err(Undecided::EditsFull) }
     }
 
-    /// Sorts the values' hashes, so that 2,000 elements cost no 2,000 times 2,000 comparisons.
+    /// Removes elements with equal values. It sorts the values' hashes, so that 2,000 elements do
+    /// not cost 2,000 times 2,000 comparisons.
     fn dedupe(
         &self,
         rule: &Rule,
@@ -122,7 +123,7 @@ impl Unit<'_> {
     }
 }
 
-/// The range was deleted already.
+/// Whether the range was deleted already.
 fn is_gone(at: Span, scratch: &UnitScratch) -> bool {
     let list = scratch.edits.list();
     let from = list.partition_point(|edit| edit.at.end < at.end);

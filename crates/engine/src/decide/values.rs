@@ -14,7 +14,7 @@ use crate::scratch::{UnitScratch, VALUE_BYTES_MAX};
 use crate::value::{NumberForm, Rewrite, append, rewrite};
 
 impl<'a> Unit<'a> {
-    /// Runs sorted tasks, field by field. Whether anything changed.
+    /// Runs sorted tasks, field by field. Answers whether anything changed.
     pub(super) fn run_values(
         &self,
         tasks: &[ValueTask],
@@ -31,7 +31,7 @@ impl<'a> Unit<'a> {
         Ok(changed)
     }
 
-    /// Runs all rules of one occurrence, again until none has anything to do.
+    /// Runs all rules of one occurrence, again until none changes anything.
     fn run_field(
         &self,
         field: &Field,
@@ -46,7 +46,7 @@ impl<'a> Unit<'a> {
                 return Err(Undecided::EditsFull);
             }
         } else if !scratch.edits.current(self.view.input, field.value, &mut scratch.value) {
-            // The bytes went away with an edit of a field around them, or of one that shares them.
+            // An edit of a field around it, or of one that shares its bytes, has deleted them.
             return Ok(false);
         }
         let edited = is_touched(field, &scratch.edits);
@@ -70,8 +70,7 @@ impl<'a> Unit<'a> {
                 }
             }
             changed |= now;
-            // With one rule at work a second look finds nothing: every transform keeps its own
-            // bound.
+            // A single rule finds nothing the second time: every transform keeps its own bound.
             if !now || tasks.len() < 2 {
                 break;
             }
@@ -86,7 +85,7 @@ impl<'a> Unit<'a> {
         self.direction_rules.index.slot(field.slot)
     }
 
-    /// How a number stands in the field's bytes.
+    /// How the field's bytes represent a number.
     pub(super) fn number_form(&self, field: &Field, edited: bool) -> Option<NumberForm> {
         let def = self.def(field)?;
         let read = (!edited && field.flags.has(Flags::NUMBER)).then_some(field.number);
@@ -147,7 +146,7 @@ impl<'a> Unit<'a> {
         Ok(true)
     }
 
-    /// Counts what a program's run did.
+    /// Counts the edits of a program's run.
     pub(crate) fn count_events(&self, scratch: &mut UnitScratch) {
         for event in &scratch.program_scratch.events {
             if let Some(rule) = self.rule(event.rule) {
@@ -156,7 +155,7 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// Makes the field's new value an edit.
+    /// Writes the field's new value as an edit.
     fn write_value(
         &self,
         field: &Field,
@@ -201,8 +200,8 @@ impl<'a> Unit<'a> {
     }
 }
 
-/// Replaces `input[at]` by `new`, sparing what is the same at both ends where no earlier edit is in
-/// the way.
+/// Replaces `input[at]` by `new`. Equal bytes at both ends stay untouched where no earlier edit is
+/// in the way.
 fn write_trimmed(input: &[u8], at: Span, new: &[u8], edits: &mut Edits) -> bool {
     let (old, with) = difference(at.of(input), new);
     let start = at.start.saturating_add(old.start);
@@ -211,14 +210,14 @@ fn write_trimmed(input: &[u8], at: Span, new: &[u8], edits: &mut Edits) -> bool 
     let from = list.partition_point(|edit| edit.at.end < at.start);
     let earlier = list.get(from..).unwrap_or_default();
     let mut earlier = earlier.iter().take_while(|edit| edit.at.start <= at.end);
-    // `new` is the whole value as it is now: what was edited before is a part of the difference.
+    // `new` is the whole present value, so the difference includes the earlier edits.
     if earlier.all(|edit| !edit.at.is_empty() && inner.contains(edit.at)) {
         return edits.replace(inner, with.of(new));
     }
     edits.replace(at, new)
 }
 
-/// The parts of `old` and `new` between what they have in common at both ends.
+/// The ranges of `old` and `new` between their common beginning and their common end.
 pub(crate) fn difference(old: &[u8], new: &[u8]) -> (Span, Span) {
     let (old_blocks, new_blocks) = (old.as_chunks::<16>().0, new.as_chunks::<16>().0);
     let blocks = old_blocks.iter().zip(new_blocks).take_while(|(old, new)| old == new).count();

@@ -1,4 +1,4 @@
-//! The automata behind one face: literals, and one regular expression.
+//! One trait for both kinds of automata: literals, and one regular expression.
 
 use plan::RuleNo;
 use plan::index::{LiteralAutomaton, LiteralState};
@@ -9,23 +9,23 @@ use regex_automata::{Anchored, Input};
 
 use super::ActiveProgram;
 
-/// An automaton that runs over output bytes and can be stopped anywhere.
+/// An automaton that runs over output bytes and can stop after any byte.
 pub(super) trait PatternMatcher {
     type MatcherState: Copy;
 
-    /// A kept state; 0 is the start.
+    /// The state of a kept number; 0 is the start.
     fn resume(&self, number: u32) -> Self::MatcherState;
 
-    /// As a number to keep; never 0 but for the start.
+    /// The number to keep for a state; 0 only for the start.
     fn keep(&self, state: Self::MatcherState) -> u32;
 
     fn step(&self, state: Self::MatcherState, byte: u8) -> Self::MatcherState;
 
-    /// Cheap: whether a match, of whatever rule, ends here.
+    /// Whether a match of any rule ends here. Cheap.
     fn may_match(&self, state: Self::MatcherState) -> bool;
 
-    /// The active rule whose match ends with `out`, and the match's length; a length of more than
-    /// `out` where it began before.
+    /// The active rule whose match ends with `out`, and the length of the match. A length of more
+    /// than `out` means that it began earlier.
     fn matched(
         &self,
         state: Self::MatcherState,
@@ -37,7 +37,7 @@ pub(super) trait PatternMatcher {
     /// How many of the last bytes of `out` may belong to a match that is still to come.
     fn pending(&self, state: Self::MatcherState, out: &[u8]) -> usize;
 
-    /// Runs over `piece`: the state after it, if there was no match and nothing is pending.
+    /// Runs over `piece`. Answers the state after it, if there was no match and nothing is pending.
     fn crosses(&self, state: u32, piece: &[u8]) -> Option<u32> {
         let mut state = self.resume(state);
         for &byte in piece {
@@ -96,7 +96,7 @@ impl PatternMatcher for LiteralMatcher<'_> {
             return None;
         }
         let mut now = self.resume(state);
-        // From the start, and with no literal in the piece, only its end decides the state.
+        // From the start, and without a literal in the piece, only its end decides the state.
         let from = if state == 0 { piece.len().saturating_sub(self.0.longest()) } else { 0 };
         for &byte in piece.get(from..).unwrap_or_default() {
             now = self.step(now, byte);
@@ -121,14 +121,14 @@ impl RegexMatcher<'_> {
         dfa.start_state(&start::Config::new().anchored(anchored)).ok()
     }
 
-    /// The state after `bytes`, had nothing come before them.
+    /// The state after `bytes`, if nothing came before them.
     fn state_after(&self, bytes: &[u8]) -> RegexState {
         let start = Self::start(self.regex.forward(), Anchored::No);
         bytes.iter().fold(start, |state, &byte| self.step(state, byte))
     }
 }
 
-/// A state, or none where the automaton could not start: it then matches nothing.
+/// A state; none where the automaton could not start, and then it matches nothing.
 type RegexState = Option<StateID>;
 
 impl PatternMatcher for RegexMatcher<'_> {
@@ -175,7 +175,7 @@ impl PatternMatcher for RegexMatcher<'_> {
         let start = self.regex.reverse().try_search_rev(&input).ok().flatten();
         let len = match start {
             Some(start) => out.len().saturating_sub(start.offset()),
-            // It began in bytes that are finished.
+            // It began in finished bytes.
             None => out.len().saturating_add(1),
         };
         Some((owner.rule, len))
@@ -183,7 +183,7 @@ impl PatternMatcher for RegexMatcher<'_> {
 
     fn pending(&self, state: RegexState, out: &[u8]) -> usize {
         if out.len() < self.longest && state != self.state_after(out) {
-            // What began in front of `out` goes on to its end.
+            // A match that began before `out` may still be going on.
             return out.len();
         }
         let Some(start) = Self::start(self.anchored, Anchored::Yes) else { return 0 };

@@ -6,11 +6,11 @@ use stage::position::len32;
 use super::matcher::PatternMatcher;
 use super::{ActiveProgram, Follows, ProgramEdit, ProgramScratch};
 
-/// A match that was taken away may join what was around it; its first bytes stay pending while they
-/// may match. After this many bytes of the piece they are finished all the same.
+/// After this many bytes of the piece, bytes around a deleted match are finished even if they may
+/// still join to a match.
 const SEAM_BYTES_MAX: u32 = 4096;
 
-/// What a match's rest becomes where its replacement's own would match again.
+/// Bytes for the rest of a match whose replacement would match again.
 const FILLERS: [u8; 4] = *b"-x ~";
 
 pub(super) struct Pass<'a, 'b> {
@@ -31,7 +31,7 @@ pub(super) struct PassEnd {
     pub(super) full: bool,
 }
 
-/// How far a pass has come. Output and states are in the work's `next` and `history`.
+/// How far a pass is. Output and states are in `next` and `history` of the scratch.
 struct PassProgress<S> {
     state: S,
     /// Output before this is finished.
@@ -83,14 +83,14 @@ impl Pass<'_, '_> {
         let mut decided = self.end;
         if let Some(&first) = self.work.next.origin.get(run.finished) {
             decided = first;
-            // Bytes that were put in for one match stay together.
+            // The bytes that were inserted for one match stay together.
             run.finished = self.work.next.origin.partition_point(|&origin| origin < first);
         }
         self.work.next.truncate(run.finished);
         PassEnd { decided, state: matcher.keep(run.state), cut: run.cut.is_some(), full: run.full }
     }
 
-    /// One byte of input; `with` bytes of a replacement come this way too, and are not replaced
+    /// Feeds one byte of input. The bytes of a replacement come this way too, and are not replaced
     /// again.
     fn feed<M: PatternMatcher>(
         &mut self,
@@ -126,7 +126,7 @@ impl Pass<'_, '_> {
         let match_len = found.map_or(0, |(_, match_len)| match_len);
         let reaches_back = match_len > open.len();
         if !reaches_back {
-            // No match that is still to come begins before this one, or before what is pending.
+            // No later match begins before this one, or before the pending bytes.
             run.finished = run.finished.max(len.saturating_sub(pending.max(match_len)));
         }
         let Some((rule, match_len)) = found else { return };
@@ -155,7 +155,7 @@ impl Pass<'_, '_> {
         }
     }
 
-    /// Takes the output from `start` on away; the origin of its first byte.
+    /// Deletes the output from `start` on. Answers the origin of its first byte.
     fn take_away<M: PatternMatcher>(
         &mut self,
         matcher: &M,
@@ -193,10 +193,10 @@ impl Pass<'_, '_> {
         }
     }
 
-    /// The first bytes of the match are gone already, and a replacement of its length must not
-    /// change the length: "ev" of "evil" was let go, so that with "good" for "evil" the receiver
-    /// gets "evod". Where that is (or ends) a match after all, other bytes are taken; where none
-    /// will do, the rest is deleted.
+    /// Finishes a match whose first bytes are gone, with a replacement of the same length. The
+    /// length must not change: "ev" of "evil" was released, so with "good" for "evil" the receiver
+    /// gets "evod". Where that would end a match after all, filler bytes replace it; where no
+    /// filler will do, the rest is deleted.
     fn finish_match<M: PatternMatcher>(
         &mut self,
         matcher: &M,
@@ -240,7 +240,8 @@ impl Pass<'_, '_> {
         self.overwrite_each(matcher, run, start, &|_| with, rule);
     }
 
-    /// Same length: the bytes keep their origins, and are not matched again.
+    /// Overwrites the output from `start` on. The bytes keep their origins and are not matched
+    /// again.
     fn overwrite_each<M: PatternMatcher>(
         &mut self,
         matcher: &M,
@@ -263,13 +264,13 @@ impl Pass<'_, '_> {
             *before = matcher.keep(state);
             state = matcher.step(state, with);
             if matcher.may_match(state) {
-                // An automaton finds nothing behind a match that it goes on from.
+                // An automaton that runs on from a match finds nothing more.
                 state = matcher.resume(0);
             }
         }
         run.state = state;
-        // The match goes on as a whole, or a piece that ends in it would let its first bytes go as
-        // they came.
+        // The whole match is finished. Otherwise a piece that ends here would release its first
+        // bytes unmasked.
         run.finished = self.work.next.len();
         let at = self.work.next.origin.get(start).copied().unwrap_or(self.end);
         if changed > 0 {
@@ -277,7 +278,7 @@ impl Pass<'_, '_> {
         }
     }
 
-    /// Keeps the input that is pending around a seam bounded.
+    /// Bounds the input that is pending around a deleted match.
     fn bound_seam<S>(&mut self, run: &mut PassProgress<S>, origin: u32) {
         let first = self.work.next.origin.get(run.finished).copied().unwrap_or(origin);
         if origin.saturating_sub(first) > SEAM_BYTES_MAX {

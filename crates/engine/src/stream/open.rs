@@ -1,4 +1,4 @@
-//! Fields that come in pieces.
+//! Runs rules on fields that come in pieces.
 
 use proto::{Edits, Field, Flags, Span, Step, Transport, View};
 use stage::position::{index, len32};
@@ -10,20 +10,20 @@ use crate::fused::{ActiveProgram, Follows, ProgramRun, Resume, TracedText, run};
 use crate::outcome::Undecided;
 use crate::scratch::{Scratch, UnitScratch};
 
-/// Edits one piece makes. With more, its changed part is replaced as a whole.
+/// Most edits that one piece makes. With more, its changed part is replaced as a whole.
 const PIECE_EDITS_MAX: usize = 64;
 
 impl StreamRun<'_> {
-    /// Some field of the unit is open, or goes on from before.
+    /// Whether a field of the unit is open, or goes on from the unit before.
     pub(super) fn has_pieces(&self) -> bool {
         let piece =
             |field: &Field| field.flags.has(Flags::OPEN) || field.flags.has(Flags::CONTINUES);
         self.scratch.fields.items().iter().any(piece)
     }
 
-    /// Runs the programs of the unit's open fields. How many bytes of the unit are finished, and
-    /// whether some rule could not be decided; the direction's state is right only if all bytes are
-    /// finished.
+    /// Runs the programs of the unit's open fields. Answers how many bytes of the unit are
+    /// finished, and why a rule could not be decided. The direction's state is right only if all
+    /// bytes are finished.
     pub(super) fn open_fields(
         &mut self,
         view: View<'_>,
@@ -50,7 +50,7 @@ impl StreamRun<'_> {
             match self.piece(&field, view, follows) {
                 Ok(bytes) => finished = finished.min(bytes),
                 Err(why) => {
-                    // The rest of the field goes on as it comes.
+                    // The rest of the field goes on unedited.
                     self.direction.close(field.slot);
                     self.scratch.unit_scratch.edits.clear();
                     self.scratch.unit_scratch.hit_log.abandon();
@@ -64,7 +64,7 @@ impl StreamRun<'_> {
         (finished, undecided)
     }
 
-    /// A field opens: which of its rules are active is settled now.
+    /// Opens a field, and evaluates which of its rules are active.
     fn begin(&mut self, at: usize, field: &Field, view: View<'_>) -> Result<(), Undecided> {
         self.direction.close(field.slot);
         let slot = self.direction_rules.index.slot(field.slot);
@@ -82,7 +82,7 @@ impl StreamRun<'_> {
         if unknown { Err(Undecided::UnitTooLong) } else { Ok(()) }
     }
 
-    /// One piece of one field; where in the unit its finished bytes end.
+    /// Runs one piece of one field. Answers where in the unit its finished bytes end.
     fn piece(
         &mut self,
         field: &Field,
@@ -100,8 +100,8 @@ impl StreamRun<'_> {
         let nested = unit_scratch.edits.list().iter().any(|edit| edit.at.overlaps(field.value));
         let mut follows = follows;
         if nested {
-            // A field inside this one was edited: work on what it left, which cannot be held back
-            // again.
+            // A field inside this one was edited. The program works on the edited bytes, which
+            // nobody can hold back any more.
             unit_scratch.value.clear();
             if !unit_scratch.edits.current(view.input, field.value, &mut unit_scratch.value) {
                 return Err(Undecided::EditsFull);
@@ -144,7 +144,7 @@ impl StreamRun<'_> {
         Ok(field.value.range().start.saturating_add(decided))
     }
 
-    /// The unit is decided up to `decided` only: reads and runs that much of it again, for good.
+    /// The unit is decided only up to `decided`: reads and runs that much of it again, for good.
     pub(super) fn rerun(
         &mut self,
         view: View<'_>,
@@ -175,15 +175,15 @@ impl StreamRun<'_> {
     }
 }
 
-/// What a program ran over.
+/// The bytes that a program ran over.
 enum Piece<'a> {
     /// Bytes of the unit.
     Raw(&'a [u8]),
-    /// What edits inside the field had left of it.
+    /// The field as edits inside it have left it.
     Nested,
 }
 
-/// Makes edits of what the program made of a piece of `field`.
+/// Writes the output of the program over a piece of `field` as edits.
 #[inline(always)]
 fn write(field: &Field, piece: Piece<'_>, scratch: &mut UnitScratch) -> bool {
     let UnitScratch { edits, program_scratch, .. } = scratch;
@@ -194,7 +194,7 @@ fn write(field: &Field, piece: Piece<'_>, scratch: &mut UnitScratch) -> bool {
     }
 }
 
-/// Makes the difference between a piece and what became of it edits at `start` of the unit.
+/// Writes the difference between a piece and its output as edits from `start` of the unit on.
 fn write_difference(start: u32, piece: &[u8], text: &TracedText, edits: &mut Edits) -> bool {
     let count = changes(piece, text, |_, _, _| true);
     if count.is_some_and(|count| count <= PIECE_EDITS_MAX) {
@@ -209,15 +209,15 @@ fn write_difference(start: u32, piece: &[u8], text: &TracedText, edits: &mut Edi
     edits.replace(Span { start: from, end: from.saturating_add(old.len()) }, new.of(&text.bytes))
 }
 
-/// Hands every changed range `from..to` of the piece and its new bytes to `each`; how many there
-/// are, or `None` if `each` refused one.
+/// Calls `each` with every changed range `from..to` of the piece and its new bytes. Answers how
+/// many there are, or `None` if `each` refused one.
 fn changes(
     piece: &[u8],
     text: &TracedText,
     mut each: impl FnMut(u32, u32, &[u8]) -> bool,
 ) -> Option<usize> {
     let mut count = 0_usize;
-    // The next byte of the piece that is not accounted for, and the first new byte that is not.
+    // The first byte of the piece, and the first new byte, that belong to no range yet.
     let mut next = 0_u32;
     let mut new_from = 0_usize;
     let end = len32(piece.len());

@@ -1,5 +1,5 @@
-//! What becomes of the input where the decoder yields no unit: it skips bytes, wants more, or
-//! cannot read on.
+//! Follows the steps in which the decoder yields no unit: it skips bytes, needs more, or cannot
+//! read on.
 
 use core::ops::ControlFlow;
 
@@ -48,7 +48,7 @@ impl StreamRun<'_> {
         self.done(end, Next::SkipRest { discard })
     }
 
-    /// The decoder needs more than `view`, which begins with `rest`.
+    /// The decoder needs more bytes than `view`, the beginning of `rest`.
     #[inline]
     pub(super) fn more(
         &mut self,

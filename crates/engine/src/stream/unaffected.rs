@@ -1,9 +1,9 @@
-//! Units that concern nobody, passed over before the decoder makes fields of them.
+//! Skips units that concern no rule before the decoder makes fields of them.
 //!
 //! Holds:     nothing.
-//! Promises:  what is passed over would have gone on as it came, and leaves the conversation as the
-//!            long way would have.
-//! Never:     passes over anything while a field is open or a message is taken away.
+//! Promises:  a skipped unit would have gone on as it came, and the conversation is the same
+//!            afterwards.
+//! Never:     skips anything while a field is open or a message is being deleted.
 
 use proto::{Step, Transport, View};
 use stage::position::index;
@@ -13,7 +13,8 @@ use crate::decide::{Unit, first_affected};
 use crate::scratch::Scratch;
 
 impl StreamRun<'_> {
-    /// The units at the front of `rest` that nobody is concerned by: their bytes.
+    /// Skips the units at the front of `rest` that concern no rule. Answers how many bytes they
+    /// have.
     #[inline]
     pub(super) fn skip_unaffected(&mut self, rest: &[u8]) -> Option<usize> {
         let direction_rules = self.direction_rules;
@@ -27,7 +28,7 @@ impl StreamRun<'_> {
         let view = View { input, from: self.from, open: false, ended };
         let before = *self.state;
         let mut upto = usize::MAX;
-        // What is in front of a unit that does concern somebody is passed over as well.
+        // The units in front of one that does concern a rule are skipped too.
         for again in [true, false] {
             let Scratch { fields, unit_scratch, .. } = &mut *self.scratch;
             fields.clear();

@@ -1,10 +1,11 @@
 //! A message that goes no further: dropped, refused, or the end of its connection.
 //!
-//! An answer of ours has to stand where the server's would have stood: behind the answers to all
-//! messages before, and in front of those to all after. So a message that gets one waits until the
-//! server owes nothing, and what follows it waits with it. Where the decoder cannot tell what is
-//! owed, or the server has seen the beginning of the message, only a reset is left; or, for
-//! `close`, an answer in the place of the one that the server has yet to begin.
+//! The engine's answer must take the place of the server's: behind the answers to all earlier
+//! messages and in front of those to all later ones. So a message that gets an answer waits until
+//! the server has no outstanding responses, and everything behind it waits too. Where the decoder
+//! cannot tell how many are outstanding, or the server has the beginning of the message, the engine
+//! resets the connection. For `close` it may instead answer in place of a response that the server
+//! has not begun.
 
 use plan::{Reply, Verdict};
 use proto::{DecoderState, Refusal, Refused, Span, View};
@@ -16,7 +17,7 @@ use crate::conversation::OPEN_FIELDS_MAX;
 /// Bytes that the answers of one call may have. A patch's own reply is never longer.
 const ANSWER_BYTES_MAX: usize = plan::REPLY_BYTES_MAX;
 
-/// The unit that a verdict fell on, and where it stands in its message.
+/// The unit that a verdict concerns, and its place in the message.
 #[derive(Clone, Copy)]
 pub(super) struct VerdictUnit {
     /// Where the unit begins in the input.
@@ -31,20 +32,20 @@ pub(super) struct VerdictUnit {
     pub went_on: bool,
 }
 
-/// What an answer became.
+/// The result of asking the decoder for an answer.
 enum Answered {
-    /// It stands in the scratch.
+    /// The answer is in the scratch.
     Reply,
-    /// So it does, and the connection ends with it.
+    /// The answer is in the scratch, and the connection ends with it.
     Last,
     /// The protocol has none for this message.
     Silence,
-    /// There is no room for it behind those before it.
+    /// There is no room for it behind the earlier answers.
     Full,
 }
 
 impl StreamRun<'_> {
-    /// Applies a verdict. `before`: the state in front of the unit.
+    /// Applies a verdict. `before` is the decoder's state in front of the unit.
     pub(super) fn verdict(
         &mut self,
         verdict: Verdict<'_>,
@@ -83,16 +84,16 @@ impl StreamRun<'_> {
             Verdict::Close(Some(reply)) => (Some(reply), true),
             Verdict::Close(None) => return UnitEnd::Close,
         };
-        // Nobody answers a response.
+        // A response gets no answer.
         let reply = reply.filter(|_| self.from == Direction::Request);
         let outstanding = self.outstanding_responses(before).filter(|_| !message.went_on);
         match (reply, outstanding, self.reverse) {
-            // The first part of the message is with the server, which waits for the rest: its
-            // answer may be foreseen.
+            // The server has the first part of the message and waits for the rest. The engine may
+            // answer in its place.
             (Some(reply), None, ReverseState::Open) if closes && self.may_answer_for(before) => {
                 self.refuse(reply, true, message, view, rest)
             }
-            // Without its end the first part must not stay there.
+            // The server must not keep the first part of a message without its end.
             (_, _, _) if message.went_on => UnitEnd::Close,
             (None, _, _) if closes => UnitEnd::Close,
             (None, _, _) => self.swallow(message, before),
@@ -112,12 +113,12 @@ impl StreamRun<'_> {
         !self.decoder_missed_bytes && self.module.decoder.may_answer_for(before)
     }
 
-    /// What the server owes, as far as all it was let see has been read.
+    /// The responses that the server has still to send, if the decoder has read everything.
     fn outstanding_responses(&self, state: &DecoderState) -> Option<u32> {
         self.module.decoder.outstanding_responses(state).filter(|_| !self.decoder_missed_bytes)
     }
 
-    /// Takes the message away without an answer.
+    /// Deletes the message without an answer.
     fn swallow(&mut self, message: VerdictUnit, before: &DecoderState) -> UnitEnd {
         let end = message.at.saturating_add(message.len);
         if !self.scratch.edits.delete(Span::new(message.at, end)) {
@@ -130,7 +131,7 @@ impl StreamRun<'_> {
         UnitEnd::Decided(message.len)
     }
 
-    /// Takes the message away and answers it.
+    /// Deletes the message and answers it.
     fn refuse(
         &mut self,
         reply: &Reply,
@@ -139,8 +140,7 @@ impl StreamRun<'_> {
         view: View<'_>,
         rest: &[u8],
     ) -> UnitEnd {
-        // Where this message ends, or what comes behind it, cannot be told any more: nothing may
-        // follow it.
+        // Nobody can tell where this message ends, or what follows it: nothing may follow.
         let closes = closes || self.outstanding_responses(self.state).is_none();
         let start = self.scratch.reply.len();
         let ends = match self.answer(reply, closes, view) {

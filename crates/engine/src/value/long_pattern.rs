@@ -1,5 +1,5 @@
-//! What a transform with a pattern makes of a whole value, where the pattern's matches have no
-//! bound, or one that is too long to be looked for across pieces. Programs run all others
+//! The effect of a transform with a pattern on a whole value, where a match may be longer than
+//! [`plan::index::PARTIAL_MATCH_BYTES_MAX`]. Programs run all other patterns
 //! ([`plan::index::Program`]).
 
 use core::ops::Range;
@@ -8,8 +8,8 @@ use plan::Pattern;
 
 use super::output::{Rewrite, append, put};
 
-/// Passes over a value in search of matches that a replacement left behind by joining what was
-/// around it. What still matches then was made to: the value is cut before it.
+/// How often a value is searched for matches that a replacement made by joining the bytes around
+/// it. If it still matches then, somebody built it that way: it is cut before the match.
 const REPLACE_PASSES_MAX: u32 = 8;
 
 pub(super) fn cut_at(
@@ -83,7 +83,7 @@ pub(super) fn mask_pattern(
     if put(value, out) == Rewrite::NoRoom {
         return Rewrite::NoRoom;
     }
-    // A match of nothing but `with` cannot be masked any further.
+    // A match that consists of `with` alone cannot be masked any further.
     let mut changed = false;
     loop {
         let (start, end) = found;

@@ -21,7 +21,7 @@ pub(super) fn current(form: NumberForm, value: &[u8]) -> Option<u64> {
     form.read.or_else(|| read(form.repr, value))
 }
 
-/// The number that stands in `bytes`.
+/// The number in `bytes`.
 pub(crate) fn read(repr: Repr, bytes: &[u8]) -> Option<u64> {
     match repr {
         Repr::None => None,
@@ -50,8 +50,7 @@ fn fold<'a>(bytes: impl Iterator<Item = &'a u8>) -> u64 {
     bytes.fold(0, |number, &byte| (number << 8) | u64::from(byte))
 }
 
-/// Appends to `out` what `bytes` become when `number` is written into them. `false`: it does not
-/// fit.
+/// Appends `bytes` with `number` written into them to `out`. `false`: it does not fit.
 pub(crate) fn write(
     repr: Repr,
     kind: FieldKind,

@@ -1,11 +1,11 @@
-//! What of a slot somebody has to look at, where the unit has no rare byte: coarser than the
+//! A slot's part of the header prefilter, for units without rare bytes: coarser than the
 //! preconditions, and cheaper.
 //!
 //! Holds:     nothing.
-//! Promises:  a value that no part of the header prefilter catches gets past no precondition of its
-//!            slot, in a unit without the rare bytes named beside it.
-//! Never:     searches for a literal: it knows a byte or a pair of bytes that each of them has, or
-//!            how it begins.
+//! Promises:  in a unit without the rare bytes named beside it, a value that the header prefilter
+//!            lets by fulfils no precondition of its slot.
+//! Never:     searches for a literal: it knows a byte or a pair of bytes that each literal has, or
+//!            how a literal begins.
 
 use proto::HeaderFieldPrefilter;
 
@@ -14,14 +14,14 @@ use super::literal_set::Waiter;
 use super::precondition::LiteralPlace;
 use crate::transform::ByteSet;
 
-/// Bytes that are not rare and stand for a literal alone, the least frequent in text first.
+/// Bytes that can stand for a literal alone without being rare, the least frequent in text first.
 const SELDOM_FIRST: &[u8] = b"[]\\<>^`$;@!*'\"()#";
 
 /// Letters, the least frequent in text first.
 const LETTERS: &[u8] = b"qzjxkvwybgfupmdhlcsrnioate";
 
-/// How frequent a pair is in addresses and header values: a rough order, which only the costs rest
-/// on.
+/// How frequent a pair is in addresses and header values. The order is rough; only the cost depends
+/// on it.
 fn frequency([one, other]: [u8; 2]) -> usize {
     let letter = |byte: u8| LETTERS.iter().position(|letter| *letter == byte.to_ascii_lowercase());
     match (letter(one), letter(other)) {
@@ -33,29 +33,29 @@ fn frequency([one, other]: [u8; 2]) -> usize {
     }
 }
 
-/// Whoever sifts meets them in any case: control bytes but HTAB, CR and LF, and what is behind the
-/// letters.
+/// The header prefilter meets these in any case: control bytes except HTAB, CR and LF, and the
+/// bytes above the letters.
 fn is_rare(byte: u8) -> bool {
     (byte < b' ' && !matches!(byte, b'\t' | b'\r' | b'\n')) || byte > b'z'
 }
 
-/// Where the literals of a slot, its masks and the bytes it waits for can be seen from.
+/// The bytes by which the literals, the masks and the awaited bytes of a slot can be seen.
 #[derive(Debug, Default)]
-pub(super) struct ByteHints {
-    /// None of these is in the unit.
+pub(super) struct SlotByteHints {
+    /// The unit has one of these bytes,
     pub(super) rare: ByteSet,
-    /// Or the value begins with one of these bytes
+    /// or the value begins with one of these bytes
     first: ByteSet,
     /// or texts,
     starts: Vec<Box<[u8]>>,
     /// or ends with one of these,
     last: ByteSet,
-    /// or has one of these.
+    /// or contains one of these.
     bytes: ByteSet,
     pairs: Vec<[u8; 2]>,
 }
 
-impl ByteHints {
+impl SlotByteHints {
     pub(super) fn of(literals: &[(Box<[u8]>, Waiter)], waited_for: &ByteSet) -> Self {
         let mut hints = Self::default();
         for byte in waited_for.iter() {
@@ -71,8 +71,8 @@ impl ByteHints {
             if decodings > 0 {
                 hints.bytes.insert(b'%');
             }
-            // Control bytes cost nothing, and of those behind the letters the last leave most units
-            // alone.
+            // Control bytes cost nothing. Of the bytes above the letters, the last ones are in the
+            // fewest units.
             if let Some(&rare) = literal.iter().filter(|byte| is_rare(**byte)).min_by_key(|byte| {
                 if **byte < b' ' { 0 } else { u8::MAX.saturating_sub(**byte).saturating_add(1) }
             }) {
@@ -91,7 +91,7 @@ impl ByteHints {
                 (LiteralPlace::Anywhere, [only]) => insert(&mut hints.bytes, *only),
                 (LiteralPlace::End | LiteralPlace::Anywhere, _) => anywhere.push(literal),
             }
-            // White space around a value may be trimmed.
+            // A rule may trim white space around a value.
             let blanks = match place {
                 LiteralPlace::Start => &mut hints.first,
                 LiteralPlace::End => &mut hints.last,
@@ -112,7 +112,7 @@ impl ByteHints {
         hints
     }
 
-    /// So few that a header prefilter can look for each.
+    /// Whether they are so few that a header prefilter can look for each.
     pub(super) fn are_few(&self) -> bool {
         self.bytes.len().saturating_add(self.pairs.len()) <= HeaderFieldPrefilter::BYTE_HINTS_MAX
     }
@@ -134,7 +134,7 @@ impl ByteHints {
     }
 }
 
-/// In both cases.
+/// Inserts both cases of a letter.
 fn insert(set: &mut ByteSet, byte: u8) {
     set.insert(byte.to_ascii_lowercase());
     set.insert(byte.to_ascii_uppercase());

@@ -15,8 +15,8 @@ pub struct Candidates {
     pub(super) text: Vec<u8>,
 }
 
-/// Rules of one side, and literals of one side that are looked up once only: what the scratch has
-/// room for.
+/// Rules of one direction, and literals of one direction that are looked up once only, for which
+/// the scratch has room.
 const NUMBERS_MAX: usize = 1 << 16;
 
 impl Candidates {
@@ -54,7 +54,7 @@ impl Candidates {
         &self.rules
     }
 
-    /// Rule order.
+    /// Sorts the candidates into rule order.
     pub fn sort(&mut self) {
         self.rules.sort_unstable();
     }
@@ -82,7 +82,7 @@ impl Default for Candidates {
     }
 }
 
-/// Sets a bit; whether it was clear. A bit past the end counts as set.
+/// Sets a bit. Answers whether it was clear; a bit past the end counts as set.
 fn mark(marks: &mut [u64], at: usize) -> bool {
     let Some(word) = marks.get_mut(at / 64) else { return false };
     let bit = 1_u64.wrapping_shl(u32::try_from(at % 64).unwrap_or(0));

@@ -1,13 +1,13 @@
-//! The literals that rules wait for in one slot: all of them in one pass over the value, and over
-//! its percent-decoded forms.
+//! The literals that rules wait for in one slot. One pass over the value finds them all; one more
+//! finds them in each percent-decoded form.
 //!
-//! Holds:     an automaton without case, and by literal whose it is and where in the value it has
-//!            to stand.
-//! Promises:  finds every literal there is in the value, and in what one or more decodings make of
-//!            it. Rules read decoded values after further steps; these only take bytes away, so a
-//!            literal of theirs is found here too.
-//! Never:     tells a literal of the value as it came from one of a decoded form: a precondition
-//!            may say yes too often.
+//! Holds:     an automaton without case, and for each literal its rules and the places where each
+//!            rule accepts it.
+//! Promises:  finds every literal in the value, and in its decoded forms. Rules may read decoded
+//!            values after further steps, but those only take bytes away, so the literal is found
+//!            here too.
+//! Never:     distinguishes a literal of the value from one of a decoded form: a precondition may
+//!            be fulfilled too often.
 
 use core::ops::Range;
 use stage::position::index;
@@ -26,10 +26,10 @@ use crate::decode::url_decode;
 use crate::rule::RuleNo;
 use crate::transform::ByteSet;
 
-/// Up to so many literals are looked for by a table of all transitions.
+/// Up to this many literals have a table of all transitions.
 const TABLE_LITERALS_MAX: usize = 256;
 
-/// Expressions of one slot that are run only where one of their literals is: a bit each.
+/// Expressions of one slot that run only where one of their literals is found: a bit each.
 const CONFIRMED_MAX: usize = 64;
 
 /// Who waits for a literal.
@@ -75,7 +75,7 @@ enum LiteralSearch {
     Compact(Box<NFA>, Option<NgramFilter>),
 }
 
-/// What one look at a value found besides rules.
+/// What one pass over a value has found, besides rules.
 #[derive(Clone, Copy, Debug, Default)]
 struct LiteralHits {
     program: bool,
@@ -148,7 +148,8 @@ impl LiteralSet {
         }
     }
 
-    /// Adds the rules that wait for what is in `value`; whether the slot's program does.
+    /// Adds the rules that wait for a literal in `value`. Answers whether the slot's program waits
+    /// for one.
     pub(super) fn look_up(&self, value: &[u8], out: &mut Candidates) -> bool {
         let mut seen = LiteralHits::default();
         self.pass(value, &mut seen, out);

@@ -1,30 +1,29 @@
-//! Whether any of thousands of literals can be in a value, or a value be one of thousands: what
-//! ordinary values are told by without the automaton or the list, which fit no cache.
+//! Whether a value may contain one of thousands of literals, or be one of thousands of values. It
+//! rules out ordinary values without the automaton or the list, which fit no cache.
 //!
-//! Holds:     a bit for every four bytes in a row that a literal can be seen from, and for every
-//!            whole value; a few KiB.
-//! Promises:  never says no of a value that has a literal, in any case of letters, or that is one
-//!            of the values.
-//! Never:     says where.
+//! Holds:     a bit for each four bytes by which a literal can be seen, and for each whole value; a
+//!            few KiB.
+//! Promises:  never rules out a value that contains a literal, in any case of letters, or that is
+//!            one of the values.
+//! Never:     tells where a literal is.
 
 /// Bytes in a row that are looked up together.
 const NGRAM_BYTES: usize = 4;
 
-/// Most values are looked at in every fourth place only: then four bytes in a row of each literal
-/// are known.
+/// Most values are looked at in every fourth position only. For each literal, four n-grams in a row
+/// are then known.
 const STRIDE_MAX: usize = 4;
 
-/// HashBits for everything that is entered: so few are set that one other value in sixteen is taken
-/// for one of them.
+/// Bits for each entry: so few of them are set that one other value in sixteen passes.
 const BITS_EACH: usize = 16;
 
-/// Few entries can be told apart better.
+/// A few entries get more bits each.
 const BITS_MIN: usize = 1 << 10;
 
 /// 64 KiB; with more entries they get fewer bits each.
 const BITS_MAX: usize = 1 << 19;
 
-/// A set of hashes that may hold more than were put in.
+/// A set of hashes. It may answer yes for a hash that was not put in.
 #[derive(Debug, Default)]
 struct HashBits {
     words: Box<[u64]>,
@@ -63,29 +62,29 @@ impl HashBits {
     }
 }
 
-/// The high bits of a product depend on all of its factor's.
+/// Multiplies, so that the high bits depend on all bits of `value`.
 #[inline]
 const fn spread(value: u64) -> u64 {
     value.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// What many literals can be seen from.
+/// Rules out values without any of many literals.
 #[derive(Debug)]
 pub(super) struct NgramFilter {
     bits: HashBits,
-    /// From one place that is looked at to the next.
+    /// The distance between the positions that are looked at.
     stride: usize,
 }
 
 impl NgramFilter {
-    /// Without ASCII case. `None` if some literal is too short to be told so.
+    /// Without ASCII case. `None` if some literal is too short.
     pub(super) fn new(literals: &[Box<[u8]>]) -> Option<Self> {
         let shortest = literals.iter().map(|literal| literal.len()).min()?;
         let stride = shortest.checked_sub(NGRAM_BYTES)?.saturating_add(1).min(STRIDE_MAX);
         let mut entered: std::collections::HashSet<u64> = std::collections::HashSet::new();
         for literal in literals {
-            // Wherever a literal stands, one of so many places in a row is looked at. Places that
-            // another literal has made known already cost no bit: many literals begin or end alike.
+            // Wherever a literal is, one of so many positions in a row is looked at. Positions that
+            // another literal has entered already cost no bit: many literals begin or end alike.
             let hashes: Vec<u64> = literal.windows(NGRAM_BYTES).filter_map(hash_of).collect();
             let new = |run: &&[u64]| run.iter().filter(|hash| !entered.contains(*hash)).count();
             let run = hashes.windows(stride).min_by_key(new)?;
@@ -113,7 +112,7 @@ fn hash_of(ngram: &[u8]) -> Option<u64> {
     ngram.first_chunk::<NGRAM_BYTES>().map(|ngram| hash(*ngram))
 }
 
-/// Of letters in either case the same, and of some other bytes too.
+/// Letters hash alike in either case, and so do some other bytes.
 #[inline]
 fn hash(ngram: [u8; NGRAM_BYTES]) -> u64 {
     spread(u64::from(u32::from_le_bytes(ngram) | 0x2020_2020))

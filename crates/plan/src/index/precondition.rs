@@ -1,5 +1,5 @@
-//! Deriving a rule's precondition: something every message it fires on has, and that an index can
-//! look up.
+//! Derives a rule's precondition: a property of every message on which it fires, and one that an
+//! index can look up.
 
 mod bytes;
 mod condition;
@@ -24,14 +24,14 @@ pub(super) enum Precondition {
     Any(Vec<Atom>),
 }
 
-/// Some occurrence of `slot` is so.
+/// Some occurrence of `slot` has this property.
 #[derive(Clone, Debug)]
 pub(super) struct Atom {
     pub(super) slot: Slot,
     pub(super) kind: AtomKind,
 }
 
-/// What can be looked up.
+/// A property that the index can look up.
 #[derive(Clone, Debug)]
 pub(super) enum AtomKind {
     Present,
@@ -49,7 +49,7 @@ pub(super) enum AtomKind {
         set: ByteSet,
         empty: bool,
     },
-    /// The last one.
+    /// The same of the last byte.
     Last {
         set: ByteSet,
         empty: bool,
@@ -74,7 +74,7 @@ pub(super) struct LiteralAtom {
     pub(super) decodings: u8,
 }
 
-/// Where a literal stands, white space around the value aside.
+/// The place of a literal in a value, apart from white space around the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LiteralPlace {
     Anywhere,
@@ -82,7 +82,7 @@ pub(super) enum LiteralPlace {
     End,
 }
 
-/// Alternatives a precondition may list. More are replaced by "the field is there".
+/// Alternatives that a precondition may list. A longer list is replaced by "the field is there".
 const ATOMS_MAX: usize = 64;
 
 impl Precondition {
@@ -103,8 +103,9 @@ impl Precondition {
         Self::one(slot, if count == 0 { AtomKind::Present } else { AtomKind::MoreThan(count) })
     }
 
-    /// Rules with a target need an occurrence of it; some need more. What the fused program changes
-    /// is looked for again after edits, so an earlier rule's edit cannot hide a later rule's work.
+    /// A rule with a target needs an occurrence of it; some rules need more. After edits, the
+    /// engine looks the program's fields up again, so an earlier rule's edit cannot hide a later
+    /// rule's work.
     fn of_transform(transform: &Transform, target: Slot) -> Self {
         match transform.traits().concerns {
             Concerns::Any => Self::one(target, AtomKind::Present),
@@ -119,7 +120,7 @@ impl Precondition {
         }
     }
 
-    /// Some match of `pattern` in the value as it came.
+    /// The value as it came contains a match of `pattern`.
     fn of_pattern(pattern: &Pattern, slot: Slot) -> Self {
         let by_literal = Self::of_required_literals(pattern, slot, Some(0));
         let literals = pattern.required_literals();
@@ -132,8 +133,8 @@ impl Precondition {
         }
     }
 
-    /// Some match of `pattern` in a value decoded so many times, or (`None`) in whatever a value
-    /// may become.
+    /// A match of `pattern` in the value after so many decodings, or (`None`) in anything that a
+    /// value may become.
     fn of_required_literals(pattern: &Pattern, slot: Slot, decodings: Option<u8>) -> Self {
         // No step of a source makes a value longer.
         let least = pattern.match_bytes_min.saturating_sub(1);
@@ -158,8 +159,8 @@ impl Precondition {
         Self::Any(literals.map(atom).collect())
     }
 
-    /// A path with a dot segment to take away: one that begins with a dot, or has one behind a
-    /// separator, any of them encoded.
+    /// A path with a dot segment: one that begins with a dot, or has a dot behind a separator,
+    /// either of them perhaps encoded.
     fn of_dot_segments(slot: Slot) -> Self {
         let mut dot = ByteSet::new();
         dot.insert(b'.');
@@ -168,7 +169,7 @@ impl Precondition {
         begins.or(Self::literals(literals.into_iter(), slot, 0))
     }
 
-    /// Both are necessary: the one that lets fewer messages through.
+    /// Both are necessary: takes the one that fewer messages fulfil.
     fn better(self, other: Self) -> Self {
         if other.weight() < self.weight() { other } else { self }
     }
@@ -184,7 +185,7 @@ impl Precondition {
         }
     }
 
-    /// The more messages get past the precondition, the heavier; a guess at ordinary traffic.
+    /// A guess at ordinary traffic: the more messages fulfil it, the heavier.
     fn weight(&self) -> usize {
         match self {
             Self::Unknown => usize::MAX,

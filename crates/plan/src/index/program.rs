@@ -1,13 +1,12 @@
 //! The streamable rules of one slot, fused into one pass over its bytes.
 //!
-//! Whatever the order in the file, the passes are: masks, then patterns (all literals at once, then
-//! regular expressions in rule order), then the shortest truncation. A cut that came before a
-//! replacement could not promise its bound, and the same bytes must come out whether the field is
-//! seen whole or in pieces.
+//! Whatever their order in the file, rules run in this order: masks, then patterns (all literals at
+//! once, then regular expressions in rule order), then the shortest truncation. If a cut came
+//! before a replacement, it could not promise its bound. The order also makes the output the same
+//! whether the field is seen whole or in pieces.
 //!
-//! Patterns are matched on the *output*: [`LiteralAutomaton`] hands out automaton states, which the
-//! caller keeps for each byte it has written, so that after a deletion matching goes on from the
-//! state before the deleted bytes.
+//! Patterns match on the *output*. The caller keeps a state of [`LiteralAutomaton`] for each byte
+//! it has written. After a deletion, it goes on from the state before the deleted bytes.
 
 use std::sync::Arc;
 
@@ -22,15 +21,15 @@ use crate::pattern::{Pattern, Search};
 use crate::rule::{Rule, RuleNo};
 use crate::transform::{ByteSet, Transform};
 
-/// Automata one slot may run: literals with and without case, and one regular expression. An open
-/// field remembers the state of each. Expressions past it are run on whole fields only.
+/// Automata that one slot may run: literals with case, literals without case, and one regular
+/// expression. An open field keeps the state of each. Further expressions run on whole fields only.
 pub const AUTOMATA_MAX: usize = 3;
 
-/// Streamable rules with a condition that one slot's program takes in: a bit each in an open
-/// field's state. The rest run on whole fields only.
+/// Streamable rules with a condition in one slot's program: a bit each in the state of an open
+/// field. Further rules run on whole fields only.
 pub const CONDITIONAL_RULES_MAX: usize = 32;
 
-/// Longest match that is looked for across pieces of a field.
+/// The longest match that is looked for across pieces of a field.
 pub const PARTIAL_MATCH_BYTES_MAX: u32 = 4096;
 
 /// See the module.
@@ -38,13 +37,13 @@ pub const PARTIAL_MATCH_BYTES_MAX: u32 = 4096;
 pub struct Program {
     /// The masks without a condition, composed.
     pub masks: Option<Box<MaskTable>>,
-    /// The shortest truncation without a condition, and whose it is.
+    /// The shortest truncation without a condition, and its rule.
     pub truncate: Option<(usize, RuleNo)>,
-    /// The first rule that cuts at a match: whose the bytes after a cut are.
+    /// The first rule that cuts at a match: it counts the bytes behind a cut.
     pub first_cut: Option<RuleNo>,
     /// In the order they run.
     pub automata: Box<[Automaton]>,
-    /// Rules with a condition; their place is their bit in an active set.
+    /// Rules with a condition. Their position is their bit in an active set.
     pub conditional: Box<[RuleNo]>,
 }
 
@@ -63,7 +62,7 @@ pub enum Automaton {
     Literals(Box<LiteralAutomaton>),
     /// One regular expression.
     Regex {
-        /// Whose.
+        /// Its rule.
         owner: Owner,
         /// Forward and reverse automata.
         regex: Arc<Regex>,
@@ -74,7 +73,7 @@ pub enum Automaton {
     },
 }
 
-/// Whose a pattern is.
+/// The rule of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// The rule.
@@ -95,10 +94,10 @@ impl Owner {
 pub struct LiteralAutomaton {
     automaton: NFA,
     start: StateID,
-    /// The same literals behind a prefilter, to learn quickly that there is none.
+    /// The same literals behind a prefilter, to rule out a value quickly.
     quick: AhoCorasick,
-    /// By state: how many of the last bytes may be the beginning of a literal. `NO_STATE` where
-    /// there is no such state.
+    /// By state: how many of the last bytes may be the beginning of a literal. `NO_STATE` where no
+    /// state has this number.
     depth: Box<[u16]>,
     owners: Box<[Owner]>,
 }
@@ -147,7 +146,7 @@ impl StreamedRules {
     }
 }
 
-/// What it looks for, if anything, is short enough to be looked for across pieces.
+/// Whether its pattern, if it has one, is short enough to be looked for across pieces.
 fn is_short(transform: &Transform) -> bool {
     transform.pattern().is_none_or(|pattern| {
         pattern.match_bytes_max.is_some_and(|longest| longest <= PARTIAL_MATCH_BYTES_MAX)
@@ -174,7 +173,7 @@ impl Program {
         Some(parts.fuse())
     }
 
-    /// The program of one rule that the slot's program has no room for. It is run where the rule's
+    /// The program of one rule for which the slot's program has no room. It runs where the rule's
     /// condition holds.
     pub(super) fn of_rule(no: RuleNo, rule: &Rule) -> Option<Self> {
         (rule.transform.streams() && is_short(&rule.transform)).then(|| {
@@ -184,7 +183,7 @@ impl Program {
         })
     }
 
-    /// It does nothing but shorten values, and all of them.
+    /// Whether it only truncates, and always.
     pub(super) fn only_cuts(&self) -> bool {
         self.masks.is_none() && self.automata.is_empty() && self.conditional.is_empty()
     }
@@ -218,8 +217,8 @@ impl ProgramParts {
         bit
     }
 
-    /// Adds the work of a rule; without a bit it has no condition. Masks and truncations with a
-    /// condition are found by their bit when the program runs.
+    /// Adds a rule's work; without a bit the rule has no condition. A running program finds
+    /// conditional masks and truncations by their bit.
     fn add(&mut self, rule: RuleNo, transform: &Transform, bit: Option<u8>) {
         match (transform, bit) {
             (Transform::Mask { set, with }, None) => {
@@ -366,7 +365,7 @@ impl LiteralAutomaton {
         LiteralState(self.start)
     }
 
-    /// A kept state; the start for a number that is none of this automaton's.
+    /// The state of a kept number. A number of no state gives the start.
     pub fn state(&self, number: u32) -> LiteralState {
         let at = index(number);
         let known = self.depth.get(at).is_some_and(|&depth| depth != NO_STATE);

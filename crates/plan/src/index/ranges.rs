@@ -1,8 +1,8 @@
-//! Whether any byte of a set is there: many bytes at a time.
+//! Whether a value has any byte of a set: many bytes at a time.
 //!
 //! Holds:     a set as a few ranges of byte values.
-//! Promises:  the answer of [`ByteSet::contains`] for every byte, which is what it falls back to.
-//! Never:     says where.
+//! Promises:  answers as [`ByteSet::contains`] would for every byte, and falls back to it.
+//! Never:     tells where the byte is.
 
 use crate::transform::ByteSet;
 
@@ -12,7 +12,7 @@ const BLOCK_BYTES: usize = 32;
 /// More ranges than these cost more than a look at every byte.
 const RANGES_MAX: usize = 8;
 
-/// A set, in the form it is looked for.
+/// A set, in the form that is searched for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ByteRanges {
     set: ByteSet,
@@ -20,8 +20,8 @@ pub(super) struct ByteRanges {
     ranges: Box<[ByteRange]>,
 }
 
-/// The first of a range, and how many more there are; for every byte of a step, so that vector code
-/// need not make copies.
+/// The first byte of a range, and how many more it has; once for every byte of a step, so that
+/// vector code needs no copies.
 #[derive(Clone, Debug)]
 struct ByteRange {
     low: [u8; BLOCK_BYTES],
@@ -80,7 +80,7 @@ impl ByteRanges {
     /// Written so that the compiler makes vector code of it.
     #[inline]
     fn any_in_block(&self, block: &[u8; BLOCK_BYTES]) -> bool {
-        // By how much each byte is past the nearest range.
+        // The distance of each byte from the nearest range.
         let mut past = [u8::MAX; BLOCK_BYTES];
         for ByteRange { low, span } in &self.ranges {
             for (((past, byte), low), span) in past.iter_mut().zip(block).zip(low).zip(span) {

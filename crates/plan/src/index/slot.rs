@@ -1,8 +1,8 @@
-//! What waits for one slot.
+//! The rules that wait for one slot.
 //!
-//! Holds:     by kind of precondition a sorted list or an automaton, and the slot's program.
-//! Promises:  a value that is not watched concerns no rule that waits for the slot, and its program
-//!            leaves it alone.
+//! Holds:     a sorted list or an automaton for each kind of precondition, and the slot's program.
+//! Promises:  a value outside the watched ranges concerns no rule that waits for the slot, and its
+//!            program leaves the value alone.
 //! Never:     evaluates a condition.
 
 use stage::position::index;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use proto::{HeaderFieldPrefilter, Span, WatchedRanges};
 use regex_automata::dfa::regex::Regex;
 
-use super::byte_hints::ByteHints;
+use super::byte_hints::SlotByteHints;
 use super::candidates::Candidates;
 use super::end_bytes::EndByteRules;
 use super::literal_set::{LiteralSet, Waiter, are_rare, rare_bytes};
@@ -26,15 +26,14 @@ use crate::transform::ByteSet;
 /// See the module.
 #[derive(Debug, Default)]
 pub struct SlotIndex {
-    /// The values that get past some precondition, or that the program without conditions may
-    /// change.
+    /// The values that fulfil some precondition, or that the unconditional program may change.
     watched: WatchedRanges,
-    /// The same in a unit that has none of [`SlotIndex::rare`].
+    /// The same for a unit without any byte of [`SlotIndex::rare`].
     watched_in_plain: WatchedRanges,
-    /// The same, but for the values whose first byte some rule waits for.
+    /// The same without the values whose first byte some rule waits for.
     watched_without_first: WatchedRanges,
-    /// Every literal that is waited for has one of these bytes, the masks change no others, and no
-    /// other single byte is waited for. Empty: they may lack any.
+    /// Each literal that some rule waits for has one of these bytes, masks change only these, and
+    /// no rule waits for any other single byte. Empty: there is no such set.
     rare: ByteSet,
     present: Box<[RuleNo]>,
     /// Ascending: the slot occurs more often in the unit.
@@ -49,7 +48,7 @@ pub struct SlotIndex {
     below: Box<[(u64, RuleNo)]>,
     /// Ascending.
     bytes: Box<[(Box<[u8]>, RuleNo)]>,
-    /// The same, to tell that a value is none of them.
+    /// The same, to rule out most values quickly.
     value_filter: ValueFilter,
     first: EndByteRules,
     last: EndByteRules,
@@ -61,26 +60,26 @@ pub struct SlotIndex {
     program: Option<Box<Program>>,
     /// What the program may change: bytes of its masks.
     masked: ByteRanges,
-    /// Whatever the value, the program may change it.
+    /// The program may change any value.
     program_always: bool,
     /// Some rule waits for what [`SlotIndex::look_up_more`] looks up.
     has_more: bool,
     /// There are literals or masks.
     has_text: bool,
-    /// Where what is looked for in values can be seen from.
-    byte_hints: ByteHints,
+    /// The bytes by which the searched text can be seen.
+    byte_hints: SlotByteHints,
     /// `rare` is not empty.
     covered: bool,
     /// Rules that work on this slot and need it whole, in rule order.
     whole: Box<[RuleNo]>,
-    /// Of these the streamable ones, which the slot's program has no room for, and a program for
+    /// Of these the streamable rules, for which the slot's program has no room, and a program for
     /// each.
     apart: Box<[(RuleNo, Program)]>,
-    /// Rules that wait for this slot and are none of its program.
+    /// Rules that wait for this slot and are not in its program.
     waiting: Box<[RuleNo]>,
 }
 
-/// By what, besides its length and its number, a value is told to concern a rule.
+/// How a value can concern a rule, besides its length and its number.
 #[derive(Clone, Copy)]
 struct ValueTraits {
     /// By its first or its last byte.
@@ -90,7 +89,7 @@ struct ValueTraits {
 }
 
 impl SlotIndex {
-    /// `marks`: those of the slots before.
+    /// `marks`: the number of marks of the slots before.
     pub(super) fn new(
         atoms: Vec<(AtomKind, RuleNo)>,
         whole: Vec<RuleNo>,
@@ -122,7 +121,7 @@ impl SlotIndex {
         {
             slot.rare = rare.union(&masked).union(&any_byte);
         }
-        slot.byte_hints = ByteHints::of(&literals, &masked.union(&any_byte));
+        slot.byte_hints = SlotByteHints::of(&literals, &masked.union(&any_byte));
         let rules: Vec<RuleNo> = literals
             .iter()
             .filter_map(|(_, waits)| match waits {
@@ -133,7 +132,7 @@ impl SlotIndex {
         let wanted = !literals.is_empty();
         slot.literals = LiteralSet::new(literals, marks);
         if wanted && slot.literals.is_none() {
-            // An automaton that could not be built filters nothing.
+            // Without its automaton, a literal rules nothing out.
             slot.present = slot.present.iter().copied().chain(rules).collect();
             slot.program_always = slot.program.is_some();
         }
@@ -154,7 +153,7 @@ impl SlotIndex {
         slot
     }
 
-    /// Enters what rules wait for; the literals among it.
+    /// Enters what rules wait for. Answers the literals among it.
     fn enter(&mut self, atoms: Vec<(AtomKind, RuleNo)>) -> Vec<(Box<[u8]>, Waiter)> {
         let mut present = Vec::new();
         let mut more = Vec::new();
@@ -171,7 +170,7 @@ impl SlotIndex {
         for (kind, rule) in atoms {
             match kind {
                 AtomKind::Present => present.push(rule),
-                // The index keeps it: it is of the unit, not of a value.
+                // It is a property of the unit, so the index keeps it.
                 AtomKind::Lacks(_) => {}
                 AtomKind::MoreThan(than) => more.push((than, rule)),
                 AtomKind::LongerThan(than) => longer.push((than, rule)),
@@ -217,8 +216,8 @@ impl SlotIndex {
         literals
     }
 
-    /// Fuses the slot's streamable rules; what those without a condition look for is looked for
-    /// here too.
+    /// Fuses the slot's streamable rules. The literals of those without a condition are added to
+    /// the others.
     fn enter_program(
         &mut self,
         streamed: &StreamedRules,
@@ -235,7 +234,7 @@ impl SlotIndex {
         }
     }
 
-    /// Takes it that any value may concern the program.
+    /// Lets the program run on any value.
     pub(super) fn open_program(&mut self) {
         self.program_always = self.program.is_some();
         self.watched = self.watched_values(false);
@@ -243,17 +242,17 @@ impl SlotIndex {
         self.watched_without_first = self.watched.clone();
     }
 
-    /// Marks it takes in a [`Candidates`].
+    /// The number of marks it needs in a [`Candidates`].
     pub(super) fn marks(&self) -> usize {
         self.literals.as_ref().map_or(0, LiteralSet::marks)
     }
 
-    /// See [`SlotIndex::watches_in`].
+    /// See [`SlotIndex::is_watched_in`].
     pub(super) fn rare(&self) -> ByteSet {
         self.rare
     }
 
-    /// Some rule waits for a number of occurrences.
+    /// Whether some rule waits for a number of occurrences.
     pub(super) fn counts(&self) -> bool {
         !self.more.is_empty()
     }
@@ -286,8 +285,8 @@ impl SlotIndex {
         &self.whole
     }
 
-    /// Rules that wait for this slot, but those of its program: for a value that is not complete,
-    /// the only ones that can be told not to concern it are those whose condition says so.
+    /// Rules that wait for this slot, without those of its program. All of them are candidates for
+    /// a value that is not complete: only their conditions can rule them out.
     pub fn waiting(&self) -> &[RuleNo] {
         &self.waiting
     }
@@ -298,20 +297,20 @@ impl SlotIndex {
         self.apart.get(at).map(|(_, program)| program)
     }
 
-    /// Some rule changes fields of this slot.
+    /// Whether some rule changes fields of this slot.
     pub fn is_target(&self) -> bool {
         self.program.is_some() || !self.whole.is_empty()
     }
 
-    /// All that becomes of a value is that so many bytes of it are left, whatever else there is.
+    /// The bytes that stay of a value, if its rules do nothing but truncate it.
     fn only_cut(&self) -> Option<usize> {
         let program = self.program.as_ref().filter(|program| program.only_cuts())?;
         let (to, _) = program.truncate?;
         (self.waiting.is_empty() && self.whole.is_empty()).then_some(to)
     }
 
-    /// What gets past some precondition, or the program may change; in a unit without a rare byte
-    /// (`plain`), or in any.
+    /// The values that fulfil some precondition, or that the program may change: in a unit without
+    /// rare bytes (`plain`), or in any unit.
     fn watched_values(&self, plain: bool) -> WatchedRanges {
         let ends = !self.first.is_empty() || !self.last.is_empty();
         self.watched_values_by(ValueTraits { ends, text: !plain })
@@ -345,14 +344,14 @@ impl SlotIndex {
         WatchedRanges::new(&lengths, &numbers).from_occurrences(more)
     }
 
-    /// The least number of occurrences some rule waits for, less one.
+    /// The least number of occurrences that some rule waits for, less one.
     #[inline]
     pub fn least_count(&self) -> usize {
         self.more.first().map_or(usize::MAX, |&(than, _)| than)
     }
 
-    /// Adds the rules that wait for so many occurrences of the slot in one unit; where more may
-    /// follow (`open`), all that count them.
+    /// Adds the rules that wait for this many occurrences of the slot in one unit. Where more may
+    /// follow (`open`), adds all that count them.
     pub fn look_up_count(&self, occurrences: usize, open: bool, out: &mut Candidates) {
         let reached = |&&(than, _): &&(usize, RuleNo)| occurrences > than || open;
         for &(_, rule) in self.more.iter().take_while(reached) {
@@ -361,23 +360,23 @@ impl SlotIndex {
     }
 
     /// Whether an occurrence of this many bytes and with this number may concern any rule: one
-    /// load. What is not watched adds no candidate, and the program without conditions leaves it
+    /// load. A value that is not watched adds no candidate, and the unconditional program leaves it
     /// alone.
     #[inline]
-    pub fn watches(&self, bytes: usize, number: Option<u64>) -> bool {
-        self.watches_in(false, bytes, number)
+    pub fn is_watched(&self, bytes: usize, number: Option<u64>) -> bool {
+        self.is_watched_in(false, bytes, number)
     }
 
-    /// The same of a value at `at` of a plain unit, without a number.
+    /// The same for a value at `at` of a plain unit, without a number.
     #[inline]
-    pub fn watches_in_plain(&self, unit: &[u8], at: Span) -> bool {
+    pub fn is_watched_in_plain(&self, unit: &[u8], at: Span) -> bool {
         self.watched_without_first.length(index(at.len()))
             || (!self.first.is_empty() && self.first.waits_for(at.of(unit).first()))
     }
 
-    /// The same of an occurrence in a unit that is plain or not: see [`super::Index::is_plain`].
+    /// The same for an occurrence in a unit that is plain or not: see [`super::Index::is_plain`].
     #[inline]
-    pub fn watches_in(&self, plain: bool, bytes: usize, number: Option<u64>) -> bool {
+    pub fn is_watched_in(&self, plain: bool, bytes: usize, number: Option<u64>) -> bool {
         let watch = if plain { &self.watched_in_plain } else { &self.watched };
         match number {
             Some(number) => watch.number(bytes, number),
@@ -385,11 +384,11 @@ impl SlotIndex {
         }
     }
 
-    /// Adds the rules that an occurrence with this value may concern. Whether the program without
-    /// conditions may change it.
+    /// Adds the rules that an occurrence with this value may concern. Answers whether the
+    /// unconditional program may change it.
     #[inline]
     pub fn look_up(&self, value: &[u8], number: Option<u64>, out: &mut Candidates) -> bool {
-        self.watches(value.len(), number) && self.look_up_watched(false, value, number, out)
+        self.is_watched(value.len(), number) && self.look_up_watched(false, value, number, out)
     }
 
     /// The same for a value that is watched, in a unit that is plain or not.

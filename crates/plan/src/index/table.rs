@@ -1,9 +1,9 @@
 //! An automaton of few literals as one table: every transition is one load.
 //!
-//! Holds:     by state and class of byte the next state; states that end a literal have the highest
-//!            numbers.
-//! Promises:  finds what the automaton it was made of finds, overlapping literals included.
-//! Never:     is made of so many literals that its table would not fit a core's caches.
+//! Holds:     the next state for each state and class of bytes; states that end a literal have the
+//!            highest numbers.
+//! Promises:  finds the same literals as the automaton it was made of, overlapping ones included.
+//! Never:     has so many literals that its table would not fit a core's caches.
 
 use core::ops::Range;
 use stage::position::index;
@@ -19,7 +19,7 @@ use crate::transform::ByteSet;
 #[derive(Debug)]
 pub(super) struct TransitionTable {
     classes: [u8; 256],
-    /// By the number of a state (a multiple of how many classes there are) plus a class.
+    /// By the number of a state (a multiple of the number of classes) plus a class.
     next: Box<[u32]>,
     start: u32,
     /// The lowest state that ends a literal.
@@ -45,7 +45,7 @@ impl TransitionTable {
         let (ends, others): (Vec<_>, Vec<_>) =
             states.into_iter().partition(|&state| automaton.is_match(state));
         let stride = u32::try_from(bytes.len()).ok()?;
-        // The start is the first of all, and ends nothing: no literal is empty.
+        // The start comes first and ends nothing: no literal is empty.
         let mut numbers: HashMap<StateID, u32> = HashMap::new();
         for (&state, number) in others.iter().chain(&ends).zip(0_u32..) {
             numbers.insert(state, number.checked_mul(stride)?);
@@ -77,7 +77,7 @@ impl TransitionTable {
         self.shortest
     }
 
-    /// Hands every literal that ends in `value` to `found`, with where it stands.
+    /// Calls `found` with every literal in `value` and its position.
     pub(super) fn run(&self, value: &[u8], mut found: impl FnMut(usize, Range<usize>)) {
         let mut state = self.start;
         let mut end = 0_usize;
@@ -95,8 +95,8 @@ impl TransitionTable {
         }
     }
 
-    /// Goes on to the next end of a literal; a state that is none if there is none. Apart, so that
-    /// all it needs stays in registers.
+    /// Goes on to the next end of a literal; answers a state that ends none if there is no more. A
+    /// function of its own, so that all it needs stays in registers.
     #[inline(never)]
     fn advance(&self, mut state: u32, bytes: &[u8]) -> (u32, usize) {
         let Self { classes, next, first_end, .. } = self;
@@ -119,8 +119,8 @@ impl TransitionTable {
     }
 }
 
-/// The class of every byte, and a byte of every class: one for each byte that a literal has, case
-/// aside, and one for the others.
+/// The class of every byte, and one byte of every class. Each byte of a literal has a class, case
+/// aside; all other bytes share one.
 fn classes(literals: &[Box<[u8]>]) -> ([u8; 256], Vec<u8>) {
     let mut used = ByteSet::new();
     literals.iter().flatten().for_each(|byte| used.insert(byte.to_ascii_lowercase()));
@@ -145,7 +145,7 @@ fn classes(literals: &[Box<[u8]>]) -> ([u8; 256], Vec<u8>) {
     (classes, bytes)
 }
 
-/// All states that some text leads to.
+/// All states that some text reaches.
 fn states(automaton: &DFA, start: StateID, bytes: &[u8]) -> Vec<StateID> {
     let mut states = vec![start];
     let mut known: std::collections::HashSet<StateID> = states.iter().copied().collect();

@@ -209,7 +209,7 @@ fn ten_thousand_modules_probe_as_few_cells_as_one() {
     }
 }
 
-/// So that a glance at the ports stops at them, also where no module is of UDP; but no module is
+/// So that the prefilter stops at them, also where no module is of UDP; but no module is
 /// found there.
 #[test]
 fn tunnel_ports_are_named_and_nobodys() {

@@ -27,7 +27,7 @@ impl Precondition {
         }
     }
 
-    /// What must not hold says little about what is there.
+    /// The negation of a test tells little about what is there.
     fn of_negation(condition: &Condition) -> Self {
         match condition {
             Condition::Not(not) => Self::of_condition(not),
@@ -41,8 +41,8 @@ impl Precondition {
         }
     }
 
-    /// Where this precondition is that a field is there, and `condition` is that another one does
-    /// not begin with a byte: that it begins with another, or is not there.
+    /// Where this precondition says that a field is there, and `condition` says that another field
+    /// does not begin with a byte: the other field begins with another byte, or is not there.
     fn unless(&self, condition: &Condition) -> Self {
         let Self::Any(atoms) = self else { return Self::Unknown };
         let [Atom { slot, kind: AtomKind::Present }] = &atoms[..] else { return Self::Unknown };
@@ -85,7 +85,7 @@ impl Precondition {
                 }
                 _ => {
                     let both = Self::of_operand(left).better(Self::of_operand(right));
-                    // What is greater than a number is not 0.
+                    // A number that is greater than another is not 0.
                     both.better(match compare {
                         Compare::Greater => Self::of_comparison(left, Compare::Greater, 0),
                         Compare::Less => Self::of_comparison(right, Compare::Greater, 0),
@@ -139,7 +139,7 @@ impl Precondition {
                 let _ = slot;
                 Self::Unknown
             }
-            // Those in reach of a rule's element are no more than those of the unit.
+            // Those in reach of a rule's element are at most those of the unit.
             Operand::Count(slot) => {
                 let than = match compare {
                     Compare::Greater => constant,

@@ -1,5 +1,5 @@
-//! How many messages get past a precondition: a guess at ordinary traffic, by which the better of
-//! two is chosen.
+//! Estimates how many messages of ordinary traffic fulfil a precondition, so that the better of two
+//! can be chosen.
 
 use super::{AtomKind, LiteralAtom, LiteralPlace};
 
@@ -9,7 +9,7 @@ impl AtomKind {
             Self::Contains(literal) => literal.weight(),
             Self::Matches { required, .. } if required.is_empty() => 40,
             Self::Matches { required, .. } => {
-                // That it matches says more than that its literal is there.
+                // A match tells more than one of its literals.
                 let each = required.iter().map(|literal| literal_weight(literal));
                 each.fold(0, usize::saturating_add).saturating_sub(1).min(40)
             }
@@ -21,12 +21,12 @@ impl AtomKind {
             },
             Self::MoreThan(_) => 32,
             Self::BytesEqual(_) => 48,
-            // Letters, digits and the like are everywhere.
+            // Letters and digits are everywhere.
             Self::AnyByte(set) if set.iter().any(|byte| byte.is_ascii_alphanumeric()) => 255,
             Self::AnyByte(_) => 110,
             Self::First { set, .. } | Self::Last { set, .. } => set.len().saturating_mul(4).min(60),
-            // Most flags are clear and most counts are 0, so that it tells less than the presence
-            // of a rule's target.
+            // Most flags are clear and most counts are 0. That tells less than the presence of a
+            // rule's target.
             Self::NumberEqual(0) => 320,
             Self::NumberEqual(_) => 64,
             Self::NumberAbove(_) | Self::NumberBelow(_) => 96,
