@@ -237,29 +237,33 @@ impl StreamRun<'_> {
         before: &Snapshot,
     ) -> ControlFlow<StreamResult, usize> {
         let UnitInput { at, view, rest, .. } = unit;
-        match end {
+        let result = match end {
             UnitEnd::Decided(bytes) => {
                 self.piece_bytes = PIECE_BYTES;
                 self.flush_pending = false;
                 return ControlFlow::Continue(at.saturating_add(bytes));
             }
-            UnitEnd::Finished => {
-                return ControlFlow::Break(self.finished(at.saturating_add(rest.len())));
-            }
-            UnitEnd::Close => return ControlFlow::Break(self.close(at)),
-            UnitEnd::Pending | UnitEnd::Full | UnitEnd::AwaitsResponses => self.restore(before),
-        }
-        ControlFlow::Break(match end {
-            UnitEnd::Full => self.done(at, Next::Inspect),
-            UnitEnd::AwaitsResponses => self.done(at, Next::Hold(HoldKind::Answers)),
-            _ if view.input.len() < rest.len() => {
+            UnitEnd::Pending if view.input.len() < rest.len() => {
                 // The piece was too short to tell. One that cannot get longer has to go on.
+                self.restore(before);
                 self.flush_pending = self.piece_bytes >= rest.len();
                 self.piece_bytes = self.piece_bytes.saturating_mul(4);
                 return ControlFlow::Continue(at);
             }
-            _ => self.done(at, Next::Hold(HoldKind::PartialMatch)),
-        })
+            UnitEnd::Pending => self.undone(at, Next::Hold(HoldKind::PartialMatch), before),
+            UnitEnd::Full => self.undone(at, Next::Inspect, before),
+            UnitEnd::AwaitsResponses => self.undone(at, Next::Hold(HoldKind::Answers), before),
+            UnitEnd::Finished => self.finished(at.saturating_add(rest.len())),
+            UnitEnd::Close => self.close(at),
+        };
+        ControlFlow::Break(result)
+    }
+
+    /// The result of a call whose last unit has to be seen again.
+    #[inline(always)]
+    fn undone(&mut self, decided: usize, next: Next, before: &Snapshot) -> StreamResult {
+        self.restore(before);
+        self.done(decided, next)
     }
 
     fn bound(&self) -> usize {
