@@ -1,4 +1,5 @@
-//! Holds a configuration's tree against the rows: unknown, old and missing keys, numbers out of range, odd words and forms.
+//! Compares a configuration's tree with the rows: unknown, old and missing keys, numbers out of
+//! range, odd words and forms.
 
 use patch::yaml::{Node, NodeValue};
 use patch::{Place, nearest};
@@ -6,7 +7,8 @@ use patch::{Place, nearest};
 use crate::keys::{ConfigKey, KeyKind, KeyWord, TextForm, shown};
 use crate::problems::Problems;
 
-/// Reports everything that the rows forbid, and gives old keys their new names. False where a required key is missing.
+/// Reports everything that the rows forbid, and gives old keys their new names. False where a
+/// required key is missing.
 pub(crate) fn audit(
     root: &mut Node,
     keys: &'static [ConfigKey],
@@ -32,7 +34,8 @@ impl Audit<'_, '_> {
             let NodeValue::Scalar(text, _) = &mut name.value else { continue };
             if let Some(key) = keys.iter().find(|key| key.formerly == Some(text)) {
                 let message = format!(
-                    "`{}` is now called `{}`; write `{}: {}`. The next release refuses the old name",
+                    "`{}` is now called `{}`; write `{}: {}`. The next release refuses the old \
+                     name",
                     join(path, text),
                     join(path, key.name),
                     key.name,

@@ -23,7 +23,7 @@ pub struct Config {
     pub bridges: Vec<[usize; 2]>,
     /// The patch files of each server group, sorted.
     pub patch_files: Vec<Vec<PathBuf>>,
-    /// What the operator should change although it is still read.
+    /// Old keys in the file, one line each.
     pub warnings: Vec<String>,
 }
 
@@ -64,8 +64,8 @@ impl Config {
         folder.join(&self.settings.control.socket)
     }
 
-    /// Takes from `new` the values that a reload takes up. The others stay those that the running appliance was started
-    /// with.
+    /// Takes from `new` the values that a reload takes up. The others stay: the running appliance
+    /// was started with them.
     pub fn take_up(&mut self, new: Self) {
         self.settings.take_up(&new.settings);
         self.patch_files = new.patch_files;

@@ -1,4 +1,5 @@
-//! The configuration written back as YAML: with every default, and for the sample with the rows' texts beside.
+//! The configuration written back as YAML with every default; for the sample, with the rows' texts
+//! as comments.
 
 use anyhow::{Context as _, Result};
 use patch::{Diagnostic, SourceFile};
@@ -26,7 +27,7 @@ impl Config {
     }
 }
 
-/// The sample configuration made of `text`, which names its values: every key, each under its row's text.
+/// The sample configuration with the values of `text`: every key, each under its row's text.
 pub fn sample(text: &str) -> Result<String, Vec<Diagnostic>> {
     let file = SourceFile::new("sample", text);
     let mut problems = Problems::of(&file);

@@ -40,7 +40,8 @@ impl From<PortDevice> for String {
 impl TryFrom<String> for PortDevice {
     type Error = Malformed;
 
-    /// PCI addresses are `domain:bus:device.function` in hexadecimal. Virtual devices begin with their driver's name.
+    /// PCI addresses are `domain:bus:device.function` in hexadecimal. Virtual devices begin with
+    /// their driver's name.
     fn try_from(text: String) -> Result<Self, Malformed> {
         let name = text.trim();
         if is_pci_address(name) {
@@ -51,8 +52,8 @@ impl TryFrom<String> for PortDevice {
         }
         Err(Malformed {
             message: format!("`{name}` is neither a PCI address nor a DPDK virtual device"),
-            help: "write a PCI address (`0000:3b:00.0`, see `lspci -D`) or a virtual device (`net_tap0,iface=lan`, \
-                   `net_af_packet0,iface=eth1`, `net_af_xdp0,iface=eth1`)"
+            help: "write a PCI address (`0000:3b:00.0`, see `lspci -D`) or a virtual device \
+                   (`net_tap0,iface=lan`, `net_af_packet0,iface=eth1`, `net_af_xdp0,iface=eth1`)"
                 .to_owned(),
         })
     }
@@ -169,7 +170,8 @@ impl TryFrom<String> for FilePermissions {
             .map(Self)
             .ok_or_else(|| Malformed {
                 message: format!("`{text}` are no file permissions"),
-                help: "write octal digits, as in `\"0660\"`: owner and group may talk to the appliance"
+                help: "write octal digits, as in `\"0660\"`: owner and group may talk to the \
+                       appliance"
                     .to_owned(),
             })
     }

@@ -24,7 +24,8 @@ pub(crate) fn check_groups(settings: &Settings, problems: &mut Problems<'_>) {
     }
 }
 
-/// The files of a group's patches, sorted. Its entries are files, folders (all `.yaml` and `.yml` below) and globs.
+/// The files of a group's patches, sorted. Its entries are files, folders (all `.yaml` and `.yml`
+/// below) and globs.
 pub(crate) fn patch_files(
     group: &GroupSettings,
     folder: &Path,

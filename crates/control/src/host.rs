@@ -16,8 +16,8 @@ pub fn problems_here(config: &Config) -> Vec<String> {
         && free_hugepages_mib() < u64::from(config.settings.eal.memory_mib)
     {
         found.push(format!(
-            "eal.hugepages: {} MiB of hugepages are free, {} are wanted; reserve them (deploy/prepare-host.sh --hugepages N) \
-             or set `hugepages: false`",
+            "eal.hugepages: {} MiB of hugepages are free, {} are wanted; reserve them \
+             (deploy/prepare-host.sh --hugepages N) or set `hugepages: false`",
             free_hugepages_mib(),
             config.settings.eal.memory_mib
         ));

@@ -1,8 +1,9 @@
 //! A key of the configuration is one row of `settings.rs`.
 //!
-//! Holds:     [`ConfigKey`] (a row), [`KeyKind`] (how its value is written), and the macro `keys!`, which makes of rows
-//!            the struct that serde fills, its defaults, and the table.
-//! Promises:  the reader, the JSON Schema, the manual, the sample and the diagnostics see the same rows.
+//! Holds:     [`ConfigKey`] (a row), [`KeyKind`] (how its value is written), and the macro `keys!`.
+//!            It makes of rows the struct that serde fills, its defaults, and the table.
+//! Promises:  the reader, the JSON Schema, the manual, the sample and the diagnostics see the same
+//!            rows.
 //! Never:     knows a key by name.
 
 use std::collections::BTreeMap;
@@ -124,8 +125,9 @@ pub(crate) trait KeySection {
     fn take_up(&mut self, new: &Self);
 }
 
-/// A struct with a field for each row: `name: type [range, unit] = default, applies, text, formerly old;`. The brackets
-/// belong to numbers. A row without a default is a required key.
+/// A struct with a field for each row:
+/// `name: type [range, unit] = default, applies, text, formerly old;`. Numbers have the brackets. A
+/// row without a default is a required key.
 macro_rules! keys {
     (
         $(#[$attribute:meta])*
@@ -176,7 +178,11 @@ macro_rules! keys {
     (@option $old:literal) => { Some($old) };
     (@range) => { None };
     (@range $range:expr, $unit:literal) => {
-        Some($crate::keys::KeyRange { least: *($range).start(), most: *($range).end(), unit: $unit })
+        Some($crate::keys::KeyRange {
+            least: *($range).start(),
+            most: *($range).end(),
+            unit: $unit,
+        })
     };
     (@json $type:ty) => { None };
     (@json $type:ty, $default:expr) => {

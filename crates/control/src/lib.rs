@@ -1,8 +1,9 @@
 //! Appliance configuration, reload, control socket: the slow side of the box.
 //!
-//! Holds:     the rows of the configuration's keys ([`Settings`]), [`Config`] (checked), the loader that makes a plan of
-//!            it, the control socket.
-//! Promises:  bad input changes nothing that runs, and its message has file, line, column and what to write instead.
+//! Holds:     the rows of the configuration's keys ([`Settings`]), [`Config`] (checked), the loader
+//!            that makes a plan of it, the control socket.
+//! Promises:  bad input changes nothing that runs. Its message has file, line, column and the text
+//!            to write instead.
 //! Never:     touches a packet, or runs on a data-plane core.
 
 mod audit;

@@ -13,14 +13,15 @@ pub fn configuration_page() -> String {
     let mut page = "# Configuration\n".to_owned();
     paragraph(
         &mut page,
-        "`wirepatch run --config F` reads one YAML file. This page has every key: how its value is written, its range, \
-         its default, and when a running appliance takes a change up. Aliases and tags are not read.",
+        "`wirepatch run --config F` reads one YAML file. This page has every key: how its value is \
+         written, its range, its default, and when a running appliance takes a change up. Aliases \
+         and tags are not read.",
     );
     paragraph(
         &mut page,
-        "`wirepatch check --config F` finds unknown keys and values out of range, each with file, line and column. \
-         `wirepatch check --config F --effective` prints the configuration with every default filled in. \
-         `wirepatch schema config` prints the JSON Schema for editors. \
+        "`wirepatch check --config F` finds unknown keys and values out of range, each with file, \
+         line and column. `wirepatch check --config F --effective` prints the configuration with \
+         every default filled in. `wirepatch schema config` prints the JSON Schema for editors. \
          [deploy/wirepatch.yaml](../deploy/wirepatch.yaml) is a sample.",
     );
     page.push_str("\n## Top level\n");

@@ -31,7 +31,7 @@ pub(crate) fn check_ports(settings: &Settings, problems: &mut Problems<'_>) {
     }
 }
 
-/// The bridges as pairs of indices into `ports`. Every port is in exactly one, or there is a problem.
+/// The bridges as pairs of indices into `ports`. A port that is not in exactly one is a problem.
 pub(crate) fn bridges(settings: &Settings, problems: &mut Problems<'_>) -> Vec<[usize; 2]> {
     let mut taken = BTreeMap::new();
     let mut bridges = Vec::new();
@@ -80,7 +80,7 @@ fn bridge_end(
     if let Some(first) = taken.insert(port, end.place) {
         problems.add_pair(
             Spanned { place: end.place, value: format!("port `{}` is bridged twice", end.value) },
-            "put each port in one bridge: a frame that comes in on a port leaves on exactly one other",
+            "put each port in one bridge: its frames leave on exactly one other port",
             Spanned { place: first, value: "bridged here first" },
         );
     }
@@ -101,7 +101,8 @@ pub(crate) fn check_cpus(workers: &WorkerSettings, problems: &mut Problems<'_>) 
             last.place,
             format!("{} CPUs for {needed} busy lcores", workers.cpus.len()),
             format!(
-                "name {needed} CPUs (workers first, then those that receive and transmit), or lower `count`"
+                "name {needed} CPUs (workers first, then those that receive and transmit), or \
+                 lower `count`"
             ),
         );
     }

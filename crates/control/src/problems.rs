@@ -1,4 +1,4 @@
-//! What is wrong with one configuration file.
+//! Everything wrong with one configuration file.
 
 use std::collections::BTreeMap;
 

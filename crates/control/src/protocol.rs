@@ -1,4 +1,5 @@
-//! What `wirepatch ctl` and the appliance say to each other: one JSON object a line, one answer for each request.
+//! The language of `wirepatch ctl` and the appliance: one JSON object a line, one answer for each
+//! request.
 
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -14,7 +15,7 @@ pub(crate) const REQUEST_BYTES_MAX: u64 = 4_096;
 /// An answer lists at most every patch.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// What can be asked.
+/// A question to the appliance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
@@ -35,13 +36,13 @@ pub enum Request {
     },
 }
 
-/// What is answered.
+/// Its answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
-    /// Done, or told.
+    /// The request was carried out.
     Ok(serde_json::Value),
-    /// Refused; nothing was changed.
+    /// The request was refused, and nothing was changed.
     Error(String),
 }
 
@@ -49,7 +50,10 @@ pub enum Response {
 pub fn ask(socket: &Path, request: &Request) -> Result<Response> {
     let shown = socket.display();
     let mut stream = UnixStream::connect(socket).with_context(|| {
-        format!("no appliance answers on {shown}: is `wirepatch run` up, and `control.socket` this path? (--socket names another)")
+        format!(
+            "no appliance answers on {shown}: start `wirepatch run`, or name its \
+                 `control.socket` with --socket"
+        )
     })?;
     // A reload compiles and tests every patch before it answers.
     stream.set_read_timeout(Some(Duration::from_secs(300))).context("setting a time limit")?;

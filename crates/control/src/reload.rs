@@ -14,19 +14,20 @@ use crate::settings::Settings;
 /// Everything of a configuration that can change while the box runs.
 #[derive(Debug)]
 pub struct LoadedPlan {
-    /// Ready to be put in force.
+    /// Ready to become the active plan.
     pub plan: Plan,
-    /// What it was made of.
+    /// The patches it was made of.
     pub patches: Vec<Patch>,
-    /// What an operator should know although nothing is wrong.
+    /// Facts that an operator should know although nothing is wrong.
     pub warnings: Vec<String>,
 }
 
-/// Reads, compiles and proves the patch set of `config`, whole or not at all. `modes` are the modes that `ctl mode` has set;
-/// `prove` runs the patches' own test cases and says which failed. `now` is the wall clock, Unix seconds.
+/// Reads, compiles and proves the patch set of `config`, whole or not at all. `modes` are the modes
+/// that `ctl mode` has set. `prove` runs the patches' own test cases and reports those that fail.
+/// `now` is the wall clock, Unix seconds.
 ///
 /// # Errors
-/// Everything that stands in the way.
+/// Everything that is wrong with the patches.
 pub fn load_plan(
     config: &Config,
     modes: &BTreeMap<String, Mode>,
@@ -113,11 +114,15 @@ fn warnings_of(patches: &[Patch], now: i64) -> Vec<String> {
     let overdue = patches.iter().filter_map(|patch| {
         let days = now.checked_sub(patch.postpone_until?)?.checked_div(DAY_SECONDS)?;
         (days >= 0).then(|| {
-            format!("{}: the vendor's patch was postponed until {days} day(s) ago: install it, or set a new postpone_until", patch.name)
+            format!(
+                "{}: the vendor's patch was postponed until {days} day(s) ago: install it, or \
+                     set a new postpone_until",
+                patch.name
+            )
         })
     });
     let untested = patches.iter().filter(|patch| patch.tests.is_empty()).map(|patch| {
-        format!("{}: has no test cases, so nothing proves it before it is put in force", patch.name)
+        format!("{}: has no test cases, so nothing proves it: add `tests`", patch.name)
     });
     overdue.chain(untested).collect()
 }

@@ -27,7 +27,7 @@ pub struct ControlServer {
 }
 
 impl ControlServer {
-    /// Listens, and answers with `answer` on a thread of its own.
+    /// Listens on `path`, and answers with `answer` on a thread of its own.
     pub fn start(
         path: PathBuf,
         permissions: FilePermissions,
@@ -46,7 +46,7 @@ impl ControlServer {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         }
-        // Bind under another name first, so that nobody ever finds the socket with wider permissions than it should have.
+        // Bind under another name first, so that nobody finds the socket with too wide permissions.
         let draft = path.with_extension(format!("{}.new", std::process::id()));
         let listener = UnixListener::bind(&draft)
             .with_context(|| format!("listening on {}", draft.display()))?;

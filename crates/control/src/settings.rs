@@ -41,15 +41,16 @@ keys! {
         server_groups: Vec<GroupSettings>, Reload,
             "The servers behind the box and their patches.";
         limits: LimitSettings = LimitSettings::default(), Inside,
-            "Bounds of memory and state, each a worker's own. Each has a counter for when it is reached.";
+            "Bounds of memory and state, each a worker's own. Each has a counter for when it is \
+             reached.";
         fail_mode: Choice<FailMode> = Choice(FailMode::Open), Reload,
-            "Fate of traffic that finds no room (a full flow table) or whose rules cannot be decided (a bound is reached, \
-             a module panics).";
+            "Fate of traffic that finds no room (a full flow table) or whose rules cannot be \
+             decided (a bound is reached, a module panics).";
         midstream: Choice<Midstream> = Choice(LIMITS.midstream), Restart,
             "Fate of connections that are older than the appliance.";
         tunnels: Choice<Tunnels> = Choice(LIMITS.tunnels), Restart,
-            "Fate of packets in scope inside tunnels (MPLS, PPPoE, IP in IP, GRE, VXLAN, GENEVE): wirepatch cannot patch \
-             them there.";
+            "Fate of packets in scope inside tunnels (MPLS, PPPoE, IP in IP, GRE, VXLAN, GENEVE): \
+             wirepatch cannot patch them there.";
         metrics: MetricsSettings = MetricsSettings::default(), Inside,
             "Where Prometheus scrapes.";
         control: ControlSettings = ControlSettings::default(), Inside,
@@ -63,8 +64,8 @@ keys! {
     /// DPDK's environment abstraction layer.
     pub struct EalSettings {
         hugepages: bool = false, Restart,
-            "Use 2 MiB hugepages (`--in-memory`: no hugetlbfs mount needed). deploy/prepare-host.sh reserves them. \
-             `false` runs anywhere, slower.";
+            "Use 2 MiB hugepages (`--in-memory`: no hugetlbfs mount needed). \
+             deploy/prepare-host.sh reserves them. `false` runs anywhere, slower.";
         memory_mib: u32 [1..=u32::MAX, "MiB"] = 512, Restart,
             "Memory to take from the system.";
         pci: bool = false, Restart,
@@ -90,8 +91,8 @@ keys! {
         checksum_offload: bool = true, Restart,
             "Let the NIC compute checksums where it can.";
         trust_checksums: bool = false, Restart,
-            "Patch packets with a wrong TCP or UDP checksum too. For links that hand packets over before their \
-             checksums are computed (veth and other virtual links).";
+            "Patch packets with a wrong TCP or UDP checksum too. For links that hand packets over \
+             before their checksums are computed (veth and other virtual links).";
     }
 }
 
@@ -103,8 +104,8 @@ keys! {
         count: u16 [1..=65_535, "workers"] = 1, Restart,
             "How many workers.";
         cpus: Vec<Spanned<u16>> [0..=65_535, ""] = Vec::new(), Restart,
-            "CPUs to run on: workers first, then the receiving and transmitting lcores of `rings`. Empty: wirepatch \
-             chooses. Keep the kernel off them: `isolcpus=2,3 nohz_full=2,3`.";
+            "CPUs to run on: workers first, then the receiving and transmitting lcores of `rings`. \
+             Empty: wirepatch chooses. Keep the kernel off them: `isolcpus=2,3 nohz_full=2,3`.";
         sleep_when_idle: bool = true, Restart,
             "Let a core sleep when its ports are idle, some ten microseconds at a time.";
     }
@@ -134,13 +135,14 @@ keys! {
         hold_bytes: u32 [64..=patch::HOLD_BYTES_MAX, "bytes"] = patch::HOLD_BYTES_DEFAULT, Reload,
             "Bytes of one message part held back until its rules can be decided.";
         pattern_hold_ms: u32 [10..=60_000, "ms"] = LIMITS.flow.pattern_hold_ms, Restart,
-            "How long bytes that may begin a pattern are held back for those that would complete it.",
+            "How long bytes that may begin a pattern are held back for those that would complete \
+             it.",
             formerly "window_hold_ms";
         unit_hold_ms: u32 [100..=7_200_000, "ms"] = LIMITS.flow.unit_hold_ms, Restart,
             "How long part of a message is held back for its rest. Then the connection is reset.";
         idle_ms: u32 [OPEN_IDLE_MS..=1_209_600_000, "ms"] = LIMITS.flow.idle_ms, Restart,
-            "How long an open connection may be silent. Then it is reset at both ends. RFC 5382 section 5 demands at \
-             least 2 hours 4 minutes.";
+            "How long an open connection may be silent. Then it is reset at both ends. RFC 5382 \
+             section 5 demands at least 2 hours 4 minutes.";
         ahead_bytes: u32 [1_460..=WAITING_BYTES_MAX, "bytes"] = LIMITS.flow.ahead_bytes, Restart,
             "Bytes of one direction of a connection kept while a gap before them is open.";
         in_flight_bytes: u32 [131_072..=COPY_BYTES_MAX, "bytes"] = LIMITS.flow.in_flight_bytes,

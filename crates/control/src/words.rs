@@ -99,8 +99,8 @@ pub enum LogFormat {
 
 words! { Layout:
     RunToCompletion = "run_to_completion", "Each worker polls its own queues.";
-    Rings = "rings", "Receiving and transmitting lcores feed the workers through rings. For NICs that cannot keep \
-        both directions of a connection on one queue.";
+    Rings = "rings", "Receiving and transmitting lcores feed the workers through rings. For NICs \
+                      that cannot keep both directions of a connection on one queue.";
 }
 
 words! { LogLevel:
@@ -127,14 +127,14 @@ words! { plan::FailMode:
 
 words! { datapath::Midstream:
     Pass = "pass", "They go on, and are not patched.";
-    PickUp = "pick_up", "They are patched from their next segment on. The first bytes each way are taken for the \
-        beginning of a message.";
+    PickUp = "pick_up", "They are patched from their next segment on. The first bytes each way are \
+                         taken for the beginning of a message.";
     Reset = "reset", "Both ends are reset, and begin again.";
 }
 
 words! { datapath::Tunnels:
-    Drop = "drop", "They are dropped, so that nobody reaches a server past its patches. A group that observes passes \
-        them.";
+    Drop = "drop", "They are dropped, so that nobody reaches a server past its patches. A group \
+                    that observes passes them.";
     Pass = "pass", "They go on, and are not patched.";
 }
 

@@ -27,7 +27,7 @@ fn check(text: &str) -> Result<Config, Vec<Diagnostic>> {
     Config::check(&SourceFile::new("wirepatch.yaml", text), &folder.path().join("wirepatch.yaml"))
 }
 
-/// The text with `from` replaced by `to` is refused, with a message that says `wanted`, at the line that holds `to`.
+/// The text with `to` in the place of `from` is refused, and the message has `wanted` in it.
 #[track_caller]
 fn refused(from: &str, to: &str, wanted: &str) {
     assert!(GOOD.contains(from), "{from}");

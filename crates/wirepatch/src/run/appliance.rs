@@ -1,4 +1,4 @@
-//! What is in force, and everything that asks about it or changes it: scrapes, `ctl`, reloads.
+//! The active plan, and everything that asks about it or changes it: scrapes, `ctl`, reloads.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use anyhow::{Context as _, Result};
 
 use control::protocol::{Request, Response};
-use control::{Config, known_group, load_plan, wants_restart};
+use control::{Config, Words as _, known_group, load_plan, wants_restart};
 use datapath::{ActivePlan, Event, PortNo, Reason};
 use patch::{Diagnostic, render};
 use plan::{Mode, Publisher};
@@ -27,11 +27,11 @@ pub(super) struct Appliance {
     running: OnceLock<(Telemetry, Watched)>,
     started: i64,
     /// Serialises reloads and mode changes.
-    set: Mutex<Set>,
+    reloading: Mutex<ReloadState>,
 }
 
-/// What the next reload starts from.
-struct Set {
+/// The state that the next reload starts from.
+struct ReloadState {
     config: Config,
     /// Set by `ctl mode`, until the next reload.
     modes: BTreeMap<String, Mode>,
@@ -55,7 +55,7 @@ impl Appliance {
             cores,
             running: OnceLock::new(),
             started: unix_seconds(),
-            set: Mutex::new(Set { config, modes: BTreeMap::new(), generation: 1 }),
+            reloading: Mutex::new(ReloadState { config, modes: BTreeMap::new(), generation: 1 }),
         })
     }
 
@@ -63,7 +63,7 @@ impl Appliance {
         &self.publisher
     }
 
-    /// Looks after what runs from now on.
+    /// Reports on `watched` from now on.
     pub(super) fn watch(&self, watched: &Watched) -> Result<()> {
         let appliance = ApplianceInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -94,7 +94,7 @@ impl Appliance {
         )
     }
 
-    /// What the workers cannot hold of what the links can bring in.
+    /// Warns where the links can bring in more than the workers can hold.
     pub(super) fn budget_warnings(&self, speeds: &[PortSpeed], cpu_ghz: f64) -> Vec<String> {
         let workers = u16::try_from(self.cores).unwrap_or(u16::MAX);
         budget::warnings(workers, speeds, |gbit_per_s| {
@@ -103,7 +103,8 @@ impl Appliance {
         })
     }
 
-    /// Folds counters of plans that no core runs any more, and frees them: on this thread, never on a core.
+    /// Keeps the counts of plans that no core runs any more, and frees the plans: on this thread,
+    /// never on a core.
     pub(super) fn tidy(&self) {
         if let Some(telemetry) = self.telemetry() {
             telemetry.fold();
@@ -137,40 +138,41 @@ impl Appliance {
         }
     }
 
-    /// Reads the configuration and its patches anew, and puts them in force. On any error nothing changes.
+    /// Reads the configuration and its patches anew, and activates them. On any error nothing
+    /// changes.
     pub(super) fn reload(&self) -> Response {
-        let mut set = self.set();
-        let config = match Config::load(&set.config.path) {
+        let mut state = self.reload_state();
+        let config = match Config::load(&state.config.path) {
             Ok(config) => config,
             Err(found) => return self.refused("reload", &found),
         };
-        let restart = wants_restart(&set.config, &config);
-        let answer = self.put_in_force(&mut set, &config, BTreeMap::new(), "reload");
+        let restart = wants_restart(&state.config, &config);
+        let answer = self.activate(&mut state, &config, BTreeMap::new(), "reload");
         if matches!(answer, Response::Ok(_)) {
             for key in restart {
                 self.log.warn(&format!(
                     "reload: `{key}` has changed; restart the appliance to take that up"
                 ));
             }
-            set.config.take_up(config);
+            state.config.take_up(config);
         }
         answer
     }
 
     fn mode(&self, group: &str, mode: Mode) -> Response {
-        let mut set = self.set();
-        if let Err(unknown) = known_group(&set.config, group) {
+        let mut state = self.reload_state();
+        if let Err(unknown) = known_group(&state.config, group) {
             return Response::Error(unknown);
         }
-        let mut modes = set.modes.clone();
+        let mut modes = state.modes.clone();
         modes.insert(group.to_owned(), mode);
-        let config = set.config.clone();
-        self.put_in_force(&mut set, &config, modes, "mode")
+        let config = state.config.clone();
+        self.activate(&mut state, &config, modes, "mode")
     }
 
-    fn put_in_force(
+    fn activate(
         &self,
-        set: &mut Set,
+        state: &mut ReloadState,
         config: &Config,
         modes: BTreeMap<String, Mode>,
         what: &str,
@@ -183,19 +185,21 @@ impl Appliance {
             self.log.warn(warning);
         }
         let mut plan = loaded.plan;
-        set.generation = set.generation.saturating_add(1);
-        set.modes = modes;
-        plan.generation = set.generation;
+        state.generation = state.generation.saturating_add(1);
+        state.modes = modes;
+        plan.generation = state.generation;
         self.publisher.publish(ActivePlan::new(plan, self.cores));
         self.count(true);
         self.log.info(&format!(
             "{what}: generation {} in force: {}",
-            set.generation,
+            state.generation,
             self.summary()
         ));
-        Response::Ok(
-            json!({ "generation": set.generation, "patches": loaded.patches.len(), "warnings": loaded.warnings }),
-        )
+        Response::Ok(json!({
+            "generation": state.generation,
+            "patches": loaded.patches.len(),
+            "warnings": loaded.warnings,
+        }))
     }
 
     fn refused(&self, what: &str, found: &[Diagnostic]) -> Response {
@@ -211,13 +215,13 @@ impl Appliance {
         }
     }
 
-    fn set(&self) -> MutexGuard<'_, Set> {
+    fn reload_state(&self) -> MutexGuard<'_, ReloadState> {
         // A panic while it was held left at most an old configuration in it.
-        self.set.lock().unwrap_or_else(PoisonError::into_inner)
+        self.reloading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn status(&self) -> Value {
-        let set = self.set();
+        let state = self.reload_state();
         let latest = self.publisher.latest();
         let cores = self.watched().into_iter().flat_map(|watched| &watched.cores);
         let ports: Vec<Value> = self
@@ -255,9 +259,7 @@ impl Appliance {
             .plan
             .groups
             .iter()
-            .map(|group| {
-                json!({ "name": &*group.name, "mode": if group.mode == Mode::Enforce { "enforce" } else { "observe" } })
-            })
+            .map(|group| json!({ "name": &*group.name, "mode": group.mode.word() }))
             .collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -265,7 +267,7 @@ impl Appliance {
             "generation": latest.plan.generation,
             "patches": latest.plan.patches.len(),
             "modules": latest.plan.modules.len(),
-            "layout": format!("{:?}", set.config.settings.workers.layout.0),
+            "layout": format!("{:?}", state.config.settings.workers.layout.0),
             "workers": self.cores,
             "server_groups": groups,
             "ports": ports,
@@ -284,6 +286,7 @@ impl Appliance {
             .iter()
             .map(|patch| {
                 let total: PatchTotals = totals.get(&patch.name).copied().unwrap_or_default();
+                let left = patch.postpone_until.map(|at| at.saturating_sub(now) / 86_400);
                 json!({
                     "patch": &*patch.name,
                     "cve": patch.cve.iter().map(|cve| &**cve).collect::<Vec<_>>(),
@@ -294,7 +297,7 @@ impl Appliance {
                     "inserted_bytes": total.inserted_bytes,
                     "would_edit": total.would_edit,
                     "fix_available_days": patch.released.map(|at| now.saturating_sub(at) / 86_400),
-                    "postponed_days_left": patch.postpone_until.map(|at| at.saturating_sub(now) / 86_400),
+                    "postponed_days_left": left,
                 })
             })
             .collect()
@@ -320,7 +323,7 @@ impl Appliance {
     }
 }
 
-/// What only the drivers, rings and pools know.
+/// Adds the values that only drivers, rings and pools know.
 fn sample(watched: &Watched, samples: &mut Samples) {
     let mut lost = capsule::PortStats::default();
     for (name, port) in watched.ports.iter() {
@@ -358,7 +361,7 @@ fn sample(watched: &Watched, samples: &mut Samples) {
     samples.add(Family::MempoolInUse, &["frames"], number(watched.pool.in_use()));
 }
 
-/// Prometheus has no other numbers.
+/// Prometheus has floating-point numbers only.
 fn number(value: impl TryInto<u64>) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "the format's own precision: exact below 2^53")]
     #[expect(clippy::as_conversions, reason = "no From for u64 to f64")]

@@ -46,7 +46,8 @@ pub(crate) struct CpuPlan {
     pub(crate) shared: Vec<u16>,
 }
 
-/// Lays roles on CPUs. `online` are the CPUs this process may run on. The main lcore sleeps, so it may roam over all of them.
+/// Lays roles on CPUs. `online` are the CPUs this process may run on. The main lcore sleeps, so it
+/// may roam over all of them.
 pub(crate) fn lay(workers: &WorkerSettings, online: &[u16]) -> CpuPlan {
     let mut roles: Vec<Role> = (0..usize::from(workers.count)).map(Role::Worker).collect();
     // Busy CPUs from the highest down: the kernel's own work gathers on the lowest.

@@ -43,7 +43,7 @@ pub(crate) struct Dataplane {
     driver_keeps: bool,
 }
 
-/// What telemetry and `ctl status` look at while it runs.
+/// The parts that telemetry and `ctl status` read while it runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Watched {
     pub(crate) ports: Arc<Vec<(String, Port)>>,
@@ -65,7 +65,10 @@ impl Dataplane {
     ) -> Result<Self> {
         let cpus = cpus::lay(&config.settings.workers, &cpus::online());
         for cpu in &cpus.shared {
-            log.warn(&format!("CPU {cpu} carries two busy lcores: they will take turns; give each its own under workers.cpus"));
+            log.warn(&format!(
+                "CPU {cpu} carries two busy lcores, which will take turns; give each its own under \
+                 workers.cpus"
+            ));
         }
         let eal = Eal::start(&eal_args(config, &cpus.lcores)).context("starting DPDK")?;
         let pool = Mempool::new(&eal, &pool_config(config)).context("making the packet pool")?;
@@ -115,7 +118,7 @@ impl Dataplane {
         Ok(plane)
     }
 
-    /// What can be watched.
+    /// The parts to read while it runs.
     pub(crate) const fn watched(&self) -> &Watched {
         &self.watched
     }
@@ -152,7 +155,8 @@ impl Dataplane {
         ended
     }
 
-    /// Stops the lcores, closes the ports, and says how many packet buffers are missing from the pool.
+    /// Stops the lcores and closes the ports. Gives the number of packet buffers that are missing
+    /// from the pool.
     pub(crate) fn stop(self) -> Result<usize> {
         let Self { stop, lcores, watched, eal, pool, driver_keeps } = self;
         stop.order();
@@ -259,7 +263,7 @@ impl Dataplane {
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 fn said(panic: &(dyn core::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
@@ -338,7 +342,8 @@ fn start_ports(config: &Config, eal: &Eal, pool: &Mempool, queues: u16, log: Log
                     tx_descriptors: wanted.descriptors,
                     mtu: wanted.mtu,
                     promiscuous: true,
-                    // By addresses only, so that fragments stay with their connection (docs/decisions/0004).
+                    // By addresses only, so that fragments stay with their connection
+                    // (docs/decisions/0004).
                     rss: if queues > 1 { Rss::SymmetricAddresses } else { Rss::Off },
                     rx_checksum: wanted.checksum_offload,
                     tx_checksum: false,
@@ -349,8 +354,8 @@ fn start_ports(config: &Config, eal: &Eal, pool: &Mempool, queues: u16, log: Log
             .with_context(shown)?;
         if queues > 1 && !started.applied.symmetric_rss {
             bail!(
-                "{}: its driver ({}) cannot keep both directions of a connection on one queue; set `workers.layout: rings`, \
-                 or one worker",
+                "{}: its driver ({}) cannot keep both directions of a connection on one queue; set \
+                 `workers.layout: rings`, or one worker",
                 shown(),
                 info.driver
             );

@@ -1,4 +1,4 @@
-//! What the appliance says on standard error: one event a line, as text or JSON. Control threads only.
+//! The log on standard error: one event a line, as text or JSON. Control threads only.
 
 use std::io::Write as _;
 use std::time::SystemTime;

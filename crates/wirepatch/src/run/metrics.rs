@@ -19,8 +19,12 @@ impl MetricsServer {
         listen: SocketAddr,
         text: impl Fn() -> Result<String> + Send + 'static,
     ) -> Result<Self> {
-        let server = Server::http(listen)
-            .map_err(|error| anyhow!("cannot listen on {listen} for /metrics: {error}; set metrics.listen to a free address"))?;
+        let server = Server::http(listen).map_err(|error| {
+            anyhow!(
+                "cannot listen on {listen} for /metrics: {error}; set metrics.listen to a free \
+                     address"
+            )
+        })?;
         let server = Arc::new(server);
         let thread = std::thread::Builder::new().name("metrics".to_owned()).spawn({
             let server = Arc::clone(&server);

@@ -1,4 +1,5 @@
-//! `wirepatch run`: the appliance. Everything slow lives here, on ordinary threads; the packet path is in `datapath`.
+//! `wirepatch run`: the appliance. Everything slow lives here, on ordinary threads. The packet path
+//! is in `datapath`.
 
 mod appliance;
 pub(crate) mod cpus;
@@ -13,10 +14,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use control::{Config, ControlServer};
+use patch::Diagnostic;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::cli::RunArgs;
+use crate::output::say_error;
 use appliance::Appliance;
 use dataplane::Dataplane;
 use log::Log;
@@ -27,32 +30,36 @@ const ROUND: Duration = Duration::from_millis(200);
 
 /// Runs until SIGTERM or SIGINT. SIGHUP reloads.
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
-    let config = match Config::load(&args.config) {
-        Ok(config) => config,
+    // Before any thread is started: all inherit the blocked set, and only this one gets signals.
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("registering signal handlers")?;
+    match load(args) {
+        Ok((config, log, appliance)) => serve(&config, log, appliance, signals),
         Err(found) => {
-            crate::output::say_error(&patch::render(&found));
-            return Ok(ExitCode::from(1));
+            say_error(&patch::render(&found));
+            Ok(ExitCode::from(1))
         }
-    };
+    }
+}
+
+/// Reads the configuration and its patches. Nothing runs yet.
+fn load(args: &RunArgs) -> core::result::Result<(Config, Log, Appliance), Vec<Diagnostic>> {
+    let config = Config::load(&args.config)?;
     let log = Log::new(&config.settings.logging);
-    // Before any thread is started, so that all inherit the blocked set and only this one is told.
-    let mut signals =
-        Signals::new([SIGTERM, SIGINT, SIGHUP]).context("registering signal handlers")?;
-    let appliance = match Appliance::load(config.clone(), log) {
-        Ok(appliance) => appliance,
-        Err(found) => {
-            crate::output::say_error(&patch::render(&found));
-            return Ok(ExitCode::from(1));
-        }
-    };
-    let mut dataplane = Dataplane::start(&config, appliance.publisher(), log)?;
+    let appliance = Appliance::load(config.clone(), log)?;
+    Ok((config, log, appliance))
+}
+
+/// Starts lcores and servers, looks after them, and takes them down.
+fn serve(config: &Config, log: Log, appliance: Appliance, signals: Signals) -> Result<ExitCode> {
+    let mut dataplane = Dataplane::start(config, appliance.publisher(), log)?;
     appliance.watch(dataplane.watched())?;
-    let (speeds, ghz) = dataplane.speeds(&config);
+    let (speeds, ghz) = dataplane.speeds(config);
     for warning in appliance.budget_warnings(&speeds, ghz) {
         log.warn(&warning);
     }
     let appliance = Arc::new(appliance);
-    let metrics = MetricsServer::start(config.settings.metrics.listen, {
+    let listen = config.settings.metrics.listen;
+    let metrics = MetricsServer::start(listen, {
         let appliance = Arc::clone(&appliance);
         move || appliance.metrics()
     })?;
@@ -62,13 +69,30 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         move |request| appliance.answer(request)
     })?;
     log.info(&format!(
-        "forwarding: {}; /metrics on http://{}, control on {}",
+        "forwarding: {}; /metrics on http://{listen}, control on {}",
         appliance.summary(),
-        config.settings.metrics.listen,
         socket.display()
     ));
+    let code = look_after(signals, &appliance, &mut dataplane, log);
+    drop(control);
+    drop(metrics);
+    drop(appliance);
+    let missing = dataplane.stop()?;
+    if missing > 0 {
+        log.error(&format!("{missing} mbufs missing from the pool at the end"));
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(code)
+}
 
-    let code = loop {
+/// Answers signals, frees retired plans, and ends with the first lcore that ends.
+fn look_after(
+    mut signals: Signals,
+    appliance: &Appliance,
+    dataplane: &mut Dataplane,
+    log: Log,
+) -> ExitCode {
+    loop {
         std::thread::sleep(ROUND);
         appliance.tidy();
         let mut stop = false;
@@ -82,22 +106,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
             }
         }
         if stop {
-            break ExitCode::SUCCESS;
+            return ExitCode::SUCCESS;
         }
         if let Some(why) = dataplane.ended() {
             log.error(&format!(
                 "a busy lcore ended: {why}; stopping, so that the supervisor starts afresh"
             ));
-            break ExitCode::FAILURE;
+            return ExitCode::FAILURE;
         }
-    };
-    drop(control);
-    drop(metrics);
-    drop(appliance);
-    let missing = dataplane.stop()?;
-    if missing > 0 {
-        log.error(&format!("{missing} mbufs missing from the pool at the end"));
-        return Ok(ExitCode::FAILURE);
     }
-    Ok(code)
 }

@@ -9,10 +9,11 @@ use datapath::{Core, LcoreCycles, turn};
 
 use crate::nic::{DpdkFrame, Io, QueueNic, RingNic};
 
-/// A core whose ports wake it still looks up this often: fragments and idle connections have to be timed out.
+/// A core whose ports wake it still looks up this often: fragments and idle connections time out.
 const LOOK_UP: Duration = Duration::from_millis(20);
 
-/// Milliseconds since the start, from the time-stamp counter: one instruction a burst, no system call.
+/// Milliseconds since the start, from the time-stamp counter: one instruction a burst, no system
+/// call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     start: u64,
@@ -25,13 +26,14 @@ impl Clock {
     }
 
     fn at_ms(self, cycles: u64) -> u64 {
-        // A virtual machine that was moved may have a counter that stepped back: time then stands still for a while.
+        // The counter of a virtual machine that was moved may step back: then time does not move
+        // for a while.
         cycles.saturating_sub(self.start).checked_div(self.ticks_per_ms).unwrap_or(0)
     }
 }
 
-/// Written once, read by every lcore at every turn. On cache lines of its own: nothing that is written while they run may
-/// stand beside it.
+/// Written once, read by every lcore at every turn. It has cache lines of its own: nothing beside
+/// it may be written while they run.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct Stop(AtomicBool);
@@ -47,17 +49,17 @@ impl Stop {
     }
 }
 
-/// What a loop needs to know.
+/// The parts that every loop shares.
 #[derive(Clone, Debug)]
 pub(super) struct Loop {
     pub(super) stop: Arc<Stop>,
     pub(super) clock: Clock,
     pub(super) sleep_when_idle: bool,
-    /// Of the lcore it runs on.
+    /// The counters of the lcore it runs on.
     pub(super) cycles: Arc<LcoreCycles>,
 }
 
-/// Reads the time-stamp counter once a turn, for the clock and for what the turn before took.
+/// Reads the time-stamp counter once a turn, for the clock and for the length of the turn before.
 #[derive(Debug)]
 struct Meter<'a> {
     cycles: &'a LcoreCycles,

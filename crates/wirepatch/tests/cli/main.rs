@@ -225,6 +225,27 @@ fn json_is_json() {
 }
 
 #[test]
+fn the_effective_configuration_names_old_keys_and_checks_as_itself() {
+    let folder = TestFolder::new("effective");
+    folder.file("good.yaml", GOOD);
+    let old = "ports:\n\
+               - { name: lan, device: \"net_tap0,iface=lan\" }\n\
+               - { name: srv, device: \"net_tap1,iface=srv\" }\n\
+               bridges: [[lan, srv]]\n\
+               server_groups: [{ name: web, patches: [good.yaml] }]\n\
+               limits: { window_hold_ms: 50 }\n\
+               metrics: { listen: \"127.0.0.1:0\" }\n\
+               control: { socket: control.sock }\n";
+    let old = folder.file("old.yaml", old);
+    let (yaml, err) = runs(&["check", "--config", &old, "--effective"], 0);
+    assert!(yaml.contains("pattern_hold_ms: 50\n") && yaml.contains("tunnels: drop\n"), "{yaml}");
+    assert!(err.contains("old.yaml:6:11: ") && err.contains("write `pattern_hold_ms: 50`"), "{err}");
+    let new = folder.file("new.yaml", &yaml);
+    let (again, err) = runs(&["check", "--config", &new, "--effective"], 0);
+    assert_eq!((again, err.contains("window_hold_ms")), (yaml, false), "{err}");
+}
+
+#[test]
 fn a_closed_pipe_ends_quietly() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_wirepatch"))
         .args(["fields", "--json"])
