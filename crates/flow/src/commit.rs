@@ -250,8 +250,10 @@ impl<S: Stage> Assembler<'_, S> {
             return Err(CopyFailed);
         };
         let (original, edited) = (len32(original), len32(with.len()));
-        let is_kept = buffers.copy.push(pool, with) && buffers.map.push_edit(original, edited);
-        if original == 0 || !is_kept {
+        if original == 0
+            || !buffers.copy.push(pool, with)
+            || !buffers.map.push_edit(original, edited)
+        {
             return Err(CopyFailed);
         }
         self.step(original, edited);

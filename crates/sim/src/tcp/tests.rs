@@ -9,7 +9,7 @@ const ANY: &str = "any";
 
 /// Seeds that failed once.
 const FAILED_ONCE: &[(&str, u64)] = &[
-    // What was acknowledged in custody was not taken off the window.
+    // Proxy-acknowledged bytes were not taken off the window.
     ("data", 301),
     ("data", 411),
     ("data", 1_231),
