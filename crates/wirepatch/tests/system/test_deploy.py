@@ -79,7 +79,7 @@ def documented():
 
 def test_rules_and_dashboard_name_what_is_exported():
     families = documented()
-    dates = "title: a test patch\nreleased: 2020-01-01\npostpone_until: 2099-01-01\n"
+    dates = "title: a test patch\nvendor_fix: { id: T, released: 2020-01-01 }\npostpone_until: 2099-01-01\n"
     patch = re.sub("title: .*\n", dates, test_traffic.PATCH)
     # The rings have metrics of their own.
     with Lab(layout="rings") as lab:
