@@ -75,7 +75,17 @@ fn lab(fail: FailMode, change: impl Fn(&mut CoreConfig)) -> Lab {
 /// From the client's port (`Ok`) to the server, or from the server to it (`Err`).
 type TcpPorts = Result<u16, u16>;
 
-fn tcp4(ports: TcpPorts, (seq, ack): (u32, u32), flags: u8, payload: &[u8]) -> Vec<u8> {
+/// The numbers of a segment.
+struct SegmentNumbers {
+    seq: u32,
+    ack: u32,
+}
+
+fn at(seq: u32, ack: u32) -> SegmentNumbers {
+    SegmentNumbers { seq, ack }
+}
+
+fn tcp4(ports: TcpPorts, numbers: SegmentNumbers, flags: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = MACS.to_vec();
     if ports.is_err() {
         frame.rotate_left(6);
@@ -90,8 +100,8 @@ fn tcp4(ports: TcpPorts, (seq, ack): (u32, u32), flags: u8, payload: &[u8]) -> V
     frame.extend(hosts);
     frame.extend(source.to_be_bytes());
     frame.extend(destination.to_be_bytes());
-    frame.extend(seq.to_be_bytes());
-    frame.extend(ack.to_be_bytes());
+    frame.extend(numbers.seq.to_be_bytes());
+    frame.extend(numbers.ack.to_be_bytes());
     frame.extend([0x50, flags, 0x20, 0, 0, 0, 0, 0]);
     frame.extend(payload);
     let layers = Layers::ethernet(&frame).unwrap();
@@ -113,7 +123,7 @@ impl Lab {
     fn tcp(
         &mut self,
         ports: TcpPorts,
-        numbers: (u32, u32),
+        numbers: SegmentNumbers,
         flags: u8,
         payload: &[u8],
     ) -> [SeenSegments; 2] {
@@ -123,9 +133,9 @@ impl Lab {
     }
 
     fn handshake(&mut self, client: u16) {
-        self.tcp(Ok(client), (99, 0), SYN, b"");
-        self.tcp(Err(client), (499, 100), SYN_ACK, b"");
-        self.tcp(Ok(client), (100, 500), ACK, b"");
+        self.tcp(Ok(client), at(99, 0), SYN, b"");
+        self.tcp(Err(client), at(499, 100), SYN_ACK, b"");
+        self.tcp(Ok(client), at(100, 500), ACK, b"");
     }
 }
 
@@ -134,27 +144,27 @@ type SeenSegments = Vec<(u32, u32, u8, Vec<u8>)>;
 #[test]
 fn a_connection_that_was_there_before_passes_is_picked_up_or_is_reset() {
     let mut passes = lab(FailMode::Open, |_| {});
-    let [onward, _] = passes.tcp(Ok(4_000), (100, 500), ACK, b"aTOKENb");
+    let [onward, _] = passes.tcp(Ok(4_000), at(100, 500), ACK, b"aTOKENb");
     assert_eq!(onward, [(100, 500, ACK, b"aTOKENb".to_vec())]);
     assert_eq!(passes.count(Reason::TcpUntracked), 1);
 
     let mut picks = lab(FailMode::Open, |config| config.limits.midstream = Midstream::PickUp);
-    let [onward, _] = picks.tcp(Ok(4_000), (100, 500), ACK, b"aTOKENb");
+    let [onward, _] = picks.tcp(Ok(4_000), at(100, 500), ACK, b"aTOKENb");
     assert_eq!(onward, [(100, 500, ACK, b"ab".to_vec())]);
     assert_eq!(picks.events(Event::TcpPickedUp), 1);
     // The server has 102 of 107, and says something of its own.
-    let [onward, _] = picks.tcp(Err(4_000), (500, 102), ACK, b"TOKENc");
+    let [onward, _] = picks.tcp(Err(4_000), at(500, 102), ACK, b"TOKENc");
     assert_eq!(onward, [(500, 107, ACK, b"c".to_vec())]);
-    let [onward, _] = picks.tcp(Ok(4_000), (107, 501), ACK, b"d");
+    let [onward, _] = picks.tcp(Ok(4_000), at(107, 501), ACK, b"d");
     assert_eq!(onward, [(102, 506, ACK, b"d".to_vec())]);
     assert_eq!(picks.events(Event::TcpPickedUp), 1);
 
     let mut resets = lab(FailMode::Open, |config| config.limits.midstream = Midstream::Reset);
-    let [onward, back] = resets.tcp(Err(4_000), (500, 102), ACK, b"four");
+    let [onward, back] = resets.tcp(Err(4_000), at(500, 102), ACK, b"four");
     assert_eq!(onward, [(500, 102, RST_ACK, vec![])]);
     assert_eq!(back, [(102, 504, RST_ACK, vec![])]);
     assert_eq!(resets.count(Reason::TcpMidstreamReset), 1);
-    let [onward, back] = resets.tcp(Ok(4_000), (102, 0), 4, b"");
+    let [onward, back] = resets.tcp(Ok(4_000), at(102, 0), 4, b"");
     assert_eq!((onward.len(), back.len()), (1, 0), "a reset is not answered");
 }
 
@@ -165,21 +175,21 @@ fn a_flood_of_half_open_connections_takes_nothing_from_the_open_ones() {
         lab.handshake(client);
     }
     for port in 1_000..3_000 {
-        lab.tcp(Ok(port), (7, 0), SYN, b"");
+        lab.tcp(Ok(port), at(7, 0), SYN, b"");
     }
     assert_eq!(lab.core.tcp.flows(), 64);
     assert_eq!(lab.count(Reason::FlowTableFull), 2_000 - 56);
     assert_eq!(lab.events(Event::FlowEvicted), 0, "a handshake may take a second");
     lab.now += 2_000;
     for port in 3_000..5_000 {
-        lab.tcp(Ok(port), (7, 0), SYN, b"");
+        lab.tcp(Ok(port), at(7, 0), SYN, b"");
     }
     assert_eq!(lab.events(Event::FlowEvicted), 56, "each half-open one made room once");
     lab.now += 2_000;
     // A new connection finds room, and the old ones are patched as ever.
     lab.handshake(9);
     for client in 1..=9 {
-        let [onward, _] = lab.tcp(Ok(client), (100, 500), ACK, b"aTOKENb");
+        let [onward, _] = lab.tcp(Ok(client), at(100, 500), ACK, b"aTOKENb");
         assert_eq!(onward, [(100, 500, ACK, b"ab".to_vec())], "client {client}");
     }
     assert_eq!(lab.core.tcp.flows(), 64);
@@ -195,7 +205,7 @@ fn a_message_whose_rest_does_not_come_ends_the_connection_undecided_or_is_only_o
         let mut lab = Lab::new(whole_heads(mode, fail));
         lab.handshake(1);
         let half = b"GET / HTTP/1.1\r\nUser-Agent: AAAA";
-        let [onward, back] = lab.tcp(Ok(1), (100, 500), ACK, half);
+        let [onward, back] = lab.tcp(Ok(1), at(100, 500), ACK, half);
         assert!(onward.iter().chain(&back).all(|(.., bytes)| bytes.is_empty()), "held");
         lab.now += u64::from(flow::limits::UNIT_HOLD_MS) + 1;
         let (onward, back) = lab.send(&[]);
@@ -243,7 +253,7 @@ fn a_connection_that_is_silent_for_too_long_cannot_go_on_unpatched() {
     assert_eq!(right, [(100, 500, RST_ACK, vec![])]);
     assert_eq!(left, [(500, 100, RST_ACK, vec![])]);
     // One of the ends missed it.
-    let [onward, back] = lab.tcp(Err(1), (500, 100), ACK, b"more");
+    let [onward, back] = lab.tcp(Err(1), at(500, 100), ACK, b"more");
     assert_eq!((onward, back), (vec![], vec![(100, 0, 4, vec![])]));
     assert_eq!((lab.events(Event::TcpIdleReset), lab.core.tcp.flows()), (1, 1));
     lab.now += u64::from(flow::limits::DEAD_IDLE_MS) + 1;
@@ -259,7 +269,7 @@ fn a_connection_that_is_silent_for_too_long_cannot_go_on_unpatched() {
 
 #[test]
 fn a_reset_that_may_not_arrive_is_said_by_a_frame_of_our_own() {
-    let reset = || tcp4(Ok(1), (100, 500), 4, b"");
+    let reset = || tcp4(Ok(1), at(100, 500), 4, b"");
     let mut elsewhere = reset();
     elsewhere[5] ^= 0x10;
     let mut dying = reset();
@@ -289,7 +299,7 @@ fn a_reset_that_may_not_arrive_is_said_by_a_frame_of_our_own() {
         assert_eq!(out[14], 0x45);
         assert!(out[22] > 32, "its life is long enough");
         // Whatever its server says now is answered.
-        let [onward, back] = lab.tcp(Err(1), (500, 100), ACK, b"more");
+        let [onward, back] = lab.tcp(Err(1), at(500, 100), ACK, b"more");
         assert_eq!((onward, back), (vec![], vec![(100, 0, 4, vec![])]));
     }
 }
@@ -298,7 +308,7 @@ fn a_reset_that_may_not_arrive_is_said_by_a_frame_of_our_own() {
 fn a_full_table_fails_closed_where_it_is_to() {
     let mut lab = lab(FailMode::Closed, |config| config.limits.flows_max = 1);
     lab.handshake(1);
-    let [onward, back] = lab.tcp(Ok(2), (99, 0), SYN, b"");
+    let [onward, back] = lab.tcp(Ok(2), at(99, 0), SYN, b"");
     assert_eq!((onward.len(), back.len()), (0, 0));
     assert_eq!(lab.count(Reason::FlowTableFullClosed), 1);
 }
@@ -327,8 +337,8 @@ fn icmp_sum(frame: &[u8]) -> u16 {
 fn an_icmp_error_quotes_what_its_receiver_sent() {
     let mut lab = lab(FailMode::Open, |_| {});
     lab.handshake(1);
-    lab.tcp(Ok(1), (100, 500), ACK, b"TOKENTOKEN");
-    let sent = tcp4(Ok(1), (110, 500), ACK, b"long");
+    lab.tcp(Ok(1), at(100, 500), ACK, b"TOKENTOKEN");
+    let sent = tcp4(Ok(1), at(110, 500), ACK, b"long");
     let (left, _) = lab.send_at(LEFT, &[sent]);
     assert_eq!(read(&left[0]).0, 100, "ten bytes before it were taken out");
     for quoted in [28, 44] {
@@ -343,7 +353,7 @@ fn an_icmp_error_quotes_what_its_receiver_sent() {
     }
     assert_eq!(lab.count(Reason::IcmpMoved), 2);
     // An echo, another connection, too little of a header: as they came.
-    let stranger = tcp4(Ok(2), (100, 500), ACK, b"");
+    let stranger = tcp4(Ok(2), at(100, 500), ACK, b"");
     for other in [icmp4(8, &left[0], 28), icmp4(3, &stranger, 28), icmp4(3, &left[0], 24)] {
         let (onward, _) = lab.send_at(RIGHT, std::slice::from_ref(&other));
         assert_eq!(onward, [other]);
