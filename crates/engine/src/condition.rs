@@ -208,7 +208,7 @@ impl<'a> Evaluation<'a, '_> {
         }
     }
 
-    /// Calls `each` with every value of `operand`. OccurrenceAnswers whether more values may follow, or one
+    /// Calls `each` with every value of `operand`. Answers whether more values may follow, or one
     /// could not be computed.
     fn numbers(
         &mut self,

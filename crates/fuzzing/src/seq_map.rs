@@ -359,7 +359,7 @@ impl ByteModel {
         u32::try_from(begun).unwrap_or(u32::MAX)
     }
 
-    /// MapAndModel sides of the edge once `at` is acknowledged: an edit or an answer is kept whole until all of it is there.
+    /// Both sides of the edge once `at` is acknowledged: an edit or an answer is kept whole until all of it is there.
     fn edge(&self, at: u32) -> (u32, u32) {
         let original = self.to_original(at);
         let byte = self.came_of(original);

@@ -31,7 +31,7 @@ pub(super) struct WholePayload;
 
 static WHOLE: Protocol = Protocol {
     name: "whole",
-    title: "WholePayload payloads",
+    title: "Whole payloads",
     ports: &[],
     fields: &[FieldDef { name: "whole.data", ..FieldDef::BYTES }],
     unit: "the payload",

@@ -1,4 +1,4 @@
-//! OccurrenceAnswers of three values, and numbers that may still grow.
+//! Answers of three values, and numbers that may still grow.
 
 use plan::Compare;
 

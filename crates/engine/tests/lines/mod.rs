@@ -67,7 +67,7 @@ static PROTOCOL: Protocol = Protocol {
 /// How often a stream was dissected.
 pub(crate) static CALLS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
 
-/// LineDecoder. `l.number` is a value of digits, `l.reversed` the value of `rev` backwards
+/// Lines. `l.number` is a value of digits, `l.reversed` the value of `rev` backwards
 /// (decoded), `l.bits` bits 2 to 5 of the first byte of `bits`, `l.length` the value of `len`
 /// (bytes of the message after its line; repaired), `l.sealed` the value of `mac` (under a MAC),
 /// `l.word` the words of `words` (elements with the space after them), `l.pinned` that of `pin`.

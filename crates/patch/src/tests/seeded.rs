@@ -1,4 +1,4 @@
-//! TokenSource token strings and random YAML: each gets an answer, and none a panic.
+//! Random token strings and random YAML: each gets an answer, and none a panic.
 
 use super::ground::{patch_text, read};
 use crate::condition::functions;

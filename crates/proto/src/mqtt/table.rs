@@ -84,7 +84,7 @@ table! {
     CONACK_SP = FieldDef { name: "mqtt.conack.flags.sp", direction: RESPONSE, help: "Session present.", ..FieldDef::BOOL };
     CONACK_VAL = FieldDef { name: "mqtt.conack.val", direction: RESPONSE, help: "Return code of a CONNACK: 0 accepted.", ..CODE };
     CONNACK_REASON = FieldDef { name: "mqtt.connack.reason_code", direction: RESPONSE, help: "Reason code of a CONNACK of MQTT 5.", ..CODE };
-    MSGID = FieldDef { name: "mqtt.msgid", help: "PacketReader identifier: joins a packet with its acknowledgement.", ..LENGTH };
+    MSGID = FieldDef { name: "mqtt.msgid", help: "Packet identifier: joins a packet with its acknowledgement.", ..LENGTH };
     TOPIC_LEN = FieldDef { name: "mqtt.topic_len", repeated: true, help: "Bytes of a topic or filter.", ..LENGTH };
     TOPIC = FieldDef { name: "mqtt.topic", repeated: true, element: true, help: "The topic of a PUBLISH, or each filter of a SUBSCRIBE or UNSUBSCRIBE; the element is the filter with its options.", ..FieldDef::TEXT };
     SUB_QOS = FieldDef { name: "mqtt.sub.qos", repeated: true, direction: REQUEST, help: "Quality of service asked for with a filter.", ..CODE };

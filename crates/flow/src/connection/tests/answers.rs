@@ -15,7 +15,7 @@ use wire::TcpFlags;
 pub(super) struct AnsweringStage {
     edits: Vec<(usize, usize)>,
     answer: Vec<u8>,
-    /// AnsweringStage that nobody would read.
+    /// Answers that nobody would read.
     unread: usize,
 }
 

@@ -27,7 +27,7 @@ const REQUEST_LINES: &[&str] = &[
 ];
 const STATUS_LINES: &[&str] = &[
     "HTTP/1.1 200 OK",
-    "HTTP/1.0 404 Not FoundValue",
+    "HTTP/1.0 404 Not Found",
     "HTTP/1.1 204",
     "HTTP/1.1 304 ",
     "HTTP/1.1 100 Continue",
