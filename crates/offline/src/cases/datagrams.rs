@@ -124,11 +124,11 @@ impl CaseDatagram<'_> {
     fn frames(&self, test_box: &mut TestBox) -> Result<Vec<Vec<u8>>, Mismatch> {
         let whole = self.whole_frame(test_box)?;
         let fits = self.stays_whole || self.payload.len() <= WHOLE_BYTES_MAX;
-        match self.cut {
-            Segmentation::Twice if fits => return Ok(vec![whole.clone(), whole]),
-            Segmentation::Whole if fits => return Ok(vec![whole]),
-            _ if self.stays_whole => return Ok(vec![whole]),
-            _ => {}
+        if fits && self.cut == Segmentation::Twice {
+            return Ok(vec![whole.clone(), whole]);
+        }
+        if self.stays_whole || (fits && self.cut == Segmentation::Whole) {
+            return Ok(vec![whole]);
         }
         // The checksum covers the whole datagram, so the fragments take it from there.
         let Ok(layers) = Layers::ethernet(&whole) else {

@@ -412,10 +412,10 @@ fn side_of(link: LinkLayer, bytes: &[u8]) -> PortNo {
     PortNo(u8::from(ends.is_some_and(|(source, destination)| source > destination)))
 }
 
-fn patch_cells(force: &ActivePlan, core: usize) -> Vec<[u64; 5]> {
-    let Some(tally) = force.counters(core) else { return Vec::new() };
-    let patches = 0..force.plan.patches.len();
-    let cells = patches.filter_map(|no| tally.patch(PatchNo(u16::try_from(no).ok()?)));
+fn patch_cells(active: &ActivePlan, core: usize) -> Vec<[u64; 5]> {
+    let Some(counters) = active.counters(core) else { return Vec::new() };
+    let patches = 0..active.plan.patches.len();
+    let cells = patches.filter_map(|no| counters.patch(PatchNo(u16::try_from(no).ok()?)));
     cells
         .map(|cells| {
             [

@@ -29,6 +29,8 @@ struct Protocols {
 
 /// A protocol with all its fields wanted.
 struct KnownProtocol {
+    /// Its place in the list.
+    no: usize,
     decoder: &'static dyn Decoder,
     wanted: Wanted,
 }
@@ -94,7 +96,7 @@ impl Protocols {
             for field in (0..protocol.fields.len()).filter_map(|no| u16::try_from(no).ok()) {
                 wanted.want(proto::FieldId(field));
             }
-            protocols.list.push(KnownProtocol { decoder, wanted });
+            protocols.list.push(KnownProtocol { no, decoder, wanted });
             for (transport, defaults) in protocol.ports {
                 for &port in *defaults {
                     protocols.by_port.entry((*transport, port)).or_insert(no);
@@ -190,7 +192,6 @@ impl<W: io::Write> DecodeSession<'_, W> {
                     return Ok(());
                 };
                 self.streams.segment(
-                    no,
                     known,
                     about,
                     &tcp,

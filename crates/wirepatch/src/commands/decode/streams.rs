@@ -58,7 +58,6 @@ impl CaptureStreams {
     /// Takes one segment.
     pub(super) fn segment(
         &mut self,
-        no: usize,
         known: &KnownProtocol,
         about: MessageOrigin,
         tcp: &Tcp<'_>,
@@ -84,7 +83,7 @@ impl CaptureStreams {
         let at = *self.by_ends.entry(ends).or_insert(self.list.len());
         if at == self.list.len() {
             let sides = [HalfStream::default(), HalfStream::default()];
-            self.list.push(CaptureStream { no, state: known.decoder.start(), sides });
+            self.list.push(CaptureStream { no: known.no, state: known.decoder.start(), sides });
         }
         let Some(stream) = self.list.get_mut(at) else { return Ok(()) };
         let [request, response] = &mut stream.sides;
