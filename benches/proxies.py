@@ -1,23 +1,20 @@
 #!/usr/bin/env python3
-"""CPU time a request costs in reverse proxies that do the same header work as the bench's edited
-HTTP rows.
+"""Measures the CPU time of a request in reverse proxies that edit it as the bench's HTTP rows do.
 
     apt-get install nginx haproxy wrk libnginx-mod-http-modsecurity
     python3 benches/proxies.py > benches/record/proxies.json
 
-Three network namespaces, one behind the other over veth (root is needed for them, and nothing of
-them stays):
+It makes three network namespaces in a row, joined by veth. That needs root, and leaves nothing:
 
     wrk 198.18.1.1 --- 198.18.1.2 proxy 198.18.2.1 --- 198.18.2.2 nginx
 
-One worker each, keep-alive on both sides: wrk sends the bench's request (500 bytes, ten headers),
-nginx answers 200 bytes from memory, the proxy between them shortens User-Agent to 48 bytes. The
-proxy has the last CPU to itself, wrk and nginx the first. CPU time is that of the proxy's
-processes, their system calls included, as the kernel accounts it; a machine that is busy with other
-things changes the rate, and hardly the CPU time. The kernel does some of a veth's work on whichever
-CPU has just sent, and accounts it to who ran there: on the proxy's CPU that is the proxy. Each
-proxy is measured in turns, and its best round counts. What is not installed is said to be
-absent.
+Each has one worker, with keep-alive on both sides. wrk sends the bench's request (500 bytes, ten
+headers), nginx answers 200 bytes from memory, and the proxy between them shortens User-Agent to 48
+bytes. The proxy has the last CPU to itself; wrk and nginx share the first. CPU time is that of the
+proxy's processes as the kernel accounts it, system calls included. A busy machine changes the rate,
+and hardly the CPU time. The kernel does some of a veth's work on the CPU that has just sent, and
+accounts it to the process there: on the proxy's CPU that is the proxy. The proxies are measured in
+turns, and the best round of each counts. A proxy that is not installed is listed as absent.
 """
 
 import argparse
@@ -43,8 +40,10 @@ ORIGIN_PORT, FIRST_PORT = 8080, 8081
 # What listens in a namespace is asked from within it: the program, and what it prints.
 ASK_LISTENING = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)"
 ASK_SEEN = (
-    "import http.client, sys; c = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=5);"
-    " c.request('GET', '/seen', headers={'User-Agent': sys.argv[3]}); print(c.getresponse().read().decode(), end='')"
+    "import http.client, sys;"
+    " c = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=5);"
+    " c.request('GET', '/seen', headers={'User-Agent': sys.argv[3]});"
+    " print(c.getresponse().read().decode(), end='')"
 )
 
 # offline::load's request, as wrk wants it.
@@ -141,7 +140,8 @@ class Wires:
 
     def __init__(self):
         own = os.getpid()
-        self.client, self.proxy, self.server = (f"wp-{what}-{own}" for what in ("client", "proxy", "server"))
+        names = ("client", "proxy", "server")
+        self.client, self.proxy, self.server = (f"wp-{name}-{own}" for name in names)
         # A link's name has fifteen bytes.
         self.links = [(f"wpa{own}", f"wpb{own}"), (f"wpc{own}", f"wpd{own}")]
 
@@ -150,9 +150,13 @@ class Wires:
             for name in (self.client, self.proxy, self.server):
                 ip("netns", "add", name)
                 ip("-n", name, "link", "set", "lo", "up")
-            ends = [((self.client, CLIENT), (self.proxy, FRONT)), ((self.proxy, BACK), (self.server, SERVER))]
+            ends = [
+                ((self.client, CLIENT), (self.proxy, FRONT)),
+                ((self.proxy, BACK), (self.server, SERVER)),
+            ]
             for links, wire in zip(self.links, ends):
-                ip("link", "add", links[0], "netns", wire[0][0], "type", "veth", "peer", "name", links[1], "netns", wire[1][0])
+                one = ["link", "add", links[0], "netns", wire[0][0], "type", "veth"]
+                ip(*one, "peer", "name", links[1], "netns", wire[1][0])
                 for link, (name, address) in zip(links, wire):
                     ip("-n", name, "addr", "add", f"{address}/24", "dev", link)
                     ip("-n", name, "link", "set", link, "up")
@@ -162,8 +166,7 @@ class Wires:
         return self
 
     def __exit__(self, *_):
-        # The kernel takes down what is in a namespace when it has time; a link goes at once, and
-        # its other end with it.
+        # The kernel empties a namespace when it has time. A link goes at once, with its other end.
         for name, links in zip((self.client, self.server), self.links):
             link = links[name == self.server]
             subprocess.run(["ip", "-n", name, "link", "del", link], capture_output=True)
@@ -186,22 +189,23 @@ def wait_until_listening(where, address, port, process, log):
         if process.poll() is not None:
             sys.exit(f"{process.args}: ended: {log.read_text() if log.exists() else ''}")
         asked = [sys.executable, "-c", ASK_LISTENING, address, str(port)]
-        if subprocess.run(["ip", "netns", "exec", where, *asked], capture_output=True).returncode == 0:
+        command = ["ip", "netns", "exec", where, *asked]
+        if subprocess.run(command, capture_output=True).returncode == 0:
             return
         time.sleep(0.05)
     sys.exit(f"{process.args} does not listen")
 
 
 def cpu_ns(pid):
-    """Of a process, its threads and its children that are still there: on a CPU so far, and in the
-    kernel's own part of that."""
+    """CPU time of a process, its threads and its living children, and the kernel's part of it."""
     every, system, ticks = 0, 0, os.sysconf("SC_CLK_TCK")
     pids = [pid]
     while pids:
         pid = pids.pop()
         for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
             every += int((task / "schedstat").read_text().split()[0])
-            system += int((task / "stat").read_text().rsplit(")", 1)[1].split()[12]) * 1_000_000_000 // ticks
+            spent = int((task / "stat").read_text().rsplit(")", 1)[1].split()[12])
+            system += spent * 1_000_000_000 // ticks
             pids += [int(child) for child in (task / "children").read_text().split()]
     return every, system
 
@@ -224,7 +228,8 @@ class Proxy:
 
     def seen_agent(self, client):
         words = [sys.executable, "-c", ASK_SEEN, self.address, str(self.port), AGENT]
-        return subprocess.run(["ip", "netns", "exec", client, *words], capture_output=True, text=True).stdout
+        command = ["ip", "netns", "exec", client, *words]
+        return subprocess.run(command, capture_output=True, text=True).stdout
 
     def end(self):
         self.process.terminate()
@@ -242,7 +247,8 @@ def version_of(words):
 
 def load(proxy, client, script, seconds):
     before, started = cpu_ns(proxy.process.pid), time.monotonic()
-    words = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(script), f"http://{proxy.address}:{proxy.port}{TARGET}"]
+    address = f"http://{proxy.address}:{proxy.port}{TARGET}"
+    words = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(script), address]
     done = subprocess.run(inside(*client, words), capture_output=True, text=True, check=True)
     after, wall = cpu_ns(proxy.process.pid), time.monotonic() - started
     requests, errors = (int(number) for number in done.stdout.rsplit("counted", 1)[1].split()[:2])
@@ -268,28 +274,36 @@ def proxies(folder, origin):
     rules = folder / "rules.conf"
     rules.write_text(MODSECURITY)
     haproxy = folder / "haproxy.cfg"
+    addresses = {"front": FRONT, "server": SERVER, "origin": origin, "kept": KEPT}
 
     def front(port, modsecurity=""):
-        return PROXY.format(front=FRONT, port=port, server=SERVER, origin=origin, kept=KEPT, modsecurity=modsecurity)
+        return PROXY.format(port=port, modsecurity=modsecurity, **addresses)
 
     def start_haproxy(port):
-        haproxy.write_text(HAPROXY.format(front=FRONT, port=port, server=SERVER, origin=origin, kept=KEPT))
+        haproxy.write_text(HAPROXY.format(port=port, **addresses))
         return ["haproxy", "-f", str(haproxy), "-db"]
 
-    yield "nginx", "nginx", shutil.which("nginx"), ["nginx", "-v"], lambda port: nginx(folder, "front", front(port))
+    def start_modsecurity(port):
+        rule = f"modsecurity on; modsecurity_rules_file {rules};"
+        return nginx(folder, "modsecurity", front(port, rule), f"load_module {module};")
+
+    nginx_there = shutil.which("nginx")
+    version = ["nginx", "-v"]
+    yield "nginx", "nginx", nginx_there, version, lambda port: nginx(folder, "front", front(port))
     yield "haproxy", "haproxy", shutil.which("haproxy"), ["haproxy", "-v"], start_haproxy
-    yield (
-        "nginx+ModSecurity", "libnginx-mod-http-modsecurity", shutil.which("nginx") and module.exists(), ["nginx", "-v"],
-        lambda port: nginx(
-            folder, "modsecurity", front(port, f"modsecurity on; modsecurity_rules_file {rules};"), f"load_module {module};"
-        ),
-    )
+    package = "libnginx-mod-http-modsecurity"
+    there = nginx_there and module.exists()
+    yield "nginx+ModSecurity", package, there, version, start_modsecurity
 
 
 def machine():
     cpus = pathlib.Path("/proc/cpuinfo").read_text()
     return {
-        "cpu": next(line.split(":")[1].strip() for line in cpus.splitlines() if line.startswith("model name")),
+        "cpu": next(
+            line.split(":")[1].strip()
+            for line in cpus.splitlines()
+            if line.startswith("model name")
+        ),
         "cpus": os.cpu_count(),
         "kernel": os.uname().release,
         "load_average": " ".join(pathlib.Path("/proc/loadavg").read_text().split()[:3]),
@@ -298,19 +312,26 @@ def machine():
 
 
 def request_script(folder):
-    lines = f"GET {TARGET} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+    headers = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+    lines = f"GET {TARGET} HTTP/1.1\r\n" + headers
     cookie = "session=".ljust(REQUEST_BYTES - len(lines) - len("Cookie: \r\n\r\n"), "0")
     script = folder / "request.lua"
-    headers = "".join(f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}\n" for name, value in {**HEADERS, "Cookie": cookie}.items())
+    settings = "".join(
+        f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}\n"
+        for name, value in {**HEADERS, "Cookie": cookie}.items()
+    )
     script.write_text(
-        headers + "done = function(summary)\n  local e = summary.errors\n"
-        "  print('counted ' .. summary.requests .. ' ' .. (e.connect + e.read + e.write + e.status + e.timeout))\nend\n"
+        settings + "done = function(summary)\n  local e = summary.errors\n"
+        "  local errors = e.connect + e.read + e.write + e.status + e.timeout\n"
+        "  print('counted ' .. summary.requests .. ' ' .. errors)\nend\n"
     )
     return script
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3, help="times each proxy is measured")
     parser.add_argument("--seconds", type=int, default=4, help="how long each time")
     arguments = parser.parse_args()
@@ -325,13 +346,15 @@ def main():
     around, middle = cpus[0], cpus[-1]
     here, running, absent = machine(), [], []
     with contextlib.ExitStack() as stack:
-        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wirepatch-proxies-")))
+        temporary = tempfile.TemporaryDirectory(prefix="wirepatch-proxies-")
+        folder = pathlib.Path(stack.enter_context(temporary))
         folder.chmod(0o755)
         wires = stack.enter_context(Wires())
         script, client = request_script(folder), (wires.client, around)
         body = ORIGIN.format(server=SERVER, port=ORIGIN_PORT, answer="x" * 200)
         place = (wires.server, around, SERVER)
-        origin = Proxy("origin", nginx(folder, "origin", body), place, ORIGIN_PORT, "", folder / "origin.err")
+        started = nginx(folder, "origin", body)
+        origin = Proxy("origin", started, place, ORIGIN_PORT, "", folder / "origin.err")
         stack.callback(origin.end)
         place = (wires.proxy, middle, FRONT)
         for proxy, package, is_here, version, start in proxies(folder, ORIGIN_PORT):
@@ -339,7 +362,8 @@ def main():
                 absent.append(f"{proxy} (package {package})")
                 continue
             own = FIRST_PORT + len(running)
-            running.append(Proxy(proxy, start(own), place, own, version_of(version), folder / f"{proxy}.err"))
+            errors = folder / f"{proxy}.err"
+            running.append(Proxy(proxy, start(own), place, own, version_of(version), errors))
             stack.callback(running[-1].end)
         for proxy in running:
             seen = proxy.seen_agent(wires.client)
@@ -351,7 +375,11 @@ def main():
                 proxy.rounds.append(load(proxy, client, script, seconds))
                 print(f"proxies.py: {proxy.name}: {proxy.rounds[-1]}", file=sys.stderr)
         rows = [
-            {"proxy": proxy.name, "version": proxy.version, **min(proxy.rounds, key=lambda found: found["cpu_us"])}
+            {
+                "proxy": proxy.name,
+                "version": proxy.version,
+                **min(proxy.rounds, key=lambda found: found["cpu_us"]),
+            }
             for proxy in running
         ]
     found = {

@@ -1,4 +1,4 @@
-//! Runs this program under callgrind and reads what it wrote.
+//! Runs this program under callgrind and reads its output.
 //!
 //! The lines of a function carry the file they were written in, inlined or not. So what the
 //! compiler melted together is taken apart again by file, and a file of the data path is a step of
@@ -20,7 +20,7 @@ pub(crate) fn count() -> Result<Option<Instructions>> {
     let folder = std::env::temp_dir().join(format!("wirepatch-benches-{}", std::process::id()));
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let counted = count_in(&folder);
-    // What is left in the temporary folder harms nobody.
+    // Files left in the temporary folder do no harm.
     let _ = std::fs::remove_dir_all(&folder);
     Ok(Some(Instructions { valgrind: version, rows: counted? }))
 }
@@ -94,7 +94,7 @@ fn by_place(text: &str) -> Result<HashMap<String, u64>> {
                 "cfn" => {
                     named(&mut functions, value);
                 }
-                // The next line is the callee's cost, which stands with the callee as well.
+                // The next line is the callee's cost, which the callee's own lines have as well.
                 "calls" => skip = true,
                 _ => {}
             }

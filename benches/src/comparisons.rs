@@ -30,7 +30,7 @@ struct PairRatio {
     at_most: f64,
 }
 
-/// What `benches/proxies.py` prints.
+/// The output of `benches/proxies.py`.
 #[derive(Debug, Deserialize)]
 struct ProxiesRecord {
     machine: ProxyMachine,

@@ -1,5 +1,5 @@
-//! What `wirepatch explain --budget` counts with: a few rows of the record, put beside the program
-//! that uses them.
+//! The costs that `wirepatch explain --budget` computes with: a few rows of the record, put beside
+//! the program that uses them.
 
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ struct CostMachine {
     load_average: String,
 }
 
-/// One row: cycles a packet, floor included, and what a packet's instructions are spent on.
+/// One row: cycles a packet, floor included, and the instructions of a packet by purpose.
 #[derive(Debug, Serialize)]
 struct CostRow {
     traffic: &'static str,
@@ -35,7 +35,7 @@ struct CostRow {
     frame_bytes: f64,
     cycles: f64,
     floor: f64,
-    /// What the set's rules make of a message; see `budget`.
+    /// The work of the set's rules for one message; see `budget`.
     #[serde(skip_serializing_if = "Option::is_none")]
     work: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,7 +46,8 @@ struct CostRow {
 #[derive(Debug, Serialize)]
 struct Spent {
     all: f64,
-    /// Of them, those that grow with the message and the rules: steps 6 and 7, and what they call.
+    /// Of them, those that grow with the message and the rules: steps 6 and 7, and the functions
+    /// that they call.
     message: f64,
     /// Of them, step 7.
     decide: f64,

@@ -1,4 +1,4 @@
-//! Instruction counts and throughput: what is measured, the record, and the page made of it.
+//! Instruction counts and throughput: the rows, the record, and the page made of it.
 //!
 //! Holds:     the rows counted under callgrind ([`work`]), the counting ([`callgrind`]), the record
 //!            in `record/`, and the generator of `docs/performance.md`.

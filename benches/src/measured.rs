@@ -1,4 +1,4 @@
-//! What `wirepatch bench` measured, read from `benches/record/throughput.json`.
+//! The measurements of `wirepatch bench`, read from `benches/record/throughput.json`.
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
@@ -22,7 +22,7 @@ pub(crate) struct MeasuredMachine {
     pub(crate) kernel: String,
     pub(crate) dpdk: Option<String>,
     pub(crate) hugepages: Option<bool>,
-    /// Whether the kernel was told that no two CPUs are threads of one core.
+    /// The kernel reports that no two CPUs are threads of one core.
     pub(crate) cores_apart: Option<bool>,
     pub(crate) load_average: String,
     pub(crate) date: Option<String>,

@@ -1,4 +1,4 @@
-//! What was counted last, kept in the repository, and how far a new count is from it.
+//! The last counts, kept in the repository, and the difference of a new count.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -72,7 +72,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// What differs by more than the bound.
+/// The rows that differ by more than the bound.
 pub(crate) fn compare(before: &Instructions, now: &Instructions) -> Vec<Change> {
     let known: BTreeMap<&str, f64> =
         before.rows.iter().map(|row| (row.name.as_str(), row.instructions)).collect();

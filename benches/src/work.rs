@@ -25,7 +25,7 @@ const BURSTS: usize = 64;
 /// Messages of a decoder's row.
 const MESSAGES: u32 = 1_000;
 
-/// What one row is about.
+/// The subject of one row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RowSubject {
     Journey(TrafficKind, PatchSet),
@@ -58,7 +58,7 @@ const UNDER_LIBRARY: [TrafficKind; 4] =
 pub(crate) struct CountedRow {
     pub(crate) name: String,
     pub(crate) title: String,
-    /// What the cost is divided by.
+    /// The divisor of the cost.
     pub(crate) count: u64,
     pub(crate) subject: RowSubject,
 }
@@ -212,7 +212,7 @@ fn decode(protocol: &str, sample: &SampleMessage) {
             stream(decoder, &wanted, sample, &mut fields)
         }
     };
-    // What is only done once is not a message's cost.
+    // The first message also pays for work that is done once.
     decode();
     counted(&mut || {
         for _ in 0..MESSAGES {

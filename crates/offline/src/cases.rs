@@ -1,7 +1,7 @@
 //! A patch's own test cases through the whole pipeline: `wirepatch test`, and the proof in front of
 //! every reload.
 //!
-//! Holds:     [`prove`], and what it found ([`CaseResult`]).
+//! Holds:     [`prove`], and its results ([`CaseResult`]).
 //! Promises:  a case passes only if its outcome is the same however its bytes are cut: whole, byte
 //!            by byte, split at every point (long ones at a spread of points, and the result says
 //!            at how many of how many), at random points, out of order, and repeated; over UDP
@@ -24,7 +24,7 @@ use test_box::TestBox;
 #[cfg(test)]
 mod tests;
 
-/// What became of one case.
+/// The result of one case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CaseResult {
     /// The patch's name.
@@ -35,7 +35,7 @@ pub struct CaseResult {
     pub case: String,
     /// `tcp` or `udp`.
     pub transport: &'static str,
-    /// It did what it was expected to in every run.
+    /// Every run gave the expected outcome.
     pub passed: bool,
     /// How often it was run.
     pub runs: usize,
@@ -48,17 +48,17 @@ pub struct CaseResult {
     pub failure: Option<Failure>,
 }
 
-/// What went wrong.
+/// The first difference between a run and its expectation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
     /// How the bytes were cut in this run.
     pub cut: String,
-    /// What is wrong.
+    /// The difference in words.
     pub what: String,
-    /// What was expected, around the first difference.
+    /// The expected bytes around the first difference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
-    /// What came instead.
+    /// The bytes that arrived instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub got: Option<String>,
 }
@@ -89,7 +89,7 @@ pub struct Proof {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Runs the cases of each of `patches`. `progress` hears how many patches are done.
+/// Runs the cases of each of `patches`. It calls `progress` with the number of patches done.
 pub fn prove(patches: &[Patch], options: &Options, mut progress: impl FnMut(usize)) -> Proof {
     let mut proof = Proof::default();
     for (done, patch) in patches.iter().enumerate() {

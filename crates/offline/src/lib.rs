@@ -1,4 +1,4 @@
-//! What `wirepatch test`, `replay` and `bench` run without DPDK: the journey over frames in memory.
+//! The journey over frames in memory: `wirepatch test`, `replay` and `bench` need no DPDK for it.
 //!
 //! Holds:     the capture NIC ([`pcap`]), patches' test cases through the pipeline ([`cases`]),
 //!            the load generator ([`load`]).

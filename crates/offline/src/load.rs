@@ -115,7 +115,7 @@ impl Load {
         load
     }
 
-    /// Some of the first conversations are not open yet: what comes now is not to be measured.
+    /// Some of the first conversations are not open yet: do not measure these frames.
     pub fn is_opening(&self) -> bool {
         if let Some(opened) = self.opened {
             return opened < self.openings();

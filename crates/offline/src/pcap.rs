@@ -2,10 +2,10 @@
 //! edit.
 //!
 //! Holds:     [`Capture`], the framing of pcap and pcapng files, and [`replay`].
-//! Promises:  a capture of which nothing changes comes out byte for byte, whatever is in it:
+//! Promises:  a capture without a changed packet comes out byte for byte, whatever is in it:
 //!            unknown blocks, comments, options, a record cut short at the end, or no capture at
 //!            all.
-//! Never:     invents a time: what is inserted has the time of the packet that caused it.
+//! Never:     invents a time: an inserted packet has the time of the packet that caused it.
 //!
 //! The framing is our own. The crates at hand (`pcap-file`, `pcap-parser`) hand out parsed blocks
 //! and write parsed blocks, which loses reserved bits, padding and the order of options; to leave

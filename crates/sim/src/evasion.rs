@@ -2,10 +2,10 @@
 //!
 //! Holds:     [`cases`], the frames a client sends in each; [`play`], which plays frames at a
 //!            server, with the box between or without it.
-//! Promises:  a case is the same frames whoever plays it; nothing here shares code with what edits
-//!            streams.
-//! Never:     knows how a case ends: whoever plays it compares what the server hears with what it
-//!            hears on a bare wire.
+//! Promises:  a case has the same frames for every player; nothing here shares code with the editor
+//!            of streams.
+//! Never:     knows how a case ends: the player compares the bytes of the server behind the box
+//!            with those on a bare wire.
 //!
 //! The sources are lists of strategies, not code: Ptacek and Newsham 1998, fragrouter and
 //! fragroute, Handley and Paxson 2001, INTANG (Wang et al., IMC 2017), Geneva (Bock et al., CCS

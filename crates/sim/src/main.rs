@@ -79,7 +79,7 @@ fn arguments() -> Result<SimArguments, String> {
     Ok(found)
 }
 
-/// What became of all seeds.
+/// The counts over all seeds.
 #[derive(Default)]
 struct SeedTotals {
     played: u64,
@@ -116,7 +116,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // A panic is caught and told with its seed.
+    // A panic is caught and reported with its seed.
     std::panic::set_hook(Box::new(|_| {}));
     let sum = play_all(&arguments);
     let told = tell(&arguments, &sum);

@@ -1,11 +1,11 @@
-//! What smoltcp sends to and receives from: two queues of IP packets.
+//! The device under smoltcp: two queues of IP packets.
 
 use std::collections::VecDeque;
 
 use smoltcp::phy::{self, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
 
-/// What waits to be taken by smoltcp, and what it sent.
+/// Packets that wait for smoltcp, and packets that it sent.
 pub(crate) struct PacketDevice {
     pub(crate) input: VecDeque<Vec<u8>>,
     pub(crate) output: Vec<Vec<u8>>,

@@ -1,7 +1,7 @@
 //! The simulator: one connection between two real TCP stacks, with the box between them, on a
 //! virtual clock.
 //!
-//! Holds:     [`run`], which plays what a seed chooses, and what it found ([`SeedOutcome`]).
+//! Holds:     [`run`], which plays the choices of a seed, and its result ([`SeedOutcome`]).
 //! Promises:  the same seed plays the same; after every step each end has heard exactly what it
 //!            must have of what the other said, the box says one thing about every position and
 //!            acknowledges only what was sent; in the end both ends are through, every frame has a

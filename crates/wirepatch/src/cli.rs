@@ -1,6 +1,6 @@
 //! The command line: names are a contract (DESIGN section 8).
 //!
-//! Exit codes: 0 good, 1 found bad, 2 wrong usage. The help of each command says which is which.
+//! Exit codes: 0 good, 1 found bad, 2 wrong usage. The help of each command defines them.
 
 use std::path::PathBuf;
 

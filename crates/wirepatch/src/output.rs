@@ -1,4 +1,4 @@
-//! What the commands say: standard output, wrong usage, progress.
+//! The output of the commands: standard output and error, wrong usage, progress.
 
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
@@ -18,7 +18,7 @@ impl std::fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// What `command` cannot do without the drivers, and what to install.
+/// The error of a command that needs the drivers, with the packages to install.
 #[cfg(not(feature = "dpdk"))]
 pub(crate) fn no_dpdk(command: &str) -> anyhow::Error {
     anyhow::Error::new(Usage(format!(
@@ -27,7 +27,7 @@ pub(crate) fn no_dpdk(command: &str) -> anyhow::Error {
     )))
 }
 
-/// Somebody closed the pipe: nothing is wrong, there is just nobody to talk to.
+/// The reader has closed the pipe, which is no error.
 pub(crate) fn reader_is_gone(error: &anyhow::Error) -> bool {
     error
         .chain()
@@ -65,7 +65,7 @@ pub(crate) fn progress(length: usize, unit: ProgressUnit) -> ProgressBar {
     ProgressBar::new(u64::try_from(length).unwrap_or(u64::MAX)).with_style(style)
 }
 
-/// What is counted.
+/// The unit of the progress.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ProgressUnit {
     Bytes,

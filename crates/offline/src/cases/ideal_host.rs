@@ -25,7 +25,7 @@ pub(super) struct IdealHost {
     ports: (u16, u16),
     iss: Seq,
     peer_iss: Option<Seq>,
-    /// All bytes it was ever told to send.
+    /// All bytes of the application so far.
     sent: Vec<u8>,
     finished: bool,
     acknowledged: usize,
@@ -36,7 +36,7 @@ pub(super) struct IdealHost {
     pub(super) reset: bool,
 }
 
-/// What is to be sent.
+/// A segment on its way, without IP and Ethernet headers.
 pub(super) struct OutgoingSegment {
     pub(super) l4: Vec<u8>,
 }
@@ -186,7 +186,7 @@ impl IdealHost {
         };
         let at = i64::from(tcp.seq().distance_from(peer_iss.advance(count(self.expected()))));
         if flags.has(TcpFlags::RST) {
-            // RFC 9293 section 3.10.7.4: outside the window it is not believed.
+            // RFC 9293 section 3.10.7.4: a reset outside the window is not acceptable.
             self.reset = (0..i64::from(WINDOW)).contains(&at);
             return if self.reset {
                 Ok(false)
@@ -230,7 +230,7 @@ impl IdealHost {
     }
 
     fn take_bytes(&mut self, at: usize, payload: &[u8]) -> Result<(), Mismatch> {
-        // What was received before has to be the same again.
+        // Bytes that arrive again must equal the bytes received before.
         let start = at.saturating_sub(1);
         let known = self.received.get(start..).unwrap_or_default();
         if known.iter().zip(payload).any(|(old, new)| old != new) {

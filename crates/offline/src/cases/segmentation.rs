@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use patch::{Expect, TestCase, Transport};
 
-/// Largest segment: what Ethernet carries behind headers without options.
+/// Largest segment on Ethernet, with headers without options.
 pub(super) const SEGMENT_BYTES: usize = 1_460;
 
 /// Up to here every point is tried.
@@ -17,7 +17,7 @@ const EVERY_POINT_BYTES_MAX: usize = 512;
 const POINTS: Range<usize> = 64..256;
 const SPLIT_BYTES: usize = 4 * 1024 * 1024;
 
-/// Byte by byte goes so far; what follows comes in full segments.
+/// Bytes that are sent one by one; full segments carry the rest.
 const SINGLE_BYTES_MAX: usize = 4_096;
 
 /// Runs with cuts nobody chose.

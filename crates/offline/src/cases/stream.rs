@@ -57,7 +57,7 @@ struct StreamRun<'a> {
     test_box: &'a mut TestBox,
     hosts: [IdealHost; 2],
     frames: usize,
-    /// What each side is to receive.
+    /// The bytes that each side must receive.
     expected: [Vec<u8>; 2],
 }
 
@@ -113,7 +113,7 @@ impl StreamRun<'_> {
         self.host_mut(from).give(&step.input);
         for piece in pieces(cut, start, step.input.len()) {
             let host = self.host(from);
-            // The window counts from what was acknowledged to what is sent now.
+            // The window reaches from the last acknowledged byte to the last byte of this piece.
             let reach = base.saturating_add(piece.end);
             if reach.saturating_sub(host.acknowledged()) > IN_FLIGHT_BYTES_MAX {
                 self.resend(from, base.saturating_add(piece.start))?;

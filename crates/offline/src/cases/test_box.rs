@@ -21,7 +21,7 @@ const POOL_FRAMES: usize = 1_024;
 /// Runs are so far apart that nothing of one is left in the next.
 const BETWEEN_RUNS_MS: u64 = 24 * 3_600 * 1_000;
 
-/// What one core needs for one connection at a time.
+/// Enough for one connection at a time.
 const LIMITS: Limits = Limits {
     flows_max: 1_024,
     blocks_max: 1_024,
@@ -75,7 +75,7 @@ impl TestBox {
         turn(&mut self.nic, &mut self.core, self.now_ms);
     }
 
-    /// Time passes.
+    /// Advances the clock.
     pub(super) fn wait_ms(&mut self, ms: u64) {
         self.now_ms = self.now_ms.saturating_add(ms);
     }
@@ -167,7 +167,7 @@ impl TestBox {
         frame
     }
 
-    /// A frame arrives from `side`. What leaves, by the side it leaves to.
+    /// Puts a frame in from `side`; returns the frames that leave, each with its side.
     pub(super) fn send(
         &mut self,
         side: ConnectionSide,
@@ -208,7 +208,7 @@ fn sixteen(address: IpAddr) -> [u8; 16] {
     }
 }
 
-/// What leaves must be a packet that its receiver takes.
+/// A frame that leaves must be acceptable to its receiver.
 fn check_frame(frame: &[u8]) -> Result<(), Mismatch> {
     let Ok(layers) = Layers::ethernet(frame) else {
         return Err(Mismatch::new("a frame left that cannot be read"));

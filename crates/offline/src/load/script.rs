@@ -1,4 +1,4 @@
-//! What one conversation of a load consists of, frame by frame.
+//! The frames of one conversation of a load, in order.
 
 use super::template::{self, ControlBits, FrameTemplate};
 use crate::ConnectionSide;
@@ -12,7 +12,7 @@ pub(super) const HTTP_REQUESTS: u32 = 500;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ScriptLine {
     pub(super) template: usize,
-    /// What it moves its sender's sequence number on by.
+    /// Added to the sequence number of its sender.
     pub(super) moves: u32,
 }
 

@@ -30,7 +30,7 @@ impl ControlBits {
     pub(super) const FIN_ACK: Self = Self(0x11);
 }
 
-/// Who sends, and where they stand.
+/// The client of a frame, and its sequence and acknowledgement numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PacketNumbers {
     /// Number of the client.
@@ -47,7 +47,7 @@ enum PayloadWord {
     Client,
     /// One of 32 kinds of client.
     Agent,
-    /// Where its sender stands: another in every message.
+    /// The sequence number: another in every message.
     Number,
 }
 
@@ -76,7 +76,7 @@ pub(super) struct FrameTemplate {
     bytes: Vec<u8>,
     side: ConnectionSide,
     tcp: Option<ControlBits>,
-    /// Sums over all that stands in the frame already.
+    /// Sums over the bytes that the template already has.
     ip_sum: u32,
     transport_sum: u32,
     client_at: usize,

@@ -1,6 +1,6 @@
 //! The kinds of traffic that are measured, and the patches that put each in scope.
 
-/// What kind of traffic.
+/// A kind of traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TrafficKind {
     /// 64-byte UDP datagrams to a port that no patch names.

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-/// What a file is.
+/// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CaptureFormat {
     /// pcap.
@@ -36,7 +36,7 @@ pub enum CaptureItem {
     Section {
         /// Its block.
         range: Range<usize>,
-        /// Where the eight bytes of the section's length stand.
+        /// The offset of the eight bytes of the section's length.
         length_at: usize,
     },
     /// A packet.
@@ -62,7 +62,7 @@ pub struct PacketRecord {
     pub data: Range<usize>,
     /// How long the packet was before it was cut to the capture's snap length.
     pub original_bytes: u32,
-    /// What it begins with.
+    /// The link type of its first header.
     pub link: LinkType,
     /// When, in microseconds; 0 where the record has no time.
     pub time_us: u64,
@@ -71,7 +71,7 @@ pub struct PacketRecord {
 }
 
 impl PacketRecord {
-    /// The packet was cut: what is there is not all that was sent.
+    /// The capture has only the beginning of the packet.
     pub fn is_cut(&self) -> bool {
         u32::try_from(self.data.len()).map_or(true, |len| len < self.original_bytes)
     }
@@ -213,7 +213,7 @@ impl<'a> Capture<'a> {
         capture
     }
 
-    /// What kind of file it is.
+    /// The format of the file.
     pub fn format(&self) -> CaptureFormat {
         self.format
     }

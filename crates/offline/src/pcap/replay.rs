@@ -14,7 +14,7 @@ use wire::Layers;
 use super::records::{Capture, CaptureFormat, CaptureItem, LinkType, PacketRecord};
 use super::report::{EditEntry, PacketFate, ReplayReport};
 
-/// Room of one frame: whatever a capture holds, and what an edit may make of a datagram.
+/// Capacity of one frame: the longest packet of a capture, and the longest edited datagram.
 const FRAME_BYTES: usize = 65_536 + limits::LINK_BYTES_MAX;
 
 /// A packet of a capture; it remembers which one.
@@ -78,16 +78,16 @@ impl Nic for CaptureNic {
     }
 }
 
-/// A capture and what was done to it.
+/// The capture after the journey, and the report of its edits.
 #[derive(Debug)]
 pub struct ReplayOutcome {
     /// The capture that came out.
     pub output: Vec<u8>,
-    /// What was done.
+    /// Every edit.
     pub report: ReplayReport,
 }
 
-/// What becomes of the record of one packet.
+/// The packets that leave in place of one packet.
 #[derive(Debug, Default)]
 struct PacketOutput {
     /// The packet leaves as it went in.
@@ -107,8 +107,8 @@ impl PacketOutput {
 }
 
 /// Puts every packet of the capture `input` through `core`, whose bridge must be ports 0 and 1.
-/// Both directions go through the one core; time is the capture's. `progress` hears how many bytes
-/// of `input` are done.
+/// Both directions go through the one core; time is the capture's. It calls `progress` with the
+/// number of bytes of `input` are done.
 ///
 /// A packet that comes out as it went in keeps its record and its place, even if others had to come
 /// before it was let go. One that comes out changed takes its record's place; what is new stands
@@ -169,7 +169,7 @@ struct ReplaySession<'a> {
     core: &'a mut Core<CaptureFrame>,
     nic: CaptureNic,
     places: Vec<PacketOutput>,
-    /// Where each packet's bytes stand in `input`.
+    /// The range of each packet's bytes in `input`.
     data: Vec<Range<usize>>,
     /// Each patch's counters before the packet at hand, and whether any has moved since.
     seen: Vec<[u64; 5]>,
@@ -237,7 +237,7 @@ impl<'a> ReplaySession<'a> {
     /// Finds the place of a frame that left while packet `at` was in; `back`: on the side that
     /// packet came from.
     fn came_out(&mut self, at: usize, frame: CaptureFrame, back: bool) {
-        // What was rebuilt out of a copy may be the packet again, byte for byte.
+        // A packet that was rebuilt from a copy may equal the packet byte for byte.
         let origin = if back { None } else { frame.origin.or(Some(at)) };
         if let Some(origin) = origin
             && let Some(place) = self.places.get_mut(origin)
@@ -296,7 +296,7 @@ impl<'a> ReplaySession<'a> {
     }
 }
 
-/// Fills in what only the end shows: what became of each packet.
+/// Fills in the fate of each packet, which is known at the end only.
 fn complete(report: &mut ReplayReport, items: &[CaptureItem], places: &[PacketOutput]) {
     let told: HashSet<u64> = report.edits.iter().map(|entry| entry.packet).collect();
     for (at, place) in places.iter().enumerate() {

@@ -1,8 +1,8 @@
-//! What `replay` did, for people and programs.
+//! The report of a replay, for people and programs.
 
 use std::collections::BTreeMap;
 
-/// What happened in a replay.
+/// The counts and the edits of a replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ReplayReport {
     /// `pcap`, `pcapng` or `unknown` (handed through).
@@ -15,7 +15,7 @@ pub struct ReplayReport {
     pub changed: u64,
     /// Did not come out.
     pub left_out: u64,
-    /// Came out of nowhere: replies, acknowledgements, fragments of what grew.
+    /// Inserted: replies, acknowledgements, fragments of a datagram that grew.
     pub inserted: u64,
     /// Cut short when they were captured, so not looked at.
     pub cut_short: u64,
@@ -33,7 +33,7 @@ pub struct ReplayReport {
     pub edits: Vec<EditEntry>,
 }
 
-/// What became of a packet.
+/// The fate of a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PacketFate {
@@ -42,7 +42,7 @@ pub enum PacketFate {
     Unchanged,
     /// Came out changed.
     Changed,
-    /// Did not come out, or only what was made of it did.
+    /// Did not come out, or only packets made from it did.
     LeftOut,
 }
 
@@ -56,7 +56,7 @@ pub struct EditEntry {
     pub patch: Option<String>,
     /// The fields its rules work on.
     pub fields: Vec<&'static str>,
-    /// What became of the packet.
+    /// The fate of the packet.
     pub fate: PacketFate,
     /// Edits made.
     pub edits: u64,
@@ -70,6 +70,6 @@ pub struct EditEntry {
     pub would_have: u64,
     /// Length of the packet as it went in.
     pub before_bytes: u64,
-    /// Length of what came out of it, inserted packets included.
+    /// Length of the packets that came out for it, inserted packets included.
     pub after_bytes: u64,
 }

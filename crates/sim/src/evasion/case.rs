@@ -2,7 +2,7 @@
 
 use super::segment::{self, ClientNumbers, FIN_ACK, FragmentRange, Segment};
 
-/// What the server should not get, and what stands in its place in a decoy.
+/// The token that must not reach the server. [`DECOY_TOKEN`] takes its place in a decoy.
 pub const TOKEN: &str = "PATCHME-0123456789";
 /// As long as [`TOKEN`].
 pub const DECOY_TOKEN: &str = "DECOYXX-9876543210";
@@ -24,7 +24,7 @@ pub struct EvasionCase {
     pub name: &'static str,
     /// Where it was published.
     pub source: &'static str,
-    /// What is sent.
+    /// The segments in words.
     pub recipe: &'static str,
     /// What each connection brings the server's application, before anything is replaced, where
     /// first data wins and what no host takes is not taken.
@@ -41,7 +41,7 @@ pub struct TimedFrame {
     pub frame: Vec<u8>,
 }
 
-/// What a client sends, as it is made up.
+/// The frames of a client, made one by one.
 pub(super) struct ClientScript {
     port: u16,
     isn: u32,

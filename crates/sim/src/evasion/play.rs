@@ -27,7 +27,7 @@ const SERVER: PortNo = PortNo(1);
 /// How a play ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeardByServer {
-    /// What each connection brought the server's application.
+    /// The bytes that each connection brought the server's application.
     pub streams: Vec<Vec<u8>>,
     /// The client was sent a reset.
     pub reset: bool,
@@ -62,7 +62,7 @@ impl EvasionBox {
         Some(Self { nic: MemoryNic::new(2, 64), core })
     }
 
-    /// What leaves, by the port it leaves by.
+    /// Puts a frame in; returns the frames that leave, each with its port.
     fn turn(&mut self, frame: Option<(PortNo, &[u8])>, now_ms: u64) -> Vec<(PortNo, Vec<u8>)> {
         if let Some((port, bytes)) = frame {
             let spare = || MemoryFrame::with_capacity(FRAME_BYTES);

@@ -36,7 +36,7 @@ pub(super) const RST_ACK: TcpFlags = TcpFlags::RST.with(TcpFlags::ACK);
 pub(super) const SYN_ACK: TcpFlags = TcpFlags::SYN.with(TcpFlags::ACK);
 pub(super) const PSH_ACK: TcpFlags = TcpFlags::PSH.with(TcpFlags::ACK);
 
-/// What stands in a checksum.
+/// The value of a checksum field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChecksumForm {
     Right,
@@ -48,11 +48,11 @@ pub(super) enum ChecksumForm {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum TimestampForm {
     None,
-    /// As the client's clock stands.
+    /// The time of the client's clock.
     Now,
     /// So many milliseconds before.
     Old(u32),
-    /// With an echo of what the server never said.
+    /// With an echo of a time that the server never sent.
     Echo(u32),
 }
 
@@ -68,7 +68,7 @@ pub(super) struct ClientNumbers {
 pub(super) struct Segment {
     /// Of its first byte: 0 is the SYN, 1 the first byte of the stream.
     pub(super) at: u32,
-    /// What it acknowledges of the server's: 1 is its SYN.
+    /// The acknowledged position of the server's stream: 1 is its SYN.
     pub(super) ack: u32,
     pub(super) flags: TcpFlags,
     pub(super) window: u16,
@@ -77,7 +77,7 @@ pub(super) struct Segment {
     pub(super) options: &'static [u8],
     pub(super) urgent: u16,
     pub(super) data: Vec<u8>,
-    /// The data offset, in words, where it is not what it should be.
+    /// The data offset in words, if it is wrong.
     pub(super) words: Option<u8>,
     /// The reserved bits (RFC 9293 section 3.1).
     pub(super) reserved: u8,
@@ -86,9 +86,9 @@ pub(super) struct Segment {
     /// Flags and fragment offset.
     pub(super) fragment: u16,
     pub(super) ip_options: &'static [u8],
-    /// The header length, in words, where it is not what it should be.
+    /// The header length in words, if it is wrong.
     pub(super) ip_words: Option<u8>,
-    /// What IP's total length is off by.
+    /// Added to the total length of the IP header.
     pub(super) longer: i16,
     pub(super) ip_sum: ChecksumForm,
     pub(super) to: [u8; 6],
@@ -242,7 +242,7 @@ pub(super) fn fragment(frame: &[u8], piece: FragmentRange) -> Vec<u8> {
     cut
 }
 
-/// Says that a fragment stands elsewhere, and is as long as it is.
+/// Sets the offset, the length and the checksum of a fragment.
 pub(super) fn at(fragment: &mut [u8], from: usize, more: bool) {
     let total = length(fragment.len() - ETHERNET);
     fragment[ETHERNET + 2..ETHERNET + 4].copy_from_slice(&total.to_be_bytes());

@@ -27,12 +27,12 @@ pub(super) struct StackServer {
     device: PacketDevice,
     sockets: SocketSet<'static>,
     handles: Vec<SocketHandle>,
-    /// The number that its SYN has on the wire, and what is added to its numbers there.
+    /// The number of its SYN on the wire, and the shift of its numbers there.
     isn: u32,
     shift: u32,
     /// Pieces of packets by identification.
     fragments: BTreeMap<u16, BTreeMap<usize, (Vec<u8>, bool)>>,
-    /// What each connection brought its application.
+    /// The bytes that each connection brought its application.
     heard: Vec<Vec<u8>>,
     pub(super) panicked: bool,
 }
@@ -69,7 +69,7 @@ impl StackServer {
         }
     }
 
-    /// What the application of every connection got, empty ones left out.
+    /// The bytes of every connection's application, empty ones left out.
     pub(super) fn heard(&self) -> Vec<Vec<u8>> {
         self.heard.iter().filter(|bytes| !bytes.is_empty()).cloned().collect()
     }
@@ -152,7 +152,7 @@ impl StackServer {
         Some([first, whole].concat())
     }
 
-    /// The stack and the application do what is due; the frames that leave.
+    /// Runs the stack and the application; returns the frames that leave.
     pub(super) fn poll(&mut self, now_us: u64) -> Vec<Vec<u8>> {
         let now = Instant::from_micros(i64::try_from(now_us).unwrap_or(i64::MAX));
         let polled = catch_unwind(AssertUnwindSafe(|| {

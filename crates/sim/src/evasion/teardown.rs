@@ -1,4 +1,4 @@
-//! Ends that are none, and what comes behind ends.
+//! False ends of a connection, and segments behind an end.
 
 use wire::TcpFlags;
 

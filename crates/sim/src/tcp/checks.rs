@@ -1,4 +1,4 @@
-//! What must be so of every frame that leaves the box, and of every byte that arrives.
+//! The checks of every frame that leaves the box, and of every byte that arrives.
 
 use offline::ConnectionSide;
 use wire::options::TcpOption;
@@ -65,7 +65,7 @@ impl OneTruth {
     }
 }
 
-/// What a frame tells the host it goes to about that host's own bytes.
+/// A frame acknowledges no byte that its receiver has not sent.
 pub(super) fn acknowledges(
     tcp: &Tcp<'_>,
     to: ConnectionSide,
@@ -110,7 +110,7 @@ pub(super) fn fits(
     Ok(())
 }
 
-/// What one end hears.
+/// The bytes that one end receives, compared with those that it must receive.
 #[derive(Debug)]
 pub(super) struct HeardCheck {
     who: ConnectionSide,
@@ -164,7 +164,7 @@ impl HeardCheck {
         Ok(())
     }
 
-    /// It will hear no more.
+    /// Nothing more will arrive.
     pub(super) fn finish(&self, exchange: &Exchange, received: &[u8]) -> Result<(), SimFailure> {
         let wrong_at = match exchange.rule(self.who.other()) {
             Some(rule) if self.inexact_at.is_some() => rule.allows(&self.said, received).err(),

@@ -1,6 +1,6 @@
-//! What both ends have to say, what the other end is to hear of it, and the patches in between.
+//! The messages of both ends, the bytes that must arrive of each, and the patches in between.
 //!
-//! What is to be heard comes from whoever makes up the messages, who knows what was put into them:
+//! The generator of a message also writes the bytes that must arrive, because it knows its parts:
 //! nothing here is shared with the decoders or the engine.
 
 mod data;

@@ -1,4 +1,4 @@
-//! A way between a host and the box, with what happens to frames on it.
+//! One direction between a host and the box, with losses, delays and changes of frames.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(super) struct ImpairedLink {
     mtu: usize,
 }
 
-/// What the link did to a frame, for the trace.
+/// An event on the link, for the trace.
 pub(super) type LinkEvent = &'static str;
 
 impl ImpairedLink {

@@ -1,4 +1,4 @@
-//! A failing run made small: what it fails without is taken away, one thing after the other.
+//! A failing run made small: leaves out, one by one, the parts without which it still fails.
 
 use super::attempt::attempt;
 use super::exchange::Exchange;
@@ -8,7 +8,7 @@ use super::setup::{LinkSetup, Setup};
 /// Attempts, because each plays the whole conversation.
 const ATTEMPTS_MAX: usize = 120;
 
-/// The smallest run found that fails in the same way, and what was left out of it.
+/// The smallest run found that fails in the same way, and the parts left out of it.
 pub(super) fn minimise(
     seed: u64,
     play: &PlayOptions,

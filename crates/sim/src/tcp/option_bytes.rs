@@ -23,7 +23,7 @@ pub(super) fn stamped(options: &[u8], stamp: u32) -> Vec<u8> {
     bytes
 }
 
-/// SACK blocks moved by `shift`, and where they stand among the options.
+/// SACK blocks moved by `shift`, with their offsets among the options.
 pub(super) fn shifted_blocks(tcp: &wire::Tcp<'_>, shift: u32) -> Vec<(usize, Vec<u8>)> {
     let mut found = Vec::new();
     for option in tcp.options() {

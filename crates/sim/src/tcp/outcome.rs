@@ -10,12 +10,12 @@ pub struct PlayOptions {
     /// What ends hear is exactly the edited stream, even where the beginning of a match had to be
     /// let go.
     pub exact: bool,
-    /// Without the box: a seed that fails here as well says nothing about it.
+    /// Without the box: a seed that fails here as well is not the fault of the box.
     pub bare: bool,
     /// Without the box, and with everything expected as if it were there: shows that the checks
     /// find something.
     pub unpatched: bool,
-    /// Leave out of a failing run what it fails without.
+    /// Minimise a failing run.
     pub minimise: bool,
     /// Keep a line of every frame.
     pub trace: bool,
@@ -38,7 +38,7 @@ pub struct SeedOutcome {
     pub past_window: u64,
     /// The stack of a host panicked, and the run was given up.
     pub given_up: bool,
-    /// What went wrong.
+    /// The failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wrong: Option<SimFailure>,
     /// A line of every frame, if asked for.
@@ -46,11 +46,11 @@ pub struct SeedOutcome {
     pub trace: Vec<String>,
 }
 
-/// What kind of thing went wrong.
+/// The kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
-    /// An end hears other bytes than it should.
+    /// An end receives other bytes than it must.
     WrongBytes,
     /// A whole match went through.
     MatchLeaked,
@@ -72,14 +72,14 @@ pub enum FailureKind {
     Unaccounted,
     /// The data path panicked.
     Panicked,
-    /// A stack panicked, which says nothing of the box.
+    /// A stack panicked, which is no fault of the box.
     StackPanicked,
 }
 
 /// Something is not as it must be.
 #[derive(Clone, Debug, Serialize)]
 pub struct SimFailure {
-    /// What kind of thing.
+    /// Its kind.
     pub kind: FailureKind,
     /// In words.
     pub what: String,

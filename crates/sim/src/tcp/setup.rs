@@ -1,4 +1,4 @@
-//! What a seed chooses besides the conversation: hosts, links, habits.
+//! The choices of a seed besides the conversation: hosts, links, habits.
 
 use offline::ConnectionSide;
 
@@ -50,7 +50,7 @@ pub(super) struct HostSetup {
     pub(super) wraps_in: u32,
 }
 
-/// Everything but what is said.
+/// All choices but the conversation.
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
     pub(super) v6: bool,
@@ -83,7 +83,7 @@ impl Setup {
             short: dice.percent(50),
         };
         for host in &mut setup.hosts {
-            // What would take a very long time and shows nothing new.
+            // These would take very long and find nothing new.
             if !setup.short {
                 host.receive_bytes = host.receive_bytes.max(536);
                 host.write_bytes = host.write_bytes.max(100);

@@ -57,10 +57,10 @@ pub(super) struct StackHost {
     shift: Option<u32>,
     /// Position after everything it ever sent.
     pub(super) highest: Option<Seq>,
-    /// What it last acknowledged, and the end of the window it granted, both as on the wire.
+    /// Its last acknowledgement, and the end of the window that it granted, both as on the wire.
     expects: Option<Seq>,
     pub(super) granted: Option<Seq>,
-    /// What was acknowledged to it, as on the wire.
+    /// The last acknowledgement that it received, as on the wire.
     acknowledged: Option<Seq>,
     scale: u8,
     /// The last segment with bytes or FIN: the headers of one sent in the stack's stead.
@@ -265,7 +265,7 @@ impl StackHost {
         outstanding && (silent || self.interface.poll_at(instant(now), &self.sockets).is_none())
     }
 
-    /// Sends the first of what is unacknowledged again.
+    /// Sends the first unacknowledged bytes again.
     fn remind(&mut self, now: u64) -> Option<Vec<u8>> {
         self.reminders += 1;
         self.remind_us = now + 500_000 * u64::from(self.reminders.min(4));
@@ -304,7 +304,7 @@ impl StackHost {
             .min()
     }
 
-    /// When the next message may be said, if what it waits for has been heard.
+    /// The time of the next message, if the messages that it waits for have arrived.
     fn wants_write(&mut self, now: u64) -> Option<u64> {
         let part = self.parts.front()?;
         let heard = match self.progress {
@@ -319,7 +319,7 @@ impl StackHost {
         Some(since + part.pause_ms * 1_000)
     }
 
-    /// The stack and the application do what is due; what leaves is in `frames`.
+    /// Runs the stack and the application; appends the frames that leave to `frames`.
     pub(super) fn poll(&mut self, now: u64, frames: &mut Vec<Vec<u8>>) {
         MILLISECONDS.set(u32::try_from(now / 1_000).unwrap_or(u32::MAX));
         loop {
@@ -341,13 +341,13 @@ impl StackHost {
         }
     }
 
-    /// Writes and reads what is due. `true`: the socket was touched.
+    /// Lets the application write and read. `true`: it touched the socket.
     fn application(&mut self, now: u64) -> bool {
         if self.aborted {
             return false;
         }
         let mut touched = false;
-        // Ten seconds later smoltcp forgets what was not read.
+        // Ten seconds later smoltcp forgets bytes that were not read.
         let hurry = self.state() == State::TimeWait;
         if (hurry || self.next_read_us <= now)
             && self.sockets.get::<Socket<'_>>(self.socket).can_recv()

@@ -1,4 +1,4 @@
-//! What happened, a line a frame, for whoever looks for the reason.
+//! A trace of a run: one line a frame.
 
 use wire::{Seq, TcpFlags};
 

@@ -28,7 +28,7 @@ const POOL_FRAMES: usize = 256;
 /// The box looks at its clock so often while there is something to do.
 const TURN_US: u64 = 20_000;
 
-/// And for so long after the last frame; what it holds it must have let go by then.
+/// The box must release everything that it holds within this time after the last frame.
 const TURNS_US: u64 = 10_000_000;
 
 /// While the box keeps something it may have to send it again, which it does every 64 seconds in

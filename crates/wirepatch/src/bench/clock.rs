@@ -46,7 +46,7 @@ pub(super) fn now() -> Instant {
     Instant::now()
 }
 
-/// Where it ran: figures without it say nothing.
+/// The machine of a measurement: figures mean nothing without it.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct BenchMachine {
     cpu: String,
@@ -57,7 +57,7 @@ pub(super) struct BenchMachine {
     dpdk: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hugepages: Option<bool>,
-    /// No two CPUs are threads of one core, as far as the kernel was told.
+    /// The kernel reports that no two CPUs are threads of one core.
     #[serde(skip_serializing_if = "Option::is_none")]
     cores_apart: Option<bool>,
     load_average: String,
@@ -82,7 +82,7 @@ pub(super) fn machine(tsc_hz: f64, dpdk: Option<String>, hugepages: Option<bool>
     }
 }
 
-/// `None`: the kernel does not say.
+/// `None`: the kernel does not report it.
 fn cores_apart() -> Option<bool> {
     let active = std::fs::read_to_string("/sys/devices/system/cpu/smt/active").ok()?;
     match active.trim() {

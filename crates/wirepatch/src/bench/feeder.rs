@@ -1,6 +1,6 @@
 //! The lcore that feeds the measured one over rings: generator and sink, and the stopwatch.
 //!
-//! Holds:     [`Feeder`], what it is told ([`FeederOrders`]) and what it saw of latency
+//! Holds:     [`Feeder`], its orders ([`FeederOrders`]) and the latencies
 //!            ([`Latencies`]).
 //! Promises:  latency counts in stretches only in which neither lcore lost its CPU to another
 //!            thread.
@@ -29,13 +29,13 @@ const STAMP_EVERY: u64 = 32;
 /// of a burst waits for the first is a matter of the burst.
 pub(super) const PACED_FRAMES: u64 = 4;
 
-/// What the feeder does now.
+/// The pace of the feeder.
 const PAUSE: u64 = 0;
 pub(super) const FULL: u64 = 1;
 /// Anything above is the time, in ticks, from one handful of frames to the next.
 pub(super) const PACED_MIN: u64 = 2;
 
-/// What main tells the feeder, and hears of it.
+/// Orders of the main thread to the feeder, and its answer.
 #[derive(Debug, Default)]
 pub(super) struct FeederOrders {
     pub(super) pace: AtomicU64,
@@ -69,7 +69,7 @@ pub(super) struct Feeder {
     next_at: u64,
 }
 
-/// What was seen of latency.
+/// The latencies of all stretches.
 #[derive(Debug)]
 pub(super) struct Latencies {
     /// In stretches that count.
@@ -84,7 +84,7 @@ pub(super) struct Latencies {
 }
 
 impl Feeder {
-    /// Feeds the rings of `tx` with the load, and takes back what comes out of those of `rx`.
+    /// Feeds the rings of `tx` with the load, and takes the frames back from those of `rx`.
     pub(super) fn new(
         load: Load,
         pool: Mempool,
@@ -160,7 +160,7 @@ impl Feeder {
                 }
             }
             Some(begun) => {
-                // What is lost on its way must not be waited for.
+                // Do not wait for a frame that was lost on its way.
                 if on_the_way > 0 && now - begun.from < 2 * stretch_ticks {
                     return;
                 }
@@ -192,14 +192,14 @@ impl Feeder {
         }
     }
 
-    /// Takes back what has come through.
+    /// Takes back the frames that have come through.
     fn sink(&mut self, timed: bool) {
         for (port, ring) in self.rx.iter_mut().enumerate() {
             let frames = ring.dequeue(&mut self.back, 2 * BURST_FRAMES_MAX);
             if frames == 0 {
                 continue;
             }
-            // What leaves at one port came in at the other.
+            // A frame that leaves at one port came in at the other.
             let from = 1 - port;
             self.came[from] += u64::try_from(frames).unwrap_or(0);
             let now = rdtsc();

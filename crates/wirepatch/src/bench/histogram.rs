@@ -27,7 +27,7 @@ impl Histogram {
         }
     }
 
-    /// Adds what another has seen, and empties that one.
+    /// Adds the values of another, and empties that one.
     pub(super) fn take(&mut self, other: &mut Self) {
         for (own, theirs) in self.counts.iter_mut().zip(&mut other.counts) {
             *own += core::mem::take(theirs);

@@ -1,4 +1,4 @@
-//! What is recorded of the time that frames, and the turns that carry them, take; in microseconds.
+//! The recorded times of frames, and of the turns that carry them, in microseconds.
 
 use serde::Serialize;
 
@@ -40,7 +40,7 @@ pub(super) struct TurnTimes {
     pub(super) p99: f64,
     pub(super) p999: f64,
     pub(super) max: f64,
-    /// Of the time looked at, what turns that had frames took.
+    /// The share of the time that turns with frames took.
     pub(super) busy_per_cent: f64,
     /// Turns that found no frame and took so long all the same, a second that was looked at; and
     /// the longest.

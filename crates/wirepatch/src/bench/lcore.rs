@@ -1,4 +1,4 @@
-//! DPDK for the bench, and what a measured lcore runs.
+//! DPDK for the bench, and the loop of a measured lcore.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -51,7 +51,7 @@ pub(super) struct BenchFolder(pub(super) PathBuf);
 
 impl Drop for BenchFolder {
     fn drop(&mut self) {
-        // What is left in the temporary folder harms nobody.
+        // Files left in the temporary folder do no harm.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -119,13 +119,13 @@ impl Bench {
     }
 }
 
-/// What a measured lcore and its onlookers share. One writer a cell.
+/// Counters that a measured lcore and its observers share. Each cell has one writer.
 #[derive(Debug, Default)]
 pub(super) struct LcoreWatch {
     pub(super) stop: AtomicBool,
     packets: AtomicU64,
     idle_ticks: AtomicU64,
-    /// Written by the one who feeds: what becomes of the turns taken now.
+    /// Written by the feeder: whether the turns of this stretch are kept.
     pub(super) order: StretchOrder,
     task: OnceLock<Task>,
 }
@@ -197,7 +197,7 @@ impl LcoreWatch {
 }
 
 impl LcoreSnapshot {
-    /// What was done until `after`; `hz` ticks of the time-stamp counter are a second.
+    /// The work done until `after`; `hz` ticks of the time-stamp counter are a second.
     pub(super) fn until(self, after: Self, hz: f64) -> LcoreWork {
         let idle_ns = real(after.idle_ticks.saturating_sub(self.idle_ticks)) * 1e9 / hz;
         LcoreWork {
@@ -208,7 +208,7 @@ impl LcoreSnapshot {
     }
 }
 
-/// The loop without the journey: what comes in at one port leaves at the other.
+/// The loop without the journey: a frame of one port leaves at the other.
 pub(super) fn forward<N: Nic>(nic: &mut N, burst: &mut Vec<N::Frame>) -> usize {
     let mut frames = 0;
     for (from, to) in [(PORTS[0], PORTS[1]), (PORTS[1], PORTS[0])] {

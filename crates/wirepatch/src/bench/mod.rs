@@ -1,9 +1,9 @@
 //! `wirepatch bench`: the whole journey on in-memory ports, and beside it testpmd's forwarding on
 //! the same ports.
 //!
-//! Holds:     the rows, what is measured of each, and the table.
+//! Holds:     the rows, the measurements of each, and the table.
 //! Promises:  cycles come from the CPU time of the thread that ran the journey, so a busy machine
-//!            does not spoil them; every row says for what reason its frames left, and one that did
+//!            does not spoil them; every row names the reasons of its frames, and one that did
 //!            not do what it is named for is an error.
 //! Never:     plays a client's conversation twice.
 
@@ -91,7 +91,7 @@ fn scaling(_args: &BenchArgs) -> Result<BenchReport> {
 fn run(rows: &[BenchRow], args: &BenchArgs) -> Result<BenchReport> {
     let bench = lcore::Bench::start(args)?;
     let mut report = BenchReport::new(bench.machine(), Some(steady::measure(&bench)?));
-    // Rows and testpmd take turns, so that what they are compared by was measured close together.
+    // Rows and testpmd take turns, so that figures to be compared were measured close together.
     for _ in 0..args.repeat {
         for row in rows {
             crate::output::say_error(&format!("wirepatch bench: {}\n", row.title()));

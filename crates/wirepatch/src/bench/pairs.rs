@@ -8,17 +8,17 @@ use serde::Serialize;
 use super::row::{BenchRow, RowNames};
 use crate::output::Usage;
 
-/// A row, and what it is compared with.
+/// A row, and the row that it is compared with.
 #[derive(Debug)]
 pub(super) struct RowPair {
     pub(super) name: &'static str,
     pub(super) base: BenchRow,
     pub(super) other: BenchRow,
-    /// What the other's cycles may be at most, as a multiple of the base's.
+    /// The limit of the other's cycles, as a multiple of the base's.
     pub(super) at_most: f64,
 }
 
-/// As it stands in the report.
+/// A pair in the report.
 #[derive(Debug, Serialize)]
 pub(super) struct PairResult {
     pub(super) pair: &'static str,
@@ -133,7 +133,7 @@ fn edited_responses(name: &'static str) -> Result<RowPair> {
     edited_http(name, TrafficKind::HttpResponses, titles)
 }
 
-/// The bench's User-Agent, and what the patch of an edited row leaves of it.
+/// The bench's User-Agent, and the length that the patch of an edited row keeps.
 const AGENT_BYTES: u32 = 70;
 const AGENT_KEPT_BYTES: u32 = 48;
 

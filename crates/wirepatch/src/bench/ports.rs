@@ -1,4 +1,4 @@
-//! Rows over `net_pcap` ports that play a capture from memory without end and drop what is sent:
+//! Rows over `net_pcap` ports that play a capture from memory without end and drop sent frames:
 //! the ports testpmd is compared on.
 
 use std::path::PathBuf;

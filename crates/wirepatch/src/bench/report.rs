@@ -75,7 +75,7 @@ impl BenchReport {
         }
     }
 
-    /// Says of each pair how its rows compare.
+    /// Adds the ratio of the rows of each pair.
     pub(super) fn with_pairs(mut self, mut pairs: Vec<PairResult>) -> Self {
         for pair in &mut pairs {
             let cycles = |name: &str| self.rows.iter().find_map(|row| row.cycles_of(name));
@@ -87,7 +87,7 @@ impl BenchReport {
         self
     }
 
-    /// Adds a row, or what was better of it this time.
+    /// Adds a row, or the better figures of a row that is there.
     pub(super) fn keep_better(&mut self, new: RowResult) {
         match self.rows.iter_mut().find(|row| row.is_same_row(&new)) {
             Some(row) => row.keep_better(new),
@@ -112,7 +112,7 @@ impl BenchReport {
         known.absent = known.absent.take().and(new.absent);
     }
 
-    /// Every row did what it is named for.
+    /// The frames of every row left for the row's reason.
     pub(super) fn is_as_expected(&self) -> bool {
         self.rows.iter().all(RowResult::is_as_expected)
     }

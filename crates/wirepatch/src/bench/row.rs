@@ -1,4 +1,4 @@
-//! What a row is, and what was measured of it.
+//! A row of the bench, and its result.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ pub(super) struct RowNames {
 /// Which patches a row is measured with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RowPatches {
-    /// The bench's own, so what becomes of a frame is known.
+    /// The bench's own, so the fate of each frame is known.
     Own,
     /// The caller's instead.
     Given,
@@ -77,7 +77,7 @@ pub(super) fn chosen(
         // Otherwise only measured beside a thousand connections; the aim for a million has the
         // library loaded.
         let many = names.is_empty().then_some(TrafficKind::TcpAcksMany);
-        // What is edited depends on the patches, so there that row would be another.
+        // Under other patches that row would edit other messages.
         for kind in kinds.into_iter().chain(many).filter(|&kind| kind != TrafficKind::DnsEdited) {
             rows.push(BenchRow { kind, patches: patches.clone(), loaded: RowPatches::Library });
         }
@@ -211,7 +211,7 @@ impl BenchRow {
     }
 }
 
-/// What a thread did between two looks at it.
+/// The work of a thread between two snapshots.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LcoreWork {
     pub(super) packets: u64,
@@ -231,11 +231,11 @@ impl LcoreWork {
 pub(super) struct RowResult {
     row: String,
     title: String,
-    /// What the frames came through: `rings`, `net_pcap` or `memory`.
+    /// The ports of the frames: `rings`, `net_pcap` or `memory`.
     ports: &'static str,
     frame_bytes: f64,
     packets: u64,
-    /// What one core does with all its time.
+    /// The rate of one core with all its time.
     pub(super) mpps: f64,
     gbit_per_s: f64,
     /// Of the time-stamp counter, from the thread's CPU time.
@@ -245,7 +245,7 @@ pub(super) struct RowResult {
     journey_cycles_per_packet: f64,
     /// Of the time-stamp counter as it ran, whoever had the CPU; polls that found nothing included.
     wall_cycles_per_packet: f64,
-    /// What went through while it was measured.
+    /// The rate during the measurement.
     measured_mpps: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_us: Option<Latency>,
@@ -382,7 +382,7 @@ pub(super) fn reasons(counters: &CoreCounters) -> BTreeMap<&'static str, u64> {
     reasons.chain(events).collect()
 }
 
-/// What was added between two looks; reasons without frames left out.
+/// The frames added between two readings; reasons without frames left out.
 pub(super) fn added(
     before: &BTreeMap<&'static str, u64>,
     after: &BTreeMap<&'static str, u64>,

@@ -220,7 +220,7 @@ fn core<F: datapath::Frame>(
     (core, counters)
 }
 
-/// What left of what came: a full queue's losses are no throughput.
+/// The frames that left: losses of a full queue are no throughput.
 fn left(counters: &CoreCounters, lost: &mut u64, frames: usize) -> u64 {
     let before = core::mem::replace(lost, counters.event(Event::TxQueueFull));
     u64::try_from(frames).unwrap_or(0).saturating_sub(*lost - before)
@@ -250,7 +250,7 @@ fn played(
     Ok(LcoreJob { turn: Box::new(turn), is_whole: true })
 }
 
-/// A worker, and what receives and sends for it.
+/// A worker, and the lcore that receives and transmits for it.
 fn behind_rings(
     bench: &Bench,
     pool: &Mempool,
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn the_middle_one_is_told() {
+    fn the_middle_one_is_reported() {
         assert_eq!(median(&mut [9.0, 1.0, 5.0]), Some(5.0));
         assert_eq!(median(&mut []), None);
     }

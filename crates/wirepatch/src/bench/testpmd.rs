@@ -1,4 +1,4 @@
-//! testpmd on the ports of the `net_pcap` rows: what the machine and the driver give at best.
+//! testpmd on the ports of the `net_pcap` rows: the best that the machine and the driver give.
 
 use std::io::{Read, Write as _};
 use std::process::{Child, Command, Stdio};
@@ -18,7 +18,7 @@ const PROGRAM: &str = "dpdk-testpmd";
 /// well.
 const MODES: [&str; 3] = ["io", "macswap", "5tswap"];
 
-/// What it says when it is ready to be told something.
+/// The prompt of testpmd.
 const PROMPT: &str = "testpmd> ";
 
 pub(super) fn measure(bench: &Bench) -> Testpmd {
@@ -105,7 +105,7 @@ fn forwarded(bench: &Bench, child: &mut Child, said: &mut String) -> Result<(f64
     Ok((real(busiest), (watched, forwarding)))
 }
 
-/// Waits until it has nothing more to say.
+/// Waits for the prompt.
 fn until_prompt(stdout: &mut impl Read, said: &mut String) -> Result<()> {
     let from = said.len();
     let mut piece = [0; 4_096];

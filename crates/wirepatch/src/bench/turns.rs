@@ -119,7 +119,7 @@ impl Recorder {
         self.seen = told;
     }
 
-    /// What was to be kept.
+    /// The turns that were to be kept.
     pub(super) fn kept(self) -> TurnHistograms {
         self.kept
     }

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
-/// Kept with the program, so that it can say what it promises wherever it runs.
+/// Part of the program, so that it can compute a budget wherever it runs.
 const COSTS: &str = include_str!("costs.json");
 
 /// Rows of the record.
@@ -23,7 +23,7 @@ pub(super) struct CostMachine {
     pub(super) load_average: String,
 }
 
-/// What was measured.
+/// The traffic of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum CostTraffic {

@@ -1,9 +1,9 @@
-//! The line-rate contract: what packet rate a set of patches sustains on one core, from measured
-//! costs.
+//! The line-rate contract: the packet rate that one core sustains with a set of patches, from
+//! measured costs.
 //!
 //! Holds:     the costs (`costs.json`, made of `benches/record/` by `make bench-page`), what is
 //!            reckoned from them, and the warning of a box whose workers cannot hold its links.
-//! Promises:  every figure says what it rests on; where two measurements disagree the dearer one
+//! Promises:  every figure names its basis; where two measurements disagree the more expensive one
 //!            counts.
 //! Never:     measures, or guesses without saying so.
 
@@ -33,7 +33,7 @@ const SIZES: [f64; 3] = [64.0, 576.0, 1_500.0];
 /// Of a dozen frames so many have each of these lengths: "simple IMIX".
 const IMIX: [f64; 3] = [7.0, 4.0, 1.0];
 
-/// What stands around the payload of a UDP datagram: Ethernet header and check sequence, IPv4, UDP.
+/// The bytes around the payload of a UDP datagram: Ethernet header and check sequence, IPv4, UDP.
 const UDP_BYTES: f64 = 46.0;
 
 /// The same for a TCP segment without options.
@@ -42,7 +42,7 @@ const TCP_BYTES: f64 = 58.0;
 /// The check sequence is no part of the frames that were measured.
 const FCS_BYTES: f64 = 4.0;
 
-/// What a figure rests on.
+/// The basis of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Basis {
@@ -55,7 +55,7 @@ pub(crate) enum Basis {
     OtherProtocol,
 }
 
-/// What a core does with one kind of traffic, and how many cores a budget needs.
+/// The rate of one core for one kind of traffic, and the cores that a budget needs.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Share {
     /// `64`, `imix` or `1500`.
@@ -77,10 +77,10 @@ pub(crate) struct BudgetLine {
     pub(crate) shares: Vec<Share>,
 }
 
-/// What is promised for a set of patches.
+/// The budget of a set of patches.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Budget {
-    /// What comes in at all ports together.
+    /// The sum of the traffic that arrives at all ports.
     pub(crate) gbit_per_s: f64,
     pub(crate) cpu_ghz: f64,
     /// The CPU that the costs are of.
@@ -141,8 +141,8 @@ impl Budget {
     }
 }
 
-/// What a module's rules make of a message: fields to find, passes over them, and rules looked at
-/// for every unit. The dearer direction counts.
+/// The work of a module's rules for one message: fields to find, passes over them, and rules looked
+/// at for every unit. The dearer direction counts.
 pub(crate) fn work(module: &ModuleExplanation) -> f64 {
     let of = |cost: &patch::Cost| cost.fields + cost.automata + cost.every_unit_rules;
     let most = module.sides.iter().map(|side| of(&side.cost)).max().unwrap_or(0);

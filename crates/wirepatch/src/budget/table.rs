@@ -3,7 +3,7 @@
 use super::{Basis, Budget, BudgetLine, Share};
 use crate::output;
 
-/// The table, and what it rests on.
+/// The table, and the basis of its figures.
 pub(crate) fn table(budget: &Budget) -> String {
     let mut text = format!(
         "{} Gbit/s in, cores of {:.2} GHz: millions of packets a second that one core sustains, and (cores needed)\n\n",

@@ -1,4 +1,4 @@
-//! A box whose workers cannot hold its links is told so before traffic does.
+//! A warning before the first packet: the workers cannot sustain the speed of the links.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use control::{Config, PortDevice};
 use super::table::shown;
 use super::{Basis, Budget, BudgetLine};
 
-/// What a port's link can bring in.
+/// The speed of a port's link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PortSpeed {
     pub(crate) name: String,

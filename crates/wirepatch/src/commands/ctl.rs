@@ -76,7 +76,7 @@ fn is_table(value: &Value) -> bool {
 
 fn of_rows(rows: &[Value]) -> String {
     let Some(Value::Object(first)) = rows.first() else { return String::new() };
-    // Names first: they say what the row is about.
+    // Names first: they identify the row.
     let mut names: Vec<&String> = first.keys().collect();
     names.sort_by_key(|name| !first.get(*name).is_some_and(|value| leads(name, value)));
     let cells: Vec<Vec<String>> = rows

@@ -1,4 +1,4 @@
-//! `wirepatch explain`: what was compiled, or what packet rate it sustains.
+//! `wirepatch explain`: the compiled plan, or the packet rate that it sustains.
 
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ use crate::budget::{self, Budget};
 use crate::cli::ExplainArgs;
 use crate::output::{self, say_error};
 
-/// Says it.
+/// Prints it.
 pub(crate) fn explain(args: &ExplainArgs) -> Result<ExitCode> {
     // Only a budget can do without: it then speaks of what is out of scope.
     let loaded = if args.patches.is_empty() { Ok(Vec::new()) } else { load(&args.patches) };

@@ -1,4 +1,4 @@
-//! `wirepatch fields`: what a rule can name.
+//! `wirepatch fields`: the fields that a rule can name.
 
 use std::process::ExitCode;
 

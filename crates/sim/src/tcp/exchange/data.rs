@@ -8,7 +8,7 @@ use crate::dice::Dice;
 
 const PORT: u16 = 7_000;
 
-/// What is replaced by what: shorter, equal, longer, by nothing; with repetitions inside the
+/// Patterns and replacements: shorter, equal, longer, empty; with repetitions inside the
 /// pattern.
 const RULES: &[(&str, &str)] = &[
     ("evil", "x"),

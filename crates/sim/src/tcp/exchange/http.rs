@@ -25,7 +25,7 @@ const PATCHES: &[&str] = &[
     "patch: body\ntitle: bodies keep their length\nprotocol: http\nrules:\n  - mask: http.file_data\n    bytes: \"~^\"\n    with: \"-\"\n",
 ];
 
-/// A request is answered here, and the server does not hear it.
+/// The box answers a request, and the server does not receive it.
 const REFUSAL: &str = "patch: refusal\ntitle: a request is refused\nprotocol: http\nrules:\n  - when: http.header[\"x-forbidden\"] == \"yes\"\n    refuse: message\n    reply: \"HTTP/1.1 418 no\\r\\nContent-Length: 3\\r\\n\\r\\nno\\n\"\n";
 const REFUSED: &[u8] = b"HTTP/1.1 418 no\r\nContent-Length: 3\r\n\r\nno\n";
 

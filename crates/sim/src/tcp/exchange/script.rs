@@ -1,4 +1,4 @@
-//! A conversation, message by message, and what is to be heard of it.
+//! A conversation, message by message, and the bytes that must arrive.
 
 use offline::ConnectionSide;
 
@@ -10,7 +10,7 @@ use crate::dice::Dice;
 pub(crate) struct ExchangeMessage {
     pub(crate) from: ConnectionSide,
     pub(crate) bytes: Vec<u8>,
-    /// What becomes of it, but for its stream's [`PatternRule`].
+    /// The message after every edit but those of its stream's [`PatternRule`].
     pub(crate) becomes: Vec<u8>,
     /// Its sender waits until it has heard so many messages.
     pub(crate) after: usize,
@@ -21,7 +21,7 @@ pub(crate) struct ExchangeMessage {
 /// How far an end has heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeardProgress {
-    /// In bytes of what is to be heard.
+    /// In bytes that must arrive.
     Bytes,
     /// In line feeds, of which no edit takes or makes any: where bytes are not exactly known.
     Lines,
@@ -41,12 +41,12 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// All that `side` says, with every edit but those of its [`PatternRule`].
+    /// All that `side` sends, with every edit but those of its [`PatternRule`].
     pub(crate) fn before_rule(&self, side: ConnectionSide) -> Vec<u8> {
         self.of_side(side).flat_map(|part| part.becomes.iter().copied()).collect()
     }
 
-    /// All that the other end is to hear of it.
+    /// All bytes of it that must arrive at the other end.
     pub(crate) fn heard(&self, side: ConnectionSide) -> Vec<u8> {
         let before = self.before_rule(side);
         self.rule(side).map(|rule| rule.replaced(&before)).unwrap_or(before)
@@ -74,7 +74,7 @@ impl Exchange {
         self.parts.iter().filter(move |part| part.from == side)
     }
 
-    /// Everything is heard as it was said.
+    /// Every message arrives as it was sent.
     pub(crate) fn unedited(&mut self) {
         self.rules = [None, None];
         for part in &mut self.parts {

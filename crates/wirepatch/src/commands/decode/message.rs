@@ -56,7 +56,7 @@ impl DecodedMessage {
         Self { about, fields: Vec::new() }
     }
 
-    /// Adds what a decoder found in `input`.
+    /// Adds the fields that a decoder found in `input`.
     pub(super) fn add(&mut self, wanted: &Wanted, fields: &Fields, input: &[u8]) {
         for field in fields.items() {
             let (id, _) = wanted.field_of(field.slot);
@@ -161,7 +161,7 @@ fn value(part: &FieldValue, kind: FieldKind) -> Value {
     }
 }
 
-/// UTF-8 as it is; `\xNN` for what is not.
+/// UTF-8 as it is; `\xNN` for every other byte.
 fn text(bytes: &[u8]) -> String {
     let mut out = String::new();
     for chunk in bytes.utf8_chunks() {

@@ -36,7 +36,7 @@ struct CaptureStream {
 
 #[derive(Default)]
 struct HalfStream {
-    /// Sequence number of what comes next.
+    /// The next sequence number.
     next: Option<Seq>,
     /// In order, not decoded yet.
     buffer: Vec<u8>,
@@ -95,7 +95,7 @@ impl CaptureStreams {
             side.next = Some(tcp.seq().advance(1));
             return Ok(());
         }
-        // What the other end has acknowledged and we have not seen was not captured.
+        // Bytes that the other end has acknowledged and that are missing here were not captured.
         if flags.has(TcpFlags::ACK)
             && !other.ahead.is_empty()
             && other.next.is_some_and(|next| tcp.ack().is_after(next))
