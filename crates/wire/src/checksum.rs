@@ -10,6 +10,7 @@
 
 use crate::layers::{IpVersion, Layers, Transport};
 use crate::number;
+use stage::position::plus;
 
 //= https://www.rfc-editor.org/rfc/rfc1071#section-2
 //# The sum of 16-bit integers can be computed in either byte order.
@@ -239,7 +240,7 @@ pub fn fill_ip(frame: &mut [u8], layers: &Layers) {
     if layers.version == IpVersion::V6 {
         return;
     }
-    let at = layers.ip.saturating_add(10);
+    let at = plus(layers.ip, 10);
     write_u16(frame, at, 0);
     let sum = ip_header_sum(frame, layers).finish();
     write_u16(frame, at, sum);

@@ -8,6 +8,7 @@
 //!            payload.
 
 use crate::number;
+use stage::position::{plus, times};
 
 /// VLAN tags one frame may carry: QinQ has two, and some carriers stack more.
 pub const TAGS_MAX: usize = 4;
@@ -174,7 +175,7 @@ impl Layers {
         let mut tag_count = 0_u8;
         loop {
             let kind = u16_at(frame, at).ok_or(NotParsed::Truncated)?;
-            at = at.saturating_add(2);
+            at = plus(at, 2);
             match kind {
                 number::ETHER_IPV4 | number::ETHER_IPV6 => {
                     let layers = Self::parse_ip(frame, at, tags, tag_count)?;
@@ -189,8 +190,8 @@ impl Layers {
                     let slot =
                         tags.get_mut(usize::from(tag_count)).ok_or(NotParsed::TooManyHeaders)?;
                     *slot = u16_at(frame, at).ok_or(NotParsed::Truncated)?;
-                    tag_count = tag_count.saturating_add(1);
-                    at = at.saturating_add(2);
+                    tag_count = plus(tag_count, 1);
+                    at = plus(at, 2);
                 }
                 _ => return Err(NotParsed::NotIp),
             }
@@ -260,15 +261,13 @@ impl Network {
         };
         match self.protocol {
             number::TCP => match tcp_header_bytes(segment) {
-                Some(bytes) => (Transport::Tcp, self.l4.saturating_add(bytes), self.ip_end),
+                Some(bytes) => (Transport::Tcp, plus(self.l4, bytes), self.ip_end),
                 None => nothing(Transport::Malformed),
             },
             number::UDP => {
                 let unfinished = self.fragment.is_some_and(|fragment| fragment.more);
                 match udp_bytes(segment, unfinished) {
-                    Some(bytes) => {
-                        (Transport::Udp, self.l4.saturating_add(8), self.l4.saturating_add(bytes))
-                    }
+                    Some(bytes) => (Transport::Udp, plus(self.l4, 8), plus(self.l4, bytes)),
                     None => nothing(Transport::Malformed),
                 }
             }
@@ -295,8 +294,8 @@ fn plain(frame: &[u8]) -> Option<Network> {
         version: IpVersion::V4,
         fragment: None,
         protocol,
-        l4: ETHERNET_BYTES.saturating_add(20),
-        ip_end: ETHERNET_BYTES.saturating_add(claimed_bytes),
+        l4: plus(ETHERNET_BYTES, 20),
+        ip_end: plus(ETHERNET_BYTES, claimed_bytes),
     })
 }
 
@@ -304,28 +303,28 @@ fn v4(frame: &[u8], header: &[u8], ip: usize) -> Result<Network, NotParsed> {
     let fixed = header.first_chunk::<20>().ok_or(NotParsed::Truncated)?;
     let [version_ihl, _, len_high, len_low, id_high, id_low, frag_high, frag_low, _, protocol, ..] =
         *fixed;
-    let header_bytes = usize::from(version_ihl & 0x0f).saturating_mul(4);
+    let header_bytes = times(usize::from(version_ihl & 0x0f), 4);
     let claimed_bytes = usize::from(u16::from_be_bytes([len_high, len_low]));
     //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1
     //# A host MUST silently discard a datagram whose header length or total length is impossible.
     if header_bytes < 20 || claimed_bytes < header_bytes {
         return Err(NotParsed::BadHeader);
     }
-    let ip_end = ip.saturating_add(claimed_bytes);
+    let ip_end = plus(ip, claimed_bytes);
     if ip_end > frame.len() {
         return Err(NotParsed::Truncated);
     }
     let flags_offset = u16::from_be_bytes([frag_high, frag_low]);
     let more = flags_offset & 0x2000 != 0;
-    let offset_bytes = u32::from(flags_offset & 0x1fff).saturating_mul(8);
+    let offset_bytes = times(u32::from(flags_offset & 0x1fff), 8);
     let fragment = (more || offset_bytes > 0).then(|| Fragment {
         offset_bytes,
         more,
         id: u32::from(u16::from_be_bytes([id_high, id_low])),
         header_at: ip,
-        named_at: ip.saturating_add(9),
+        named_at: plus(ip, 9),
     });
-    let l4 = ip.saturating_add(header_bytes);
+    let l4 = plus(ip, header_bytes);
     Ok(Network { version: IpVersion::V4, fragment, protocol, l4, ip_end })
 }
 
@@ -333,12 +332,12 @@ fn v6(frame: &[u8], header: &[u8], ip: usize) -> Result<Network, NotParsed> {
     let fixed = header.first_chunk::<40>().ok_or(NotParsed::Truncated)?;
     let [_, _, _, _, len_high, len_low, mut next, ..] = *fixed;
     let claimed_bytes = usize::from(u16::from_be_bytes([len_high, len_low]));
-    let mut at = ip.saturating_add(40);
-    let ip_end = at.saturating_add(claimed_bytes);
+    let mut at = plus(ip, 40);
+    let ip_end = plus(at, claimed_bytes);
     if ip_end > frame.len() {
         return Err(NotParsed::Truncated);
     }
-    let mut named_at = ip.saturating_add(6);
+    let mut named_at = plus(ip, 6);
     let mut fragment = None;
     for turn in 0..=EXTENSIONS_MAX {
         let extension = match next {
@@ -369,13 +368,9 @@ fn v6(frame: &[u8], header: &[u8], ip: usize) -> Result<Network, NotParsed> {
             }
             _ => {}
         }
-        let bytes = if next == number::FRAGMENT {
-            8
-        } else {
-            usize::from(len).saturating_add(1).saturating_mul(8)
-        };
+        let bytes = if next == number::FRAGMENT { 8 } else { times(plus(usize::from(len), 1), 8) };
         named_at = at;
-        at = at.saturating_add(bytes);
+        at = plus(at, bytes);
         next = following;
         if at > ip_end {
             return Err(NotParsed::Truncated);

@@ -1,9 +1,10 @@
 //! TCP options: the bytes between the 20-byte header and the payload.
 //!
-//! Holds:     [`Options`], an iterator over them; [`SackBlocks`], the one option whose numbers have
-//!            to be translated.
+//! Holds:     [`Options`], an iterator over [`TcpOption`]s.
 //! Promises:  stops at the first option that contradicts itself, as receivers do.
 //! Never:     reads past the header.
+
+use stage::position::plus;
 
 /// One option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +56,11 @@ impl<'a> Iterator for Options<'a> {
             let rest = self.bytes.get(self.at..)?;
             match *rest {
                 [] | [0, ..] => return None,
-                [1, ..] => self.at = self.at.saturating_add(1),
+                [1, ..] => self.at = plus(self.at, 1),
                 [kind, len, ..] => {
                     let body = rest.get(2..usize::from(len))?;
-                    let at = self.at.saturating_add(2);
-                    self.at = self.at.saturating_add(usize::from(len));
+                    let at = plus(self.at, 2);
+                    self.at = plus(self.at, usize::from(len));
                     return Some(option(kind, body, at));
                 }
                 [_] => return None,

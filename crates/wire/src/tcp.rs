@@ -3,6 +3,7 @@
 use crate::checksum;
 use crate::options::Options;
 use crate::seq::Seq;
+use stage::position::plus;
 
 /// The control bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -203,10 +204,10 @@ impl<'a> TcpMut<'a> {
 
     /// Overwrites the bytes at `at` of the options by equally many.
     pub fn set_option_bytes(&mut self, at: usize, new: &[u8]) {
-        let end = at.saturating_add(new.len());
+        let end = plus(at, new.len());
         // The checksum sums words: an odd border takes in the byte beside it, which does not
         // change.
-        let (even_at, even_end) = (at & !1, end.saturating_add(end & 1).min(self.options.len()));
+        let (even_at, even_end) = (at & !1, plus(end, end & 1).min(self.options.len()));
         let Some(before) = self.options.get(even_at..even_end) else { return };
         let removed = checksum::Sum::default().bytes(before).finish();
         let Some(place) = self.options.get_mut(at..end) else { return };

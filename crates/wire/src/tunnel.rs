@@ -18,6 +18,7 @@
 mod ip;
 
 use crate::{Layers, number};
+use stage::position::times;
 
 /// IP packets inside one another that are followed. Real networks nest two (an overlay in a
 /// provider's tunnel), seldom three.
@@ -284,7 +285,7 @@ impl<'a> Walk<'a> {
                 _ => Header::Nothing,
             },
             Header::Geneve => {
-                self.skip(usize::from(first & 0x3f).saturating_mul(4))?;
+                self.skip(times(usize::from(first & 0x3f), 4))?;
                 if first >> 6 == 0 { Header::of_type(kind) } else { Header::Nothing }
             }
             Header::Udp => Header::of_port(kind),

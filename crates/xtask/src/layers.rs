@@ -5,7 +5,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dpdk-sys", &[]),
     ("capsule", &["dpdk-sys"]),
     ("stage", &[]),
-    ("wire", &[]),
+    ("wire", &["stage"]),
     ("proto", &["stage"]),
     ("plan", &["proto", "stage"]),
     ("patch", &["plan", "proto", "stage"]),

@@ -3,13 +3,14 @@
 use super::{Carries, Cut, EXTENSIONS_MAX, Header, Inner, Walk, is_protocol};
 use crate::layers::mapped;
 use crate::number;
+use stage::position::{minus, plus, times};
 
 impl Walk<'_> {
     pub(super) fn ip(&mut self) -> Result<Option<Inner>, Cut> {
         if self.levels == 0 {
             return Ok(Some(self.unread()));
         }
-        self.levels = self.levels.saturating_sub(1);
+        self.levels = minus(self.levels, 1);
         match self.version() {
             Some(4) => self.v4().map(Some),
             Some(6) => self.v6().map(Some),
@@ -49,7 +50,7 @@ impl Walk<'_> {
             destination: mapped([e, f, g, h]),
             carries,
         };
-        let header_bytes = usize::from(version_ihl & 0x0f).saturating_mul(4);
+        let header_bytes = times(usize::from(version_ihl & 0x0f), 4);
         let claimed_bytes = usize::from(u16::from_be_bytes([len_high, len_low]));
         self.header = Header::Nothing;
         // Every receiver discards this.
@@ -74,7 +75,7 @@ impl Walk<'_> {
         self.header = Header::Nothing;
         // A length of 0 is a jumbogram's (RFC 2675), whose length is in an option.
         if claimed_bytes > 0 {
-            self.end_at(claimed_bytes.saturating_add(40));
+            self.end_at(plus(claimed_bytes, 40));
         }
         if self.skip(40).is_err() {
             return Ok(packet(self.cut_short()));
@@ -97,7 +98,7 @@ impl Walk<'_> {
                 // Stops are ahead: its later addresses are not read.
                 number::ROUTING if low != 0 => return Ok(packet(Carries::Unknown)),
                 number::ROUTING | number::HOP_BY_HOP | number::DESTINATION => {
-                    usize::from(len).saturating_add(1).saturating_mul(8)
+                    times(plus(usize::from(len), 1), 8)
                 }
                 _ => break,
             };

@@ -239,7 +239,10 @@ fn the_effective_configuration_names_old_keys_and_checks_as_itself() {
     let old = folder.file("old.yaml", old);
     let (yaml, err) = runs(&["check", "--config", &old, "--effective"], 0);
     assert!(yaml.contains("pattern_hold_ms: 50\n") && yaml.contains("tunnels: drop\n"), "{yaml}");
-    assert!(err.contains("old.yaml:6:11: ") && err.contains("write `pattern_hold_ms: 50`"), "{err}");
+    assert!(
+        err.contains("old.yaml:6:11: ") && err.contains("write `pattern_hold_ms: 50`"),
+        "{err}"
+    );
     let new = folder.file("new.yaml", &yaml);
     let (again, err) = runs(&["check", "--config", &new, "--effective"], 0);
     assert_eq!((again, err.contains("window_hold_ms")), (yaml, false), "{err}");
