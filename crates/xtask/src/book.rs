@@ -73,7 +73,10 @@ fn summary(pages: &[(&str, &str)]) -> Result<String> {
             bail!("{first}: the book begins with it, and it is missing");
         };
         let (path, title) = left.remove(at);
-        text.push_str(&line(path, title));
+        let line = line(path, title);
+        // The cover has no number: the tutorial is the first chapter.
+        let cover = *first == "README.md";
+        text.push_str(if cover { line.trim_start_matches("- ") } else { &line });
     }
     let in_part = |path: &str| PARTS.iter().any(|(folder, _)| path.starts_with(folder));
     for (path, title) in left.iter().filter(|(path, _)| !in_part(path)) {

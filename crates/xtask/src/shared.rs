@@ -100,7 +100,7 @@ const SHARED: &[SharedRow] = &[
     ("wirepatch/src/nic/rings.rs", "RingPlan.full", "Arc", Cold, "control, at the start"),
     ("wirepatch/src/run/appliance.rs", "Appliance.publisher", "Arc", Cold, "control"),
     ("wirepatch/src/run/appliance.rs", "Appliance.running", "OnceLock", Cold, "control"),
-    ("wirepatch/src/run/appliance.rs", "Appliance.set", "Mutex", Cold, "control"),
+    ("wirepatch/src/run/appliance.rs", "Appliance.reloading", "Mutex", Cold, "control"),
     ("wirepatch/src/run/dataplane.rs", "Dataplane.stop", "Arc", Cold, "control"),
     ("wirepatch/src/run/dataplane.rs", "Watched.cores", "Arc", Cold, "control"),
     ("wirepatch/src/run/dataplane.rs", "Watched.cycles", "Arc", Cold, "control"),
