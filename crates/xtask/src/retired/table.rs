@@ -39,7 +39,7 @@ const fn row(
 
 const ALL: &[&str] = &[];
 const DATAPATH: &[&str] = &["crates/datapath/"];
-const ENGINE: &[&str] = &["crates/engine/"];
+const ENGINE: &[&str] = &["crates/engine/src/"];
 const FLOW: &[&str] = &["crates/flow/"];
 const PATH: &[&str] =
     &["crates/datapath/", "crates/engine/", "crates/flow/", "crates/plan/", "crates/stage/"];

@@ -30,7 +30,7 @@ pub(super) struct Frames {
 }
 
 /// What becomes of a frame.
-enum Fate {
+enum FrameAction {
     Skip(u64),
     Discard(u64),
     /// The body is held whole; it becomes this.
@@ -55,19 +55,19 @@ fn masked(body: &[u8]) -> Vec<u8> {
     vec![b'*'; body.len()]
 }
 
-fn fate(kind: u8, len: u8) -> Fate {
+fn fate(kind: u8, len: u8) -> FrameAction {
     let len = u64::from(len);
     match kind {
-        0 => Fate::Skip(len),
-        1 => Fate::Discard(len * 5),
-        2 => Fate::Skip(len * 40),
-        3 => Fate::Body(doubled),
-        4 => Fate::Body(gone),
-        5 => Fate::Body(halved),
-        6 => Fate::Body(masked),
-        254 => Fate::DiscardRest,
-        255 => Fate::SkipRest,
-        _ => Fate::Body(<[u8]>::to_vec),
+        0 => FrameAction::Skip(len),
+        1 => FrameAction::Discard(len * 5),
+        2 => FrameAction::Skip(len * 40),
+        3 => FrameAction::Body(doubled),
+        4 => FrameAction::Body(gone),
+        5 => FrameAction::Body(halved),
+        6 => FrameAction::Body(masked),
+        254 => FrameAction::DiscardRest,
+        255 => FrameAction::SkipRest,
+        _ => FrameAction::Body(<[u8]>::to_vec),
     }
 }
 
@@ -80,9 +80,9 @@ impl Frames {
             let most = if dice.roll(4) == 0 { 256 } else { 12 };
             let (kind, body) = (kind as u8, dice.roll(most) as u8);
             let bytes = match fate(kind, body) {
-                Fate::Skip(bytes) | Fate::Discard(bytes) => bytes,
-                Fate::Body(_) => u64::from(body),
-                Fate::SkipRest | Fate::DiscardRest => 200,
+                FrameAction::Skip(bytes) | FrameAction::Discard(bytes) => bytes,
+                FrameAction::Body(_) => u64::from(body),
+                FrameAction::SkipRest | FrameAction::DiscardRest => 200,
             };
             stream.extend([kind, body]);
             stream.extend((0..bytes).map(|_| dice.roll(256) as u8));
@@ -98,14 +98,14 @@ impl Frames {
         while let &[kind, len, ref after @ ..] = rest {
             let cut = |bytes: u64| after.split_at((bytes as usize).min(after.len()));
             let (body, later) = match fate(kind, len) {
-                Fate::Skip(bytes) => (cut(bytes).0.to_vec(), cut(bytes).1),
-                Fate::Discard(bytes) => (Vec::new(), cut(bytes).1),
-                Fate::Body(edit) => match after.split_at_checked(usize::from(len)) {
+                FrameAction::Skip(bytes) => (cut(bytes).0.to_vec(), cut(bytes).1),
+                FrameAction::Discard(bytes) => (Vec::new(), cut(bytes).1),
+                FrameAction::Body(edit) => match after.split_at_checked(usize::from(len)) {
                     None => break,
                     Some((now, later)) => (edit(now), later),
                 },
-                Fate::SkipRest => break,
-                Fate::DiscardRest => (Vec::new(), &[][..]),
+                FrameAction::SkipRest => break,
+                FrameAction::DiscardRest => (Vec::new(), &[][..]),
             };
             out.extend([kind, len]);
             out.extend(body);
@@ -133,24 +133,24 @@ impl Stage for Frames {
                 break if at == input.len() { Next::Inspect } else { Next::Hold(HoldKind::Unit) };
             };
             match fate(kind, len) {
-                Fate::Skip(bytes) => {
+                FrameAction::Skip(bytes) => {
                     at += 2;
                     if bytes > 0 {
                         break Next::Skip { bytes, discard: false };
                     }
                 }
-                Fate::Discard(bytes) => {
+                FrameAction::Discard(bytes) => {
                     at += 2;
                     if bytes > 0 {
                         break Next::Skip { bytes, discard: true };
                     }
                 }
-                Fate::SkipRest => break Next::SkipRest { discard: false },
-                Fate::DiscardRest => {
+                FrameAction::SkipRest => break Next::SkipRest { discard: false },
+                FrameAction::DiscardRest => {
                     at += 2;
                     break Next::SkipRest { discard: true };
                 }
-                Fate::Body(edit) => {
+                FrameAction::Body(edit) => {
                     let Some(body) = after.get(..usize::from(len)) else {
                         break Next::Hold(HoldKind::Unit);
                     };
