@@ -111,7 +111,7 @@ fn a_rule_that_is_not_looked_at_would_not_have_fired() {
     let mut scratch = Scratch::new();
     let mut random = CaseRandom(1);
     let (mut told, mut fired) = (0_u32, 0_u32);
-    for (module, plainly) in filtered.modules.iter().zip(&unfiltered.modules) {
+    for (module, unfiltered) in filtered.modules.iter().zip(&unfiltered.modules) {
         let protocol = module.decoder.protocol().name;
         let cases = patches.iter().filter(|patch| patch.protocol().name == protocol);
         let steps = cases.flat_map(|patch| &patch.tests).flat_map(|test| &test.steps);
@@ -123,7 +123,7 @@ fn a_rule_that_is_not_looked_at_would_not_have_fired() {
             for variant in 0..VARIANTS {
                 let input =
                     if variant == 0 { input.clone() } else { varied(input, &texts, &mut random) };
-                let want = outcome(plainly, *from, &input, &mut scratch);
+                let want = outcome(unfiltered, *from, &input, &mut scratch);
                 let Some(want) = want else { continue };
                 let got = outcome(module, *from, &input, &mut scratch);
                 assert_eq!(got, Some(want.clone()), "{protocol} {from:?} {}", input.escape_ascii());
@@ -138,17 +138,17 @@ fn a_rule_that_is_not_looked_at_would_not_have_fired() {
 /// Whole heads passed over or line by line, in one piece or in many, with one message on a
 /// connection or several.
 #[test]
-fn what_is_sifted_out_would_have_gone_on_as_it_came() {
+fn what_the_header_prefilter_skips_would_have_gone_on_as_it_came() {
     let patches = library();
-    let (sifted, mut plainly) = (compiled(&patches), compiled(&patches));
-    for side in plainly.modules.iter_mut().flat_map(|module| &mut module.directions) {
+    let (prefiltered, mut unfiltered) = (compiled(&patches), compiled(&patches));
+    for side in unfiltered.modules.iter_mut().flat_map(|module| &mut module.directions) {
         side.wanted.set_header_prefilter(None);
     }
     let mut scratch = Scratch::new();
     let mut random = CaseRandom(2);
     let mut told = 0_u32;
-    let streams = sifted.modules.iter().zip(&plainly.modules);
-    for (module, plainly) in streams.filter(|(module, _)| module.transport == Transport::Tcp) {
+    let streams = prefiltered.modules.iter().zip(&unfiltered.modules);
+    for (module, unfiltered) in streams.filter(|(module, _)| module.transport == Transport::Tcp) {
         let protocol = module.decoder.protocol().name;
         let cases = patches.iter().filter(|patch| patch.protocol().name == protocol);
         let steps = cases.flat_map(|patch| &patch.tests).flat_map(|test| &test.steps);
@@ -165,7 +165,7 @@ fn what_is_sifted_out_would_have_gone_on_as_it_came() {
                 }
                 let longest = [input.len(), 700, 40][random.below(3)];
                 let pieces = random.cut(&input, longest);
-                let want = run(plainly, step.direction, &pieces, &mut scratch);
+                let want = run(unfiltered, step.direction, &pieces, &mut scratch);
                 let got = run(module, step.direction, &pieces, &mut scratch);
                 assert_eq!(got, want, "{protocol} {}", input.escape_ascii());
                 told += 1;
