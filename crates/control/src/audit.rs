@@ -72,12 +72,10 @@ impl Audit<'_, '_> {
         if let Some(near) = nearest(wrong, here()) {
             return format!("did you mean `{near}`?");
         }
-        let elsewhere = self.all.iter().find_map(|section| match section.kind {
-            KeyKind::Section(inner) => inner
-                .iter()
-                .find(|key| key.name == wrong || key.formerly == Some(wrong))
-                .map(|key| (section.name, key.name)),
-            _ => None,
+        let elsewhere = self.all.iter().find_map(|section| {
+            let mut inner = section.kind.rows()?.iter();
+            let known = |key: &&ConfigKey| key.name == wrong || key.formerly == Some(wrong);
+            inner.find(known).map(|key| (section.name, key.name))
         });
         match elsewhere {
             Some((section, name)) => format!("write `{name}` under `{section}`"),

@@ -224,9 +224,10 @@ impl ConfigKey {
 impl KeyKind {
     /// The rows of a section, or of each section in a list.
     pub(crate) const fn rows(self) -> Option<&'static [ConfigKey]> {
-        match self {
-            Self::Section(keys) | Self::List(&Self::Section(keys)) => Some(keys),
-            _ => None,
+        if let Self::Section(keys) | Self::List(&Self::Section(keys)) = self {
+            Some(keys)
+        } else {
+            None
         }
     }
 

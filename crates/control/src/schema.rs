@@ -80,8 +80,5 @@ fn of_kind(kind: KeyKind, range: Option<KeyRange>) -> Map<String, Value> {
 
 /// The members of an object.
 fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(members) => members,
-        _ => Map::new(),
-    }
+    if let Value::Object(members) = value { members } else { Map::new() }
 }
