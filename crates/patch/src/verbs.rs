@@ -23,14 +23,14 @@ const CLASS_OR_PATTERN: Operands =
 
 keys::rule_keys! {
     of_fields {
-        truncate "keeps the first `to` bytes" {
+        truncate Truncate "keeps the first `to` bytes" {
             takes: FieldsTaken::Bytes,
             needs: &[Operands::OneOf(&["to: N"])],
             may: &[],
             example: "{ truncate: ssrp.instance, to: 32 }",
             build: |build| Some(Transform::Truncate { to: build.length()? }),
         }
-        cut_at "cuts from the first match on; with `keep: true` the match stays" {
+        cut_at CutAt "cuts from the first match on; with `keep: true` the match stays" {
             takes: FieldsTaken::Bytes,
             needs: &[PATTERN],
             may: &["keep: true", "ignore_case: true"],
@@ -40,35 +40,35 @@ keys::rule_keys! {
                 Some(Transform::CutAt { pattern: build.pattern()?, keep_match })
             },
         }
-        clamp "forces a number between `min` and `max`, both included" {
+        clamp Clamp "forces a number between `min` and `max`, both included" {
             takes: FieldsTaken::Numbers,
             needs: &[Operands::Some(&["min: N", "max: N"])],
             may: &[],
             example: "{ clamp: dns.rr.udp_payload_size, min: 512, max: 1232 }",
             build: |build| build.clamp(),
         }
-        set "writes a number (plain) or bytes (quoted)" {
+        set Set "writes a number (plain) or bytes (quoted)" {
             takes: FieldsTaken::BytesOrNumbers,
             needs: &[Operands::OneOf(&["to: VALUE"])],
             may: &[],
             example: r#"{ set: 'http.header["accept-encoding"]', to: "identity" }"#,
             build: |build| build.set(),
         }
-        clear "clears the flag `bits` of a number" {
+        clear Clear "clears the flag `bits` of a number" {
             takes: FieldsTaken::Numbers,
             needs: &[Operands::OneOf(&["bits: 0x…"])],
             may: &[],
             example: "{ clear: dns.flags, bits: 0x70 }",
             build: |build| Some(Transform::Clear { bits: build.bits()? }),
         }
-        replace "replaces every match by `with`, until none is left" {
+        replace Replace "replaces every match by `with`, until none is left" {
             takes: FieldsTaken::Bytes,
             needs: &[PATTERN, Operands::OneOf(&["with: BYTES"])],
             may: &["ignore_case: true"],
             example: r#"{ replace: http.header, pattern: "${jndi:", with: "", ignore_case: true }"#,
             build: |build| build.replace(),
         }
-        mask "overwrites each byte of the class, or of each match, by the byte `with`. The length \
+        mask Mask "overwrites each byte of the class, or of each match, by the byte `with`. The length \
               stays: it is the cheapest edit" {
             takes: FieldsTaken::Bytes,
             needs: &[CLASS_OR_PATTERN, Operands::OneOf(&["with: BYTE"])],
@@ -76,28 +76,28 @@ keys::rule_keys! {
             example: r#"{ mask: http.request.uri, bytes: "\x00-\x1f\x7f", with: "_" }"#,
             build: |build| build.mask(),
         }
-        remove "takes the element away: header line, record, option, list item" {
+        remove Remove "takes the element away: header line, record, option, list item" {
             takes: FieldsTaken::Elements,
             needs: &[],
             may: &[],
             example: r#"{ remove: 'http.header["proxy"]' }"#,
             build: |_| Some(Transform::Remove),
         }
-        keep_first "keeps the first `count` elements of the message" {
+        keep_first KeepFirst "keeps the first `count` elements of the message" {
             takes: FieldsTaken::Elements,
             needs: &[Operands::OneOf(&["count: N"])],
             may: &[],
             example: "{ keep_first: http.header, count: 100 }",
             build: |build| Some(Transform::KeepFirst { count: build.count()? }),
         }
-        dedupe "of elements with the same value (ASCII case aside), keeps one" {
+        dedupe Dedupe "of elements with the same value (ASCII case aside), keeps one" {
             takes: FieldsTaken::Elements,
             needs: &[Operands::OneOf(&["keep: first", "keep: last"])],
             may: &[],
             example: r#"{ dedupe: 'http.header["content-length"]', keep: first }"#,
             build: |build| Some(Transform::Dedupe { keep_last: build.keeps_last()? }),
         }
-        normalize "rewrites into canonical form. `path`: no dot segments. `white_space`: runs of \
+        normalize Normalize "rewrites into canonical form. `path`: no dot segments. `white_space`: runs of \
                    blanks become one, and none is left at the ends. `line_ends`: CR or LF alone \
                    becomes CRLF" {
             takes: FieldsTaken::Bytes,
@@ -106,14 +106,14 @@ keys::rule_keys! {
             example: "{ normalize: http.request.uri.path, as: path }",
             build: |build| Some(Transform::Normalize(build.form()?)),
         }
-        pad "appends the byte `with` until there are `to` bytes" {
+        pad Pad "appends the byte `with` until there are `to` bytes" {
             takes: FieldsTaken::Bytes,
             needs: &[Operands::OneOf(&["to: N"]), Operands::OneOf(&["with: BYTE"])],
             may: &[],
             example: r#"{ pad: ftp.request.arg, to: 4, with: " " }"#,
             build: |build| Some(Transform::Pad { to: build.length()?, with: build.one_byte()? }),
         }
-        discard "discards the rest of the unit after the field" {
+        discard Discard "discards the rest of the unit after the field" {
             takes: FieldsTaken::Any,
             needs: &[],
             may: &[],
@@ -122,14 +122,14 @@ keys::rule_keys! {
         }
     }
     of_messages {
-        drop "message" "the message goes no further" {
+        drop Drop "message" "the message goes no further" {
             takes: FieldsTaken::Any,
             needs: &[],
             may: &[],
             example: "{ when: dns.flags.opcode == 5, drop: message }",
             build: |_| Some(Transform::Drop),
         }
-        refuse "message" "swallows the message and answers: with the protocol's own answer of that \
+        refuse Refuse "message" "swallows the message and answers: with the protocol's own answer of that \
                           name (its first without `with`), or with the bytes of `reply`. The \
                           connection lives on" {
             takes: FieldsTaken::Any,
@@ -138,7 +138,7 @@ keys::rule_keys! {
             example: "{ when: ftp.request.command == \"SITE\", refuse: message }",
             build: |build| Some(Transform::Refuse(build.reply()?)),
         }
-        close "connection" "resets both ends. With an answer, the client gets it and the connection \
+        close Close "connection" "resets both ends. With an answer, the client gets it and the connection \
                             ends in order behind it. A datagram is dropped, or answered" {
             takes: FieldsTaken::Any,
             needs: &[],
@@ -164,38 +164,54 @@ keys::rule_keys! {
     }
 }
 
-/// A transform in the words of the patch file, for `explain`.
+/// A transform in the words of the patch file, for `explain`: the verb, and the rest.
 pub(crate) fn words(transform: &Transform, replies: &[&str]) -> String {
-    match transform {
-        Transform::Truncate { to } => format!("truncate to {to}"),
-        Transform::CutAt { pattern, keep_match: false } => format!("cut_at {}", pattern.text),
-        Transform::CutAt { pattern, keep_match: true } => format!("cut_at after {}", pattern.text),
-        Transform::Clamp { min, max: u64::MAX } => format!("clamp to at least {min}"),
-        Transform::Clamp { min, max } => format!("clamp to {min}..{max}"),
-        Transform::SetNumber(number) => format!("set to {number}"),
-        Transform::SetBytes(bytes) => format!("set to \"{}\"", show(bytes)),
-        Transform::Clear { bits } => format!("clear {bits:#x}"),
+    let (verb, rest) = match transform {
+        Transform::Truncate { to } => (Verb::Truncate, format!(" to {to}")),
+        Transform::CutAt { pattern, keep_match: false } => {
+            (Verb::CutAt, format!(" {}", pattern.text))
+        }
+        Transform::CutAt { pattern, keep_match: true } => {
+            (Verb::CutAt, format!(" after {}", pattern.text))
+        }
+        Transform::Clamp { min, max: u64::MAX } => (Verb::Clamp, format!(" to at least {min}")),
+        Transform::Clamp { min, max } => (Verb::Clamp, format!(" to {min}..{max}")),
+        Transform::SetNumber(number) => (Verb::Set, format!(" to {number}")),
+        Transform::SetBytes(bytes) => (Verb::Set, format!(" to \"{}\"", show(bytes))),
+        Transform::Clear { bits } => (Verb::Clear, format!(" {bits:#x}")),
         Transform::Replace { pattern, with } => {
-            format!("replace {} with \"{}\"", pattern.text, show(with))
+            (Verb::Replace, format!(" {} with \"{}\"", pattern.text, show(with)))
         }
-        Transform::Mask { with, .. } => format!("mask a class with \"{}\"", show(&[*with])),
+        Transform::Mask { with, .. } => {
+            (Verb::Mask, format!(" a class with \"{}\"", show(&[*with])))
+        }
         Transform::MaskPattern { pattern, with } => {
-            format!("mask {} with \"{}\"", pattern.text, show(&[*with]))
+            (Verb::Mask, format!(" {} with \"{}\"", pattern.text, show(&[*with])))
         }
-        Transform::Remove => "remove".to_owned(),
-        Transform::KeepFirst { count } => format!("keep_first {count}"),
-        Transform::Dedupe { keep_last: false } => "dedupe, keep first".to_owned(),
-        Transform::Dedupe { keep_last: true } => "dedupe, keep last".to_owned(),
-        Transform::Normalize(Normalization::Path) => "normalize as path".to_owned(),
-        Transform::Normalize(Normalization::WhiteSpace) => "normalize as white_space".to_owned(),
-        Transform::Normalize(Normalization::LineEnds) => "normalize as line_ends".to_owned(),
-        Transform::Pad { to, with } => format!("pad to {to} with \"{}\"", show(&[*with])),
-        Transform::Discard => "discard".to_owned(),
-        Transform::Drop => "drop".to_owned(),
-        Transform::Refuse(reply) => format!("refuse with {}", reply_words(reply, replies)),
-        Transform::Close(Some(reply)) => format!("close with {}", reply_words(reply, replies)),
-        Transform::Close(None) => "close".to_owned(),
-    }
+        Transform::Remove => (Verb::Remove, String::new()),
+        Transform::KeepFirst { count } => (Verb::KeepFirst, format!(" {count}")),
+        Transform::Dedupe { keep_last: false } => (Verb::Dedupe, ", keep first".to_owned()),
+        Transform::Dedupe { keep_last: true } => (Verb::Dedupe, ", keep last".to_owned()),
+        Transform::Normalize(form) => {
+            let form = match form {
+                Normalization::Path => "path",
+                Normalization::WhiteSpace => "white_space",
+                Normalization::LineEnds => "line_ends",
+            };
+            (Verb::Normalize, format!(" as {form}"))
+        }
+        Transform::Pad { to, with } => (Verb::Pad, format!(" to {to} with \"{}\"", show(&[*with]))),
+        Transform::Discard => (Verb::Discard, String::new()),
+        Transform::Drop => (Verb::Drop, String::new()),
+        Transform::Refuse(reply) => {
+            (Verb::Refuse, format!(" with {}", reply_words(reply, replies)))
+        }
+        Transform::Close(Some(reply)) => {
+            (Verb::Close, format!(" with {}", reply_words(reply, replies)))
+        }
+        Transform::Close(None) => (Verb::Close, String::new()),
+    };
+    format!("{}{rest}", verb.key())
 }
 
 fn reply_words(reply: &Reply, replies: &[&str]) -> String {

@@ -189,3 +189,39 @@ pub(crate) fn unknown(name: &str) -> (String, Option<String>) {
     );
     (format!("no function is called `{name}`"), Some(help))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The compiler asks here for the name of a new measure: it needs a row above as well.
+    const fn name(measure: Measure) -> &'static str {
+        match measure {
+            Measure::Len => "len",
+            Measure::Climbs => "climbs",
+            Measure::Nesting => "nesting",
+            Measure::Decimal => "decimal",
+        }
+    }
+
+    /// The same for a step; a slice is written with brackets.
+    const fn call_of(step: ByteStep) -> Option<&'static str> {
+        match step {
+            ByteStep::Lower => Some("lower"),
+            ByteStep::UrlDecode => Some("url_decode"),
+            ByteStep::Trim => Some("trim"),
+            ByteStep::Slice { .. } => None,
+        }
+    }
+
+    #[test]
+    fn rows_compile_to_functions_of_their_name() {
+        for row in FUNCTIONS {
+            match row.function {
+                Function::Measure(measure) => assert_eq!(name(measure), row.name),
+                Function::Text(step) => assert_eq!(call_of(step), Some(row.name)),
+                Function::Class(_) | Function::Count | Function::CountOf | Function::Duplicate => {}
+            }
+        }
+    }
+}

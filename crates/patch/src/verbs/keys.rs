@@ -24,8 +24,10 @@ pub(crate) struct WrittenOperand {
 /// Makes [`super::RuleFile`], its keys and [`super::VERBS`].
 macro_rules! rule_keys {
     (
-        of_fields { $( $verb:ident $does:literal { $($row:tt)* } )* }
-        of_messages { $( $whole:ident $on:literal $whole_does:literal { $($whole_row:tt)* } )* }
+        of_fields { $( $verb:ident $Verb:ident $does:literal { $($row:tt)* } )* }
+        of_messages {
+            $( $whole:ident $Whole:ident $on:literal $whole_does:literal { $($whole_row:tt)* } )*
+        }
         operands { $( $operand:ident $key:literal: $shape:ty = $text:literal; )* }
     ) => {
         /// One rule: a condition, exactly one verb naming its field, and the verb's operands.
@@ -75,6 +77,23 @@ macro_rules! rule_keys {
                 let operand =
                     |(key, place): (_, Option<_>)| Some(WrittenOperand { key, place: place? });
                 written.into_iter().filter_map(operand).collect()
+            }
+        }
+
+        /// The verbs by name, for [`words`]: a transform cannot be explained without a row.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Verb {
+            $( $Verb, )*
+            $( $Whole, )*
+        }
+
+        impl Verb {
+            /// Its key in a rule.
+            pub(crate) const fn key(self) -> &'static str {
+                match self {
+                    $( Self::$Verb => stringify!($verb), )*
+                    $( Self::$Whole => stringify!($whole), )*
+                }
             }
         }
 
