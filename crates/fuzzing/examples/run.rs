@@ -1,5 +1,5 @@
-//! Runs inputs through a target and says what came of it: `cargo run -p fuzzing --example run -- TARGET FILE…`. Without a
-//! target it lists them.
+//! Runs inputs through a target and says what came of it:
+//! `cargo run -p fuzzing --example run -- TARGET FILE…`. Without a target it lists them.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

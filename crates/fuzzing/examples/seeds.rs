@@ -1,9 +1,10 @@
-//! Makes seeds: `cargo run -p fuzzing --example seeds -- CORPORA OUT` reads every capture below CORPORA and writes inputs of
-//! every target below OUT.
+//! Makes seeds: `cargo run -p fuzzing --example seeds -- CORPORA OUT` reads every capture below
+//! CORPORA and writes inputs of every target below OUT.
 //!
-//! A conversation becomes the input of the decoder its port names, behind a few different choices, and one of `conversation`
-//! behind a few steps; a frame that no frame before it looked like becomes one of `frame`; short captures are inputs as they are, and
-//! so are the patches of the library.
+//! A conversation becomes the input of the decoder its port names, behind a few different choices,
+//! and one of `conversation` behind a few steps; a frame that no frame before it looked like
+//! becomes one of `frame`; short captures are inputs as they are, and so are the patches of the
+//! library.
 #![allow(
     clippy::unwrap_used,
     reason = "a tool for the one who starts the fuzzers: its panic is its message"
@@ -81,7 +82,8 @@ impl Seeds {
         }
     }
 
-    /// Conversations full of what `conversation`'s own patches look for, behind steps of every kind.
+    /// Conversations full of what `conversation`'s own patches look for, behind steps of every
+    /// kind.
     fn evil(&self) {
         let said = b"an evil thing, evevilil\xf5\xf6<evil, evil and more evi\xf5\xf6>l ev";
         for patch in 0..3 {

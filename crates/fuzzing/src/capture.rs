@@ -8,7 +8,8 @@ use plan::{Plan, Subscriber};
 
 use crate::library::{Shelf, library, shelf};
 
-/// Any bytes are a capture, or none: the items are all of the file, in order, and a replay that changes nothing is the file.
+/// Any bytes are a capture, or none: the items are all of the file, in order, and a replay that
+/// changes nothing is the file.
 pub(crate) fn pcap(input: &[u8]) {
     let mut end = 0;
     for item in Capture::new(input) {

@@ -1,9 +1,11 @@
-//! One TCP connection through the journey, in any segments: out of order, again, with other bytes, with broken headers.
+//! One TCP connection through the journey, in any segments: out of order, again, with other bytes,
+//! with broken headers.
 //!
-//! An input is eight bytes of choices, as many steps of three bytes as they say, and what both ends have to tell each other.
-//! Whatever the steps do, no frame may be lost unseen and nothing may leave with a wrong checksum, no receiver may get two
-//! readings of one byte, and no unpatched match may be in what it has received. If all that was sent was the truth, what
-//! each end has in the end is what it gets when nothing goes wrong on the way.
+//! An input is eight bytes of choices, as many steps of three bytes as they say, and what both ends
+//! have to tell each other. Whatever the steps do, no frame may be lost unseen and nothing may
+//! leave with a wrong checksum, no receiver may get two readings of one byte, and no unpatched
+//! match may be in what it has received. If all that was sent was the truth, what each end has in
+//! the end is what it gets when nothing goes wrong on the way.
 
 mod peer_host;
 
@@ -21,10 +23,12 @@ const MATCH: &[u8] = b"evil";
 /// Bytes of one direction: what is sent stays inside one window.
 const STREAM_BYTES_MAX: usize = 4_000;
 
-/// Rounds in which everything lost is sent again. Each round moves at least one side, or the connection stalls.
+/// Rounds in which everything lost is sent again. Each round moves at least one side, or the
+/// connection stalls.
 const ROUNDS_MAX: usize = 64;
 
-/// The targets' own patches, one a choice: a match becomes shorter, becomes longer, keeps its length.
+/// The targets' own patches, one a choice: a match becomes shorter, becomes longer, keeps its
+/// length.
 const PATCHES: &[&str] = &[
     r#"
 patch: shorter
@@ -118,7 +122,8 @@ struct FuzzedConversation {
     ends: [PeerHost; 2],
     /// The plan is one of [`PATCHES`].
     checked: bool,
-    /// Something was sent that contradicts what was sent before, or that no host would send: ends need not agree any more.
+    /// Something was sent that contradicts what was sent before, or that no host would send: ends
+    /// need not agree any more.
     lied: bool,
     /// An end was told that the connection has ended.
     over: bool,

@@ -105,7 +105,8 @@ fn streams(decoder: &dyn Decoder, all: &Wanted, recipe: &Recipe<'_>) {
     }
 }
 
-/// What is found may depend neither on where the bytes are cut nor on whether the caller asks before a need is met.
+/// What is found may depend neither on where the bytes are cut nor on whether the caller asks
+/// before a need is met.
 fn same(decoder: &dyn Decoder, way: HoldPolicy, one: &[Finding], other: &[Finding]) {
     let len = one.len().max(other.len());
     let differ = (0..len).find(|at| one.get(*at) != other.get(*at));

@@ -1,4 +1,5 @@
-//! Frames as they come off a wire: the parse step on its own, and the whole journey under the whole library.
+//! Frames as they come off a wire: the parse step on its own, and the whole journey under the whole
+//! library.
 
 use stage::Direction;
 use wire::tunnel::{self, Walk};
@@ -14,7 +15,8 @@ pub(crate) fn frames(input: &[u8]) {
     for (_, frame) in &frames {
         parsed(frame);
     }
-    // With checksums on trust, so that bytes a fuzzer changes get past them; and without, so that what leaves can be checked.
+    // With checksums on trust, so that bytes a fuzzer changes get past them; and without, so that
+    // what leaves can be checked.
     for trusts in [true, false] {
         let mut rig = Rig::new(&library(), trusts);
         for (from, frame) in &frames {
@@ -31,7 +33,8 @@ pub(crate) fn frames(input: &[u8]) {
     }
 }
 
-/// Offsets stand in order inside the frame, whatever stands in front of IP; and the way into a tunnel ends.
+/// Offsets stand in order inside the frame, whatever stands in front of IP; and the way into a
+/// tunnel ends.
 fn parsed(frame: &[u8]) {
     let ends = |walk: Walk<'_>| assert!(walk.count() <= tunnel::LEVELS_MAX + 1, "no end inside");
     ends(Walk::into_frame(frame, 12));

@@ -1,7 +1,10 @@
-//! What fuzzers run: one ordinary function a target, so that tests replay kept inputs without a fuzzer.
+//! What fuzzers run: one ordinary function a target, so that tests replay kept inputs without a
+//! fuzzer.
 //!
-//! Holds:     [`targets`], and how the first bytes of an input choose what is done with the rest (`recipe`).
-//! Promises:  a target returns for every input, or panics with the promise that was broken; the same input always does the same.
+//! Holds:     [`targets`], and how the first bytes of an input choose what is done with the rest
+//!            (`recipe`).
+//! Promises:  a target returns for every input, or panics with the promise that was broken; the
+//!            same input always does the same.
 //! Never:     touches the network, the clock or a file but the patch library.
 
 mod capture;
@@ -72,8 +75,8 @@ pub fn target(name: &str) -> Option<FuzzTarget> {
 /// Names the target that [`run_chosen`] runs.
 pub const CHOICE: &str = "FUZZ_TARGET";
 
-/// Runs the target that the environment names. The program that libFuzzer runs is the same for all of them, so that a new
-/// decoder needs no file there, and one build serves all.
+/// Runs the target that the environment names. The program that libFuzzer runs is the same for all
+/// of them, so that a new decoder needs no file there, and one build serves all.
 pub fn run_chosen(input: &[u8]) {
     static CHOSEN: OnceLock<Option<FuzzTarget>> = OnceLock::new();
     let chosen = CHOSEN.get_or_init(|| std::env::var(CHOICE).ok().and_then(|name| target(&name)));

@@ -1,7 +1,8 @@
 //! How an input is read: eight bytes of choices, then a conversation.
 //!
-//! Fixed places for the choices, so that a fuzzer that changes one of them changes one thing; and markers between the turns of a
-//! conversation rather than lengths, so that bytes put in or taken out anywhere leave the rest as it was.
+//! Fixed places for the choices, so that a fuzzer that changes one of them changes one thing; and
+//! markers between the turns of a conversation rather than lengths, so that bytes put in or taken
+//! out anywhere leave the rest as it was.
 
 use stage::Direction;
 

@@ -1,8 +1,9 @@
 //! One core between two ports in memory that loses no frame without saying so.
 //!
 //! Holds:     a core, its two ports, and how many frames there are.
-//! Promises:  panics if a frame that went in is not counted under one reason, if it leaves where its reason says that it
-//!            does not, or stays where nothing holds it; if a frame made or changed on the way has a wrong length or checksum.
+//! Promises:  panics if a frame that went in is not counted under one reason, if it leaves where
+//!            its reason says that it does not, or stays where nothing holds it; if a frame made or
+//!            changed on the way has a wrong length or checksum.
 //! Never:     reads a clock: time is its caller's.
 
 use std::cell::Cell;
@@ -141,7 +142,8 @@ impl Rig {
         self.core.counters().reason(reason)
     }
 
-    /// A frame that travels `from`wards comes in. What became of it, and all that left for it, by the way it travels.
+    /// A frame that travels `from`wards comes in. What became of it, and all that left for it, by
+    /// the way it travels.
     pub fn send(&mut self, from: Direction, bytes: &[u8]) -> (Reason, Vec<(Direction, Vec<u8>)>) {
         let (port, over) = match from {
             Direction::Request => (PortNo(0), PortNo(1)),

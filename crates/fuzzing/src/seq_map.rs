@@ -1,12 +1,14 @@
 //! The sequence map against a list of every byte there ever was.
 //!
-//! Two times four bytes say where both sides begin, so that any of them wraps; then one operation after the other. The list knows
-//! nothing of pieces: it holds, for each original byte, where in the edited stream begins and ends what came of it.
+//! Two times four bytes say where both sides begin, so that any of them wraps; then one operation
+//! after the other. The list knows nothing of pieces: it holds, for each original byte, where in
+//! the edited stream begins and ends what came of it.
 
 use flow::{EditKind, SeqMap};
 use wire::Seq;
 
-/// So many operations need at most as many pieces as a map holds, so none were fused and every answer is exact.
+/// So many operations need at most as many pieces as a map holds, so none were fused and every
+/// answer is exact.
 const EXACT_OPERATIONS: usize = 60;
 
 /// Bytes in flight on either side, so that every position can be asked about.
@@ -210,7 +212,8 @@ impl MapAndModel {
             assert!(before <= edited, "{at}: edited {edited} after {before}");
             assert!(!self.exact() || edited == exact, "{at}: edited {edited}, not {exact}");
             let through = self.through(at);
-            // Past an answer that was fused with what stands before it, but never past what came of the byte itself.
+            // Past an answer that was fused with what stands before it, but never past what came of
+            // the byte itself.
             let exact = self.model.through(at);
             assert!(edited <= exact, "{at}: edited {edited}, past its own {exact}");
             assert!(through_before <= through, "{at}: through {through} after {through_before}");
@@ -321,7 +324,8 @@ impl ByteModel {
         }
     }
 
-    /// Where a retransmission of `at` begins: behind what came of the byte before it, or where its edit begins.
+    /// Where a retransmission of `at` begins: behind what came of the byte before it, or where its
+    /// edit begins.
     fn to_edited(&self, at: u32, original: u32, edited: u32) -> u32 {
         let byte = self.came_of(at);
         match at {
@@ -359,7 +363,8 @@ impl ByteModel {
         u32::try_from(begun).unwrap_or(u32::MAX)
     }
 
-    /// Both sides of the edge once `at` is acknowledged: an edit or an answer is kept whole until all of it is there.
+    /// Both sides of the edge once `at` is acknowledged: an edit or an answer is kept whole until
+    /// all of it is there.
     fn edge(&self, at: u32) -> (u32, u32) {
         let original = self.to_original(at);
         let byte = self.came_of(original);

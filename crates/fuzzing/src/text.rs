@@ -34,7 +34,8 @@ fn refused(text: &str, found: &[Diagnostic]) {
     assert!(!render(found).is_empty(), "nothing is shown");
 }
 
-/// A line on the control socket is a request that says the same when written again, or it is refused.
+/// A line on the control socket is a request that says the same when written again, or it is
+/// refused.
 pub(crate) fn control(input: &[u8]) {
     if let Ok(request) = serde_json::from_slice::<Request>(input) {
         let written = serde_json::to_string(&request);

@@ -1,4 +1,5 @@
-//! Every capture of the corpora, cut short at random and with bits flipped, through the whole journey under the whole library.
+//! Every capture of the corpora, cut short at random and with bits flipped, through the whole
+//! journey under the whole library.
 //!
 //! Other mishaps with `WIREPATCH_SEED=n`.
 
@@ -23,7 +24,8 @@ fn broken_captures_lose_no_frame_unseen() {
     let (mut frames, mut reasons) = (0_u64, vec![0_u64; Reason::ALL.len()]);
     for file in &files {
         let bytes = fs::read(file).unwrap();
-        // With right checksums looked for, and with all taken for right, so that broken frames get further.
+        // With right checksums looked for, and with all taken for right, so that broken frames get
+        // further.
         for trusts in [false, true] {
             let mut random = seed;
             let mut rig = Rig::new(&library(), trusts);

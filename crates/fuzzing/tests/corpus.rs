@@ -1,4 +1,5 @@
-//! Every kept input of every target, and every decoder's ordinary messages, through the same functions the fuzzer calls.
+//! Every kept input of every target, and every decoder's ordinary messages, through the same
+//! functions the fuzzer calls.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
@@ -30,7 +31,8 @@ fn ordinary_messages_break_no_promise() {
     for decoder in proto::DECODERS {
         let target = fuzzing::target(decoder.protocol().name).unwrap();
         for sample in decoder.samples() {
-            // All fields, and half of them; held, opened and whole; cut nowhere and somewhere; edited here and there.
+            // All fields, and half of them; held, opened and whole; cut nowhere and somewhere;
+            // edited here and there.
             for choices in [
                 [0; 8],
                 [1, 0, 0, 0, 0, 0, 0, 64],

@@ -5,7 +5,8 @@
 //! valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/dns_queries name 1000
 //! ```
 //!
-//! The difference between two counts, by the difference of messages, leaves the start of the process out.
+//! The difference between two counts, by the difference of messages, leaves the start of the
+//! process out.
 
 use proto::{Decoder as _, Fields, View, Wanted};
 use stage::Direction;

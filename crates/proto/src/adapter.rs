@@ -1,4 +1,5 @@
-//! Decoders of any protocol behind one type: [`Decoder`] is [`ProtocolDecoder`] without the type of its state.
+//! Decoders of any protocol behind one type: [`Decoder`] is [`ProtocolDecoder`] without the type of
+//! its state.
 //!
 //! Holds:     the adapter that takes a decoder's own state out of [`DecoderState`].
 //! Promises:  a call costs what the decoder costs, and one comparison.
@@ -18,7 +19,8 @@ pub trait KeptState: Copy + Default {
     /// As what a connection carries.
     fn into_decoder_state(self) -> DecoderState;
 
-    /// This decoder's state in what a connection carries; `None` in that of another decoder's connection.
+    /// This decoder's state in what a connection carries; `None` in that of another decoder's
+    /// connection.
     fn of(state: &DecoderState) -> Option<&Self>;
 
     /// The same, to be changed.

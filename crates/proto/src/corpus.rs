@@ -28,7 +28,8 @@ pub(crate) fn payloads(set: &str) -> Vec<Vec<u8>> {
     payloads
 }
 
-/// Every payload as it is, cut short, and with bits turned, in each of the conversations that `around` makes of it.
+/// Every payload as it is, cut short, and with bits turned, in each of the conversations that
+/// `around` makes of it.
 pub(crate) fn all_survive(
     decoder: &dyn Decoder,
     set: &str,

@@ -1,7 +1,9 @@
-//! Any TCP stream, any UDP payload, as one field: for protocols that have no decoder, and patterns wherever they fall.
+//! Any TCP stream, any UDP payload, as one field: for protocols that have no decoder, and patterns
+//! wherever they fall.
 //!
 //! Holds:     whether each direction has begun.
-//! Promises:  every byte of a stream is in the one field, in order; the field never ends before the stream does.
+//! Promises:  every byte of a stream is in the one field, in order; the field never ends before the
+//!            stream does.
 //! Never:     holds a byte, or knows what one means.
 
 use crate::schema::{FieldDef, FieldId, FieldKind, Protocol, Transport};

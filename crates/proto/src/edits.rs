@@ -1,9 +1,12 @@
 //! Replacements of byte ranges of one unit or datagram.
 //!
-//! Holds:     edits against the *input* of one call, sorted by position, never overlapping, with their new bytes.
-//! Promises:  [`Edits::replace`] absorbs what lies inside its range, so a later (outer) replacement wins over earlier
-//!            (inner) ones whose result it was computed from; [`Edits::current`] shows a range as edited so far.
-//! Never:     grows past its bounds: a refused edit is reported, and the caller decides what that means.
+//! Holds:     edits against the *input* of one call, sorted by position, never overlapping, with
+//!            their new bytes.
+//! Promises:  [`Edits::replace`] absorbs what lies inside its range, so a later (outer) replacement
+//!            wins over earlier (inner) ones whose result it was computed from; [`Edits::current`]
+//!            shows a range as edited so far.
+//! Never:     grows past its bounds: a refused edit is reported, and the caller decides what that
+//!            means.
 
 use crate::fields::Span;
 use crate::limits;
@@ -68,16 +71,17 @@ impl Edits {
         &self.bytes
     }
 
-    /// Replaces `input[at]` by `new`, taking the place of every edit inside `at`. `false`: there is no room, or `at` cuts
-    /// through an earlier edit's range without containing it; nothing was changed then.
+    /// Replaces `input[at]` by `new`, taking the place of every edit inside `at`. `false`: there is
+    /// no room, or `at` cuts through an earlier edit's range without containing it; nothing was
+    /// changed then.
     #[must_use]
     pub fn replace(&mut self, at: Span, new: &[u8]) -> bool {
         let first = self.list.partition_point(|edit| Self::wholly_before(edit.at, at));
         self.put(first, at, new, |edit| at.contains(edit))
     }
 
-    /// As [`Edits::replace`], but insertions at either border of `at` are its neighbours' and stay: for what stands beside edited
-    /// bytes, as the length of a value that was empty.
+    /// As [`Edits::replace`], but insertions at either border of `at` are its neighbours' and stay:
+    /// for what stands beside edited bytes, as the length of a value that was empty.
     #[must_use]
     pub fn replace_between(&mut self, at: Span, new: &[u8]) -> bool {
         let first = self.list.partition_point(|edit| edit.at.end <= at.start);
@@ -85,7 +89,8 @@ impl Edits {
         self.put(first, at, new, |edit| at.contains(edit) && !border(edit))
     }
 
-    /// Puts an edit at `first` of the list, in the place of those from there on that are `inside` it.
+    /// Puts an edit at `first` of the list, in the place of those from there on that are `inside`
+    /// it.
     fn put(&mut self, first: usize, at: Span, new: &[u8], inside: impl Fn(Span) -> bool) -> bool {
         let Some(bytes_end) = self.bytes.len().checked_add(new.len()) else { return false };
         if bytes_end > limits::EDIT_BYTES_MAX {
@@ -129,8 +134,8 @@ impl Edits {
         self.list.push(Edit { at: cut.gone, with: Span::default() });
     }
 
-    /// Deletes `input[at]`. Deletions may overlap (two items of a list both take the separator between them along): they
-    /// become one.
+    /// Deletes `input[at]`. Deletions may overlap (two items of a list both take the separator
+    /// between them along): they become one.
     #[must_use]
     pub fn delete(&mut self, at: Span) -> bool {
         let first = self.list.partition_point(|edit| Self::wholly_before(edit.at, at));
@@ -148,14 +153,14 @@ impl Edits {
         self.replace(whole, &[])
     }
 
-    /// An edit that ends before `at` begins. An insertion at `at.start` counts as inside a non-empty `at`, and as before an
-    /// empty one (insertions at one place keep their order).
+    /// An edit that ends before `at` begins. An insertion at `at.start` counts as inside a
+    /// non-empty `at`, and as before an empty one (insertions at one place keep their order).
     fn wholly_before(edit: Span, at: Span) -> bool {
         edit.end < at.start || (edit.end == at.start && (!edit.is_empty() || at.is_empty()))
     }
 
-    /// Appends `input[range]` as edited so far to `out`, which must have room. `false`: an edit straddles the range's
-    /// border, and nothing sensible can be shown.
+    /// Appends `input[range]` as edited so far to `out`, which must have room. `false`: an edit
+    /// straddles the range's border, and nothing sensible can be shown.
     #[must_use]
     pub fn current(&self, input: &[u8], range: Span, out: &mut Vec<u8>) -> bool {
         let mut at = range.start;

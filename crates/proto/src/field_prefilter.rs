@@ -1,10 +1,11 @@
-//! Which values of its fields some rule could concern: what lets a decoder pass over a message before it has made a field
-//! of anything.
+//! The field prefilter: a decoder passes over a message before it has made a field of anything.
 //!
-//! Holds:     for every plain field of a side the lengths and the numbers that get past some rule's cheapest necessary
-//!            condition, as bits.
-//! Promises:  never leaves a value out that a rule could concern; may name too many. A look-up is one load.
-//! Never:     knows what a rule is: whoever fuses the rules says what it watches ([`Wanted::set_field_prefilter`]).
+//! Holds:     for every plain field of one direction, as bits, the lengths and numbers that meet
+//!            the cheapest necessary condition of some rule.
+//! Promises:  every value that concerns a rule is watched; others may be too. A look-up is one
+//!            load.
+//! Never:     knows what a rule is: the compiler of patches tells it the watched ranges
+//!            ([`Wanted::set_field_prefilter`]).
 //!
 //! [`Wanted::set_field_prefilter`]: crate::Wanted::set_field_prefilter
 
@@ -33,7 +34,7 @@ pub struct WatchedRanges {
 impl WatchedRanges {
     /// Watches values whose length or number is in one of these ranges, both ends included.
     pub fn new(lengths: &[(usize, usize)], numbers: &[(u64, u64)]) -> Self {
-        let mut watch = Self {
+        let mut watched = Self {
             lengths: [0; 4],
             least_length: 256,
             occurrences: usize::MAX,
@@ -41,23 +42,23 @@ impl WatchedRanges {
             cut: None,
         };
         for &(from, to) in lengths {
-            fill(&mut watch.lengths, from.min(LENGTH_LAST), to.min(LENGTH_LAST));
-            watch.least_length =
-                watch.least_length.min(u16::try_from(from).unwrap_or(255).min(255));
+            fill(&mut watched.lengths, from.min(LENGTH_LAST), to.min(LENGTH_LAST));
+            watched.least_length =
+                watched.least_length.min(u16::try_from(from).unwrap_or(255).min(255));
         }
         let ends = numbers.iter().flat_map(|&(from, to)| [from, to]);
         let greatest = ends.filter(|&end| end != u64::MAX).max().unwrap_or(0);
         if !numbers.is_empty() {
             let last = greatest.saturating_add(1).min(NUMBER_LAST_MAX);
             let words = usize::try_from(last / 64).unwrap_or(0).saturating_add(1);
-            watch.numbers = vec![0; words].into();
+            watched.numbers = vec![0; words].into();
             let last = words.saturating_mul(64).saturating_sub(1);
             let bit = |number| usize::try_from(number).unwrap_or(usize::MAX).min(last);
             for &(from, to) in numbers {
-                fill(&mut watch.numbers, bit(from), bit(to));
+                fill(&mut watched.numbers, bit(from), bit(to));
             }
         }
-        watch
+        watched
     }
 
     /// Watches so many occurrences in one unit, whatever their values.
@@ -67,8 +68,8 @@ impl WatchedRanges {
         self
     }
 
-    /// Of values without a number only those of more bytes than this are watched, and all that becomes of them is that these
-    /// many are left.
+    /// Of values without a number only those of more bytes than this are watched, and all that
+    /// becomes of them is that these many are left.
     #[must_use]
     pub fn with_cut(mut self, to: usize) -> Self {
         self.cut = Some(to);
@@ -143,18 +144,18 @@ fn has(bits: &[u64], at: usize) -> bool {
 pub struct FieldPrefilter {
     fields: u128,
     /// By slot.
-    watches: Box<[WatchedRanges]>,
+    by_slot: Box<[WatchedRanges]>,
 }
 
 impl FieldPrefilter {
-    /// One watch for every plain field.
-    pub(crate) fn new(watches: Vec<WatchedRanges>) -> Self {
-        let fields = watches
+    /// Watched ranges for every plain field.
+    pub(crate) fn new(by_slot: Vec<WatchedRanges>) -> Self {
+        let fields = by_slot
             .iter()
             .zip(0_u32..128)
-            .filter(|(watch, _)| !watch.is_empty())
+            .filter(|(watched, _)| !watched.is_empty())
             .fold(0, |fields, (_, slot)| fields | 1_u128.wrapping_shl(slot));
-        Self { fields, watches: watches.into() }
+        Self { fields, by_slot: by_slot.into() }
     }
 
     /// Bit `n`: some value of field `n` is watched.
@@ -166,31 +167,32 @@ impl FieldPrefilter {
     /// A value of this many bytes that is no number is watched.
     #[inline]
     pub fn bytes(&self, slot: Slot, bytes: usize) -> bool {
-        self.watches.get(usize::from(slot)).is_none_or(|watch| watch.length(bytes))
+        self.by_slot.get(usize::from(slot)).is_none_or(|watched| watched.length(bytes))
     }
 
     /// So many occurrences of the field in one unit are watched.
     #[inline]
     pub fn occurrences(&self, slot: Slot, count: usize) -> bool {
-        self.watches.get(usize::from(slot)).is_none_or(|watch| watch.occurs(count))
+        self.by_slot.get(usize::from(slot)).is_none_or(|watched| watched.occurs(count))
     }
 
     /// Values of fewer bytes are not watched; 256 at most.
     #[inline]
     pub fn least_length(&self, slot: Slot) -> usize {
-        self.watches.get(usize::from(slot)).map_or(0, |watch| usize::from(watch.least_length))
+        self.by_slot.get(usize::from(slot)).map_or(0, |watched| usize::from(watched.least_length))
     }
 
-    /// How many bytes are left of a value of more, if that is all that becomes of it: see [`WatchedRanges::with_cut`].
+    /// How many bytes are left of a value of more, if that is all that becomes of it: see
+    /// [`WatchedRanges::with_cut`].
     #[inline]
     pub fn cut(&self, slot: Slot) -> Option<usize> {
-        self.watches.get(usize::from(slot)).and_then(|watch| watch.cut)
+        self.by_slot.get(usize::from(slot)).and_then(|watched| watched.cut)
     }
 
     /// This number, which stands in this many bytes, is watched.
     #[inline]
     pub fn number(&self, slot: Slot, bytes: usize, number: u64) -> bool {
-        self.watches.get(usize::from(slot)).is_none_or(|watch| watch.number(bytes, number))
+        self.by_slot.get(usize::from(slot)).is_none_or(|watched| watched.number(bytes, number))
     }
 }
 
@@ -200,15 +202,15 @@ mod tests {
 
     #[test]
     fn every_value_of_a_range_is_watched_and_few_others() {
-        let watch =
+        let watched =
             WatchedRanges::new(&[(3, 3), (130, usize::MAX)], &[(5, 5), (60, 70), (65_534, 65_534)]);
-        let lengths: Vec<usize> = (0..=131).filter(|&bytes| watch.length(bytes)).collect();
+        let lengths: Vec<usize> = (0..=131).filter(|&bytes| watched.length(bytes)).collect();
         assert_eq!(lengths, [3, 130, 131]);
-        assert!(watch.length(255) && watch.length(1 << 20));
-        let numbers: Vec<u64> = (0..=65_535).filter(|&n| watch.number(0, n)).collect();
+        assert!(watched.length(255) && watched.length(1 << 20));
+        let numbers: Vec<u64> = (0..=65_535).filter(|&n| watched.number(0, n)).collect();
         let wanted: Vec<u64> = [5].into_iter().chain(60..=70).chain([65_534]).collect();
         assert_eq!(numbers, wanted);
-        assert!(watch.number(3, 0), "a length is watched whatever the number");
+        assert!(watched.number(3, 0), "a length is watched whatever the number");
     }
 
     #[test]
@@ -216,18 +218,18 @@ mod tests {
         for &(from, to) in
             &[(0, 0), (62, 64), (63, 63), (64, 127), (70_000, 70_000), (1 << 40, u64::MAX)]
         {
-            let watch = WatchedRanges::new(&[], &[(from, to)]);
-            assert!(watch.number(0, from) && watch.number(0, to), "{from}..={to}");
+            let watched = WatchedRanges::new(&[], &[(from, to)]);
+            assert!(watched.number(0, from) && watched.number(0, to), "{from}..={to}");
             if from > 0 && from < 60_000 {
-                assert!(!watch.number(0, from - 1));
+                assert!(!watched.number(0, from - 1));
             }
             if to < 60_000 {
-                assert!(!watch.number(0, to + 1), "{from}..={to}");
+                assert!(!watched.number(0, to + 1), "{from}..={to}");
             }
         }
-        let watch = WatchedRanges::new(&[(300, 300)], &[]);
-        assert!(watch.length(300) && !watch.length(254) && !watch.number(254, 7));
-        assert!(WatchedRanges::new(&[], &[]).is_empty() && !watch.is_empty());
+        let watched = WatchedRanges::new(&[(300, 300)], &[]);
+        assert!(watched.length(300) && !watched.length(254) && !watched.number(254, 7));
+        assert!(WatchedRanges::new(&[], &[]).is_empty() && !watched.is_empty());
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! What a decoder found in one unit: spans into the caller's bytes, in the order of the wire.
 //!
-//! Holds:     at most [`limits::FIELDS_MAX`] fields and [`limits::TEXT_BYTES_MAX`] bytes of decoded text, allocated once.
-//! Promises:  a full table never grows and never loses a field silently: [`Fields::overflowed`] says so.
-//! Never:     copies the bytes a span points at, unless the wire form is not the field's form (DNS names).
+//! Holds:     at most [`limits::FIELDS_MAX`] fields and [`limits::TEXT_BYTES_MAX`] bytes of decoded
+//!            text, allocated once.
+//! Promises:  a full table never grows and never loses a field silently: [`Fields::overflowed`]
+//!            says so.
+//! Never:     copies the bytes a span points at, unless the wire form is not the field's form (DNS
+//!            names).
 
 use crate::limits;
 use crate::wanted::Slot;
+use stage::position::index;
 
 /// A range of bytes, `start..end`, into the input of one call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -17,7 +21,8 @@ pub struct Span {
 }
 
 impl Span {
-    /// From offsets. An offset past 4 GiB cannot come from one unit and saturates; an end before its start is empty.
+    /// From offsets. An offset past 4 GiB cannot come from one unit and saturates; an end before
+    /// its start is empty.
     pub fn new(start: usize, end: usize) -> Self {
         let start = u32::try_from(start).unwrap_or(u32::MAX);
         let end = u32::try_from(end).unwrap_or(u32::MAX);
@@ -41,8 +46,7 @@ impl Span {
 
     /// As a range of indices.
     pub fn range(self) -> core::ops::Range<usize> {
-        usize::try_from(self.start).unwrap_or(usize::MAX)
-            ..usize::try_from(self.end).unwrap_or(usize::MAX)
+        index(self.start)..index(self.end)
     }
 
     /// `other` lies wholly inside (or equals) `self`.
@@ -63,7 +67,8 @@ pub struct Flags(u8);
 impl Flags {
     /// The field's value is complete in this unit.
     pub const NONE: Self = Self(0);
-    /// `text` holds the field's value in its decoded form; `value` only says which raw bytes it came from.
+    /// `text` holds the field's value in its decoded form; `value` only says which raw bytes it
+    /// came from.
     pub const DECODED: Self = Self(1);
     /// The field began in an earlier unit; `value` is a later piece of it.
     pub const CONTINUES: Self = Self(2);
@@ -91,14 +96,15 @@ impl Flags {
 pub struct Field {
     /// Which field (or keyed field) this is, as the module numbered it.
     pub slot: Slot,
-    /// Which element of the unit it belongs to (header line 3, resource record 0); 0 is the message itself. A field of an
-    /// element is compared with its own element's siblings only.
+    /// Which element of the unit it belongs to (header line 3, resource record 0); 0 is the message
+    /// itself. A field of an element is compared with its own element's siblings only.
     pub group: u16,
     /// How to read it.
     pub flags: Flags,
     /// The raw bytes of the value: what `truncate` shortens.
     pub value: Span,
-    /// The raw bytes of the whole element: what `remove` takes away (a header line with its line end).
+    /// The raw bytes of the whole element: what `remove` takes away (a header line with its line
+    /// end).
     pub element: Span,
     /// Decoded form, a span of [`Fields::text`], when [`Flags::DECODED`].
     pub text: Span,
@@ -111,14 +117,15 @@ impl Field {
     #[inline]
     pub fn value_len(&self) -> usize {
         let span = if self.flags.has(Flags::DECODED) { self.text } else { self.value };
-        usize::try_from(span.len()).unwrap_or(usize::MAX)
+        index(span.len())
     }
 }
 
 /// Caller-owned output of a decoder.
 #[derive(Debug)]
 pub struct Fields {
-    /// All places there are; the first `items_len` hold a field. (Kept initialised, so that adding one is one bounds check.)
+    /// All places there are; the first `items_len` hold a field. (Kept initialised, so that adding
+    /// one is one bounds check.)
     items: Box<[Field]>,
     items_len: usize,
     /// Likewise.
@@ -208,7 +215,8 @@ impl Fields {
         self.text.get(..self.text_len).unwrap_or_default()
     }
 
-    /// The room left for fields, to be filled from its front; [`Fields::keep`] keeps what was filled.
+    /// The room left for fields, to be filled from its front; [`Fields::keep`] keeps what was
+    /// filled.
     #[inline]
     pub fn room(&mut self) -> &mut [Field] {
         self.items.get_mut(self.items_len..).unwrap_or_default()
@@ -220,13 +228,15 @@ impl Fields {
         self.items_len = self.items_len.saturating_add(count).min(self.items.len());
     }
 
-    /// The room left for text, to be written in place; [`Fields::keep_text`] keeps what was written.
+    /// The room left for text, to be written in place; [`Fields::keep_text`] keeps what was
+    /// written.
     #[inline]
     pub fn text_room(&mut self) -> &mut [u8] {
         self.text.get_mut(self.text_len..).unwrap_or_default()
     }
 
-    /// Keeps the first `len` bytes of [`Fields::text_room`]; their span, or `None` if there is less room.
+    /// Keeps the first `len` bytes of [`Fields::text_room`]; their span, or `None` if there is less
+    /// room.
     #[inline]
     pub fn keep_text(&mut self, len: usize) -> Option<Span> {
         let start = self.text_len;

@@ -1,8 +1,9 @@
 //! File Transfer Protocol, control connection (RFC 959, RFC 2228, RFC 4217). A unit is a line.
 //!
-//! Holds:     per connection, whether TLS was asked for and granted, and which reply goes on over several lines.
-//! Promises:  every line of the client is read as a command, whatever came before it; nothing is ever "not FTP", since
-//!            servers answer garbage with an error and read on.
+//! Holds:     per connection, whether TLS was asked for and granted, and which reply goes on over
+//!            several lines.
+//! Promises:  every line of the client is read as a command, whatever came before it; nothing is
+//!            ever "not FTP", since servers answer garbage with an error and read on.
 //! Never:     follows data connections.
 
 mod outstanding;
@@ -13,6 +14,7 @@ use crate::line::{self, LineEnds, TextLine};
 use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 use crate::wanted::Wanted;
 use stage::Direction;
+use stage::position::plus;
 
 /// The decoder.
 pub struct Ftp;
@@ -25,8 +27,8 @@ const CODE: FieldId = FieldId(4);
 const RESPONSE_ARG: FieldId = FieldId(5);
 const LINE: FieldId = FieldId(6);
 
-/// Where a command has to end for an opened line to have one. The longest in use has four letters; Telnet sequences and
-/// blanks before it are counted.
+/// Where a command has to end for an opened line to have one. The longest in use has four letters;
+/// Telnet sequences and blanks before it are counted.
 const COMMAND_BYTES_MAX: usize = 64;
 
 static PROTOCOL: Protocol = Protocol {
@@ -126,8 +128,8 @@ pub struct FtpState {
     said: Option<[u8; 3]>,
     /// The command that goes on is kept from the server.
     cancelled: bool,
-    /// Commands and replies can no longer be told to belong together: a command that only some servers answer, a reply
-    /// nobody asked for, a line that is none.
+    /// Commands and replies can no longer be told to belong together: a command that only some
+    /// servers answer, a reply nobody asked for, a line that is none.
     lost: bool,
     /// Nothing more can be read.
     encrypted: bool,
@@ -184,7 +186,7 @@ impl ProtocolDecoder for Ftp {
             (open, _) => Some(FtpLineParts { open, ..FtpLineParts::default() }),
         };
         let Some(found) = found else {
-            return Step::More(Need::Bytes(view.input.len().saturating_add(1)));
+            return Step::More(Need::Bytes(plus(view.input.len(), 1)));
         };
         let began = ftp.open_of(view.from) == OpenLine::No;
         emit(wanted, view.from, &line, &found, began, out);
@@ -282,7 +284,7 @@ fn request<'a>(line: &TextLine<'a>, opened: bool) -> Option<FtpLineParts<'a>> {
     let start = line.text.iter().take_while(|&&byte| is_blank(byte)).count();
     let rest = line.text.get(start..).unwrap_or_default();
     let length = command_len(rest);
-    let end = start.saturating_add(length);
+    let end = plus(start, length);
     // A line that may be seen in pieces is read the same when it comes whole.
     if opened && end > COMMAND_BYTES_MAX {
         return Some(FtpLineParts { open: OpenLine::Text, ..FtpLineParts::default() });
@@ -291,7 +293,7 @@ fn request<'a>(line: &TextLine<'a>, opened: bool) -> Option<FtpLineParts<'a>> {
         return None;
     }
     let command = rest.get(..length).unwrap_or_default();
-    let arg = (end < line.text.len()).then(|| end.saturating_add(1));
+    let arg = (end < line.text.len()).then(|| plus(end, 1));
     Some(FtpLineParts {
         command: (length > 0).then_some((Span::new(start, end), command)),
         arg,
@@ -309,15 +311,15 @@ fn command_len(text: &[u8]) -> usize {
         match rest {
             [] => break,
             [byte, ..] if is_blank(*byte) => break,
-            rest => at = at.saturating_add(telnet_sequence(rest).unwrap_or(1)),
+            rest => at = plus(at, telnet_sequence(rest).unwrap_or(1)),
         }
     }
     at.min(text.len())
 }
 
 //= https://www.rfc-editor.org/rfc/rfc854#page-14
-/// Length of the Telnet sequence at the front of `text`, if one stands there: IAC and a command, or IAC, WILL, WONT, DO or
-/// DONT and an option.
+/// Length of the Telnet sequence at the front of `text`, if one stands there: IAC and a command, or
+/// IAC, WILL, WONT, DO or DONT and an option.
 fn telnet_sequence(text: &[u8]) -> Option<usize> {
     match text {
         [0xff, 251..=254, _, ..] => Some(3),

@@ -1,10 +1,10 @@
-//! Which occurrences of a side's fields somebody has to look at, in a unit that has none of the bytes the rules call rare:
-//! what lets a decoder pass over a message head without making fields of it.
+//! The header prefilter: a decoder passes over a message head without making fields of it.
 //!
-//! Holds:     for every slot, plain or keyed, the lengths, numbers, first and last bytes, and byte hints anywhere ([`byte_hints`]), that get
-//!            past some rule's cheapest necessary condition.
-//! Promises:  an occurrence that is not caught concerns no rule, if the unit has no rare byte: none from [`HeaderPrefilter::rare_from`] on, and no
-//!            control byte but HTAB, CR and LF. May catch too many.
+//! Holds:     for every slot, plain or keyed, the lengths, numbers, first and last bytes, and byte
+//!            hints ([`byte_hints`]) that meet the cheapest necessary condition of some rule.
+//! Promises:  in a unit without rare bytes, a value that is not caught concerns no rule. Rare are
+//!            the bytes from [`HeaderPrefilter::rare_from`] on, and control bytes but HTAB, CR and
+//!            LF. It may catch too many.
 //! Never:     knows what a rule is.
 
 mod byte_hints;
@@ -77,7 +77,8 @@ impl HeaderFieldPrefilter {
         self
     }
 
-    /// Catches values that have one of these bytes or, ASCII case aside, pairs, or begin with one of these, too.
+    /// Catches values that have one of these bytes or, ASCII case aside, pairs, or begin with one
+    /// of these, too.
     #[must_use]
     pub fn with_byte_hints<'a>(
         self,
@@ -128,7 +129,8 @@ pub struct HeaderPrefilter {
 }
 
 impl HeaderPrefilter {
-    /// One `HeaderFieldPrefilter` for every slot. `lacking`: a unit with the first slot and without the second concerns somebody.
+    /// One `HeaderFieldPrefilter` for every slot. `lacking`: a unit with the first slot and without
+    /// the second concerns somebody.
     pub fn new(
         fields_by_slot: Vec<HeaderFieldPrefilter>,
         lacking: Vec<(Slot, Slot)>,

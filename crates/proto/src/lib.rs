@@ -1,10 +1,13 @@
 //! Protocol decoders: bytes in, field spans out. One file a protocol.
 //!
-//! Holds:     the interface every decoder implements ([`Decoder`]), the tables that describe fields ([`Protocol`],
-//!            [`FieldDef`]), and the caller-owned scratch they write into ([`Fields`], [`Edits`]).
-//! Promises:  a decoder emits spans into the caller's buffer, never copies of it; it emits only fields that some rule
-//!            reads ([`Wanted`]); the fields it emits do not depend on how the bytes were cut into segments.
-//! Never:     allocates after start, panics on any bytes, keeps a reference, or knows what a rule is.
+//! Holds:     the interface every decoder implements ([`Decoder`]), the tables that describe fields
+//!            ([`Protocol`], [`FieldDef`]), and the caller-owned scratch they write into
+//!            ([`Fields`], [`Edits`]).
+//! Promises:  a decoder emits spans into the caller's buffer, never copies of it; it emits only
+//!            fields that some rule reads ([`Wanted`]); the fields it emits do not depend on how
+//!            the bytes were cut into segments.
+//! Never:     allocates after start, panics on any bytes, keeps a reference, or knows what a rule
+//!            is.
 #![warn(missing_docs)]
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 #![cfg_attr(

@@ -1,16 +1,19 @@
 //! A line at the front of a stream, read as servers read it.
 //!
-//! Holds:     nothing; it looks at a [`View`] and says where the first line, or the piece of it that is there, ends.
-//! Promises:  the same lines wherever the bytes are cut: a CR at the end of the input is never given away before the byte
-//!            after it is known, since it may be half of a line end.
+//! Holds:     nothing; it looks at a [`View`] and says where the first line, or the piece of it
+//!            that is there, ends.
+//! Promises:  the same lines wherever the bytes are cut: a CR at the end of the input is never
+//!            given away before the byte after it is known, since it may be half of a line end.
 //! Never:     decides what a line means.
 //!
-//! A line ends at its LF, whether or not a CR stands before it: servers that insist on CRLF are fewer than servers that
-//! do not, and a line cut too early for a strict server only has its bounds kept twice. Exactly one CR belongs to the
-//! line end; earlier ones stay in the text, where a bound sees them (a server that drops them all reads a shorter text).
-//! Where some servers take a bare CR for a line end too (mail bodies), [`LineEnds::BareCrToo`] cuts there as well.
+//! A line ends at its LF, whether or not a CR stands before it: servers that insist on CRLF are
+//! fewer than servers that do not, and a line cut too early for a strict server only has its bounds
+//! kept twice. Exactly one CR belongs to the line end; earlier ones stay in the text, where a bound
+//! sees them (a server that drops them all reads a shorter text). Where some servers take a bare CR
+//! for a line end too (mail bodies), [`LineEnds::BareCrToo`] cuts there as well.
 
 use crate::decoder::{Need, View};
+use stage::position::plus;
 
 /// Which bytes end a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,17 +65,13 @@ pub(crate) fn first<'a>(view: &View<'a>, ends: LineEnds) -> Result<TextLine<'a>,
         LineEnds::BareCrToo => memchr::memchr2(b'\n', b'\r', input),
     };
     match end.and_then(|end| Some((end, input.get(..end)?, input.get(end..)?))) {
-        Some((end, text, [b'\r', b'\n', ..])) => {
-            Ok(line(text, end.saturating_add(2), LineEnding::CrLf))
-        }
-        Some((end, text, [b'\r', _, ..])) => {
-            Ok(line(text, end.saturating_add(1), LineEnding::BareCr))
-        }
+        Some((end, text, [b'\r', b'\n', ..])) => Ok(line(text, plus(end, 2), LineEnding::CrLf)),
+        Some((end, text, [b'\r', _, ..])) => Ok(line(text, plus(end, 1), LineEnding::BareCr)),
         Some((end, text, [b'\r'])) if view.ended => {
-            Ok(line(text, end.saturating_add(1), LineEnding::BareCr))
+            Ok(line(text, plus(end, 1), LineEnding::BareCr))
         }
         Some((end, text, [b'\n', ..])) => {
-            let bytes = end.saturating_add(1);
+            let bytes = plus(end, 1);
             match text.split_last() {
                 Some((b'\r', text)) => Ok(line(text, bytes, LineEnding::CrLf)),
                 _ => Ok(line(text, bytes, LineEnding::BareLf)),
@@ -94,7 +93,7 @@ fn unfinished<'a>(view: &View<'a>, ends: LineEnds) -> Result<TextLine<'a>, Need>
     }
     match (ends, half_an_end) {
         (LineEnds::Lf, false) => Err(Need::Byte(b'\n')),
-        _ => Err(Need::Bytes(view.input.len().saturating_add(1))),
+        _ => Err(Need::Bytes(plus(view.input.len(), 1))),
     }
 }
 
@@ -107,7 +106,8 @@ mod tests {
     use super::*;
     use stage::Direction;
 
-    /// Every line of `input`, fed whole, byte by byte and split at every point; opened ones are put together again.
+    /// Every line of `input`, fed whole, byte by byte and split at every point; opened ones are put
+    /// together again.
     #[track_caller]
     fn check(input: &[u8], ends: LineEnds, want: &[(&[u8], LineEnding)]) {
         for open in [false, true] {

@@ -1,8 +1,10 @@
-//! MQTT 3.1, 3.1.1 and 5.0 (OASIS Standards of 2014-10-29 and 2019-03-07). A unit is a control packet.
+//! MQTT 3.1, 3.1.1 and 5.0 (OASIS Standards of 2014-10-29 and 2019-03-07). A unit is a control
+//! packet.
 //!
-//! Holds:     the version the client named, whether its CONNECT has been answered, and per direction how much of a packet
-//!            is still to come.
-//! Promises:  a packet is found by its remaining length alone, whatever is in it; the message of a PUBLISH is never waited for.
+//! Holds:     the version the client named, whether its CONNECT has been answered, and per
+//!            direction how much of a packet is still to come.
+//! Promises:  a packet is found by its remaining length alone, whatever is in it; the message of a
+//!            PUBLISH is never waited for.
 //! Never:     looks into messages, or follows sessions over connections.
 
 mod header;
@@ -121,7 +123,8 @@ impl ProtocolDecoder for Mqtt {
         }
     }
 
-    /// Answers carry the packet identifier of what they answer, so any order of them is right but before a CONNACK.
+    /// Answers carry the packet identifier of what they answer, so any order of them is right but
+    /// before a CONNACK.
     fn outstanding_responses(&self, mqtt: &Self::State) -> Option<u32> {
         Some(u32::from(mqtt.connecting))
     }
@@ -196,8 +199,8 @@ fn packet(
         side.started = true;
         return Step::Skip { bytes: header.packet_bytes(), last: true };
     }
-    // An answer is made from what is in the packet, even if no rule reads that. It is not waited for past the bound: what
-    // rules do read is there.
+    // An answer is made from what is in the packet, even if no rule reads that. It is not waited
+    // for past the bound: what rules do read is there.
     let answers = wanted.whole() && !content && !reads_message;
     let mut end = header.bytes;
     if kind == PUBLISH && (content || reads_message || answers) {
@@ -261,7 +264,8 @@ fn repair(input: &[u8], fields: &Fields, edits: &mut Edits) -> Option<()> {
     edits.replace_between(Span::new(1, header.bytes), length.get(..bytes)?).then_some(())
 }
 
-/// A remaining length as it is written (MQTT 3.1.1 section 2.2.3), in the first so many of these bytes.
+/// A remaining length as it is written (MQTT 3.1.1 section 2.2.3), in the first so many of these
+/// bytes.
 fn encoded(mut length: u64) -> ([u8; LENGTH_BYTES_MAX], usize) {
     let mut encoded = [0_u8; LENGTH_BYTES_MAX];
     let mut bytes = 0_usize;

@@ -1,6 +1,8 @@
-//! The Network Time Protocol (RFC 5905), UDP 123: time, control (mode 6, RFC 9327) and private (mode 7) messages.
+//! The Network Time Protocol (RFC 5905), UDP 123: time, control (mode 6, RFC 9327) and private
+//! (mode 7) messages.
 //!
-//! Promises:  emits what is there of a message that is too short, since servers answer on its first byte alone.
+//! Promises:  emits what is there of a message that is too short, since servers answer on its first
+//!            byte alone.
 
 use crate::decoder::{Dissection, ProtocolDecoder, Repair, SampleMessage, View};
 use crate::edits::Edits;
@@ -8,12 +10,14 @@ use crate::fields::{Field, Fields, Flags, Span};
 use crate::schema::{Editable, FieldDef, FieldKind, Protocol, Repr, Transport};
 use crate::wanted::Wanted;
 use stage::Direction;
+use stage::position::len32;
 
 /// The decoder.
 pub struct Ntp;
 
 //= https://www.rfc-editor.org/rfc/rfc7822#section-3
-/// A key identifier and the longest digest in use (SHA-1): what is longer than this begins with an extension field.
+/// A key identifier and the longest digest in use (SHA-1): what is longer than this begins with an
+/// extension field.
 const MAC_BYTES_MAX: usize = 24;
 
 const fn uint(name: &'static str, bits: u8, help: &'static str) -> FieldDef {
@@ -155,11 +159,12 @@ impl ProtocolDecoder for Ntp {
             return Repair::Done;
         }
         //= https://www.rfc-editor.org/rfc/rfc9327#section-2
-        // The data is filled up with zeros to a multiple of 32 bits, which the count does not count.
+        // The data is filled up with zeros to a multiple of 32 bits, which the count does not
+        // count.
         let padded = |len: i64| len.saturating_add(3) & !3;
         let len = i64::from(data.len()).saturating_add(growth);
         let Ok(count) = u16::try_from(len) else { return Repair::Impossible };
-        let there = u32::try_from(view.input.len()).unwrap_or(u32::MAX);
+        let there = len32(view.input.len());
         let old_padding = padded(i64::from(data.len())).saturating_sub(i64::from(data.len()));
         let padding_end = data.end.saturating_add(u32::try_from(old_padding).unwrap_or(0));
         let padding = Span { start: data.end, end: padding_end.min(there) };

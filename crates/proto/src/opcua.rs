@@ -1,4 +1,5 @@
-//! OPC Unified Architecture over TCP (OPC 10000-6 section 7.1.2): a unit is the header of a message chunk.
+//! OPC Unified Architecture over TCP (OPC 10000-6 section 7.1.2): a unit is the header of a message
+//! chunk.
 //!
 //! Holds:     how much of a chunk is still to come.
 //! Promises:  a chunk is found by the size its header claims, whatever is in it.

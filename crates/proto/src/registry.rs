@@ -1,16 +1,18 @@
 //! All decoders there are: a row each.
 //!
-//! Holds:     the table, and what is made of it: [`DECODERS`], and [`DecoderState`] with a variant for each protocol that
-//!            remembers something of a connection.
-//! Promises:  no protocol has more fields than [`limits::FIELD_NUMBERS_MAX`], or the table does not compile; tests fail for a
-//!            row without a page of the manual, an ordinary message, or a comparison with tshark where it names one.
+//! Holds:     the table, and what is made of it: [`DECODERS`], and [`DecoderState`] with a variant
+//!            for each protocol that remembers something of a connection.
+//! Promises:  no protocol has more fields than [`limits::FIELD_NUMBERS_MAX`], or the table does not
+//!            compile; tests fail for a row without a page of the manual, an ordinary message, or a
+//!            comparison with tshark where it names one.
 //! Never:     knows more of a protocol than its row.
 
 use crate::adapter::{Decoder, KeptState};
 use crate::decoder::ProtocolDecoder;
 use crate::limits;
 
-/// Whether a decoder is compared with tshark, field by field, on captures (`tests/tshark/cases.rs`).
+/// Whether a decoder is compared with tshark, field by field, on captures
+/// (`tests/tshark/cases.rs`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tshark {
     /// There is a case of the protocol's name.
@@ -34,7 +36,8 @@ impl core::fmt::Debug for DecoderRow {
     }
 }
 
-/// Makes the registry of rows `module::Decoder { state: Type, tshark: … }`. A decoder without `state` remembers nothing.
+/// Makes the registry of rows `module::Decoder { state: Type, tshark: … }`. A decoder without
+/// `state` remembers nothing.
 macro_rules! decoders {
     ($($module:ident::$decoder:ident { $(state: $state:ident,)? tshark: $tshark:expr })+) => {
         /// Every decoder and what goes with it, in the order of the manual.
@@ -49,8 +52,8 @@ macro_rules! decoders {
             assert!(fields.len() <= limits::FIELD_NUMBERS_MAX, "more fields than have a number");
         };)+
 
-        /// What a decoder remembers about a connection between units: both directions together, small, plain, copied
-        /// freely.
+        /// What a decoder remembers about a connection between units: both directions together,
+        /// small, plain, copied freely.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum DecoderState {
             /// Of a protocol that remembers nothing.

@@ -1,7 +1,7 @@
 //! For tests: a conversation through a decoder, cut into pieces in every way.
 //!
-//! Plays the caller's part as the interface describes it: contiguous bytes from a unit's start, held while the decoder
-//! asks for more, each direction on its own, one state for both.
+//! Plays the caller's part as the interface describes it: contiguous bytes from a unit's start,
+//! held while the decoder asks for more, each direction on its own, one state for both.
 
 use crate::{Decoder, DecoderState, FieldId, FieldKind, Fields, Flags, Step, View, Wanted};
 use stage::Direction;
@@ -20,8 +20,8 @@ pub(crate) enum ReplayCuts {
     Everywhere,
 }
 
-/// Everything found: `>name=value` of the client, `<name=value` of the server, and `!` lines for what ends decoding.
-/// Pieces of an opened field are joined. The name `whole` asks for whole heads.
+/// Everything found: `>name=value` of the client, `<name=value` of the server, and `!` lines for
+/// what ends decoding. Pieces of an opened field are joined. The name `whole` asks for whole heads.
 pub(crate) fn replay(
     decoder: &dyn Decoder,
     names: &[&str],
@@ -159,7 +159,8 @@ fn each_outstanding(decoder: &dyn Decoder, turns: &[ReplayTurn<'_>], ways: &[(bo
     }
 }
 
-/// Bytes no caller controls, with every field wanted: nothing panics, and what is found keeps the interface's promises.
+/// Bytes no caller controls, with every field wanted: nothing panics, and what is found keeps the
+/// interface's promises.
 pub(crate) fn survives(decoder: &dyn Decoder, turns: ReplayTurns<'_>) {
     let names: Vec<_> =
         decoder.protocol().fields.iter().filter(|f| !f.keyed).map(|f| f.name).collect();

@@ -1,4 +1,5 @@
-//! The tables that describe protocols and their fields: read by the compiler, the manual and `wirepatch fields`.
+//! The tables that describe protocols and their fields: read by the compiler, the manual and
+//! `wirepatch fields`.
 
 use stage::Direction;
 
@@ -50,7 +51,8 @@ pub enum FieldKind {
     Bool,
 }
 
-/// How a number stands in the bytes of its span, so that `clamp`, `set` and `clear` can write it back.
+/// How a number stands in the bytes of its span, so that `clamp`, `set` and `clear` can write it
+/// back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repr {
     /// Not a number, or computed and without bytes of its own: cannot be written.
@@ -101,11 +103,14 @@ pub struct FieldDef {
     pub keyed: bool,
     /// May occur more than once in a unit.
     pub repeated: bool,
-    /// Belongs to an element (header line, record, option): `remove`, `keep_first` and `dedupe` work on the element.
+    /// Belongs to an element (header line, record, option): `remove`, `keep_first` and `dedupe`
+    /// work on the element.
     pub element: bool,
-    /// May be emitted in pieces as its bytes arrive ([`crate::Flags::OPEN`]), so that streaming rules need no hold.
+    /// May be emitted in pieces as its bytes arrive ([`crate::Flags::OPEN`]), so that streaming
+    /// rules need no hold.
     pub streams: bool,
-    /// Has no end that a hold could wait for (a body, a data stream): over TCP only rules that need no hold work on it.
+    /// Has no end that a hold could wait for (a body, a data stream): over TCP only rules that need
+    /// no hold work on it.
     pub endless: bool,
     /// What may be done to it.
     pub editable: Editable,
@@ -151,7 +156,8 @@ pub struct Protocol {
     pub unit: &'static str,
     /// How ambiguous constructs are read (markdown, for the protocol's page).
     pub readings: &'static str,
-    /// Names of the replies `refuse` can give (`formerr`, `refused`), first is the default; empty: cannot refuse.
+    /// Names of the replies `refuse` can give (`formerr`, `refused`), first is the default; empty:
+    /// cannot refuse.
     pub refusals: &'static [&'static str],
 }
 

@@ -1,8 +1,12 @@
-//! Simple Mail Transfer Protocol (RFC 5321) with its extensions. A unit is a line: of commands, of the mail, of a reply.
+//! Simple Mail Transfer Protocol (RFC 5321) with its extensions. A unit is a line: of commands, of
+//! the mail, of a reply.
 //!
-//! Holds:     per connection, how the client's next line is to be read ([`dialogue`]) and what an opened line goes on with.
-//! Promises:  bytes that some server may read as a command show up as one, whatever the client calls them.
-//! Never:     says "not SMTP": servers answer garbage with an error and read on. Does not look into MIME.
+//! Holds:     per connection, how the client's next line is to be read ([`dialogue`]) and what an
+//!            opened line goes on with.
+//! Promises:  bytes that some server may read as a command show up as one, whatever the client
+//!            calls them.
+//! Never:     says "not SMTP": servers answer garbage with an error and read on. Does not look into
+//!            MIME.
 
 mod command;
 mod dialogue;
@@ -15,7 +19,7 @@ use crate::line::{self, LineEnding, LineEnds, TextLine};
 use crate::schema::Protocol;
 use crate::wanted::Wanted;
 use stage::Direction;
-use stage::position::index;
+use stage::position::{index, plus};
 
 use command::{COMMAND_BYTES_MAX, CommandHead};
 use dialogue::{ClientLine, Dialogue, SmtpMode, SmtpVerb};
@@ -28,7 +32,8 @@ use table::{
 /// The decoder.
 pub struct Smtp;
 
-/// A `250-` line is read whole up to this length even when opened: `250-CHUNKING` has to be recognised.
+/// A `250-` line is read whole up to this length even when opened: `250-CHUNKING` has to be
+/// recognised.
 const CAPABILITY_BYTES: usize = 13;
 
 /// What is remembered between units.
@@ -171,7 +176,8 @@ impl SmtpState {
             dialogue.chunk_passed(chunk);
             return Ok(Step::Skip { bytes: chunk, last: true });
         }
-        // Where it is not known whether a chunk is one, a line ends with it too: a command follows at once.
+        // Where it is not known whether a chunk is one, a line ends with it too: a command follows
+        // at once.
         if let Some(input) = usize::try_from(chunk).ok().and_then(|chunk| view.input.get(..chunk))
             && chunk > 0
         {
@@ -186,7 +192,7 @@ impl SmtpState {
             view.open |= ![DATA_LINE, UNSTUFFED_DOT, LINE_END].iter().any(|&id| wanted.has(id));
         }
         let line = line::first(&view, ends)?;
-        let more = view.input.len().saturating_add(1);
+        let more = plus(view.input.len(), 1);
 
         let begins = open.is_none();
         let mut reading = reading;
@@ -278,7 +284,7 @@ impl SmtpState {
         let capability = begins && line.text.starts_with(b"250");
         let enough = if capability { CAPABILITY_BYTES } else { 4 };
         if begins && line.text.len() < enough && !line.is_complete() {
-            return Err(Need::Bytes(view.input.len().saturating_add(1)));
+            return Err(Need::Bytes(plus(view.input.len(), 1)));
         }
         let reply = self.open_reply.unwrap_or_else(|| ReplyLine::of(line.text));
         let mut emit = Emit { wanted, line: &line, begins, out };

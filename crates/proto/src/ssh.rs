@@ -1,6 +1,8 @@
-//! The Secure Shell, the part in clear (RFC 4253): a unit is the identification, and then a packet, up to NEWKEYS.
+//! The Secure Shell, the part in clear (RFC 4253): a unit is the identification, and then a packet,
+//! up to NEWKEYS.
 //!
-//! Holds:     per direction, whether its identification is over, and how much of a packet is still to come.
+//! Holds:     per direction, whether its identification is over, and how much of a packet is still
+//!            to come.
 //! Promises:  nothing is offered for editing: all of it is under the hash of the key exchange.
 //! Never:     decrypts, or reads SSH 1.
 
@@ -11,6 +13,7 @@ use crate::schema::{
 };
 use crate::wanted::Wanted;
 use stage::Direction;
+use stage::position::{index, len32};
 
 /// The decoder.
 pub struct Ssh;
@@ -258,7 +261,7 @@ fn packet(wanted: &Wanted, side: &mut SshHalf, view: View<'_>, out: &mut Fields)
     let packet_bytes = length.saturating_add(4);
     let mut bytes = HEADER_BYTES;
     if *code == KEXINIT && wanted.has_any(KEX) {
-        bytes = usize::try_from(packet_bytes).unwrap_or(usize::MAX);
+        bytes = index(packet_bytes);
         if view.input.len() < bytes && !view.ended {
             return Step::More(Need::Bytes(bytes));
         }
@@ -275,7 +278,7 @@ fn packet(wanted: &Wanted, side: &mut SshHalf, view: View<'_>, out: &mut Fields)
     if *code == KEXINIT {
         kexinit(wanted, view.input.get(..bytes).unwrap_or_default(), out);
     }
-    let there = u32::try_from(bytes).unwrap_or(u32::MAX);
+    let there = len32(bytes);
     side.rest = packet_bytes.saturating_sub(there);
     side.over = *code == NEWKEYS;
     Step::Unit { bytes, first: true, last: side.rest == 0 }
@@ -294,7 +297,7 @@ fn kexinit(wanted: &Wanted, packet: &[u8], out: &mut Fields) {
         Some(u64::from(length)),
         out,
     );
-    let end = start.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+    let end = start.saturating_add(index(length));
     if end <= packet.len() {
         push(wanted, KEX_ALGORITHMS, Span::new(start, end), None, out);
     }

@@ -1,6 +1,8 @@
-//! The SQL Server Resolution Protocol (MC-SQLR), UDP 1434: which instances a host has, and where they listen.
+//! The SQL Server Resolution Protocol (MC-SQLR), UDP 1434: which instances a host has, and where
+//! they listen.
 //!
-//! Promises:  an instance name is what a server takes for one: up to its NUL, or to the end of the datagram.
+//! Promises:  an instance name is what a server takes for one: up to its NUL, or to the end of the
+//!            datagram.
 
 use crate::decoder::{Dissection, ProtocolDecoder, Repair, SampleMessage, View};
 use crate::edits::Edits;
@@ -8,6 +10,7 @@ use crate::fields::{Fields, Span};
 use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Repr, Transport};
 use crate::wanted::Wanted;
 use stage::Direction;
+use stage::position::plus;
 
 /// The decoder.
 pub struct Ssrp;
@@ -144,7 +147,7 @@ fn dissect(wanted: &Wanted, input: &[u8], out: &mut Fields) -> Option<()> {
 fn instance(wanted: &Wanted, input: &[u8], start: usize, out: &mut Fields) -> Option<()> {
     let rest = input.get(start..)?;
     let nul = memchr::memchr(0, rest);
-    let end = start.saturating_add(nul.unwrap_or(rest.len()));
+    let end = plus(start, nul.unwrap_or(rest.len()));
     if wanted.has(INSTANCE) {
         out.bytes(INSTANCE.0, Span::new(start, end));
     }
@@ -180,7 +183,7 @@ fn response_data(input: &[u8]) -> Option<Span> {
     if let [_, 6, 0, _, _, _] = input {
         return None;
     }
-    let end = usize::from(u16::from_le_bytes([l0, l1])).saturating_add(3);
+    let end = plus(usize::from(u16::from_le_bytes([l0, l1])), 3);
     Some(Span::new(3, end.min(input.len())))
 }
 

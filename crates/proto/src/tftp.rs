@@ -1,12 +1,15 @@
-//! The Trivial File Transfer Protocol (RFC 1350, 2347), UDP 69: requests, and whatever else comes to or from that port.
+//! The Trivial File Transfer Protocol (RFC 1350, 2347), UDP 69: requests, and whatever else comes
+//! to or from that port.
 //!
-//! Promises:  a string is what a server takes for one: up to its NUL, or to the end of the datagram.
+//! Promises:  a string is what a server takes for one: up to its NUL, or to the end of the
+//!            datagram.
 
 use crate::decoder::{Dissection, ProtocolDecoder, Refusal, Refused, SampleMessage, View};
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::schema::{Editable, FieldDef, FieldId, FieldKind, Protocol, Transport};
 use crate::wanted::Wanted;
 use stage::Direction;
+use stage::position::plus;
 
 /// The decoder.
 pub struct Tftp;
@@ -145,7 +148,7 @@ fn dissect(wanted: &Wanted, input: &[u8], out: &mut Fields) -> Option<()> {
 fn number(wanted: &Wanted, id: FieldId, input: &[u8], at: usize, out: &mut Fields) -> Option<u16> {
     let number = u16::from_be_bytes(*input.get(at..)?.first_chunk()?);
     if wanted.has(id) {
-        out.number(id.0, Span::new(at, at.saturating_add(2)), u64::from(number));
+        out.number(id.0, Span::new(at, plus(at, 2)), u64::from(number));
     }
     Some(number)
 }
@@ -154,8 +157,8 @@ fn number(wanted: &Wanted, id: FieldId, input: &[u8], at: usize, out: &mut Field
 fn until_nul(input: &[u8], start: usize) -> (Span, Option<usize>) {
     let rest = input.get(start..).unwrap_or_default();
     let nul = memchr::memchr(0, rest);
-    let end = start.saturating_add(nul.unwrap_or(rest.len()));
-    (Span::new(start, end), nul.map(|_| end.saturating_add(1)))
+    let end = plus(start, nul.unwrap_or(rest.len()));
+    (Span::new(start, end), nul.map(|_| plus(end, 1)))
 }
 
 fn string(

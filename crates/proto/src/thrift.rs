@@ -1,8 +1,9 @@
 //! Apache Thrift's binary protocol, framed or not: a unit is a message.
 //!
-//! Holds:     nothing: a message says how it goes on, byte by byte, and is walked again when more of it has come.
-//! Promises:  a message is walked as far as every type in it is one; what is walked costs a byte at least, whatever sizes are
-//!            claimed, and no more than 64 levels.
+//! Holds:     nothing: a message says how it goes on, byte by byte, and is walked again when more
+//!            of it has come.
+//! Promises:  a message is walked as far as every type in it is one; what is walked costs a byte at
+//!            least, whatever sizes are claimed, and no more than 64 levels.
 //! Never:     knows an interface: fields have numbers, not names.
 
 use crate::decoder::{Need, ProtocolDecoder, SampleMessage, Step, View};
@@ -161,7 +162,8 @@ impl ProtocolDecoder for Thrift {
     }
 }
 
-/// How long a framed message is, with its length; `None`: it has no frame. `Err`: so many bytes are needed to tell.
+/// How long a framed message is, with its length; `None`: it has no frame. `Err`: so many bytes are
+/// needed to tell.
 fn frame(input: &[u8]) -> Result<Option<usize>, usize> {
     match input {
         [0x80..=0xff, ..] => Ok(None),

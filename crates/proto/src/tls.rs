@@ -1,7 +1,9 @@
 //! Transport Layer Security: the parts in clear (RFC 8446, RFC 5246, RFC 6520). A unit is a record.
 //!
-//! Holds:     for each direction, whether it is encrypted yet and how much of a handshake message is still to come.
-//! Promises:  nothing under the handshake's hash is offered for editing; encrypted records are passed on unread.
+//! Holds:     for each direction, whether it is encrypted yet and how much of a handshake message
+//!            is still to come.
+//! Promises:  nothing under the handshake's hash is offered for editing; encrypted records are
+//!            passed on unread.
 //! Never:     decrypts.
 
 mod handshake;
@@ -145,7 +147,8 @@ impl ProtocolDecoder for Tls {
         }
     }
 
-    /// A ClientHello may be answered before the server has spoken; behind it every byte is under the handshake's hash.
+    /// A ClientHello may be answered before the server has spoken; behind it every byte is under
+    /// the handshake's hash.
     fn outstanding_responses(&self, tls: &Self::State) -> Option<u32> {
         (!tls.request.started && !tls.response.started).then_some(0)
     }
@@ -310,7 +313,8 @@ fn byte(wanted: &Wanted, out: &mut Fields, id: FieldId, at: usize, byte: u8) {
 }
 
 //= https://www.rfc-editor.org/rfc/rfc5246#section-appendix.e.2
-/// An SSLv2 `ClientHello`: two bytes of length with the high bit set, then type, version, and three lengths.
+/// An SSLv2 `ClientHello`: two bytes of length with the high bit set, then type, version, and three
+/// lengths.
 fn ssl2(wanted: &Wanted, side: &mut TlsHalf, view: View<'_>, out: &mut Fields) -> Step {
     let [high, low, 1, major, minor, ..] = view.input else {
         return Step::NotThisProtocol;

@@ -1,7 +1,7 @@
 //! Which fields some rule reads: a decoder asks before it does any work for a field.
 //!
-//! Slots number what a rule can name: slot `n` for `n < fields` is the protocol's field `n`; the slots after them are
-//! keyed fields (`http.header["range"]`), in the order they were wanted.
+//! Slots number what a rule can name: slot `n` for `n < fields` is the protocol's field `n`; the
+//! slots after them are keyed fields (`http.header["range"]`), in the order they were wanted.
 
 use crate::field_prefilter::{FieldPrefilter, WatchedRanges};
 use crate::header_prefilter::HeaderPrefilter;
@@ -20,14 +20,16 @@ pub struct Wanted {
     mask: [u64; 4],
     field_count: u16,
     keys: Vec<Key>,
-    /// Bit `n`: some key has `n` bytes (63: that many or more). Most names are told apart from all keys by it.
+    /// Bit `n`: some key has `n` bytes (63: that many or more). Most names are told apart from all
+    /// keys by it.
     key_lengths: u64,
     key_starts: u32,
     /// The same lengths, by the first letter of the keys that have them (its low five bits).
     lengths_by_letter: Lengths,
     /// Open addressing, power of two, at most half full: index into `keys` plus one.
     table: Vec<u16>,
-    /// Some rule needs fields of a message head together, or needs a field whole: see [`Wanted::whole`].
+    /// Some rule needs fields of a message head together, or needs a field whole: see
+    /// [`Wanted::whole`].
     whole: bool,
     /// See [`Wanted::field_prefilter`].
     field_prefilter: Option<FieldPrefilter>,
@@ -84,30 +86,34 @@ impl Wanted {
         self.slot_of_key(self.keys.len().saturating_sub(1))
     }
 
-    /// Asks decoders for whole heads and whole fields: no field is emitted open before the hold bound is reached.
+    /// Asks decoders for whole heads and whole fields: no field is emitted open before the hold
+    /// bound is reached.
     pub fn want_whole(&mut self) {
         self.whole = true;
     }
 
-    /// Whether a unit is the whole message head (HTTP), so that all its fields are decided together.
+    /// Whether a unit is the whole message head (HTTP), so that all its fields are decided
+    /// together.
     pub fn whole(&self) -> bool {
         self.whole
     }
 
-    /// Says which values of every field, by slot, some rule could concern. To be called only if a unit without any of them
-    /// concerns no rule at all. Where fields are wanted by key there is no field prefilter.
+    /// Says which values of every field, by slot, some rule could concern. To be called only if a
+    /// unit without any of them concerns no rule at all. Where fields are wanted by key there is no
+    /// field prefilter.
     pub fn set_field_prefilter(&mut self, ranges: Vec<WatchedRanges>) {
         self.field_prefilter = self.keys.is_empty().then(|| FieldPrefilter::new(ranges));
     }
 
-    /// Where there is one: a decoder that sees that a unit has no watched value may emit none of its fields. Fields of a
-    /// unit that has one are emitted all, watched or not.
+    /// Where there is one: a decoder that sees that a unit has no watched value may emit none of
+    /// its fields. Fields of a unit that has one are emitted all, watched or not.
     #[inline]
     pub const fn field_prefilter(&self) -> Option<&FieldPrefilter> {
         self.field_prefilter.as_ref()
     }
 
-    /// Says which occurrences of every slot somebody has to look at in a unit without rare bytes; `None` where that cannot be said.
+    /// Says which occurrences of every slot somebody has to look at in a unit without rare bytes;
+    /// `None` where that cannot be said.
     pub fn set_header_prefilter(&mut self, header_prefilter: Option<HeaderPrefilter>) {
         self.header_prefilter = header_prefilter.map(Box::new);
     }
@@ -124,7 +130,8 @@ impl Wanted {
         word < 2 && self.mask.get(word).is_some_and(|mask| mask & bit != 0)
     }
 
-    /// The plain fields some rule reads, bit `n` for field `n`: a decoder asks for whole groups of fields at once.
+    /// The plain fields some rule reads, bit `n` for field `n`: a decoder asks for whole groups of
+    /// fields at once.
     #[inline]
     pub fn plain(&self) -> u128 {
         let [low, high, ..] = self.mask;
@@ -171,8 +178,9 @@ impl Wanted {
         }
     }
 
-    /// Lets a decoder pass over most names without a look-up: bit `letter & 31` of the first is set if some key begins with
-    /// this letter, bit `n` of the second if some key has `n` bytes (63: that many or more).
+    /// Lets a decoder pass over most names without a look-up: bit `letter & 31` of the first is set
+    /// if some key begins with this letter, bit `n` of the second if some key has `n` bytes (63:
+    /// that many or more).
     pub fn key_filter(&self) -> (u32, u64) {
         (self.key_starts, self.key_lengths)
     }

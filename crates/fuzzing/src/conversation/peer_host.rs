@@ -1,4 +1,5 @@
-//! One end of a connection: its stream, what it has of the other's, and frames right in every checksum.
+//! One end of a connection: its stream, what it has of the other's, and frames right in every
+//! checksum.
 
 use stage::Direction;
 use wire::{Layers, Seq, Tcp, TcpFlags, checksum};
@@ -18,8 +19,8 @@ pub(super) struct Heard {
     pub(super) over: bool,
     /// The other end has contradicted itself: less is expected of it.
     pub(super) lied: bool,
-    /// All of it is inspected: no contradiction excuses a byte in two readings. (What is skipped passes
-    /// as it comes.)
+    /// All of it is inspected: no contradiction excuses a byte in two readings. (What is skipped
+    /// passes as it comes.)
     pub(super) inspected: bool,
 }
 

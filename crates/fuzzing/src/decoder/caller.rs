@@ -1,4 +1,5 @@
-//! The caller's part, as the interface of decoders describes it: contiguous bytes, one state, each direction on its own.
+//! The caller's part, as the interface of decoders describes it: contiguous bytes, one state, each
+//! direction on its own.
 
 use proto::{
     Decoder, DecoderState, Field, FieldId, Fields, Flags, Need, Step, Transport, View, Wanted,

@@ -34,8 +34,9 @@ pub(super) fn datagram(
     assert_eq!(dissection, Dissection::Message, "{name}: a repaired message is one");
     // The data of a record may be cut to what no record of its type is.
     let was_malformed = was_malformed || name == "dns.rr.data";
-    // An acknowledgement of TFTP options whose only option is taken away, by its name or by its value, is an opcode and no
-    // more. The decoder is right to call that malformed (RFC 2347 has no empty one) and has no length to put right.
+    // An acknowledgement of TFTP options whose only option is taken away, by its name or by its
+    // value, is an opcode and no more. The decoder is right to call that malformed (RFC 2347 has no
+    // empty one) and has no length to put right.
     let was_malformed = was_malformed || name.starts_with("tftp.option.") && edited.len() < 4;
     assert!(
         was_malformed || !is_malformed,
@@ -81,7 +82,8 @@ fn name_of(decoder: &dyn Decoder, wanted: &Wanted, field: &Field) -> &'static st
     decoder.protocol().def(wanted.field_of(field.slot).0).map_or("?", |def| def.name)
 }
 
-/// The message with one edit, repaired, and what was edited; `None` where there is nothing to edit or it cannot be repaired.
+/// The message with one edit, repaired, and what was edited; `None` where there is nothing to edit
+/// or it cannot be repaired.
 fn edited(
     decoder: &dyn Decoder,
     wanted: &Wanted,
@@ -129,7 +131,8 @@ fn make(
     if covered || def.editable != Editable::Freely || !text {
         return false;
     }
-    // What is nothing but an element (a whole record) is taken away; its bytes say nothing when cut.
+    // What is nothing but an element (a whole record) is taken away; its bytes say nothing when
+    // cut.
     if def.element && (field.value == field.element || random.below(4) == 0) {
         return edits.delete(field.element);
     }

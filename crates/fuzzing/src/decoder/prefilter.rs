@@ -1,4 +1,5 @@
-//! With or without the header prefilter, a decoder comes to the same state at the same byte, and catches the same.
+//! With or without the header prefilter, a decoder comes to the same state at the same byte, and
+//! catches the same.
 
 use proto::{
     Decoder, DecoderState, Fields, HeaderFieldPrefilter, HeaderPrefilter, Slot, Step, View, Wanted,
@@ -8,7 +9,8 @@ use stage::Direction;
 
 use crate::recipe::{Recipe, RecipeRandom};
 
-/// Where the prefilter has come to: how many bytes of the input, the state there, and what was caught on the way.
+/// Where the prefilter has come to: how many bytes of the input, the state there, and what was
+/// caught on the way.
 struct PrefilteredUnit {
     end: usize,
     state: DecoderState,

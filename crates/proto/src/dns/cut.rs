@@ -1,7 +1,9 @@
-//! A query with which nothing is the matter but that its name is too long: shortened without being written as text.
+//! A query with which nothing is the matter but that its name is too long: shortened without being
+//! written as text.
 //!
 //! Holds:     nothing.
-//! Promises:  the message that writing the name as text, cutting the text and writing that as labels would give.
+//! Promises:  the message that writing the name as text, cutting the text and writing that as
+//!            labels would give.
 //! Never:     cuts a name of which that is not plain to see.
 
 use super::fields::Id;
@@ -12,8 +14,8 @@ use crate::fields::Span;
 /// Where the name begins.
 const START: usize = 12;
 
-/// Leaves `to` bytes of the text of the name behind the header of `message`, which is plain and has more. `None`: it has to be
-/// written as text.
+/// Leaves `to` bytes of the text of the name behind the header of `message`, which is plain and has
+/// more. `None`: it has to be written as text.
 #[inline(never)]
 pub(super) fn cut(message: &[u8], name_bytes: usize, to: usize) -> Option<ValueCut> {
     // The text stands behind the first length byte, with length bytes for dots.

@@ -1,4 +1,5 @@
-//! One message to fields: the header as one load, then only what some rule reads, in the order of the wire.
+//! One message to fields: the header as one load, then only what some rule reads, in the order of
+//! the wire.
 
 use super::fields::{HEADER, Id, NAME_CHECKS, QUESTION_NAME, QUESTIONS, RDATA, RECORDS};
 use super::name;
@@ -7,6 +8,7 @@ use super::record::{OPT, Question, Record, RecordPiece, RecordPieces, SIG, TSIG}
 use crate::decoder::Dissection;
 use crate::fields::{Field, Fields, Flags, Span};
 use crate::wanted::Wanted;
+use stage::position::len32;
 
 const BITS_WANTED: u128 = Id::Response.to(Id::Rcode);
 
@@ -33,8 +35,8 @@ struct Dissector<'a> {
     signed_by: Option<(u16, u16)>,
 }
 
-/// Emits the wanted fields of `message`, or none if no rule can concern it (nor what was found before it: `quiet`). `whole`:
-/// no more of it will come, so that what is missing is an error.
+/// Emits the wanted fields of `message`, or none if no rule can concern it (nor what was found
+/// before it: `quiet`). `whole`: no more of it will come, so that what is missing is an error.
 #[inline]
 pub(super) fn message(
     wanted: &Wanted,
@@ -80,7 +82,7 @@ pub(super) fn any_message(want: u128, message: &[u8], base: u32, whole: bool, ou
     }
     let complete = dissector.run().is_some();
     if whole && want & Id::Malformed.bit() != 0 && (!complete || dissector.malformed) {
-        let end = u32::try_from(message.len()).unwrap_or(u32::MAX);
+        let end = len32(message.len());
         dissector.number(Id::Malformed, Span { start: end, end }, 1);
     }
     if let Some((group, kind)) = dissector.signed_by {
@@ -89,8 +91,9 @@ pub(super) fn any_message(want: u128, message: &[u8], base: u32, whole: bool, ou
 }
 
 //= https://www.rfc-editor.org/rfc/rfc8945#section-4.3.1
-/// Marks everything as under the MAC, but what a rule may edit all the same: the signing record as a whole (without it
-/// the message is one that nobody signed), anything of a SIG(0), which does not cover itself, and TSIG's error.
+/// Marks everything as under the MAC, but what a rule may edit all the same: the signing record as
+/// a whole (without it the message is one that nobody signed), anything of a SIG(0), which does not
+/// cover itself, and TSIG's error.
 fn cover(out: &mut Fields, group: u16, kind: u16) {
     for field in out.items_mut() {
         let free = field.group == group
@@ -253,9 +256,10 @@ impl Dissector<'_> {
             self.question_tail(&question, element);
             return Some(question.span.end);
         }
-        // The name is emitted before its element's end is known (until then all that is there), and put right once it is.
+        // The name is emitted before its element's end is known (until then all that is there), and
+        // put right once it is.
         let first = self.out.items().len();
-        let message_end = u32::try_from(self.message.len()).unwrap_or(u32::MAX);
+        let message_end = len32(self.message.len());
         let element = Element { group: self.groups, span: Span { start, end: message_end } };
         self.bytes(Id::Question, element.span, element);
         let reading = self.name(Some(Id::QryName), start, element)?;
@@ -299,7 +303,7 @@ impl Dissector<'_> {
             None => (name::read(self.message, start, |_| {}), Span::default()),
         };
         // A name that does not end in place is shown up to the end of what is there.
-        let message_end = u32::try_from(self.message.len()).unwrap_or(u32::MAX);
+        let message_end = len32(self.message.len());
         let at = Span { start, end: reading.end.unwrap_or(message_end) };
         if let Some(id) = id {
             self.text(id, at, text, element);
@@ -340,7 +344,7 @@ impl Dissector<'_> {
         {
             self.signed_by = Some((group, kind));
         }
-        let rest = Span { start: at, end: u32::try_from(self.message.len()).unwrap_or(u32::MAX) };
+        let rest = Span { start: at, end: len32(self.message.len()) };
         if self.wants(Id::Extraneous) && !rest.is_empty() {
             let value = self.span(rest);
             self.out.bytes(Id::Extraneous.slot(), value);

@@ -13,7 +13,8 @@ const fn uint(name: &'static str, bits: u8, help: &'static str) -> FieldDef {
     }
 }
 
-/// The same inside a question, record or option, so that it may occur many times and its element be removed.
+/// The same inside a question, record or option, so that it may occur many times and its element be
+/// removed.
 const fn part(name: &'static str, bits: u8, help: &'static str) -> FieldDef {
     FieldDef { repeated: true, element: true, ..uint(name, bits, help) }
 }

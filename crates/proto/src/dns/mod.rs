@@ -1,10 +1,11 @@
 //! The Domain Name System (RFC 1035, 6891) over UDP and TCP, requests and responses.
 //!
-//! Holds:     the decoder; its field table (`fields`), names (`name`), records and the shapes of their data (`record`),
-//!            dissection, repair and replies.
-//! Promises:  a message is read once, front to back, as far as its header announces records and its bytes hold them; a
-//!            name costs at most 255 bytes and 128 jumps.
-//! Never:     copies a name that no rule reads, or trusts a length it has not compared with what is there.
+//! Holds:     the decoder; its field table (`fields`), names (`name`), records and the shapes of
+//!            their data (`record`), dissection, repair and replies.
+//! Promises:  a message is read once, front to back, as far as its header announces records and its
+//!            bytes hold them; a name costs at most 255 bytes and 128 jumps.
+//! Never:     copies a name that no rule reads, or trusts a length it has not compared with what is
+//!            there.
 
 mod cut;
 mod dissect;
@@ -47,7 +48,8 @@ static PROTOCOL: Protocol = Protocol {
 /// What is remembered of a connection over TCP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DnsState {
-    /// Bytes of a message that was opened and is still to come, by direction: they need not be seen.
+    /// Bytes of a message that was opened and is still to come, by direction: they need not be
+    /// seen.
     pub skip: [u32; 2],
 }
 
@@ -106,7 +108,8 @@ impl ProtocolDecoder for Dns {
         let whole = missing == 0 || view.ended;
         dissect::message(wanted, quiet, message, PREFIX_BYTES, whole, out);
         if !whole {
-            // The caller could hold no more of it; what is left has no field that could be decided any more.
+            // The caller could hold no more of it; what is left has no field that could be decided
+            // any more.
             *skip = u32::try_from(missing).unwrap_or(u32::MAX);
         }
         Step::Unit { bytes: message.len().saturating_add(2), first: true, last: whole }

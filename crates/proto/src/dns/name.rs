@@ -1,8 +1,9 @@
 //! Domain names (RFC 1035 sections 3.1 and 4.1.4): stepping over them, reading them, writing them.
 //!
-//! Promises:  a name costs at most 255 bytes and 128 jumps, whatever its pointers do, so a message of names costs a
-//!            bounded amount for each, never the square of its length.
+//! Promises:  a name costs at most 255 bytes and 128 jumps, whatever its pointers do, so a message
+//!            of names costs a bounded amount for each, never the square of its length.
 
+use stage::position::index;
 use wide::u8x16;
 
 use crate::fields::{Fields, Span};
@@ -12,7 +13,8 @@ use crate::fields::{Fields, Span};
 pub(super) const NAME_BYTES_MAX: u32 = 255;
 const NAME_BYTES_MAX_USIZE: usize = 255;
 
-/// Pointers followed in one name: a name has at most 127 labels, and one pointer a label is the most that says anything.
+/// Pointers followed in one name: a name has at most 127 labels, and one pointer a label is the
+/// most that says anything.
 const JUMPS_MAX: u32 = 128;
 
 /// Wireshark's text for the root.
@@ -20,7 +22,7 @@ pub(super) const ROOT: &[u8] = b"<Root>";
 
 /// The byte at `at`.
 pub(super) fn byte(message: &[u8], at: u32) -> Option<u8> {
-    message.get(usize::try_from(at).ok()?).copied()
+    message.get(index(at)).copied()
 }
 
 /// What a byte that begins a label says.
@@ -51,7 +53,7 @@ impl Label {
 /// Steps over a name without following pointers: where it ends.
 #[inline]
 pub(super) fn skip(message: &[u8], start: u32) -> Option<u32> {
-    let rest = message.get(usize::try_from(start).ok()?..)?;
+    let rest = message.get(index(start)..)?;
     let mut at = 0_usize;
     let len = loop {
         let first = *rest.get(at)?;
@@ -93,7 +95,8 @@ pub(super) struct NameReading {
 pub(super) fn read(message: &[u8], start: u32, mut label: impl FnMut(&[u8])) -> NameReading {
     let mut found = NameReading::default();
     let mut at = start;
-    // Where the labels now being read begin: RFC 1035 section 4.1.4 has a pointer name a "prior occurrence".
+    // Where the labels now being read begin: RFC 1035 section 4.1.4 has a pointer name a "prior
+    // occurrence".
     let mut run_start = start;
     let mut jumps = 0_u32;
     while let Some(first) = byte(message, at) {
@@ -140,14 +143,15 @@ pub(super) fn read(message: &[u8], start: u32, mut label: impl FnMut(&[u8])) -> 
 
 /// Reads a name into `out` in its text form; `None`: no room.
 ///
-/// The form is Wireshark's: labels joined by dots, the root as `<Root>`, bytes that do not print as C escapes or three
-/// octal digits, bytes over 127 as they are. A backslash is doubled, so that [`encode`] can tell it from an escape.
+/// The form is Wireshark's: labels joined by dots, the root as `<Root>`, bytes that do not print as
+/// C escapes or three octal digits, bytes over 127 as they are. A backslash is doubled, so that
+/// [`encode`] can tell it from an escape.
 pub(super) fn read_text(
     message: &[u8],
     start: u32,
     out: &mut Fields,
 ) -> Option<(NameReading, Span)> {
-    if let Some(rest) = usize::try_from(start).ok().and_then(|start| message.get(start..))
+    if let Some(rest) = message.get(index(start)..)
         && let Some(PlainName { labels, bytes: len, .. }) = plain(rest)
         && let Some(text) = plain_text(rest, len, out).and_then(|text_len| out.keep_text(text_len))
     {
@@ -199,8 +203,9 @@ pub(super) fn plain(rest: &[u8]) -> Option<PlainName> {
     }
 }
 
-/// How many bytes of the labels of a name are not text as they stand there: they need an escape, or are dots. The name is one that
-/// [`plain`] has found behind the header of `message`, and has `bytes` bytes.
+/// How many bytes of the labels of a name are not text as they stand there: they need an escape, or
+/// are dots. The name is one that [`plain`] has found behind the header of `message`, and has
+/// `bytes` bytes.
 #[expect(clippy::arithmetic_side_effects, reason = "lanes of a vector wrap around")]
 #[inline(never)]
 pub(super) fn odd_bytes(message: &[u8], bytes: usize) -> u32 {
@@ -257,8 +262,9 @@ fn sum(counts: u8x16) -> u32 {
     u32::try_from(all.wrapping_shr(56)).unwrap_or(0)
 }
 
-/// Writes the text of a name of `wire_len` bytes that [`plain`] has found at the front of `rest` to the room in `out`; its
-/// length, to be kept or not. `None`: some byte needs an escape, or there is no room.
+/// Writes the text of a name of `wire_len` bytes that [`plain`] has found at the front of `rest` to
+/// the room in `out`; its length, to be kept or not. `None`: some byte needs an escape, or there is
+/// no room.
 #[inline(always)]
 pub(super) fn plain_text(rest: &[u8], wire_len: usize, out: &mut Fields) -> Option<usize> {
     let first_len = usize::from(*rest.first()?);
@@ -275,8 +281,8 @@ pub(super) fn plain_text(rest: &[u8], wire_len: usize, out: &mut Fields) -> Opti
     (!needs_escape(text)).then_some(labels.len())
 }
 
-/// Copies bytes, `to` being as long as `from`. Names are too short for a call of `memcpy` to pay: two pieces, which may
-/// overlap, do for nearly all.
+/// Copies bytes, `to` being as long as `from`. Names are too short for a call of `memcpy` to pay:
+/// two pieces, which may overlap, do for nearly all.
 #[inline(always)]
 fn copy(from: &[u8], to: &mut [u8]) {
     fn two<const N: usize>(from: &[u8], to: &mut [u8]) -> Option<()> {
@@ -344,7 +350,8 @@ fn escape(byte: u8) -> ([u8; 4], usize) {
     ([b'\\', digit(6), digit(3), digit(0)], 4)
 }
 
-/// The byte an escape stands for (`text` begins behind its backslash) and the bytes it takes there. `None`: cut off.
+/// The byte an escape stands for (`text` begins behind its backslash) and the bytes it takes there.
+/// `None`: cut off.
 fn unescape(text: &[u8]) -> Option<(u8, usize)> {
     let first = *text.first()?;
     if let Some((_, stands_for)) = LETTERS.iter().find(|(letter, _)| *letter == first) {
@@ -360,8 +367,9 @@ fn unescape(text: &[u8]) -> Option<(u8, usize)> {
     Some((u8::try_from(value).unwrap_or(u8::MAX), 3))
 }
 
-/// Turns text back into labels. Empty labels are left out and an escape that was cut off is dropped, so that every
-/// shortened text has a wire form. `false`: a label over 63 bytes, or a name over 255.
+/// Turns text back into labels. Empty labels are left out and an escape that was cut off is
+/// dropped, so that every shortened text has a wire form. `false`: a label over 63 bytes, or a name
+/// over 255.
 pub(super) fn encode(text: &[u8], out: &mut Vec<u8>) -> bool {
     let name_start = out.len();
     let mut rest = if text == ROOT { &[][..] } else { text };

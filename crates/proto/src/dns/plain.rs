@@ -1,22 +1,24 @@
-//! The common query: one question, its name without pointers or escapes, at most an OPT record behind.
+//! The common query: one question, its name without pointers or escapes, at most an OPT record
+//! behind.
 //!
 //! Holds:     two fast paths beside [`super::dissect`], which reads any message.
-//! Promises:  [`look`] says `Nothing` only of a query in which no watched value is; [`emit`] writes the
-//!            fields that the general way finds, or none.
+//! Promises:  [`look`] says `Nothing` only of a query in which no watched value is; [`emit`] writes
+//!            the fields that the general way finds, or none.
 //! Never:     reads a message in which something is odd: that is for the general way.
 //!
 //! DNS is read in three ways, each for a reason:
 //!
-//! - [`look`] decides most queries without making a field of them: one load for the header, one step
-//!   over the name. Without it every query costs what [`emit`] and the rules' look-up cost.
-//! - [`emit`] writes the fields of header and question in a third of the general way's instructions.
-//!   Every query that a rule edits, and every benchmark of the decoder, passes here.
+//! - [`look`] decides most queries without making a field of them: one load for the header, one
+//!   step over the name. Without it every query costs what [`emit`] and the rules' look-up cost.
+//! - [`emit`] writes the fields of header and question in a third of the general way's
+//!   instructions. Every query that a rule edits, and every benchmark of the decoder, passes here.
 //! - [`super::dissect`] reads the rest: responses, records, compressed names.
 //!
 //! The tests run both fast paths against the general way, over generated queries and over captures.
 //! [`super::repair`] walks records with the same [`super::record::RecordPieces`] as `dissect` does.
 
 use core::slice::IterMut;
+use stage::position::index;
 
 use super::cut;
 use super::fields::{HEADER, Id, RDATA, RECORDS};
@@ -81,11 +83,12 @@ impl PrefilterVerdict {
     }
 }
 
-/// Looks for watched values. Where rules watch fields that [`CommonQuery`] does not tell, every message
-/// is watched: making its fields costs less than a second walk that knows them all did.
+/// Looks for watched values. Where rules watch fields that [`CommonQuery`] does not tell, every
+/// message is watched: making its fields costs less than a second walk that knows them all did.
 #[inline(always)]
 pub(super) fn look(prefilter: &FieldPrefilter, message: &[u8]) -> PrefilterVerdict {
-    // Most rules are about what these queries do not have, or about a few of the fields that they do.
+    // Most rules are about what these queries do not have, or about a few of the fields that they
+    // do.
     if prefilter.fields() & PRESENT & !QUICK != 0 {
         return PrefilterVerdict::Watched;
     }
@@ -179,7 +182,8 @@ impl CommonQuery {
                     .is_none_or(|(opt, _)| opt.is_watched(prefilter, message)))
     }
 
-    /// Some rule may concern the name, which would not be watched if none of its bytes needed an escape.
+    /// Some rule may concern the name, which would not be watched if none of its bytes needed an
+    /// escape.
     #[inline(always)]
     fn is_text_watched(&self, prefilter: &FieldPrefilter, message: &[u8]) -> bool {
         let text_len = self.name.bytes.wrapping_sub(2);
@@ -188,7 +192,7 @@ impl CommonQuery {
         if least > text_len.wrapping_mul(ESCAPE_BYTES_MAX) {
             return false;
         }
-        let odd = usize::try_from(name::odd_bytes(message, self.name.bytes)).unwrap_or(usize::MAX);
+        let odd = index(name::odd_bytes(message, self.name.bytes));
         let more = odd.saturating_mul(ESCAPE_BYTES_MAX.wrapping_sub(1));
         odd > 0 && least <= text_len.saturating_add(more)
     }
@@ -213,8 +217,8 @@ impl DnsHeader {
         })
     }
 
-    /// Calls `visit` with those of `fields` that come before the question, where they stand, and their numbers.
-    /// (Everything inlined, so that which field it is is known when compiled.)
+    /// Calls `visit` with those of `fields` that come before the question, where they stand, and
+    /// their numbers. (Everything inlined, so that which field it is is known when compiled.)
     #[inline(always)]
     fn each(&self, fields: u128, message: &[u8], mut visit: impl FnMut(Id, Span, u64)) {
         let mut number = |id: Id, start: u32, end: u32, number: u64| {
@@ -285,7 +289,8 @@ impl PlainQuery {
         Some(Self { labels, name_bytes, question, has_opt, extraneous_bytes })
     }
 
-    /// Calls `visit` with those of `fields` that are numbers of the question. (Inlined: see [`DnsHeader::each`].)
+    /// Calls `visit` with those of `fields` that are numbers of the question. (Inlined: see
+    /// [`DnsHeader::each`].)
     #[inline(always)]
     fn each_number(&self, fields: u128, mut visit: impl FnMut(Id, Span, u64)) {
         let mut number = |id: Id, start: u32, end: u32, number: u64| {
@@ -304,7 +309,8 @@ impl PlainQuery {
 }
 
 impl Opt {
-    /// The record at `start`, and how many bytes are behind it. (A TSIG or SIG(0) there would cover all fields.)
+    /// The record at `start`, and how many bytes are behind it. (A TSIG or SIG(0) there would cover
+    /// all fields.)
     #[inline(always)]
     fn at(message: &[u8], start: usize) -> Option<(Self, usize)> {
         let (head, behind) = message.get(start..)?.split_first_chunk::<11>()?;

@@ -1,8 +1,10 @@
-//! Questions and resource records (RFC 1035 sections 4.1.2 and 4.1.3), and the shapes of their data.
+//! Questions and resource records (RFC 1035 sections 4.1.2 and 4.1.3), and the shapes of their
+//! data.
 
 use super::fields::Id;
 use super::name::{byte, skip};
 use crate::fields::Span;
+use stage::position::index;
 
 use DataPart::{Bytes, Counted, Name, Options, Rest, Strings, Uint};
 
@@ -15,7 +17,7 @@ pub(super) const TSIG: u16 = 250;
 
 /// Two bytes at `at`, big-endian.
 pub(super) fn uint16(message: &[u8], at: u32) -> Option<u16> {
-    Some(u16::from_be_bytes(*message.get(usize::try_from(at).ok()?..)?.first_chunk()?))
+    Some(u16::from_be_bytes(*message.get(index(at)..)?.first_chunk()?))
 }
 
 /// A question: its name, then four bytes. Offsets count from the message's first byte.
@@ -35,7 +37,7 @@ impl Question {
     /// The question whose name, beginning at `start`, ends at `name_end`.
     #[inline]
     pub(super) fn behind(message: &[u8], start: u32, name_end: u32) -> Option<Self> {
-        let rest = message.get(usize::try_from(name_end).ok()?..)?;
+        let rest = message.get(index(name_end)..)?;
         let [a, b, c, d] = *rest.first_chunk::<4>()?;
         Some(Self {
             span: Span { start, end: name_end.checked_add(4)? },
@@ -73,11 +75,11 @@ impl Record {
     #[inline]
     pub(super) fn at(message: &[u8], start: u32) -> Option<Self> {
         let name_end = skip(message, start)?;
-        let rest = message.get(usize::try_from(name_end).ok()?..)?;
+        let rest = message.get(index(name_end)..)?;
         let [k0, k1, c0, c1, t0, t1, t2, t3, l0, l1] = *rest.first_chunk::<10>()?;
         let data_start = name_end.checked_add(10)?;
         let end = data_start.checked_add(u32::from(u16::from_be_bytes([l0, l1])))?;
-        if usize::try_from(end).ok()? > message.len() {
+        if index(end) > message.len() {
             return None;
         }
         Some(Self {
@@ -213,7 +215,8 @@ const TSIG_DATA: &[DataPart] = &[
     Counted(2, Some(Id::TsigOtherLen), Some(Id::TsigOther)),
 ];
 
-/// The parts that the data of records of a type is made of. Types that are not here are opaque (RFC 3597).
+/// The parts that the data of records of a type is made of. Types that are not here are opaque (RFC
+/// 3597).
 pub(super) const fn shape(kind: u16) -> &'static [DataPart] {
     match kind {
         1 => &[Bytes(4, Some(Id::A))],

@@ -1,15 +1,18 @@
-//! Puts right what encloses edited bytes: counts, lengths, and the compression pointers that the edits have moved or undone.
+//! Puts right what encloses edited bytes: counts, lengths, and the compression pointers that the
+//! edits have moved or undone.
 //!
-//! Walks the message once, in the order of the wire. A pointer is kept (and moved along) only where it points strictly
-//! before its own name, at the start of a label of a name that stays as it is; every other name is written out as
-//! it read before the edits, and later pointers to the same place are pointed at the copy. So a repaired message says
-//! in every name that no rule edited what it said before, and holds no pointer that goes forward.
+//! Walks the message once, in the order of the wire. A pointer is kept (and moved along) only where
+//! it points strictly before its own name, at the start of a label of a name that stays as it is;
+//! every other name is written out as it read before the edits, and later pointers to the same
+//! place are pointed at the copy. So a repaired message says in every name that no rule edited what
+//! it said before, and holds no pointer that goes forward.
 
 use super::name::{self, Label, byte};
 use super::record::{Question, Record, RecordPiece, RecordPieces, uint16};
 use crate::decoder::Repair;
 use crate::edits::{Edit, Edits};
 use crate::fields::Span;
+use stage::position::index;
 
 /// Offsets a pointer can name: 14 bits.
 const POINTABLE: u32 = 0x4000;
@@ -28,7 +31,7 @@ const COPIES: usize = 64;
 
 /// Repairs the message in `input[base..]`.
 pub(super) fn repair(input: &[u8], base: u32, edits: &mut Edits) -> Repair {
-    let message = usize::try_from(base).ok().and_then(|base| input.get(base..)).unwrap_or_default();
+    let message = input.get(index(base)..).unwrap_or_default();
     // Flags and the like: nothing has moved, and no name can have been touched.
     let header_end = base.saturating_add(12);
     if edits.list().iter().all(|edit| growth_of(edit) == 0 && edit.at.end <= header_end) {
@@ -36,7 +39,8 @@ pub(super) fn repair(input: &[u8], base: u32, edits: &mut Edits) -> Repair {
     }
     let claimed_len = if base == 0 { None } else { uint16(input, 0).map(usize::from) };
     let whole = claimed_len.is_none_or(|len| len == message.len());
-    // Tables are cleared for every message, which for most would be more work than the repair: a short one has short tables.
+    // Tables are cleared for every message, which for most would be more work than the repair: a
+    // short one has short tables.
     let done = if message.len() <= SHORT_BLOCKS.saturating_mul(64) {
         Repairer::<SHORT_BLOCKS>::of(message, base, edits).run(whole)
     } else {
@@ -61,7 +65,8 @@ impl Shift {
     const NONE: Self = Self { edits: 0, growth: 0 };
 }
 
-/// How far the edits before the start of each block have moved what follows: looked up for every pointer, so kept.
+/// How far the edits before the start of each block have moved what follows: looked up for every
+/// pointer, so kept.
 struct Shifts<const BLOCKS: usize> {
     /// For block `n`: edits that end at or before its start, and the bytes they add.
     marks: [Shift; BLOCKS],
@@ -115,8 +120,8 @@ impl<'a, const BLOCKS: usize> Repairer<'a, BLOCKS> {
         let [_, _, _, _, q0, q1, n0, n1, a0, a1, d0, d1] = header;
         let counts = [[q0, q1], [n0, n1], [a0, a1], [d0, d1]].map(u16::from_be_bytes);
         let mut removed = [0_u16; 4];
-        // A message that does not parse to its end is repaired as far as it does: no server reads names behind that,
-        // and a sender must not be able to buy off a rule with a broken tail.
+        // A message that does not parse to its end is repaired as far as it does: no server reads
+        // names behind that, and a sender must not be able to buy off a rule with a broken tail.
         let _ = self.elements(counts, &mut removed)?;
         for ((count, removed), at) in counts.iter().zip(removed).zip([4_u32, 6, 8, 10]) {
             if removed > 0 {
@@ -127,7 +132,8 @@ impl<'a, const BLOCKS: usize> Repairer<'a, BLOCKS> {
         self.length(whole)
     }
 
-    /// Every question and record. The outer `None`: cannot be repaired; `Some(false)`: the message ends early.
+    /// Every question and record. The outer `None`: cannot be repaired; `Some(false)`: the message
+    /// ends early.
     fn elements(&mut self, counts: [u16; 4], removed: &mut [u16; 4]) -> Option<bool> {
         let mut at = 12;
         for (section, (count, removed)) in counts.iter().zip(removed).enumerate() {
@@ -222,7 +228,7 @@ impl<'a, const BLOCKS: usize> Repairer<'a, BLOCKS> {
         let mut pos = at.start;
         while pos < at.end {
             if pos < POINTABLE
-                && let Some(word) = self.labels.get_mut(usize::try_from(pos >> 6).ok()?)
+                && let Some(word) = self.labels.get_mut(index(pos >> 6))
             {
                 *word |= 1_u64.wrapping_shl(pos);
             }
@@ -356,7 +362,8 @@ impl<'a, const BLOCKS: usize> Repairer<'a, BLOCKS> {
         inside.then_some(ElementFate::Stays)
     }
 
-    /// Bytes that the edits inside a range of the message add, insertions at its end (or its start, if it is empty) included.
+    /// Bytes that the edits inside a range of the message add, insertions at its end (or its start,
+    /// if it is empty) included.
     fn growth(&self, range: Span) -> i64 {
         let first = self.edits_after(range.start.saturating_sub(1));
         let range = Span {
@@ -389,7 +396,8 @@ impl<'a, const BLOCKS: usize> Repairer<'a, BLOCKS> {
         }
     }
 
-    /// Goes on from a mark to an offset of the message: edits that end at or before it, and the bytes they add.
+    /// Goes on from a mark to an offset of the message: edits that end at or before it, and the
+    /// bytes they add.
     fn shift_from(&self, mark: Shift, to: u32) -> Shift {
         let Shift { edits: first, growth } = mark;
         let to = to.saturating_add(self.base);
@@ -401,7 +409,7 @@ impl<'a, const BLOCKS: usize> Repairer<'a, BLOCKS> {
 
     /// Where the byte at an offset before the end of what is final stands now.
     fn now_at(&self, at: u32) -> u32 {
-        let block = usize::try_from(at.wrapping_div(BLOCK)).unwrap_or(usize::MAX);
+        let block = index(at.wrapping_div(BLOCK));
         let block = block.min(self.shifts.filled.saturating_sub(1));
         let mark = self.shifts.marks.get(block).copied().unwrap_or_default();
         let growth = self.shift_from(mark, at).growth;

@@ -1,4 +1,5 @@
-//! The answers a patched server gives instead of acting on a query (RFC 1035 section 4.1.1, RFC 2308, RFC 6891).
+//! The answers a patched server gives instead of acting on a query (RFC 1035 section 4.1.1, RFC
+//! 2308, RFC 6891).
 
 use super::record::{OPT, Question, Record};
 use crate::decoder::Refusal;
@@ -8,8 +9,8 @@ use crate::schema::Transport;
 pub(super) const REFUSALS: &[&str] =
     &["formerr", "servfail", "nxdomain", "notimp", "refused", "truncated"];
 
-/// TC set and no error, so that the client asks again over TCP: the last of [`REFUSALS`]. Those before it are reply codes,
-/// one more than their index.
+/// TC set and no error, so that the client asks again over TCP: the last of [`REFUSALS`]. Those
+/// before it are reply codes, one more than their index.
 const TRUNCATED: u8 = 5;
 
 /// The UDP size our OPT announces: what the DNS flag day of 2020 recommends.

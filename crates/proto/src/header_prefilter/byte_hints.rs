@@ -1,9 +1,13 @@
-//! Hints that a value may have what somebody looks for: bytes and pairs of bytes anywhere in it, and how it begins.
+//! Hints that a value may have what somebody looks for: bytes and pairs of bytes anywhere in it,
+//! and how it begins.
 //!
-//! Holds:     the bytes, the pairs without case, and up to eight bytes of each beginning without case.
-//! Promises:  says yes of every value that has one of them, but for a byte that is its last: whoever asks knows that one.
-//! Never:     tells a control byte from the punctuation mark that differs from it in the bit of case, in a pair, or a beginning
-//!            from one that goes on behind a short value: may say yes too often.
+//! Holds:     the bytes, the pairs without case, and up to eight bytes of each beginning without
+//!            case.
+//! Promises:  says yes of every value that has one of them, but for a byte that is its last:
+//!            whoever asks knows that one.
+//! Never:     tells a control byte from the punctuation mark that differs from it in the bit of
+//!            case, in a pair, or a beginning from one that goes on behind a short value: may say
+//!            yes too often.
 
 use wide::u8x16;
 

@@ -10,10 +10,12 @@ use super::table::{AMBIGUOUS, CHUNK_BOUNDARY, CHUNK_EXTENSION, CHUNK_SIZE, FILE_
 use crate::limits::HTTP_NAME_BYTES_MAX as NAME_BYTES_MAX;
 use crate::{Field, Fields, Flags, Need, Span, Step, View, Wanted};
 
-/// No sender makes chunks that large; servers that keep sizes in 32 bits read a larger one as something else.
+/// No sender makes chunks that large; servers that keep sizes in 32 bits read a larger one as
+/// something else.
 const CHUNK_BYTES_MAX: u64 = 0x7fff_ffff;
 
-/// The body of a known length, or the data of one chunk. It is endless to the caller's mind: never held, always in pieces.
+/// The body of a known length, or the data of one chunk. It is endless to the caller's mind: never
+/// held, always in pieces.
 pub(super) fn counted(
     wanted: &Wanted,
     state: &mut HttpState,
@@ -79,8 +81,8 @@ pub(super) fn data(value: Span, flags: Flags, out: &mut Fields) {
 
 //= https://www.rfc-editor.org/rfc/rfc9112#section-7.1
 //# chunk = chunk-size [ chunk-ext ] CRLF chunk-data CRLF
-/// The CRLF after a chunk. It is a unit of its own: the receiver knows the chunk's end by it, and the next chunk may be long in
-/// coming.
+/// The CRLF after a chunk. It is a unit of its own: the receiver knows the chunk's end by it, and
+/// the next chunk may be long in coming.
 pub(super) fn chunk_end(
     wanted: &Wanted,
     state: &mut HttpState,
@@ -140,8 +142,8 @@ pub(super) fn chunk_line(
     Step::Unit { bytes: next, first: false, last: false }
 }
 
-/// The size, and how many digits it has. `None` where servers differ: a sign, `0x`, white space before it, anything but
-/// white space or an extension behind it, a size past every sane one.
+/// The size, and how many digits it has. `None` where servers differ: a sign, `0x`, white space
+/// before it, anything but white space or an extension behind it, a size past every sane one.
 fn chunk_size(text: &[u8]) -> Option<(u64, usize)> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let mut size = 0_u64;

@@ -1,7 +1,9 @@
 //! Where a message ends: what its head says of that, and whether all servers read it alike.
 //!
-//! Holds:     the reading of Content-Length, Transfer-Encoding and Upgrade, and what follows a head.
-//! Promises:  a head that servers may read differently is marked, and never makes the decoder skip a byte.
+//! Holds:     the reading of Content-Length, Transfer-Encoding and Upgrade, and what follows a
+//!            head.
+//! Promises:  a head that servers may read differently is marked, and never makes the decoder skip
+//!            a byte.
 //! Never:     looks at a header that has no bearing on framing.
 
 use super::list;
@@ -16,8 +18,8 @@ pub(super) enum Framing {
     Upgrade,
 }
 
-/// Whether a header line that begins with a letter may be one of them: by eight bytes, chosen so that common names
-/// which begin alike (Content-Type, Upgrade-Insecure-Requests) are told apart.
+/// Whether a header line that begins with a letter may be one of them: by eight bytes, chosen so
+/// that common names which begin alike (Content-Type, Upgrade-Insecure-Requests) are told apart.
 #[inline]
 pub(super) fn may_begin(line: &[u8]) -> bool {
     let four = |at: usize| {
@@ -55,8 +57,9 @@ fn goes_on(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-/// Whether a header line, or its name, begins with one of them as some server may read it; and whether the name is that one and
-/// nothing else. (`name` may go on behind the colon: that is a byte no name has.)
+/// Whether a header line, or its name, begins with one of them as some server may read it; and
+/// whether the name is that one and nothing else. (`name` may go on behind the colon: that is a
+/// byte no name has.)
 pub(super) fn by_name(name: &[u8]) -> Option<(Framing, bool)> {
     // Some servers strip, or stop at, bytes that no name has.
     let odd = name.iter().take_while(|byte| !byte.is_ascii_alphanumeric()).count();
@@ -110,7 +113,8 @@ pub(super) fn note(half: &mut HttpHalf, framing: Framing, value: &[u8], certain:
 
 //= https://www.rfc-editor.org/rfc/rfc9110#section-8.6
 //# Content-Length = 1*DIGIT
-/// The number, if it is one to every server: digits, or the same digits several times (RFC 9110 section 8.6).
+/// The number, if it is one to every server: digits, or the same digits several times (RFC 9110
+/// section 8.6).
 pub(super) fn content_length(value: &[u8]) -> Option<u64> {
     // Nearly every value. More digits might not fit.
     let digits = value.strip_prefix(b" ").unwrap_or(value);
@@ -212,8 +216,8 @@ fn after_response(state: &mut HttpState) -> bool {
         return true;
     }
     match asked {
-        // A server that speaks unasked (408, or a 400 before the head was whole): which of the next responses belongs to
-        // which request is no longer known.
+        // A server that speaks unasked (408, or a 400 before the head was whole): which of the next
+        // responses belongs to which request is no longer known.
         None => state.unpaired = true,
         Some(_) => state.answered(),
     }

@@ -1,9 +1,10 @@
 //! Message heads: start line, header lines, blank line; and trailers, which look the same.
 //!
 //! Holds:     one walk over the lines at the front of the input.
-//! Promises:  in line mode a unit has the fields of at most one line; lines nobody reads are taken along with the next one that
-//!            somebody does. In whole mode the head is one unit.
-//! Never:     gives away a line end before the byte behind it is known, where the line may go on in the next.
+//! Promises:  in line mode a unit has the fields of at most one line; lines nobody reads are taken
+//!            along with the next one that somebody does. In whole mode the head is one unit.
+//! Never:     gives away a line end before the byte behind it is known, where the line may go on in
+//!            the next.
 
 use super::body::suspect_data;
 use super::framing;
@@ -18,6 +19,7 @@ use super::table::{
 use crate::limits::HTTP_NAME_BYTES_MAX as NAME_BYTES_MAX;
 use crate::{Fields, Need, Span, Step, View, Wanted};
 use stage::Direction;
+use stage::position::{minus, plus};
 
 /// Why a walk stopped.
 enum HeadStop {
@@ -46,7 +48,8 @@ impl HeadWalk<'_> {
     pub(super) fn start(mut self, state: &mut HttpState) -> Step {
         self.leading_empty_lines();
         if self.at > 0 {
-            // A unit of their own, or how much of the start line fits a bound would depend on when they came.
+            // A unit of their own, or how much of the start line fits a bound would depend on when
+            // they came.
             return self.unit(state, false);
         }
         let Some(line) = scan::line(self.view.input, self.at, self.view.ended) else {
@@ -70,8 +73,8 @@ impl HeadWalk<'_> {
     fn leading_empty_lines(&mut self) {
         loop {
             let next = match self.view.input.get(self.at..) {
-                Some([b'\n', ..]) => self.at.saturating_add(1),
-                Some([b'\r', b'\n', ..]) => self.at.saturating_add(2),
+                Some([b'\n', ..]) => plus(self.at, 1),
+                Some([b'\r', b'\n', ..]) => plus(self.at, 2),
                 _ => return,
             };
             self.at = next;
@@ -96,7 +99,7 @@ impl HeadWalk<'_> {
                 }
                 start::request_line(self.wanted, half, input, place, self.out);
                 // As far as a line could be read when opened: see `open_request`.
-                let short = line.next.saturating_sub(self.at) <= start::LOOKS_BYTES_MAX;
+                let short = minus(line.next, self.at) <= start::LOOKS_BYTES_MAX;
                 if short && half.marks.has(Marks::VERSIONLESS) && !start::looks_like_request(text) {
                     if !half.marks.has(Marks::GREETED) {
                         return Err(Step::NotThisProtocol);
@@ -114,8 +117,9 @@ impl HeadWalk<'_> {
         Ok(())
     }
 
-    /// A line that begins no message. In front of all others it says that this is not HTTP at all; later it says that an
-    /// earlier message ended elsewhere, or that the server will refuse it: then every line is suspect.
+    /// A line that begins no message. In front of all others it says that this is not HTTP at all;
+    /// later it says that an earlier message ended elsewhere, or that the server will refuse it:
+    /// then every line is suspect.
     fn not_a_start(&mut self, state: &mut HttpState) -> Step {
         self.out.clear();
         if !self.half.marks.has(Marks::GREETED) {
@@ -176,7 +180,7 @@ impl HeadWalk<'_> {
             None if line.len() >= NAME_BYTES_MAX => (0, 0),
             None => return false,
         };
-        let (start, end) = (self.at.saturating_add(start), self.at.saturating_add(end));
+        let (start, end) = (plus(self.at, start), plus(self.at, end));
         start::begin_request(
             self.wanted,
             &mut self.half,
@@ -195,7 +199,7 @@ impl HeadWalk<'_> {
 
     fn open_response(&mut self) -> bool {
         let input = self.view.input;
-        if input.len().saturating_sub(self.at) < NAME_BYTES_MAX {
+        if minus(input.len(), self.at) < NAME_BYTES_MAX {
             return false;
         }
         let place = ByteRange::new(self.at, input.len());
@@ -292,13 +296,13 @@ impl HeadWalk<'_> {
         trailer: bool,
         before: usize,
     ) -> Step {
-        let held = self.view.input.len().saturating_sub(self.at);
+        let held = minus(self.view.input.len(), self.at);
         let taken = self.at > 0 && (self.first || self.at > before);
         if taken && (self.view.open || !self.wanted.whole()) {
             return self.unit(state, false);
         }
         let more = match self.view.input.last() {
-            Some(b'\n') => Need::Bytes(self.view.input.len().saturating_add(1)),
+            Some(b'\n') => Need::Bytes(plus(self.view.input.len(), 1)),
             _ => Need::Byte(b'\n'),
         };
         if !self.view.open || held == 0 {

@@ -1,8 +1,9 @@
 //! Header and trailer lines: their name, their value, the fields of both.
 //!
 //! Holds:     the reading of one line with its continuation lines, complete or opened.
-//! Promises:  an opened value is made of the same bytes as a complete one; the line's element reaches from its first byte to the
-//!            last one of its line end, continuation lines included.
+//! Promises:  an opened value is made of the same bytes as a complete one; the line's element
+//!            reaches from its first byte to the last one of its line end, continuation lines
+//!            included.
 //! Never:     unfolds: a folded value keeps its line ends and white space, byte for byte.
 
 use super::name_filter::{LENGTH_MAX, NameFilter};
@@ -16,6 +17,7 @@ use super::{framing, list};
 use crate::limits::HTTP_NAME_BYTES_MAX as NAME_BYTES_MAX;
 use crate::{Field, FieldId, Fields, Flags, Need, Slot, Span, Step, View, Wanted};
 use stage::Direction;
+use stage::position::{minus, plus};
 
 /// What of header lines is read at all: asked once a call, not once a line.
 pub(super) struct HeaderInterest {
@@ -82,8 +84,8 @@ impl HeaderInterest {
         self.grammar
     }
 
-    /// Passes over complete lines that nobody reads, that framing does not rest on, and that end as they should. Where the first
-    /// other one begins, and how many there were.
+    /// Passes over complete lines that nobody reads, that framing does not rest on, and that end as
+    /// they should. Where the first other one begins, and how many there were.
     #[inline]
     pub(super) fn pass_over(&self, input: &[u8], mut at: usize) -> (usize, u16) {
         let mut lines = 0_u16;
@@ -159,7 +161,7 @@ impl HeaderLine {
             start,
             name: ByteRange::new(start, colon.unwrap_or(line.end)),
             has_colon: colon.is_some(),
-            after_colon: colon.map_or(start, |colon| colon.saturating_add(1)),
+            after_colon: colon.map_or(start, |colon| plus(colon, 1)),
             end: line.end,
             next: line.next,
             folded: false,
@@ -182,7 +184,8 @@ impl HeaderLine {
         }
     }
 
-    /// The name without white space around it; a line without colon has none that a rule could ask for.
+    /// The name without white space around it; a line without colon has none that a rule could ask
+    /// for.
     pub(super) fn name<'a>(&self, input: &'a [u8]) -> &'a [u8] {
         if !self.has_colon {
             return &[];
@@ -214,7 +217,7 @@ impl HeaderLine {
             && may_frame(raw)
             && let Some((framing, certain)) = framing::by_name(raw)
         {
-            let short = self.next.saturating_sub(self.start) < NAME_BYTES_MAX;
+            let short = minus(self.next, self.start) < NAME_BYTES_MAX;
             let value = input.get(self.after_colon..self.end).unwrap_or_default();
             framing::note(half, framing, value, certain && short && !self.folded);
         }
@@ -335,10 +338,10 @@ fn trim_name(input: &[u8], name: ByteRange) -> ByteRange {
         return name;
     }
     let leading = raw.iter().take_while(|&byte| space(Some(byte))).count();
-    let start = start.saturating_add(leading);
+    let start = plus(start, leading);
     let rest = input.get(start..end).unwrap_or_default();
     let trailing = rest.iter().rev().take_while(|&byte| space(Some(byte))).count();
-    ByteRange::new(start, end.saturating_sub(trailing))
+    ByteRange::new(start, minus(end, trailing))
 }
 
 /// White space in front of a value, folds included. A line end before `end` is a fold.
@@ -346,16 +349,16 @@ pub(super) fn skip_white_space(input: &[u8], from: usize, end: usize) -> usize {
     let mut at = from;
     while at < end {
         at = match input.get(at..end) {
-            Some([b' ' | b'\t' | b'\n', ..]) => at.saturating_add(1),
-            Some([b'\r', b'\n', ..]) => at.saturating_add(2),
+            Some([b' ' | b'\t' | b'\n', ..]) => plus(at, 1),
+            Some([b'\r', b'\n', ..]) => plus(at, 2),
             _ => return at,
         };
     }
     at
 }
 
-/// Opens the line at the front of the input. The bytes given away; `None` if its name, or a line that framing rests on, is not
-/// complete.
+/// Opens the line at the front of the input. The bytes given away; `None` if its name, or a line
+/// that framing rests on, is not complete.
 pub(super) fn open(
     wanted: &Wanted,
     interest: &HeaderInterest,
@@ -394,7 +397,7 @@ pub(super) fn open(
         let slot = HEADER_NAME.0;
         out.push(Field { slot, group: half.line, value, element, ..Field::default() });
     }
-    let value_start = colon.map_or(0, |colon| colon.saturating_add(1));
+    let value_start = colon.map_or(0, |colon| plus(colon, 1));
     half.marks.set_if(scan::has_bare_cr(input, 0, value_start), Marks::BARE_CR);
     piece(wanted, half, input, ByteRange::new(value_start, certain), None, out);
     Some(certain)
@@ -414,7 +417,7 @@ pub(super) fn proceed(
         None => {
             let certain = without_line_end(input);
             if certain == 0 {
-                return Step::More(Need::Bytes(input.len().saturating_add(1)));
+                return Step::More(Need::Bytes(plus(input.len(), 1)));
             }
             piece(wanted, &mut half, input, ByteRange::new(0, certain), None, out);
             certain
@@ -439,10 +442,11 @@ fn without_line_end(input: &[u8]) -> usize {
         [.., b'\r' | b'\n'] => 1,
         _ => 0,
     };
-    input.len().saturating_sub(held)
+    minus(input.len(), held)
 }
 
-/// A piece of an opened value; the last one has the line's `next`. White space before the value goes with the first.
+/// A piece of an opened value; the last one has the line's `next`. White space before the value
+/// goes with the first.
 fn piece(
     wanted: &Wanted,
     half: &mut HttpHalf,

@@ -1,9 +1,10 @@
 //! HTTP/1.0 and HTTP/1.1 (RFC 9112), requests and responses.
 //!
-//! Holds:     the decoder: which part of a message is next, and who reads it. A unit is a line (start line, header line, blank
-//!            line, chunk-size line) or a piece of a body; in whole mode the head is one.
-//! Promises:  a message whose end servers may see in different places is never skipped over: from there on, every line that may
-//!            begin a message is read as one.
+//! Holds:     the decoder: which part of a message is next, and who reads it. A unit is a line
+//!            (start line, header line, blank line, chunk-size line) or a piece of a body; in whole
+//!            mode the head is one.
+//! Promises:  a message whose end servers may see in different places is never skipped over: from
+//!            there on, every line that may begin a message is read as one.
 //! Never:     joins, unfolds, decodes or decompresses: fields are the bytes of the wire.
 
 mod body;
@@ -27,6 +28,7 @@ use crate::{
 };
 use head::HeadWalk;
 use stage::Direction;
+use stage::position::plus;
 pub use state::HttpState;
 use state::{HttpPhase, Marks};
 
@@ -126,7 +128,8 @@ Connection: keep-alive\r\nContent-Length: 0\r\n\r\n" },
 fn unit(wanted: &Wanted, state: &mut HttpState, view: View<'_>, out: &mut Fields) -> Step {
     let half = *state.half(view.from);
     let boundary = matches!(half.phase, HttpPhase::Start | HttpPhase::Ignored | HttpPhase::Done);
-    // Once requests and responses are out of step, a response nobody reads tells the request side nothing more.
+    // Once requests and responses are out of step, a response nobody reads tells the request side
+    // nothing more.
     let unread = view.from == Direction::Response && state.unpaired && wanted.is_empty();
     if boundary && (state.tunnel || unread || half.phase == HttpPhase::Done) {
         state.half_mut(view.from).phase = HttpPhase::Done;
@@ -180,6 +183,6 @@ fn ignored(state: &mut HttpState, view: View<'_>) -> Step {
         Some(_) if in_head => HttpPhase::Headers,
         Some(_) => HttpPhase::Start,
     };
-    let bytes = line_end.map_or(view.input.len(), |end| end.saturating_add(1));
+    let bytes = line_end.map_or(view.input.len(), |end| plus(end, 1));
     Step::Unit { bytes, first: false, last: false }
 }

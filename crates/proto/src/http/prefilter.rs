@@ -1,13 +1,16 @@
 //! Heads that nobody has to look at: most of them.
 //!
-//! Holds:     one pass over a complete head in its plainest form (CRLF line ends, no other control byte, a start line without
-//!            oddities, no folds) that knows its framing and yields only what the prefilter catches.
-//! Promises:  where it answers, the state is what the other way through the head ([`super::head`]) comes to.
+//! Holds:     one pass over a complete head in its plainest form (CRLF line ends, no other control
+//!            byte, a start line without oddities, no folds) that knows its framing and yields only
+//!            what the prefilter catches.
+//! Promises:  where it answers, the state is what the other way through the head ([`super::head`])
+//!            comes to.
 //! Never:     judges an odd head: whatever could be read in two ways goes the other way.
 
 use super::framing::Framing;
 use super::line::skip_white_space;
 use super::scan::ByteRange;
+
 use super::state::{HttpHalf, HttpPhase, HttpState, Marks, RequestKind};
 use super::table::{
     BAD_HEADER_NAME, CODE, CONTENT_LENGTH_HEADER, HEADER, HEADER_NAME, HEADERS_WITH_ITEMS,
@@ -21,6 +24,7 @@ use crate::{
     Field, FieldId, FieldRange, Fields, Flags, HeaderPrefilter, Slot, Span, Step, View, Wanted,
 };
 use stage::Direction;
+use stage::position::index;
 
 /// Methods are shorter.
 const METHOD_BYTES_MAX: usize = 32;
@@ -37,8 +41,9 @@ const PLAIN: Marks = Marks::GREETED
 const START_LINE_FIELDS: FieldRange =
     FieldRange { first: REQUEST_LINE_FIELDS.first, last: STATUS_LINE_FIELDS.last };
 
-/// Passes over the head at the front of the input, or what is left of one; in line mode only the lines in front of the byte at `upto`.
-/// `None`: it is not complete, or not plain; `state` is as it was.
+/// Passes over the head at the front of the input, or what is left of one; in line mode only the
+/// lines in front of the byte at `upto`. `None`: it is not complete, or not plain; `state` is as it
+/// was.
 pub(super) fn head(
     wanted: &Wanted,
     state: &mut HttpState,
@@ -105,10 +110,6 @@ struct PrefilteredHead<'a> {
     out: &'a mut Fields,
     /// Header fields that were there, of those somebody counts.
     seen: u128,
-}
-
-fn index(at: u32) -> usize {
-    usize::try_from(at).unwrap_or(usize::MAX)
 }
 
 /// The bit of a field among plain ones.
@@ -387,7 +388,8 @@ impl<'a> PrefilteredHead<'a> {
     }
 }
 
-/// Which names are read: a name that is not is told from them by its first letter, its last one and its length.
+/// Which names are read: a name that is not is told from them by its first letter, its last one and
+/// its length.
 struct WantedNames<'a> {
     /// The known ones.
     fields: [u64; 2],

@@ -1,10 +1,10 @@
 //! Responses that stand in for the server's.
 //!
 //! Holds:     the responses, and what of a head says whether the connection outlives its message.
-//! Promises:  the client finds the end of a response from here where it is: its length is stated, or [`Refusal::Last`] says that
-//!            the connection ends with it.
-//! Never:     sends a body of its own, so that an answer to HEAD is one, too; or a date, having no clock (RFC 9110 section
-//!            6.6.1).
+//! Promises:  the client finds the end of a response from here where it is: its length is stated,
+//!            or [`Refusal::Last`] says that the connection ends with it.
+//! Never:     sends a body of its own, so that an answer to HEAD is one, too; or a date, having no
+//!            clock (RFC 9110 section 6.6.1).
 
 use super::framing::{self, Framing};
 use super::{scan, start};
@@ -28,7 +28,8 @@ pub(super) const REFUSALS: &[&str] = &[
     "unavailable",
 ];
 
-/// Status lines, and the header field that a status cannot go without, in the order of [`REFUSALS`].
+/// Status lines, and the header field that a status cannot go without, in the order of
+/// [`REFUSALS`].
 const RESPONSES: &[&str] = &[
     "400 Bad Request",
     "403 Forbidden",

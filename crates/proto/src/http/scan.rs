@@ -4,6 +4,7 @@
 //! Promises:  a byte past a line's end plays no part in what is said of the line.
 //! Never:     decides whether a line goes on in the next one (obs-fold), which needs a byte more.
 
+use stage::position::{index, plus};
 use wide::u8x16;
 
 /// The bytes `start..end` of the input.
@@ -33,7 +34,8 @@ pub(super) struct LineEnd {
     pub bare_cr: bool,
 }
 
-/// The line that begins at `from`. `None`: its end is not in `input`. `ended`: no byte follows, the input's end is one.
+/// The line that begins at `from`. `None`: its end is not in `input`. `ended`: no byte follows, the
+/// input's end is one.
 #[inline]
 pub(super) fn line(input: &[u8], from: usize, ended: bool) -> Option<LineEnd> {
     let rest = input.get(from..)?;
@@ -53,7 +55,7 @@ fn odd_line(input: &[u8], from: usize, ended: bool) -> Option<LineEnd> {
     let rest = input.get(from..)?;
     let lf = memchr::memchr(b'\n', rest);
     let (text, next) = match lf {
-        Some(lf) => (rest.get(..lf)?, from.saturating_add(lf).saturating_add(1)),
+        Some(lf) => (rest.get(..lf)?, plus(plus(from, lf), 1)),
         None if ended && !rest.is_empty() => (rest, input.len()),
         None => return None,
     };
@@ -62,17 +64,17 @@ fn odd_line(input: &[u8], from: usize, ended: bool) -> Option<LineEnd> {
         _ => (text, false),
     };
     let bare_cr = memchr::memchr(b'\r', text).is_some();
-    Some(LineEnd { end: from.saturating_add(text.len()), next, bare_lf: !crlf, bare_cr })
+    Some(LineEnd { end: plus(from, text.len()), next, bare_lf: !crlf, bare_cr })
 }
 
 /// A CR in `input[from..end]` that no LF follows.
 pub(super) fn has_bare_cr(input: &[u8], from: usize, end: usize) -> bool {
     memchr::memchr_iter(b'\r', input.get(from..end).unwrap_or_default())
-        .any(|at| input.get(from.saturating_add(at).saturating_add(1)) != Some(&b'\n'))
+        .any(|at| input.get(plus(plus(from, at), 1)) != Some(&b'\n'))
 }
 
-/// The first colon of the line `input[from..end]`, if it stands within the first `max + 1` bytes. Names are short: eight bytes
-/// at a time find it sooner than a call of a wider search.
+/// The first colon of the line `input[from..end]`, if it stands within the first `max + 1` bytes.
+/// Names are short: eight bytes at a time find it sooner than a call of a wider search.
 #[inline]
 pub(super) fn colon(input: &[u8], from: usize, end: usize, max: usize) -> Option<usize> {
     let line = input.get(from..end)?;
@@ -82,15 +84,15 @@ pub(super) fn colon(input: &[u8], from: usize, end: usize, max: usize) -> Option
     for word in words {
         let marks = colons(u64::from_le_bytes(*word));
         if marks != 0 {
-            return Some(at.wrapping_add(usize::try_from(marks.trailing_zeros() / 8).unwrap_or(0)));
+            return Some(at.wrapping_add(index(marks.trailing_zeros() / 8)));
         }
         at = at.wrapping_add(8);
     }
     rest.iter().position(|&byte| byte == b':').map(|offset| at.wrapping_add(offset))
 }
 
-/// The first CR or LF, or another byte below 0x0e: whoever meets that looks closely. Lines are short, and searching them
-/// is most of what a message costs that nobody reads.
+/// The first CR or LF, or another byte below 0x0e: whoever meets that looks closely. Lines are
+/// short, and searching them is most of what a message costs that nobody reads.
 #[inline]
 pub(super) fn low(input: &[u8]) -> Option<usize> {
     const LAST: u8x16 = u8x16::new([0x0d; LANES]);
@@ -100,7 +102,7 @@ pub(super) fn low(input: &[u8]) -> Option<usize> {
         let bytes = u8x16::new(*block);
         let marks = bytes.min(LAST).simd_eq(bytes).to_bitmask();
         if marks != 0 {
-            return Some(at.wrapping_add(usize::try_from(marks.trailing_zeros()).unwrap_or(0)));
+            return Some(at.wrapping_add(index(marks.trailing_zeros())));
         }
         at = at.wrapping_add(LANES);
         rest = behind;
@@ -175,10 +177,11 @@ pub(super) fn plain_line(input: &[u8], from: usize, odd: Odd) -> Option<PlainLin
 
 #[inline(always)]
 fn first_of(marks: u32) -> usize {
-    usize::try_from(marks.trailing_zeros()).unwrap_or(0)
+    index(marks.trailing_zeros())
 }
 
-/// The same of a line whose last byte may be among the input's last few: there is no odd one before `at`.
+/// The same of a line whose last byte may be among the input's last few: there is no odd one before
+/// `at`.
 #[inline(never)]
 fn last_line(input: &[u8], from: usize, at: usize, odd: Odd) -> Option<PlainLine> {
     let rest = input.get(at..)?;
@@ -203,7 +206,8 @@ fn late_colon(input: &[u8], from: usize, end: usize) -> usize {
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// The high bit of every colon; marks above the lowest may be wrong, since a borrow reaches upwards.
+/// The high bit of every colon; marks above the lowest may be wrong, since a borrow reaches
+/// upwards.
 #[inline]
 fn colons(word: u64) -> u64 {
     let differ = word ^ ONES.wrapping_mul(0x3a);

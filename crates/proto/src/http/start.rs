@@ -1,8 +1,9 @@
 //! Request lines and status lines.
 //!
-//! Holds:     where the method, the target and the version of a request line lie, complete or opened.
-//! Promises:  an opened target is made of the same bytes as a complete one: what may turn out to be the version, or the white
-//!            space before it, is not given away before it is known.
+//! Holds:     where the method, the target and the version of a request line lie, complete or
+//!            opened.
+//! Promises:  an opened target is made of the same bytes as a complete one: what may turn out to be
+//!            the version, or the white space before it, is not given away before it is known.
 //! Never:     waits for more than [`NAME_BYTES_MAX`] bytes of an opened line.
 
 use super::scan::ByteRange;
@@ -14,6 +15,7 @@ use super::table::{
 use super::{list, scan};
 use crate::limits::HTTP_NAME_BYTES_MAX as NAME_BYTES_MAX;
 use crate::{Field, FieldId, Fields, Flags, Span, Wanted};
+use stage::position::{minus, plus};
 
 /// White space before a version, or after it, that is not part of the target. More of it is.
 const SPACES_MAX: usize = 32;
@@ -30,13 +32,13 @@ const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | 0x0b | 0x0c | b'\r')
 }
 
-/// Where the method ends, and the target may begin. A method that is not over after `NAME_BYTES_MAX` bytes is none: the
-/// whole line is the target.
+/// Where the method ends, and the target may begin. A method that is not over after
+/// `NAME_BYTES_MAX` bytes is none: the whole line is the target.
 pub(super) fn method(line: &[u8]) -> Option<(usize, usize)> {
     let head = line.get(..NAME_BYTES_MAX).unwrap_or(line);
     let start = head.iter().position(|&byte| !is_space(byte))?;
     let length = head.get(start..)?.iter().position(|&byte| is_space(byte))?;
-    Some((start, start.saturating_add(length)))
+    Some((start, plus(start, length)))
 }
 
 /// Where a target ends in a complete line's text `input[from..end]`, and its version.
@@ -46,7 +48,7 @@ pub(super) fn target_end(input: &[u8], from: usize, end: usize) -> (usize, Optio
         input.get(from..end)
         && !is_space(*before)
     {
-        return (end.saturating_sub(9), Some((end.saturating_sub(8), end)));
+        return (minus(end, 9), Some((minus(end, 8), end)));
     }
     let last = strip_spaces(input, from, end, SPACES_MAX);
     let word = word_start(input, from, last);
@@ -81,23 +83,24 @@ fn target_certain(input: &[u8], from: usize) -> usize {
 fn strip_spaces(input: &[u8], from: usize, end: usize, max: usize) -> usize {
     let text = input.get(from..end).unwrap_or_default();
     let spaces = text.iter().rev().take(max).take_while(|&&byte| is_space(byte)).count();
-    end.saturating_sub(spaces)
+    minus(end, spaces)
 }
 
-/// Where the last word of `input[from..end]` begins; one longer than any version is not looked at to its start.
+/// Where the last word of `input[from..end]` begins; one longer than any version is not looked at
+/// to its start.
 fn word_start(input: &[u8], from: usize, end: usize) -> usize {
     let text = input.get(from..end).unwrap_or_default();
     let bytes = text.iter().rev().take(VERSION_BYTES_MAX.saturating_add(1));
-    end.saturating_sub(bytes.take_while(|&&byte| !is_space(byte)).count())
+    minus(end, bytes.take_while(|&&byte| !is_space(byte)).count())
 }
 
 fn skip_spaces(input: &[u8], from: usize, end: usize) -> usize {
     let text = input.get(from..end).unwrap_or_default();
-    from.saturating_add(text.iter().take_while(|&&byte| is_space(byte)).count())
+    plus(from, text.iter().take_while(|&&byte| is_space(byte)).count())
 }
 
-/// A line that some server may take for a request line, by its first bytes: it has a version, or a target's first byte
-/// after white space.
+/// A line that some server may take for a request line, by its first bytes: it has a version, or a
+/// target's first byte after white space.
 pub(super) fn looks_like_request(line: &[u8]) -> bool {
     let head = line.get(..LOOKS_BYTES_MAX).unwrap_or(line);
     head.windows(5).any(|five| five.eq_ignore_ascii_case(b"HTTP/"))
@@ -131,14 +134,8 @@ pub(super) fn request_line(
             (0, 0)
         }
     });
-    let method_end = method_end.saturating_add(start);
-    begin_request(
-        wanted,
-        half,
-        input,
-        ByteRange::new(method_start.saturating_add(start), method_end),
-        out,
-    );
+    let method_end = plus(method_end, start);
+    begin_request(wanted, half, input, ByteRange::new(plus(method_start, start), method_end), out);
     end_request_line(wanted, half, input, ByteRange::new(method_end, end), out);
 }
 
@@ -163,7 +160,8 @@ pub(super) fn begin_request(
     }
 }
 
-/// The rest of a request line, complete at `end`: from behind the method, or from where an opened target goes on.
+/// The rest of a request line, complete at `end`: from behind the method, or from where an opened
+/// target goes on.
 pub(super) fn end_request_line(
     wanted: &Wanted,
     half: &mut HttpHalf,
@@ -188,8 +186,8 @@ pub(super) fn end_request_line(
     }
 }
 
-/// What of an incomplete request line, or of an opened target that goes on, can be given away: `None` if nothing yet.
-/// `from` is behind the method, or 0.
+/// What of an incomplete request line, or of an opened target that goes on, can be given away:
+/// `None` if nothing yet. `from` is behind the method, or 0.
 pub(super) fn open_target(
     wanted: &Wanted,
     half: &mut HttpHalf,
@@ -236,16 +234,16 @@ fn target(
     let in_query = half.marks.has(Marks::IN_QUERY);
     let bytes = input.get(start..end).unwrap_or_default();
     let question = if in_query { None } else { memchr::memchr(b'?', bytes) };
-    let question = question.map(|at| start.saturating_add(at));
+    let question = question.map(|at| plus(start, at));
     if !in_query {
-        let path = if continues { start } else { start.saturating_add(path_start(bytes)) };
+        let path = if continues { start } else { plus(start, path_start(bytes)) };
         let path_end = question.unwrap_or(end);
         piece(PATH, path.min(path_end), path_end, continues, closed || question.is_some());
     }
     if in_query {
         piece(QUERY, start, end, true, closed);
     } else if let Some(question) = question {
-        let query = question.saturating_add(1);
+        let query = plus(question, 1);
         piece(QUERY, query, end, false, closed);
         if closed && !continues && wanted.has(PARAMETER) {
             list::items(input, ByteRange::new(query, end), b'&', PARAMETER.0, 0, out);
@@ -257,7 +255,8 @@ fn target(
 
 //= https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2
 //# a server MUST accept the absolute-form in requests
-/// Where the path begins: behind scheme and authority, if these are at the front and end within `NAME_BYTES_MAX` bytes.
+/// Where the path begins: behind scheme and authority, if these are at the front and end within
+/// `NAME_BYTES_MAX` bytes.
 pub(super) fn path_start(target: &[u8]) -> usize {
     if target.starts_with(b"/") {
         return 0;
@@ -267,19 +266,20 @@ pub(super) fn path_start(target: &[u8]) -> usize {
         .iter()
         .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
         .count();
-    let authority = scheme.saturating_add(3);
+    let authority = plus(scheme, 3);
     if scheme == 0 || head.get(scheme..authority) != Some(b"://") {
         return 0;
     }
     let rest = head.get(authority..).unwrap_or_default();
     match rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')) {
-        Some(at) => authority.saturating_add(at),
+        Some(at) => plus(authority, at),
         None if head.len() < NAME_BYTES_MAX => head.len(),
         None => 0,
     }
 }
 
-/// A status line: its version and code are there; the phrase only if the line is complete. `false`: it is none.
+/// A status line: its version and code are there; the phrase only if the line is complete. `false`:
+/// it is none.
 pub(super) fn status_line(
     wanted: &Wanted,
     half: &mut HttpHalf,
@@ -306,14 +306,14 @@ pub(super) fn status_line(
     if !wanted.has_any(STATUS_LINE_FIELDS) {
         return true;
     }
-    let at = |offset: usize| start.saturating_add(offset);
+    let at = |offset: usize| plus(start, offset);
     if wanted.has(RESPONSE_FLAG) {
         out.number(RESPONSE_FLAG.0, Span::new(start, start), 1);
     }
     if wanted.has(RESPONSE_VERSION) {
         out.bytes(RESPONSE_VERSION.0, Span::new(start, at(version_end)));
     }
-    let code_end = code_start.saturating_add(digits);
+    let code_end = plus(code_start, digits);
     if wanted.has(CODE) && digits > 0 {
         out.number(CODE.0, Span::new(at(code_start), at(code_end)), u64::from(code));
     }

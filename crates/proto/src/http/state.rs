@@ -1,8 +1,9 @@
 //! What is remembered of an HTTP connection between units.
 //!
-//! Holds:     per direction where in a message it stands, and a short queue of what the requests under way were.
-//! Promises:  64 bytes, plain. A queue that overflows or falls out of step says so ([`HttpState::unpaired`]) and is never
-//!            believed again.
+//! Holds:     per direction where in a message it stands, and a short queue of what the requests
+//!            under way were.
+//! Promises:  64 bytes, plain. A queue that overflows or falls out of step says so
+//!            ([`HttpState::unpaired`]) and is never believed again.
 //! Never:     holds bytes of the stream.
 
 use crate::{FieldId, Slot};
@@ -79,7 +80,8 @@ impl Marks {
     pub(super) const IN_QUERY: Self = Self(1 << 14);
     /// The open line is a trailer.
     pub(super) const TRAILER: Self = Self(1 << 15);
-    /// An earlier message's end is uncertain: every line from here on may begin a message. For good.
+    /// An earlier message's end is uncertain: every line from here on may begin a message. For
+    /// good.
     pub(super) const DISTRUSTED: Self = Self(1 << 16);
     /// A start line was seen. For good.
     pub(super) const GREETED: Self = Self(1 << 17);
@@ -187,8 +189,8 @@ pub struct HttpState {
     /// Two bits a request, the oldest lowest.
     kinds: u64,
     waiting: u8,
-    /// Requests and responses can no longer be told to belong together: too many under way, a response without a
-    /// request, or a framing that servers read differently.
+    /// Requests and responses can no longer be told to belong together: too many under way, a
+    /// response without a request, or a framing that servers read differently.
     pub(super) unpaired: bool,
     /// A tunnel, or another protocol, has begun: both directions are over.
     pub(super) tunnel: bool,
@@ -299,7 +301,8 @@ impl HttpState {
 
     /// The one response owed is to the request whose body comes, and has not begun.
     pub(super) fn awaits_body_of_only_request(&self) -> bool {
-        // Before the end of its head a request does not count: what is owed then is owed to another.
+        // Before the end of its head a request does not count: what is owed then is owed to
+        // another.
         let in_body = matches!(
             self.request.phase,
             HttpPhase::Body

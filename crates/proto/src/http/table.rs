@@ -205,8 +205,8 @@ pub(super) fn add_known(wanted: &Wanted, filter: &mut NameFilter) {
     }
 }
 
-/// By length and last byte of a name the place in [`KNOWN`] and the field of the only header that has a field of its own: no two
-/// have both alike. [`NOBODY`] is no place and no field.
+/// By length and last byte of a name the place in [`KNOWN`] and the field of the only header that
+/// has a field of its own: no two have both alike. [`NOBODY`] is no place and no field.
 static PLACES: [(u8, u8); 1024] = places();
 const NOBODY: (u8, u8) = (u8::MAX, 127);
 
@@ -238,8 +238,8 @@ const fn places() -> [(u8, u8); 1024] {
     places
 }
 
-/// The only field of a header's own that a header of this name can have, by its length and last byte: its number, or one past
-/// all.
+/// The only field of a header's own that a header of this name can have, by its length and last
+/// byte: its number, or one past all.
 #[inline]
 pub(super) fn may_be_known(name: &[u8]) -> u8 {
     place_of(name).1
@@ -251,8 +251,8 @@ pub(super) fn known(name: &[u8]) -> Option<FieldId> {
     alike(name, known).then_some(*field)
 }
 
-/// `name` is `known`, in any case; `known` holds at least four bytes: lower case, digits and hyphens. Compared a word at a
-/// time, the last word overlapping the one before it.
+/// `name` is `known`, in any case; `known` holds at least four bytes: lower case, digits and
+/// hyphens. Compared a word at a time, the last word overlapping the one before it.
 fn alike(name: &[u8], known: &[u8]) -> bool {
     if name.len() != known.len() {
         return false;
@@ -272,7 +272,8 @@ fn alike(name: &[u8], known: &[u8]) -> bool {
     }
 }
 
-/// The bit that letters differ by in case is left out where `known` has a letter: where bit 6 is set.
+/// The bit that letters differ by in case is left out where `known` has a letter: where bit 6 is
+/// set.
 #[inline]
 fn same_word(name: &[u8; 8], known: &[u8; 8]) -> bool {
     const BIT_6: u64 = 0x4040_4040_4040_4040;

@@ -1,12 +1,12 @@
-//! One table of conversations: every case whole, byte by byte and split at every point, held and opened, line by line and in
-//! whole mode, finds the same.
+//! One table of conversations: every case whole, byte by byte and split at every point, held and
+//! opened, line by line and in whole mode, finds the same.
 
 use super::*;
-use crate::corpus::{all_survive, payloads};
 use crate::replay::{ReplayCuts, ReplayTurns, noise, replay, survives};
 use crate::{Edits, Field, FieldId, FieldKind};
 use stage::Direction::{Request as Q, Response as S};
 
+mod corpora;
 mod framing;
 
 #[track_caller]
@@ -18,7 +18,8 @@ fn check(names: &[&str], turns: ReplayTurns<'_>, want: &[&str]) {
         def.streams || def.kind == FieldKind::Bool || !def.repeated
     };
     for (names, mode) in [(names, "line"), (&whole[..], "whole")] {
-        // A rule on a field that does not stream makes the caller hold: such fields are not asked for opened.
+        // A rule on a field that does not stream makes the caller hold: such fields are not asked
+        // for opened.
         let opened = mode == "line" && names.iter().all(streams);
         for open in [false, true].into_iter().filter(|open| !open || opened) {
             let cuts =
@@ -419,58 +420,6 @@ fn numbers_of_fields_are_those_of_the_table() {
     }
     assert_eq!(PROTOCOL.fields.len(), table::IDS.len());
     assert!(table::IDS.len() <= 128, "what the mask of wanted fields holds");
-}
-
-const SETS: &[&str] = &[
-    "h2o-http1-corpus.c2s",
-    "http-parser.c2s",
-    "http-parser.s2c",
-    "httparse.c2s",
-    "httparse.s2c",
-    "llhttp-md.c2s",
-    "llhttp-md.s2c",
-    "picohttpparser.c2s",
-    "picohttpparser.s2c",
-    "smuggler-default.c2s",
-];
-
-#[test]
-fn the_corpora_are_survived() {
-    for set in SETS {
-        all_survive(&Http, set, |payload, play| match set.ends_with("c2s") {
-            true => play(&[(Q, payload)]),
-            false => {
-                play(&[(Q, b"HEAD / HTTP/1.1\r\n\r\nCONNECT h:1 HTTP/1.1\r\n\r\n"), (S, payload)])
-            }
-        });
-    }
-}
-
-/// Each payload at a dozen cuts and byte by byte, with fields that stream.
-#[test]
-fn the_corpora_read_the_same_however_they_are_cut() {
-    let names =
-        ["http.request.uri", "http.response.code", "http.header", "http.host", "http.file_data"];
-    for set in SETS {
-        let from = if set.ends_with("c2s") { Q } else { S };
-        for payload in payloads(set) {
-            let turns: ReplayTurns<'_> = &[(from, &payload)];
-            for open in [false, true] {
-                let want = replay(&Http, &names, turns, ReplayCuts::Nowhere, open);
-                let step = payload.len() / 12 + 1;
-                let cuts = (1..payload.len()).step_by(step).map(ReplayCuts::At);
-                for cut in cuts.chain([ReplayCuts::Everywhere]) {
-                    let found = replay(&Http, &names, turns, cut, open);
-                    assert_eq!(
-                        found,
-                        want,
-                        "{set} {cut:?} open {open}: {}",
-                        payload.escape_ascii()
-                    );
-                }
-            }
-        }
-    }
 }
 
 #[test]

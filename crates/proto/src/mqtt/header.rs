@@ -60,8 +60,8 @@ impl MqttHeader {
         usize::try_from(self.packet_bytes()).unwrap_or(usize::MAX)
     }
 
-    /// The header of a TLS record of a client: as an MQTT packet no server takes it, since a CONNECT of three bytes has no
-    /// protocol name.
+    /// The header of a TLS record of a client: as an MQTT packet no server takes it, since a
+    /// CONNECT of three bytes has no protocol name.
     pub(super) fn is_tls(&self) -> bool {
         self.first == 0x16 && self.remaining == 3
     }

@@ -1,7 +1,8 @@
 //! What stands behind a packet's fixed header.
 //!
 //! Holds:     a place in one packet, and what is wrong with it so far.
-//! Promises:  a part is yielded only if all of it lies inside the packet; what follows one that does not is not looked for.
+//! Promises:  a part is yielded only if all of it lies inside the packet; what follows one that
+//!            does not is not looked for.
 //! Never:     looks at the message of a PUBLISH.
 
 use crate::View;
@@ -35,8 +36,8 @@ pub(super) fn variable(input: &[u8]) -> Option<(u32, usize)> {
     None
 }
 
-/// Where the message of a PUBLISH begins; `Err`: so many bytes are needed to tell. One whose parts do not fit has its message
-/// right behind what can be read.
+/// Where the message of a PUBLISH begins; `Err`: so many bytes are needed to tell. One whose parts
+/// do not fit has its message right behind what can be read.
 pub(super) fn publish_head(
     header: &MqttHeader,
     version: u8,

@@ -21,8 +21,8 @@ pub(super) const NAMES: &[&str] = &[
 /// The last of [`NAMES`].
 const ACCEPTED: u8 = 7;
 
-/// What is said of each of [`NAMES`]: in a CONNACK of version 3 (MQTT 3.1.1 section 3.2.2.3) and of version 5 (MQTT 5.0
-/// section 2.4), and of a filter or a message in version 5.
+/// What is said of each of [`NAMES`]: in a CONNACK of version 3 (MQTT 3.1.1 section 3.2.2.3) and of
+/// version 5 (MQTT 5.0 section 2.4), and of a filter or a message in version 5.
 const fn codes(which: u8) -> Option<(u8, u8, u8)> {
     Some(match which {
         0 => (5, 0x87, 0x87),
@@ -37,8 +37,8 @@ const fn codes(which: u8) -> Option<(u8, u8, u8)> {
     })
 }
 
-/// How many bytes behind the fixed header an answer is made from: up to the version of a CONNECT, all of what has filters. (Of
-/// a PUBLISH it is what stands before its message.)
+/// How many bytes behind the fixed header an answer is made from: up to the version of a CONNECT,
+/// all of what has filters. (Of a PUBLISH it is what stands before its message.)
 pub(super) fn made_from(header: &MqttHeader, input: &[u8]) -> usize {
     match header.kind() {
         CONNECT => match input.get(header.bytes..).and_then(<[u8]>::first_chunk) {
@@ -63,7 +63,8 @@ pub(super) fn refuse(which: u8, header: &MqttHeader, input: &[u8], out: &mut Vec
         _ => None,
     });
     match answer {
-        // MQTT 3.1.1 section 3.2.2.3: a server that sends another return code than 0 must then close the connection.
+        // MQTT 3.1.1 section 3.2.2.3: a server that sends another return code than 0 must then
+        // close the connection.
         Some(()) if header.kind() == CONNECT => Refusal::Last,
         Some(()) => Refusal::Reply,
         None => {
@@ -90,8 +91,8 @@ fn connack(old: u8, new: u8, body: &[u8], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// To a PUBLISH. MQTT 3.1.1 section 3.3.5: a server that does not allow it has to acknowledge it all the same, or to close the
-/// connection. A packet of two bytes says success in version 5, too.
+/// To a PUBLISH. MQTT 3.1.1 section 3.3.5: a server that does not allow it has to acknowledge it
+/// all the same, or to close the connection. A packet of two bytes says success in version 5, too.
 fn publish(qos: u8, body: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let first = match qos {
         1 => 0x40,
@@ -107,7 +108,8 @@ fn publish(qos: u8, body: &[u8], out: &mut Vec<u8>) -> Option<()> {
 fn acknowledge(kind: u8, code: Option<u8>, body: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let ([high, low], after) = body.split_first_chunk()?;
     let options = kind == SUBACK;
-    // The packet does not say its version. Read as the other one it has an empty filter, or does not end where it should.
+    // The packet does not say its version. Read as the other one it has an empty filter, or does
+    // not end where it should.
     let (filters, count, is_5) = match count(after, options.then_some(0xfc)) {
         Some(count) => (after, count, false),
         None => {
@@ -139,7 +141,8 @@ fn acknowledge(kind: u8, code: Option<u8>, body: &[u8], out: &mut Vec<u8>) -> Op
     Some(())
 }
 
-/// How many filters there are, each with its options if there are bits that must be clear in them; `None` if they are not that.
+/// How many filters there are, each with its options if there are bits that must be clear in them;
+/// `None` if they are not that.
 fn count(filters: &[u8], reserved: Option<u8>) -> Option<usize> {
     let mut rest = filters;
     let mut count = 0_usize;

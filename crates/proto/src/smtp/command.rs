@@ -3,8 +3,10 @@
 //! Promises:  where servers differ, the longer reading: a bound on it holds for both.
 
 use crate::fields::Span;
+use stage::position::plus;
 
-/// Bytes of an opened line within which its command has to end. The longest in use, X-LINK2STATE, has twelve.
+/// Bytes of an opened line within which its command has to end. The longest in use, X-LINK2STATE,
+/// has twelve.
 pub(super) const COMMAND_BYTES_MAX: usize = 64;
 
 /// Where a command stands in its line, and what follows it.
@@ -20,10 +22,10 @@ pub(super) fn head(text: &[u8]) -> CommandHead {
     let start = text.iter().take_while(|&&byte| is_blank(byte)).count();
     let rest = text.get(start..).unwrap_or_default();
     let length = rest.iter().take_while(|&&byte| !is_blank(byte)).count();
-    let end = start.saturating_add(length);
+    let end = plus(start, length);
     CommandHead {
         command: Span::new(start, end),
-        parameter: (end < text.len()).then(|| end.saturating_add(1)),
+        parameter: (end < text.len()).then(|| plus(end, 1)),
     }
 }
 
@@ -49,19 +51,16 @@ pub(super) fn path(text: &[u8], parameter: usize, keyword: &[u8]) -> Option<Addr
     if text.get(at) != Some(&b':') {
         return None;
     }
-    at = skip_blanks(text, at.saturating_add(1));
+    at = skip_blanks(text, plus(at, 1));
     if text.get(at) != Some(&b'<') {
         let rest = text.get(at..).unwrap_or_default();
         let length = rest.iter().take_while(|&&byte| !is_blank(byte)).count();
-        let end = at.saturating_add(length);
+        let end = plus(at, length);
         return Some(AddressPath { address: Span::new(at, end), after: end });
     }
-    let start = at.saturating_add(1);
+    let start = plus(at, 1);
     let end = closing_bracket(text, start);
-    Some(AddressPath {
-        address: Span::new(start, end),
-        after: end.saturating_add(1).min(text.len()),
-    })
+    Some(AddressPath { address: Span::new(start, end), after: plus(end, 1).min(text.len()) })
 }
 
 /// The `>` that is not inside a quoted string; the end of the text where none is.
@@ -99,10 +98,10 @@ pub(super) fn parameters(text: &[u8], after: usize) -> impl Iterator<Item = Esmt
         let start = skip_blanks(text, at);
         let rest = text.get(start..).filter(|rest| !rest.is_empty())?;
         let length = rest.iter().take_while(|&&byte| !is_blank(byte)).count();
-        let end = start.saturating_add(length);
+        let end = plus(start, length);
         let equals = rest.iter().take(length).position(|&byte| byte == b'=');
-        let keyword_end = equals.map_or(end, |equals| start.saturating_add(equals));
-        let value = Span::new(keyword_end.saturating_add(1).min(end), end);
+        let keyword_end = equals.map_or(end, |equals| plus(start, equals));
+        let value = Span::new(plus(keyword_end, 1).min(end), end);
         let element = Span::new(at, end);
         at = end;
         Some(EsmtpParameter { keyword: Span::new(start, keyword_end), value, element })
@@ -113,7 +112,8 @@ pub(super) fn parameters(text: &[u8], after: usize) -> impl Iterator<Item = Esmt
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BdatChunk {
     pub(super) bytes: u64,
-    /// Every server reads this size. A sign, or a number past 31 bits, is refused by some and wraps around in others.
+    /// Every server reads this size. A sign, or a number past 31 bits, is refused by some and wraps
+    /// around in others.
     pub(super) is_clear: bool,
 }
 
@@ -152,7 +152,7 @@ pub(super) fn initial_response(text: &[u8], parameter: usize) -> Option<Span> {
 
 fn skip_blanks(text: &[u8], at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
-    at.saturating_add(rest.iter().take_while(|&&byte| is_blank(byte)).count())
+    plus(at, rest.iter().take_while(|&&byte| is_blank(byte)).count())
 }
 
 pub(super) const fn is_blank(byte: u8) -> bool {

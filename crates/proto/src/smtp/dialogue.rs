@@ -1,13 +1,15 @@
 //! Who waits for what: the part of SMTP that both directions share.
 //!
 //! Holds:     how the client's next line is to be read, and which replies are still to come.
-//! Promises:  a line that the server may read as a command is never read as data only, and the other way round: where the
-//!            server's view is not known, [`SmtpMode::Both`] says so and every rule sees the line.
+//! Promises:  a line that the server may read as a command is never read as data only, and the
+//!            other way round: where the server's view is not known, [`SmtpMode::Both`] says so and
+//!            every rule sees the line.
 //! Never:     trusts the client's word that data begins; the server's 354 decides.
 //!
-//! Replies are matched to commands by their codes first (354 answers DATA and nothing else, 334 AUTH, 220 after the
-//! greeting STARTTLS), and by counting where a refusal has to be told from the reply to a command pipelined before it
-//! (RFC 2920). A wrong count can only leave [`SmtpMode::Both`] standing.
+//! Replies are matched to commands by their codes first (354 answers DATA and nothing else, 334
+//! AUTH, 220 after the greeting STARTTLS), and by counting where a refusal has to be told from the
+//! reply to a command pipelined before it (RFC 2920). A wrong count can only leave
+//! [`SmtpMode::Both`] standing.
 
 use super::command::BdatChunk;
 
@@ -17,7 +19,8 @@ pub(super) enum SmtpMode {
     /// A command.
     #[default]
     Command,
-    /// Either: DATA was sent but not answered, or some servers think that the data has ended and others do not.
+    /// Either: DATA was sent but not answered, or some servers think that the data has ended and
+    /// others do not.
     Both,
     /// A line of the mail.
     Data,
@@ -90,8 +93,8 @@ pub(super) struct Dialogue {
     perhaps_commands: u32,
     /// The end of data came before the reply to DATA.
     data_over: bool,
-    /// DATA was sent again before its reply: which 354 belongs to which is anybody's guess, so lines of the mail are read
-    /// both ways from here on.
+    /// DATA was sent again before its reply: which 354 belongs to which is anybody's guess, so
+    /// lines of the mail are read both ways from here on.
     tangled: bool,
     starttls: AwaitedReply,
     auth: AwaitedReply,
@@ -111,7 +114,8 @@ pub(super) struct Dialogue {
 impl Dialogue {
     //= https://www.rfc-editor.org/rfc/rfc5321#section-4.2
     //# Every command MUST generate exactly one reply.
-    /// Replies to come; `None` where that is not known, or where the server would not notice that the next line is missing.
+    /// Replies to come; `None` where that is not known, or where the server would not notice that
+    /// the next line is missing.
     pub(super) fn outstanding_responses(&self) -> Option<u32> {
         let inside = self.mode != SmtpMode::Command || self.challenged;
         // In AUTH between a challenge and its answer, however that was sent.

@@ -9,6 +9,7 @@ use crate::fields::{Field, Fields, Flags, Span};
 use crate::line::{LineEnding, TextLine};
 use crate::schema::FieldId;
 use crate::wanted::Wanted;
+use stage::position::plus;
 
 /// Pushes what is wanted of one line, or of a piece of it.
 pub(super) struct Emit<'a, 'o> {
@@ -66,9 +67,9 @@ impl Emit<'_, '_> {
         let line = self.line;
         loop {
             let rest = line.text.get(start..).unwrap_or_default();
-            let cr = memchr::memchr(b'\r', rest).map(|at| start.saturating_add(at));
+            let cr = memchr::memchr(b'\r', rest).map(|at| plus(start, at));
             let end = cr.unwrap_or(line.text.len());
-            let next = cr.map_or(line.bytes, |cr| cr.saturating_add(1));
+            let next = cr.map_or(line.bytes, |cr| plus(cr, 1));
             let mut flags = if begins { Flags::NONE } else { Flags::CONTINUES };
             if cr.is_none() && !line.is_complete() {
                 flags = flags.with(Flags::OPEN);
@@ -78,13 +79,15 @@ impl Emit<'_, '_> {
                 let slot = DATA_LINE.0;
                 self.out.push(Field { slot, value, element, flags, ..Field::default() });
             }
-            // Also a dot that stands alone before a bare line end: with CRLF behind it, it would end the mail.
+            // Also a dot that stands alone before a bare line end: with CRLF behind it, it would
+            // end the mail.
             let bare = line.ending != LineEnding::CrLf || cr.is_some();
-            let alone = begins && end == start.saturating_add(1) && next > end && bare;
-            // Two dots are stuffed already, so that whoever doubles a dot finds nothing left to do in what it wrote.
+            let alone = begins && end == plus(start, 1) && next > end && bare;
+            // Two dots are stuffed already, so that whoever doubles a dot finds nothing left to do
+            // in what it wrote.
             let single = matches!(rest, [b'.'] | [b'.', b'\0'..=b'-' | b'/'..=u8::MAX, ..]);
             if begins && single && (!after_crlf || alone) {
-                self.whole(UNSTUFFED_DOT, Span::new(start, start.saturating_add(1)));
+                self.whole(UNSTUFFED_DOT, Span::new(start, plus(start, 1)));
             }
             if next > end {
                 self.whole(LINE_END, Span::new(end, next));

@@ -231,7 +231,8 @@ fn chunks_are_stepped_over_where_the_server_takes_them() {
     );
 }
 
-/// DATA, a chunk of three bytes and a command at once: if DATA is refused, the command follows the chunk on no new line.
+/// DATA, a chunk of three bytes and a command at once: if DATA is refused, the command follows the
+/// chunk on no new line.
 #[test]
 fn a_chunk_behind_data_hides_no_command() {
     check(

@@ -1,6 +1,7 @@
 //! Handshake messages across records.
 //!
-//! Holds:     a reader that sees the payloads of consecutive handshake records as one run of bytes, and the two hellos.
+//! Holds:     a reader that sees the payloads of consecutive handshake records as one run of bytes,
+//!            and the two hellos.
 //! Promises:  a hello yields the same fields however its sender spread it over records.
 //! Never:     copies, except a value that a record header cuts through.
 
@@ -29,8 +30,8 @@ enum HandshakeStop {
     Malformed,
 }
 
-/// The handshake messages of the records at the front of `input`, whose first one is there (or all of it that will be).
-/// `carry` is what an earlier message still has to come.
+/// The handshake messages of the records at the front of `input`, whose first one is there (or all
+/// of it that will be). `carry` is what an earlier message still has to come.
 ///
 /// Returns the bytes of all records used, and what the last message lacks.
 pub(super) fn messages(
@@ -56,7 +57,8 @@ pub(super) fn messages(
     Ok((reader.at.saturating_add(reader.left).min(input.len()), lacking))
 }
 
-/// One message. Returns how many of its bytes are to come in later records that nobody has to wait for.
+/// One message. Returns how many of its bytes are to come in later records that nobody has to wait
+/// for.
 fn message(
     wanted: &Wanted,
     reader: &mut HandshakeReader<'_>,

@@ -224,7 +224,8 @@ fn alerts_in_clear() {
     );
 }
 
-/// After `ChangeCipherSpec`: Finished is not a handshake message in clear, and nothing after it is read.
+/// After `ChangeCipherSpec`: Finished is not a handshake message in clear, and nothing after it is
+/// read.
 #[test]
 fn encrypted_records_are_passed_on() {
     let client =

@@ -1,6 +1,8 @@
-//! A capture to UDP payloads and TCP segments: enough of pcap, pcapng and the layers below to feed decoders.
+//! A capture to UDP payloads and TCP segments: enough of pcap, pcapng and the layers below to feed
+//! decoders.
 //!
-//! Frames that are cut short, fragmented, tunnelled or not IP are left out; tshark's rows for them are then ignored.
+//! Frames that are cut short, fragmented, tunnelled or not IP are left out; tshark's rows for them
+//! are then ignored.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

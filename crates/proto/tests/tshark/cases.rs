@@ -1,4 +1,5 @@
-//! Which protocols are compared, on which captures, and every difference that is meant, with its reason.
+//! Which protocols are compared, on which captures, and every difference that is meant, with its
+//! reason.
 
 use stage::Direction::{self, Request, Response};
 
@@ -23,10 +24,11 @@ pub(crate) struct Case {
     pub(crate) filter: &'static str,
     /// Keyed fields: ours, its key, tshark's name for it.
     pub(crate) keys: &'static [(&'static str, &'static str, &'static str)],
-    /// Payloads of datagrams between the first default port and another, made here where the corpus has too little: to the
-    /// server or from it.
+    /// Payloads of datagrams between the first default port and another, made here where the corpus
+    /// has too little: to the server or from it.
     pub(crate) made: &'static [(Direction, &'static [u8])],
-    /// Values that must have been compared at least, so that a corpus which has lost them does not pass for one that agrees.
+    /// Values that must have been compared at least, so that a corpus which has lost them does not
+    /// pass for one that agrees.
     pub(crate) values_min: usize,
     /// Differences that are meant.
     pub(crate) known: &'static [Known],
@@ -205,7 +207,8 @@ const NTP: &[Known] = &[
             m.each(|ours, theirs| match ours {
                 Value::Number(0) => theirs == "NULL",
                 Value::Number(number) => {
-                    // Seconds since 1900, or since 2036 if the first bit is clear (RFC 4330 section 3).
+                    // Seconds since 1900, or since 2036 if the first bit is clear (RFC 4330 section
+                    // 3).
                     let era = if number >> 63 == 1 { 0 } else { 1_i64 << 32 };
                     let since_1900 = i64::try_from(number >> 32).unwrap_or_default();
                     let seconds = since_1900 + era - 2_208_988_800;

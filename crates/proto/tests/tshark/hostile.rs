@@ -1,5 +1,5 @@
-//! Real datagrams, broken: cut at every byte, bits flipped, elements taken away at random. Nothing panics, and what a decoder
-//! says it repaired can be read again.
+//! Real datagrams, broken: cut at every byte, bits flipped, elements taken away at random. Nothing
+//! panics, and what a decoder says it repaired can be read again.
 
 use proto::{Decoder, Edits, FieldId, Fields, Refused, Repair, Span, Transport, View, Wanted};
 use stage::Direction;

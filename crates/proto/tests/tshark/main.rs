@@ -1,8 +1,10 @@
 //! Every decoder against tshark, field by field, on the captures of the corpus.
 //!
-//! A protocol joins by one entry of [`cases::CASES`] and `tshark: Compared` in its row of the registry. For each capture that has the protocol, every field whose name tshark
-//! knows is compared, occurrence by occurrence: for a datagram by itself, for TCP over a whole half-stream. What
-//! differs must be explained by an entry of the case's `known`, which says why; anything else fails.
+//! A protocol joins by one entry of [`cases::CASES`] and `tshark: Compared` in its row of the
+//! registry. For each capture that has the protocol, every field whose name tshark knows is
+//! compared, occurrence by occurrence: for a datagram by itself, for TCP over a whole half-stream.
+//! What differs must be explained by an entry of the case's `known`, which says why; anything else
+//! fails.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

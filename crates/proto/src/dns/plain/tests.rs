@@ -208,7 +208,8 @@ fn ordinary_queries_are_passed_over_whatever_else_is_watched() {
     }
 }
 
-/// The fast path that writes fields, and the general way, of every query and of many choices of fields.
+/// The fast path that writes fields, and the general way, of every query and of many choices of
+/// fields.
 #[test]
 fn fields_are_those_of_the_general_way() {
     let names = random_names();

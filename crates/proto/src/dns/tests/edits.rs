@@ -75,7 +75,8 @@ const SAID: &[&str] = &[
     "dns.name.forward_pointer",
 ];
 
-/// After the edits the message says what it said before, but for the lines that `doing` is meant to change.
+/// After the edits the message says what it said before, but for the lines that `doing` is meant to
+/// change.
 #[track_caller]
 fn check_edit(input: &[u8], doing: &[Do<'_>], change: &[(&str, &str)]) {
     let wanted = wanting(SAID);

@@ -232,8 +232,8 @@ impl PassedHead<'_> {
         }
     }
 
-    /// The first lines, up to `upto`, one way and the others the other way: `state` becomes `after`, and
-    /// `want` is found. Whether the head could be parted there.
+    /// The first lines, up to `upto`, one way and the others the other way: `state` becomes
+    /// `after`, and `want` is found. Whether the head could be parted there.
     fn parted(
         &self,
         upto: usize,
