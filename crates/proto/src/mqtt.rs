@@ -19,9 +19,7 @@ use crate::schema::{FieldId, FieldKind, Protocol, Transport};
 use crate::wanted::Wanted;
 use stage::Direction;
 
-use header::{
-    CONNACK, CONNECT, LENGTH_BYTES_MAX, LENGTH_MAX, MqttHeader, PUBLISH, VERSION_ASSUMED,
-};
+use header::{CONNACK, CONNECT, LENGTH_MAX, MqttHeader, PUBLISH, VERSION_ASSUMED, encoded};
 use packet::PacketReader;
 use table::{HEADER, MSG, PROTOCOL, reads_content};
 
@@ -262,23 +260,6 @@ fn repair(input: &[u8], fields: &Fields, edits: &mut Edits) -> Option<()> {
     let remaining = u64::try_from(remaining).ok().filter(|length| *length <= LENGTH_MAX)?;
     let (length, bytes) = encoded(remaining);
     edits.replace_between(Span::new(1, header.bytes), length.get(..bytes)?).then_some(())
-}
-
-/// A remaining length as it is written (MQTT 3.1.1 section 2.2.3), in the first so many of these
-/// bytes.
-fn encoded(mut length: u64) -> ([u8; LENGTH_BYTES_MAX], usize) {
-    let mut encoded = [0_u8; LENGTH_BYTES_MAX];
-    let mut bytes = 0_usize;
-    for byte in &mut encoded {
-        *byte = u8::try_from(length & 0x7f).unwrap_or(0);
-        length >>= 7;
-        bytes = bytes.saturating_add(1);
-        if length == 0 {
-            break;
-        }
-        *byte |= 0x80;
-    }
-    (encoded, bytes)
 }
 
 #[cfg(test)]

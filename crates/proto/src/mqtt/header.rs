@@ -1,5 +1,7 @@
 //! The fixed header that every control packet begins with, and what its types are numbered.
 
+use stage::position::plus;
+
 // Control packet types (MQTT 3.1.1 section 2.2.1).
 pub(super) const CONNECT: u8 = 1;
 pub(super) const CONNACK: u8 = 2;
@@ -65,4 +67,21 @@ impl MqttHeader {
     pub(super) fn is_tls(&self) -> bool {
         self.first == 0x16 && self.remaining == 3
     }
+}
+
+/// A remaining length as it is written (MQTT 3.1.1 section 2.2.3), in the first so many of these
+/// bytes.
+pub(super) fn encoded(mut length: u64) -> ([u8; LENGTH_BYTES_MAX], usize) {
+    let mut encoded = [0_u8; LENGTH_BYTES_MAX];
+    let mut bytes = 0_usize;
+    for byte in &mut encoded {
+        *byte = u8::try_from(length & 0x7f).unwrap_or(0);
+        length >>= 7;
+        bytes = plus(bytes, 1);
+        if length == 0 {
+            break;
+        }
+        *byte |= 0x80;
+    }
+    (encoded, bytes)
 }

@@ -3,7 +3,7 @@
 use crate::decoder::Refusal;
 
 use super::header::{
-    CONNACK, CONNECT, MqttHeader, PUBLISH, SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE,
+    CONNACK, CONNECT, MqttHeader, PUBLISH, SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE, encoded,
 };
 
 /// Names of the replies, in the order of `refuse`'s numbers.
@@ -122,7 +122,7 @@ fn acknowledge(kind: u8, code: Option<u8>, body: &[u8], out: &mut Vec<u8>) -> Op
     let codes = if is_5 || options { count } else { 0 };
     let remaining = codes.saturating_add(if is_5 { 3 } else { 2 });
     out.push(kind << 4);
-    let (length, bytes) = super::encoded(u64::try_from(remaining).ok()?);
+    let (length, bytes) = encoded(u64::try_from(remaining).ok()?);
     out.extend_from_slice(length.get(..bytes)?);
     out.extend_from_slice(&[*high, *low]);
     if is_5 {
