@@ -84,7 +84,7 @@ def _pcapng(file):
 
 
 def _sum_is_right(*pieces):
-    """Whether the ones' complement sum over the pieces and their checksum is all ones (RFC 1071)."""
+    """Whether the sum over the pieces, checksum included, is all ones (RFC 1071)."""
     data = b"".join(pieces)
     data += b"\0" * (len(data) % 2)
     total = sum(struct.unpack(f">{len(data) // 2}H", data))
