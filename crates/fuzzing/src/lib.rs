@@ -37,6 +37,10 @@ enum TargetBody {
 }
 
 impl FuzzTarget {
+    const fn function(name: &'static str, body: fn(&[u8])) -> Self {
+        Self { name, body: TargetBody::Function(body) }
+    }
+
     /// Does with the input what the target is for.
     pub fn run(&self, input: &[u8]) {
         match self.body {
@@ -47,13 +51,13 @@ impl FuzzTarget {
 }
 
 /// The targets besides decoders.
-const FUNCTIONS: &[(&str, fn(&[u8]))] = &[
-    ("control", text::control),
-    ("conversation", conversation::conversation),
-    ("frame", frame::frames),
-    ("patch", text::patch),
-    ("pcap", capture::pcap),
-    ("seq_map", seq_map::history),
+const FUNCTIONS: &[FuzzTarget] = &[
+    FuzzTarget::function("control", text::control),
+    FuzzTarget::function("conversation", conversation::conversation),
+    FuzzTarget::function("frame", frame::frames),
+    FuzzTarget::function("patch", text::patch),
+    FuzzTarget::function("pcap", capture::pcap),
+    FuzzTarget::function("seq_map", seq_map::history),
 ];
 
 /// Every target there is: each decoder, by its protocol's name, and the others.
@@ -62,9 +66,7 @@ pub fn targets() -> impl Iterator<Item = FuzzTarget> {
         name: decoder.protocol().name,
         body: TargetBody::Decoder(*decoder),
     });
-    let functions =
-        FUNCTIONS.iter().map(|&(name, body)| FuzzTarget { name, body: TargetBody::Function(body) });
-    decoders.chain(functions)
+    decoders.chain(FUNCTIONS.iter().copied())
 }
 
 /// The target of that name.
