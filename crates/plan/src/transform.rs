@@ -345,6 +345,20 @@ impl<'t> TransformTraits<'t> {
         }
     }
 
+    /// Writes a number: a binary field keeps its length.
+    const fn of_number(bound: Bound<'t>) -> Self {
+        Self { length: LengthEffect::KeepsInBinary, bound, ..Self::WHOLE_FIELD }
+    }
+
+    /// Takes elements of a list that has more than `count`.
+    const fn of_elements(count: u32) -> Self {
+        Self {
+            class: StreamingClass::Elements,
+            concerns: Concerns::MoreThan(count),
+            ..Self::WHOLE_FIELD
+        }
+    }
+
     /// Takes the message as a whole.
     const fn of_verdict(verdict: Verdict<'t>, class: StreamingClass) -> Self {
         Self {
@@ -372,24 +386,14 @@ impl Transform {
                 Row { takes_out: TakesOut::Nothing, ..Row::of_pattern(pattern) }
             }
             Self::Clamp { min, max } => Row {
-                length: LengthEffect::KeepsInBinary,
                 concerns: Concerns::NumbersOutside { min: *min, max: *max },
-                bound: Bound::NumberBetween { min: *min, max: *max },
-                ..Row::WHOLE_FIELD
+                ..Row::of_number(Bound::NumberBetween { min: *min, max: *max })
             },
-            Self::SetNumber(number) => Row {
-                length: LengthEffect::KeepsInBinary,
-                bound: Bound::Number(*number),
-                ..Row::WHOLE_FIELD
-            },
+            Self::SetNumber(number) => Row::of_number(Bound::Number(*number)),
             Self::SetBytes(value) => {
                 Row { bound: Bound::Bytes(value), writes: value, ..Row::WHOLE_FIELD }
             }
-            Self::Clear { bits } => Row {
-                length: LengthEffect::KeepsInBinary,
-                bound: Bound::BitsClear(*bits),
-                ..Row::WHOLE_FIELD
-            },
+            Self::Clear { bits } => Row::of_number(Bound::BitsClear(*bits)),
             Self::Replace { pattern, with } => Row {
                 length: if pattern.is_always_of(with.len()) {
                     LengthEffect::Keeps
@@ -412,17 +416,10 @@ impl Transform {
                 ..Row::of_pattern(pattern)
             },
             Self::Remove | Self::Discard => Row::WHOLE_FIELD,
-            Self::KeepFirst { count } => Row {
-                class: StreamingClass::Elements,
-                concerns: Concerns::MoreThan(*count),
-                ..Row::WHOLE_FIELD
-            },
-            Self::Dedupe { keep_last } => Row {
-                class: StreamingClass::Elements,
-                concerns: Concerns::MoreThan(1),
-                bound: Bound::OneOfEqual { last: *keep_last },
-                ..Row::WHOLE_FIELD
-            },
+            Self::KeepFirst { count } => Row::of_elements(*count),
+            Self::Dedupe { keep_last } => {
+                Row { bound: Bound::OneOfEqual { last: *keep_last }, ..Row::of_elements(1) }
+            }
             Self::Normalize(Normalization::Path) => {
                 Row { concerns: Concerns::DotSegments, ..Row::WHOLE_FIELD }
             }
