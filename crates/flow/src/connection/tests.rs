@@ -138,14 +138,14 @@ fn an_idle_connection_is_small() {
 fn a_keep_alive_acknowledges_while_the_bytes_before_it_are_held() {
     let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;
-    alone.send(1, Direction::Request, (100, 500), ack, b"TOK");
+    alone.send(1, Direction::Request, 100, 500, ack, b"TOK");
     // The server's window is known, and that it has got nothing.
-    alone.send(2, Direction::Response, (500, 100), ack, b"");
-    let [onward, back] = alone.send(3, Direction::Request, (102, 500), ack, b"\0");
+    alone.send(2, Direction::Response, 500, 100, ack, b"");
+    let [onward, back] = alone.send(3, Direction::Request, 102, 500, ack, b"\0");
     assert_eq!(onward, [(99, 500, vec![]), (100, 500, vec![])]);
     assert_eq!(back, []);
     // The server challenged something, and is still in SYN-RECEIVED.
-    let [_, back] = alone.send(4, Direction::Response, (499, 100), ack.with(TcpFlags::SYN), b"");
+    let [_, back] = alone.send(4, Direction::Response, 499, 100, ack.with(TcpFlags::SYN), b"");
     assert_eq!(back, [(100, 500, vec![])]);
 }
 
@@ -159,7 +159,7 @@ fn bytes_behind_a_gap_are_decided_in_a_pool_that_could_not_hold_them_twice() {
     let mut sent = Vec::new();
     for n in 1..COUNT {
         let at = 100 + n * SEGMENT;
-        let [onward, _] = alone.send(n, Direction::Request, (at, 500), TcpFlags::ACK, &bytes(n));
+        let [onward, _] = alone.send(n, Direction::Request, at, 500, TcpFlags::ACK, &bytes(n));
         assert!(onward.iter().all(|(.., bytes)| bytes.is_empty()), "{onward:?}");
     }
     // A quarter of the pool, 16 blocks of 2 KiB, is left to what is in order: of 90 kB ahead of the
@@ -168,13 +168,13 @@ fn bytes_behind_a_gap_are_decided_in_a_pool_that_could_not_hold_them_twice() {
     let mut acknowledged = 100;
     while n < COUNT && sent.len() < 1_000 {
         let at = 100 + n * SEGMENT;
-        let [onward, _] = alone.send(n, Direction::Request, (at, 500), TcpFlags::ACK, &bytes(n));
+        let [onward, _] = alone.send(n, Direction::Request, at, 500, TcpFlags::ACK, &bytes(n));
         assert!(onward.iter().any(|(.., bytes)| !bytes.is_empty()), "segment {n} goes nowhere");
         for (seq, _, bytes) in onward {
             acknowledged = acknowledged.max(seq + u32::try_from(bytes.len()).unwrap());
             sent.push(bytes);
         }
-        alone.send(n, Direction::Response, (500, acknowledged), TcpFlags::ACK, b"");
+        alone.send(n, Direction::Response, 500, acknowledged, TcpFlags::ACK, b"");
         n = (acknowledged - 100) / SEGMENT;
     }
     let whole: Vec<u8> = (0..COUNT).flat_map(bytes).collect();
@@ -185,12 +185,12 @@ fn bytes_behind_a_gap_are_decided_in_a_pool_that_could_not_hold_them_twice() {
 fn the_beginning_of_a_pattern_is_released_at_its_deadline_and_sent_until_it_arrives() {
     let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;
-    let [onward, back] = alone.send(10, Direction::Request, (100, 500), ack, b"TOK");
+    let [onward, back] = alone.send(10, Direction::Request, 100, 500, ack, b"TOK");
     assert_eq!(onward, [(100, 500, vec![])], "its acknowledgement goes on, and no byte");
     assert_eq!(back, [(500, 103, vec![])], "its sender may go on");
     // The server has not got the acknowledgement, and is still in SYN-RECEIVED; the client sends
     // nothing again.
-    let [_, back] = alone.send(11, Direction::Response, (499, 100), ack.with(TcpFlags::SYN), b"");
+    let [_, back] = alone.send(11, Direction::Response, 499, 100, ack.with(TcpFlags::SYN), b"");
     assert_eq!(back, [(100, 500, vec![])]);
     assert!(alone.connection.awaits_timeout(Direction::Request, &alone.stores));
     assert_eq!(alone.on_timeout(9 + PATTERN_HOLD_MS), None);
@@ -202,11 +202,11 @@ fn the_beginning_of_a_pattern_is_released_at_its_deadline_and_sent_until_it_arri
     assert_eq!(alone.on_timeout(due + RESEND_MS), Some([lost.clone(), vec![]]));
     assert_eq!(alone.on_timeout(due + 3 * RESEND_MS - 1), None);
     assert_eq!(alone.on_timeout(due + 3 * RESEND_MS), Some([lost, vec![]]), "twice as long");
-    let [to_client, _] = alone.send(due + 4_000, Direction::Response, (500, 103), ack, b"");
+    let [to_client, _] = alone.send(due + 4_000, Direction::Response, 500, 103, ack, b"");
     assert_eq!(to_client, [(500, 103, vec![])]);
     assert!(!alone.connection.awaits_timeout(Direction::Request, &alone.stores));
     // What would complete the pattern now is taken away.
-    let [onward, _] = alone.send(due + 5_000, Direction::Request, (103, 500), ack, b"ENx");
+    let [onward, _] = alone.send(due + 5_000, Direction::Request, 103, 500, ack, b"ENx");
     assert_eq!(onward, [(103, 500, b"x".to_vec())]);
 }
 
@@ -214,30 +214,30 @@ fn the_beginning_of_a_pattern_is_released_at_its_deadline_and_sent_until_it_arri
 fn a_pattern_whose_middle_is_late_is_not_released() {
     let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;
-    alone.send(0, Direction::Request, (100, 500), ack, b"aTO");
-    alone.send(1, Direction::Response, (500, 101), ack, b"");
+    alone.send(0, Direction::Request, 100, 500, ack, b"aTO");
+    alone.send(1, Direction::Response, 500, 101, ack, b"");
     // "KE" is lost; its sender will send it again, whenever that is.
-    alone.send(2, Direction::Request, (105, 500), ack, b"Nb");
+    alone.send(2, Direction::Request, 105, 500, ack, b"Nb");
     assert_eq!(alone.on_timeout(60_000), None);
-    let [onward, _] = alone.send(60_001, Direction::Request, (103, 500), ack, b"KE");
+    let [onward, _] = alone.send(60_001, Direction::Request, 103, 500, ack, b"KE");
     assert_eq!(onward, [(101, 500, b"b".to_vec())]);
 }
 #[test]
 fn an_acknowledgement_outside_the_window_moves_nothing() {
     let mut alone = Alone::new(Tokens::default());
     let ack = TcpFlags::ACK;
-    alone.send(0, Direction::Response, (500, 100), ack, b"hello");
-    let [onward, _] = alone.send(1, Direction::Request, (100, 505), ack, b"aTOKENb");
+    alone.send(0, Direction::Response, 500, 100, ack, b"hello");
+    let [onward, _] = alone.send(1, Direction::Request, 100, 505, ack, b"aTOKENb");
     assert_eq!(onward, [(100, 505, b"ab".to_vec())]);
     // Nobody who does not see the connection knows the server's numbers.
     for blind in [900_000, 0x8000_0000, 400] {
-        alone.send(2, Direction::Response, (blind, 102), ack, b"");
+        alone.send(2, Direction::Response, blind, 102, ack, b"");
     }
-    alone.send(2, Direction::Response, (505, 1_000_000), ack, b"");
-    let [onward, _] = alone.send(3, Direction::Request, (100, 505), ack, b"aTOKENb");
+    alone.send(2, Direction::Response, 505, 1_000_000, ack, b"");
+    let [onward, _] = alone.send(3, Direction::Request, 100, 505, ack, b"aTOKENb");
     assert_eq!(onward, [(100, 505, b"ab".to_vec())], "still unacknowledged");
-    let [onward, _] = alone.send(4, Direction::Response, (505, 102), ack, b"");
+    let [onward, _] = alone.send(4, Direction::Response, 505, 102, ack, b"");
     assert_eq!(onward, [(505, 107, vec![])]);
-    let [onward, _] = alone.send(5, Direction::Request, (100, 505), ack, b"aTOKENb");
+    let [onward, _] = alone.send(5, Direction::Request, 100, 505, ack, b"aTOKENb");
     assert!(onward.iter().all(|(_, _, bytes)| bytes.is_empty()), "{onward:?}");
 }

@@ -22,9 +22,9 @@ impl<S: Stage> Alone<S> {
             (Stores::new(512, 4, Bounds::default()), Connection::new(Tick(0)));
         let mut alone = Self { stores, connection, out: Outputs::new(), stage };
         let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
-        alone.send(0, Direction::Request, (99, 0), syn, b"");
-        alone.send(0, Direction::Response, (499, 100), syn.with(ack), b"");
-        alone.send(0, Direction::Request, (100, 500), ack, b"");
+        alone.send(0, Direction::Request, 99, 0, syn, b"");
+        alone.send(0, Direction::Response, 499, 100, syn.with(ack), b"");
+        alone.send(0, Direction::Request, 100, 500, ack, b"");
         alone
     }
 
@@ -32,11 +32,12 @@ impl<S: Stage> Alone<S> {
         &mut self,
         now: u32,
         direction: Direction,
-        numbers: (u32, u32),
+        seq: u32,
+        ack: u32,
         flags: TcpFlags,
         payload: &[u8],
     ) -> Sent {
-        let wire = Wire::new(numbers, flags, 1_000, &[], payload);
+        let wire = Wire::new(seq, ack, flags, 1_000, &[], payload);
         let tcp = wire::Tcp::parse(&wire.header).unwrap();
         let segment = SegmentIn { tcp, payload };
         let Self { stores, connection, out, stage } = self;
@@ -47,7 +48,7 @@ impl<S: Stage> Alone<S> {
     pub(super) fn on_timeout(&mut self, now: u32) -> Option<Sent> {
         let Self { stores, connection, out, stage } = self;
         connection.on_timeout(Direction::Request, stores, stage, Tick(now), out)?;
-        Some(self.sent(Direction::Request, &Wire::new((0, 0), TcpFlags::ACK, 0, &[], b"")))
+        Some(self.sent(Direction::Request, &Wire::new(0, 0, TcpFlags::ACK, 0, &[], b"")))
     }
 
     pub(super) fn sent(&self, direction: Direction, wire: &Wire) -> Sent {

@@ -177,16 +177,16 @@ fn behind_a_last_answer_both_ends_are_over() {
 fn bytes_of_the_server_come_behind_an_end_that_was_put_in() {
     let mut alone = Alone::new(AnsweringStage::default());
     let (ack, reset) = (TcpFlags::ACK, TcpFlags::RST.with(TcpFlags::ACK));
-    let [onward, back] = alone.send(0, Direction::Request, (100, 500), ack, &[LAST, 1, 7]);
+    let [onward, back] = alone.send(0, Direction::Request, 100, 500, ack, &[LAST, 1, 7]);
     // The answer is 500..503, the end 503: the client goes on with 504, the server with 500.
     assert_eq!(onward, [(100, 500, vec![])]);
     assert_eq!(back, [(500, 103, vec![ANSWER, 1, 7])]);
-    alone.send(1, Direction::Request, (103, 504), ack, b"");
-    let [onward, _] = alone.send(2, Direction::Response, (500, 100), ack, b"");
+    alone.send(1, Direction::Request, 103, 504, ack, b"");
+    let [onward, _] = alone.send(2, Direction::Response, 500, 100, ack, b"");
     assert_eq!(onward, [(504, 103, vec![])]);
     // A keep-alive must be before it, or nobody would answer.
-    let [onward, _] = alone.send(3, Direction::Response, (499, 100), ack, b"");
+    let [onward, _] = alone.send(3, Direction::Response, 499, 100, ack, b"");
     assert_eq!(onward, [(503, 103, vec![])]);
-    let [onward, _] = alone.send(4, Direction::Response, (500, 100), reset, b"");
+    let [onward, _] = alone.send(4, Direction::Response, 500, 100, reset, b"");
     assert_eq!(onward, [(504, 103, vec![])]);
 }

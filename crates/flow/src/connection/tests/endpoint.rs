@@ -29,7 +29,8 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(
-        (seq, ack): (u32, u32),
+        seq: u32,
+        ack: u32,
         flags: TcpFlags,
         window: u16,
         options: &[u8],
@@ -62,8 +63,8 @@ impl Wire {
             Payload::Frame(from, to) => template.payload[from..to].to_vec(),
             Payload::Copy { at, len } => copy(at, len as usize),
         };
-        let numbers = (output.seq.raw(), output.ack.raw());
-        Self::new(numbers, output.flags, output.window, options, &payload)
+        let (seq, ack) = (output.seq.raw(), output.ack.raw());
+        Self::new(seq, ack, output.flags, output.window, options, &payload)
     }
 }
 
@@ -224,7 +225,7 @@ impl IdealEndpoint {
         let flags = if self.peer.is_some() { flags.with(TcpFlags::ACK) } else { flags };
         let ack = self.peer.map_or(0, |isn| self.ack_number(isn));
         let window = self.profile.window as u16;
-        out.push(Wire::new((self.isn, ack), flags, window, &options, b""));
+        out.push(Wire::new(self.isn, ack, flags, window, &options, b""));
         self.owes_ack = false;
     }
 
@@ -261,8 +262,8 @@ impl IdealEndpoint {
                 options[3] += 8;
             }
         }
-        let numbers = (seq, self.ack_number(peer));
-        Wire::new(numbers, flags, self.profile.window as u16, &options, payload)
+        let ack = self.ack_number(peer);
+        Wire::new(seq, ack, flags, self.profile.window as u16, &options, payload)
     }
 
     fn ack_number(&self, isn: Seq) -> u32 {

@@ -111,7 +111,7 @@ impl<S: Stage> World<'_, S> {
     /// Does what is due, and answers when to look again.
     fn on_timeouts(&mut self, now: u32) -> Option<u32> {
         let Self { connection, stores, stage, out, network, .. } = self;
-        let nothing = Wire::new((0, 0), TcpFlags::ACK, 0, &[], b"");
+        let nothing = Wire::new(0, 0, TcpFlags::ACK, 0, &[], b"");
         let mut look = None;
         for direction in Direction::BOTH {
             if !connection.awaits_timeout(direction, stores) {

@@ -36,13 +36,13 @@ fn an_acknowledgement_made_before_the_server_has_sent_data_carries_the_stamp_of_
     };
     let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
     let handshake = [
-        (Direction::Request, Wire::new((99, 0), syn, 1000, &stamps(7, 0), b"")),
+        (Direction::Request, Wire::new(99, 0, syn, 1000, &stamps(7, 0), b"")),
         (
             Direction::Response,
-            Wire::new((499, 100), syn.with(ack), 1000, &stamps(692_308_891, 7), b""),
+            Wire::new(499, 100, syn.with(ack), 1000, &stamps(692_308_891, 7), b""),
         ),
-        (Direction::Request, Wire::new((100, 500), ack, 1000, &stamps(8, 692_308_891), b"")),
-        (Direction::Request, Wire::new((100, 500), ack, 1000, &stamps(9, 692_308_891), b"data")),
+        (Direction::Request, Wire::new(100, 500, ack, 1000, &stamps(8, 692_308_891), b"")),
+        (Direction::Request, Wire::new(100, 500, ack, 1000, &stamps(9, 692_308_891), b"data")),
     ];
     let mut stores = Stores::new(512, 4, Bounds::default());
     let mut connection = Connection::new(Tick(0));
@@ -71,12 +71,12 @@ fn an_acknowledgement_made_here_carries_the_latest_stamp_though_an_older_one_cam
     // The server's clock wraps between two acknowledgements, and the later one comes first.
     let (one, three) = (u32::MAX, 1);
     let segments = [
-        (Direction::Request, Wire::new((99, 0), syn, 1000, &stamps(7, 0), b"")),
-        (Direction::Response, Wire::new((499, 100), syn.with(ack), 1000, &stamps(one - 1, 7), b"")),
-        (Direction::Request, Wire::new((100, 500), ack, 1000, &stamps(8, one), b"")),
-        (Direction::Response, Wire::new((500, 100), ack, 1000, &stamps(three, 8), b"")),
-        (Direction::Response, Wire::new((500, 100), ack, 1000, &stamps(one, 8), b"")),
-        (Direction::Request, Wire::new((100, 500), ack, 1000, &stamps(9, one), b"data")),
+        (Direction::Request, Wire::new(99, 0, syn, 1000, &stamps(7, 0), b"")),
+        (Direction::Response, Wire::new(499, 100, syn.with(ack), 1000, &stamps(one - 1, 7), b"")),
+        (Direction::Request, Wire::new(100, 500, ack, 1000, &stamps(8, one), b"")),
+        (Direction::Response, Wire::new(500, 100, ack, 1000, &stamps(three, 8), b"")),
+        (Direction::Response, Wire::new(500, 100, ack, 1000, &stamps(one, 8), b"")),
+        (Direction::Request, Wire::new(100, 500, ack, 1000, &stamps(9, one), b"data")),
     ];
     let mut stores = Stores::new(512, 4, Bounds::default());
     let mut connection = Connection::new(Tick(0));
@@ -100,7 +100,7 @@ fn bytes_with_an_old_timestamp_are_not_the_first_copy() {
         let mut options = vec![1, 1, 8, 10];
         options.extend(value.to_be_bytes());
         options.extend([0; 4]);
-        let wire = Wire::new((seq, 500), TcpFlags::ACK, 1_000, &options, payload);
+        let wire = Wire::new(seq, 500, TcpFlags::ACK, 1_000, &options, payload);
         let tcp = wire::Tcp::parse(&wire.header).unwrap();
         let segment = SegmentIn { tcp, payload };
         let Alone { stores, connection, out, stage } = alone;
