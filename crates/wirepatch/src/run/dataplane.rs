@@ -7,7 +7,7 @@ use capsule::{
     Eal, EalArgs, LcoreHandle, Memory, Mempool, MempoolConfig, Pci, Port, PortConfig, RingGauge,
     Rss, RxQueue, TxQueue,
 };
-use control::{BLOCKS_PER_MIB, Config, Layout, PortDevice};
+use control::{BLOCKS_PER_MIB, Config, Layout, LimitSettings, PortDevice};
 use datapath::{
     ActivePlan, Bridge, Core, CoreConfig, CoreCounters, LcoreCycles, Limits, LinkLayer, Lost,
     PortNo,
@@ -381,7 +381,22 @@ fn start_ports(config: &Config, eal: &Eal, pool: &Mempool, queues: u16, log: Log
 
 fn core_config(config: &Config, core: usize, mtu: u16) -> CoreConfig {
     let number = |port: usize| PortNo(u8::try_from(port).unwrap_or(u8::MAX));
-    let limits = &config.settings.limits;
+    // All keys by name: one that nobody obeys does not compile.
+    let &LimitSettings {
+        flows,
+        pattern_hold_ms,
+        unit_hold_ms,
+        idle_ms,
+        ahead_bytes,
+        in_flight_bytes,
+        copies_mib,
+        fragments,
+        fragment_ms,
+        // `control::load_plan` obeys the first, this file the others.
+        hold_bytes: _,
+        mbufs: _,
+        ring_packets: _,
+    } = &config.settings.limits;
     CoreConfig {
         core,
         bridges: config
@@ -393,18 +408,17 @@ fn core_config(config: &Config, core: usize, mtu: u16) -> CoreConfig {
         trust_checksums: config.settings.ports.iter().any(|port| port.trust_checksums),
         limits: Limits {
             mtu_bytes: usize::from(mtu),
-            flows_max: limits.flows,
-            blocks_max: limits.copies_mib.saturating_mul(BLOCKS_PER_MIB),
-            fragmented_datagrams_max: usize::try_from(limits.fragments).unwrap_or(usize::MAX),
-            fragments_max: usize::try_from(limits.fragments.saturating_mul(8))
-                .unwrap_or(usize::MAX),
-            fragment_timeout_ms: limits.fragment_ms.into(),
+            flows_max: flows,
+            blocks_max: copies_mib.saturating_mul(BLOCKS_PER_MIB),
+            fragmented_datagrams_max: usize::try_from(fragments).unwrap_or(usize::MAX),
+            fragments_max: usize::try_from(fragments.saturating_mul(8)).unwrap_or(usize::MAX),
+            fragment_timeout_ms: fragment_ms.into(),
             flow: Bounds {
-                ahead_bytes: limits.ahead_bytes,
-                in_flight_bytes: limits.in_flight_bytes,
-                pattern_hold_ms: limits.pattern_hold_ms,
-                unit_hold_ms: limits.unit_hold_ms,
-                idle_ms: limits.idle_ms,
+                ahead_bytes,
+                in_flight_bytes,
+                pattern_hold_ms,
+                unit_hold_ms,
+                idle_ms,
                 offline_capture: false,
             },
             midstream: config.settings.midstream.0,
