@@ -28,7 +28,7 @@ pub use effective::sample;
 pub use forms::{AddressPrefix, FilePermissions, PortDevice};
 pub use host::problems_here;
 pub use keys::{KeyWord, Malformed};
-pub use manual::configuration_page;
+pub use manual::{configuration_page, wrap};
 pub use reload::{LoadedPlan, known_group, load_plan, wants_restart};
 pub use schema::schema;
 pub use server::ControlServer;

@@ -96,7 +96,7 @@ fn wrapped(page: &mut String, text: &str, indent: &str) {
 }
 
 /// The words of `text` in lines of at most `columns` characters.
-pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split_whitespace() {
