@@ -64,7 +64,6 @@ impl ProtocolDecoder for Data {
 
     type State = DataState;
 
-    #[inline(always)]
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
         let payload = Span::new(0, view.input.len());
         if wanted.has(DATA) {
@@ -76,7 +75,6 @@ impl ProtocolDecoder for Data {
         Dissection::Message
     }
 
-    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,

@@ -165,7 +165,6 @@ impl ProtocolDecoder for Ftp {
 
     type State = FtpState;
 
-    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,
@@ -180,7 +179,8 @@ impl ProtocolDecoder for Ftp {
             Ok(line) => line,
             Err(need) => return Step::More(need),
         };
-        let found = match (ftp.open_of(view.from), view.from) {
+        let open = ftp.open_of(view.from);
+        let found = match (open, view.from) {
             (OpenLine::No, Direction::Request) => request(&line, view.open),
             (OpenLine::No, Direction::Response) => response(ftp, &line),
             (open, _) => Some(FtpLineParts { open, ..FtpLineParts::default() }),
@@ -188,7 +188,7 @@ impl ProtocolDecoder for Ftp {
         let Some(found) = found else {
             return Step::More(Need::Bytes(plus(view.input.len(), 1)));
         };
-        let began = ftp.open_of(view.from) == OpenLine::No;
+        let began = open == OpenLine::No;
         emit(wanted, view.from, &line, &found, began, out);
         ftp.end_of_unit(view.from, &found, &line);
         let in_reply = view.from == Direction::Response && ftp.long_reply.is_some();

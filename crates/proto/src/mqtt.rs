@@ -39,6 +39,7 @@ pub struct MqttState {
 }
 
 impl Default for MqttState {
+    #[inline(always)]
     fn default() -> Self {
         Self { sides: [MqttHalf::default(); 2], version: VERSION_ASSUMED, connecting: false }
     }
@@ -68,7 +69,6 @@ impl ProtocolDecoder for Mqtt {
 
     type State = MqttState;
 
-    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,
@@ -182,6 +182,7 @@ fn named_version(header: &MqttHeader, view: View<'_>) -> Result<Option<u8>, Need
 }
 
 /// A packet that begins here.
+#[inline(always)]
 fn packet(
     wanted: &Wanted,
     side: &mut MqttHalf,

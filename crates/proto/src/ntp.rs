@@ -128,7 +128,6 @@ impl ProtocolDecoder for Ntp {
 
     type State = ();
 
-    #[inline(always)]
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
         let input = view.input;
         let mut message = NtpMessage { input, want: wanted.plain(), out, signed: false };

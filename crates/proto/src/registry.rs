@@ -66,7 +66,7 @@ macro_rules! decoders {
 
         $($(
             impl KeptState for crate::$module::$state {
-                #[inline]
+                #[inline(always)]
                 fn into_decoder_state(self) -> DecoderState {
                     DecoderState::$decoder(self)
                 }

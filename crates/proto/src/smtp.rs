@@ -89,7 +89,6 @@ impl ProtocolDecoder for Smtp {
 
     type State = SmtpState;
 
-    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,

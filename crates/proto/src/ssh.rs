@@ -165,7 +165,6 @@ impl ProtocolDecoder for Ssh {
 
     type State = SshState;
 
-    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,

@@ -90,7 +90,6 @@ impl ProtocolDecoder for Ssrp {
 
     type State = ();
 
-    #[inline(always)]
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
         let input = view.input;
         let well_formed = dissect(wanted, input, out).is_some();

@@ -96,7 +96,6 @@ impl ProtocolDecoder for Tftp {
 
     type State = ();
 
-    #[inline(always)]
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
         let input = view.input;
         let well_formed = dissect(wanted, input, out).is_some() && input.len() >= 4;

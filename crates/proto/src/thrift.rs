@@ -106,7 +106,6 @@ impl ProtocolDecoder for Thrift {
 
     type State = ThriftState;
 
-    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,

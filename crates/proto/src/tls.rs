@@ -105,7 +105,6 @@ impl ProtocolDecoder for Tls {
 
     type State = TlsState;
 
-    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,

@@ -64,12 +64,10 @@ impl ProtocolDecoder for Dns {
 
     type State = DnsState;
 
-    #[inline(always)]
     fn datagram(&self, wanted: &Wanted, view: View<'_>, out: &mut Fields) -> Dissection {
         dissect::datagram(wanted, view.input, out)
     }
 
-    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,

@@ -92,8 +92,11 @@ pub(super) fn look(prefilter: &FieldPrefilter, message: &[u8]) -> PrefilterVerdi
     if prefilter.fields() & PRESENT & !QUICK != 0 {
         return PrefilterVerdict::Watched;
     }
-    CommonQuery::of(message)
-        .map_or(PrefilterVerdict::Watched, |query| query.look(prefilter, message))
+    // A match, because a closure for `map_or` would be a call of its own.
+    match CommonQuery::of(message) {
+        Some(query) => query.look(prefilter, message),
+        None => PrefilterVerdict::Watched,
+    }
 }
 
 /// Fields that [`CommonQuery`] tells.

@@ -60,7 +60,6 @@ Connection: keep-alive\r\nContent-Length: 0\r\n\r\n" },
 
     type State = HttpState;
 
-    #[inline(always)]
     fn stream(
         &self,
         wanted: &Wanted,
@@ -86,7 +85,6 @@ Connection: keep-alive\r\nContent-Length: 0\r\n\r\n" },
         step
     }
 
-    #[inline(always)]
     fn stream_prefiltered(
         &self,
         wanted: &Wanted,

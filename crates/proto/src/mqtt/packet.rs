@@ -176,6 +176,7 @@ impl<'a> PacketReader<'a> {
     }
 
     /// Text or bytes behind their length (MQTT 3.1.1 section 1.5.3).
+    #[inline(always)]
     fn string(&mut self, length: Option<FieldId>, id: FieldId) -> Option<Span> {
         let ([high, low], after) = self.rest().split_first_chunk()?;
         let bytes = usize::from(u16::from_be_bytes([*high, *low]));
