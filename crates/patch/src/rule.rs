@@ -101,7 +101,8 @@ impl RuleReader<'_> {
             Ok(condition) => Some(condition),
             Err(complaints) => {
                 for complaint in complaints {
-                    let place = place_within(self.mistakes.file, text.place, text, complaint.at);
+                    let at = complaint.at.0..complaint.at.1;
+                    let place = place_within(self.mistakes.file, text.place, text, at);
                     let mut diagnostic =
                         Diagnostic::new(self.mistakes.file, place, complaint.message);
                     diagnostic.note = complaint.note;

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cargo build --release -p proto --example dns_queries
-//! valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/dns_queries name 1000
+//! valgrind --tool=callgrind --callgrind-out-file=/dev/null \
+//!     target/release/examples/dns_queries name 1000
 //! ```
 //!
 //! The difference between two counts, by the difference of messages, leaves the start of the

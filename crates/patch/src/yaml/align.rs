@@ -1,5 +1,7 @@
 //! From an offset in a scalar's decoded text back to the file.
 
+use core::ops::Range;
+
 use crate::diagnostic::{Place, SourceFile};
 
 /// For every byte of `decoded`, and one past it, its offset in the file. `place` is the scalar's,
@@ -77,15 +79,15 @@ fn escape_bytes(rest: &str) -> usize {
     }
 }
 
-/// The place of `start..end` of a scalar's decoded text.
+/// The place of a range of a scalar's decoded text, in bytes.
 pub(crate) fn place_within(
     file: &SourceFile,
     place: Place,
     decoded: &str,
-    (start, end): (usize, usize),
+    range: Range<usize>,
 ) -> Place {
     let map = offsets(file, place, decoded);
     let at = |index: usize| map.get(index).or(map.last()).copied().unwrap_or(place.start);
-    let first = at(start);
-    Place { start: first, end: at(end).max(first.saturating_add(1)) }
+    let first = at(range.start);
+    Place { start: first, end: at(range.end).max(first.saturating_add(1)) }
 }

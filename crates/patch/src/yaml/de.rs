@@ -176,7 +176,12 @@ impl<'a> NodeReader<'a> {
             return Ok(bytes::of_double_quoted(self.file.slice(self.node.place)));
         }
         bytes::unescape(text).map_err(|error| Mistake {
-            place: Some(place_within(self.file, self.node.place, text, error.range)),
+            place: Some(place_within(
+                self.file,
+                self.node.place,
+                text,
+                error.range.0..error.range.1,
+            )),
             message: error.message,
             help: Some(bytes::ESCAPES.to_owned()),
         })

@@ -76,7 +76,8 @@ pub(super) fn shape_custom_reply(
     let request = RefusedRequest::read(view.input);
     let response = ReplyHead::read(reply);
     //= https://www.rfc-editor.org/rfc/rfc9112#section-6.3
-    //# Any response to a HEAD request [...] is always terminated by the first empty line after the header fields
+    //# Any response to a HEAD request [...] is always terminated by the first empty line after the
+    //# header fields
     let bytes = if request.is_head { response.bytes } else { reply.len() };
     out.extend_from_slice(reply.get(..bytes).unwrap_or(reply));
     let has_end = request.is_head || response.is_framed;

@@ -266,7 +266,8 @@ impl HttpState {
 
     //= https://www.rfc-editor.org/rfc/rfc9112#section-9.3.2
     //# A server MAY process a sequence of pipelined requests in parallel if they all have safe
-    //# methods, but it MUST send the corresponding responses in the same order that the requests were received.
+    //# methods, but it MUST send the corresponding responses in the same order that the requests
+    //# were received.
     /// Final responses that have not come to their end.
     pub(super) fn outstanding_responses(&self) -> Option<u32> {
         if self.unpaired || self.tunnel {
