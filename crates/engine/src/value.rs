@@ -47,8 +47,8 @@ pub(crate) fn rewrite(
         Transform::Normalize(Normalization::LineEnds) => line_ends(value, out),
         Transform::Pad { to, with } => pad(index(*to), *with, value, out),
         // A program runs these, whether the slot's has room for them or not: see
-        // `plan::index::Program`.
-        Transform::Truncate { .. } | Transform::Mask { .. } => Rewrite::Unchanged,
+        // `plan::index::Program`. A rule without one must not pass in silence.
+        Transform::Truncate { .. } | Transform::Mask { .. } => Rewrite::Impossible,
         // These work on elements and messages, not on values.
         Transform::Remove
         | Transform::KeepFirst { .. }
